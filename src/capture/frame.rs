@@ -1,0 +1,115 @@
+//! What leaves this room: a frame, and the block of frames that a worker takes at once.
+
+/// Nanoseconds since the Unix epoch on the capture's clock: the data plane's only time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        self.0 / 1_000_000_000
+    }
+
+    /// How long `self` lies after `earlier`, in nanoseconds; zero when it does not (captures do jump back).
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How a frame's first header is to be read: a `LINKTYPE_` number
+/// (<https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: address family in the writer's byte order.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP, with or without the HDLC framing bytes.
+    pub const PPP: Self = Self(9);
+    /// PPP in HDLC-like framing, as Cisco routers write it.
+    pub const PPP_HDLC: Self = Self(50);
+    /// Raw IPv4 or IPv6 (also seen as 12 and 14, the DLT numbers of some systems).
+    pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11 without a radio header.
+    pub const IEEE802_11: Self = Self(105);
+    /// OpenBSD loopback: address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux cooked capture v1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked capture v2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// One captured frame; borrowed from its [`Block`].
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Position in its input, from 1: what Wireshark shows as "No.".
+    pub number: u64,
+    /// When it was captured.
+    pub at: Timestamp,
+    /// How its first header is to be read.
+    pub link_type: LinkType,
+    /// Bytes on the wire; more than `bytes.len()` when the snap length cut the frame.
+    pub wire_len: u32,
+    /// The captured bytes.
+    pub bytes: &'a [u8],
+}
+
+/// Where one frame lies in its block.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// When it was captured.
+    pub at: Timestamp,
+    /// First byte in [`Block::bytes`].
+    pub start: u32,
+    /// Captured bytes.
+    pub len: u32,
+    /// Bytes on the wire.
+    pub wire_len: u32,
+    /// How its first header is to be read.
+    pub link_type: LinkType,
+}
+
+/// A run of consecutive frames with the memory that holds them; reused, so steady reading allocates nothing.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// Number of the first frame, from 1.
+    pub first_number: u64,
+    /// File bytes; records point into them.
+    pub bytes: Vec<u8>,
+    /// The frames, in file order.
+    pub records: Vec<Record>,
+}
+
+impl Block {
+    /// The `index`th frame of this block.
+    #[must_use]
+    pub fn frame(&self, index: usize) -> Option<Frame<'_>> {
+        let record = self.records.get(index)?;
+        let start = record.start as usize;
+        Some(Frame {
+            number: self.first_number + index as u64,
+            at: record.at,
+            link_type: record.link_type,
+            wire_len: record.wire_len,
+            bytes: self.bytes.get(start..start.checked_add(record.len as usize)?)?,
+        })
+    }
+
+    /// All frames, in file order.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        (0..self.records.len()).filter_map(|index| self.frame(index))
+    }
+}

@@ -1,0 +1,1 @@
+//! HTTP/1 request heads (RFC 9112).

@@ -1,0 +1,90 @@
+//! What leaves this room: what bytes say, without opinion.
+
+use super::{DomainName, dns, quic::QuicVersion, tls};
+use std::net::IpAddr;
+
+pub use dns::{Message as DnsMessage, ResolvedAddress};
+pub use tls::{Certificate, ClientHello as TlsClientHello};
+
+/// One fact read from the payload of a flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Observation<'a> {
+    /// A DNS query or response.
+    Dns(&'a DnsMessage),
+    /// A ClientHello over TCP.
+    TlsClientHello(&'a TlsClientHello<'a>),
+    /// The server's own certificate, visible up to TLS 1.2.
+    TlsCertificate(&'a Certificate),
+    /// A ClientHello inside QUIC Initial packets.
+    QuicClientHello {
+        /// Version of the long header.
+        version: QuicVersion,
+        /// The hello.
+        hello: &'a TlsClientHello<'a>,
+    },
+    /// One HTTP/1 request head.
+    HttpRequest(&'a HttpRequest<'a>),
+    /// A client asked a proxy to connect it elsewhere. For HTTP it comes beside the [`Self::HttpRequest`].
+    ProxyRequest(&'a ProxyRequest<'a>),
+}
+
+/// The fields of an HTTP/1 request head that we keep. Byte strings are as on the wire, bounded by the head's own bound.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpRequest<'a> {
+    /// `GET`, `CONNECT` and so on.
+    pub method: &'a [u8],
+    /// Which form the request target has.
+    pub target_form: HttpTarget,
+    /// The name that the request is for: of the absolute target or the CONNECT authority when there is one (RFC 9112
+    /// section 3.2.2), else of the Host header. `None` when it is missing or an address.
+    pub host: Option<DomainName>,
+    /// The address that the request is for, when it is no name.
+    pub host_address: Option<IpAddr>,
+    /// The port that followed the name.
+    pub port: Option<u16>,
+    /// Path and query; empty for CONNECT.
+    pub path: &'a [u8],
+    /// Value of the User-Agent header.
+    pub user_agent: Option<&'a [u8]>,
+    /// `HTTP/1.1` or `HTTP/1.0`: the minor version.
+    pub minor_version: u8,
+}
+
+/// Forms of a request target (RFC 9112 section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpTarget {
+    /// `/path`.
+    Origin,
+    /// `http://host/path`: the receiver is a proxy.
+    Absolute,
+    /// `host:port` of CONNECT: the receiver is a proxy.
+    Authority,
+    /// `*` of OPTIONS.
+    Asterisk,
+}
+
+/// How a proxy was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// CONNECT.
+    HttpConnect,
+    /// Absolute-form target.
+    HttpAbsolute,
+    /// SOCKS4 or 4a.
+    Socks4,
+    /// SOCKS5 (RFC 1928).
+    Socks5,
+}
+
+/// A client asked a proxy for a destination.
+#[derive(Clone, Copy, Debug)]
+pub struct ProxyRequest<'a> {
+    /// How.
+    pub kind: ProxyKind,
+    /// The name asked for; `None` when it was an address.
+    pub name: Option<&'a DomainName>,
+    /// The address asked for, when it was no name.
+    pub address: Option<IpAddr>,
+    /// The port asked for.
+    pub port: u16,
+}

@@ -1,0 +1,1 @@
+//! Line protocols that turn into TLS: SMTP, IMAP, POP3 and FTP.

@@ -1,0 +1,286 @@
+//! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
+
+use super::{Category, Confidence, IndicatorIndex, Role, Verdict};
+use crate::capture::Timestamp;
+use crate::decode::{MacAddress, Tunnel, Zone};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// How close an observation is to the endpoint itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SeenAs {
+    /// The host talked to the endpoint, or asked a proxy to.
+    Contact,
+    /// The name was only asked for, or answered, in DNS.
+    Lookup,
+    /// An address range, a port, a fingerprint: never more than `suspected` by itself.
+    Hint,
+}
+
+impl SeenAs {
+    /// The name used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Contact => "contact",
+            Self::Lookup => "lookup",
+            Self::Hint => "hint",
+        }
+    }
+}
+
+/// Where in the traffic the observed value stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// Server name of a ClientHello.
+    TlsSni,
+    /// Server name of a ClientHello inside QUIC.
+    QuicSni,
+    /// Host header of an origin-form request.
+    HttpHost,
+    /// Authority of a CONNECT request.
+    HttpConnect,
+    /// Host of an absolute-form target.
+    HttpTarget,
+    /// Path of a request.
+    HttpPath,
+    /// User-Agent header.
+    HttpUserAgent,
+    /// Domain of a SOCKS request.
+    SocksDomain,
+    /// A name in the server's certificate.
+    TlsCertificate,
+    /// Address that this client's own DNS answer bound to a name.
+    ResolvedAddress,
+    /// Question of a DNS query.
+    DnsQuery,
+    /// A name in a DNS answer.
+    DnsAnswer,
+    /// Server address inside a published range.
+    Address,
+    /// JA3 fingerprint of a ClientHello.
+    Ja3,
+    /// JA4 fingerprint of a ClientHello.
+    Ja4,
+}
+
+impl Field {
+    /// The name used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TlsSni => "tls.sni",
+            Self::QuicSni => "quic.sni",
+            Self::HttpHost => "http.host",
+            Self::HttpConnect => "http.connect",
+            Self::HttpTarget => "http.target",
+            Self::HttpPath => "http.path",
+            Self::HttpUserAgent => "http.user_agent",
+            Self::SocksDomain => "socks.domain",
+            Self::TlsCertificate => "tls.certificate",
+            Self::ResolvedAddress => "dns.resolved_address",
+            Self::DnsQuery => "dns.query",
+            Self::DnsAnswer => "dns.answer",
+            Self::Address => "ip.address",
+            Self::Ja3 => "tls.ja3",
+            Self::Ja4 => "tls.ja4",
+        }
+    }
+}
+
+/// A machine: its address within its tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostKey {
+    /// The address.
+    pub address: IpAddr,
+    /// The tenant.
+    pub zone: Zone,
+}
+
+/// A flow as far as it was seen when the summary was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowSummary {
+    /// Number of the flow's first packet: identifies the flow within its input.
+    pub first_packet: u64,
+    /// Time of the flow's first packet.
+    pub started: Timestamp,
+    /// The side that opened the flow.
+    pub client: IpAddr,
+    /// Its port.
+    pub client_port: u16,
+    /// The other side.
+    pub server: IpAddr,
+    /// Its port.
+    pub server_port: u16,
+    /// IP protocol number: 6 or 17.
+    pub protocol: u8,
+    /// Tenant.
+    pub zone: Zone,
+    /// The client's link-layer address, as the capture point saw it.
+    pub client_mac: Option<MacAddress>,
+    /// The server's link-layer address, as the capture point saw it.
+    pub server_mac: Option<MacAddress>,
+    /// The tunnel its packets came in.
+    pub tunnel: Option<Tunnel>,
+    /// Packets from the client.
+    pub packets_to_server: u64,
+    /// Packets from the server.
+    pub packets_to_client: u64,
+    /// Wire bytes of frames from the client.
+    pub bytes_to_server: u64,
+    /// Wire bytes of frames from the server.
+    pub bytes_to_client: u64,
+}
+
+/// The application record that stands beside an alert.
+#[derive(Clone, Debug)]
+pub enum Application {
+    /// Nothing was read from the payload: an address alone matched.
+    Unknown,
+    /// DNS.
+    Dns {
+        /// Transaction identifier.
+        id: u16,
+        /// Name asked for.
+        name: Box<str>,
+        /// Type asked for, a number of the DNS parameters registry.
+        record_type: u16,
+        /// RCODE; `None` for a query.
+        response_code: Option<u8>,
+    },
+    /// TLS.
+    Tls {
+        /// Server name.
+        sni: Option<Box<str>>,
+        /// Highest version that the client offered: 0x0304 for TLS 1.3.
+        version: u16,
+        /// JA3 string, before hashing.
+        ja3: Box<str>,
+        /// JA3 hash in hexadecimal.
+        ja3_hash: Box<str>,
+        /// JA4.
+        ja4: Box<str>,
+        /// Subject of the server's certificate, where visible.
+        subject: Option<Box<str>>,
+        /// Its issuer.
+        issuer: Option<Box<str>>,
+    },
+    /// QUIC.
+    Quic {
+        /// 1 or 2.
+        version: u8,
+        /// Server name.
+        sni: Option<Box<str>>,
+        /// JA4.
+        ja4: Box<str>,
+    },
+    /// HTTP.
+    Http {
+        /// Method.
+        method: Box<str>,
+        /// Host, without port.
+        host: Option<Box<str>>,
+        /// Port that stood behind the host.
+        port: Option<u16>,
+        /// Path and query, or the authority of CONNECT.
+        url: Box<str>,
+        /// User-Agent.
+        user_agent: Option<Box<str>>,
+        /// Minor version of HTTP/1.
+        minor_version: u8,
+    },
+    /// SOCKS; EVE has no record for it.
+    Socks,
+}
+
+/// Evidence at the moment it was first seen: one per host, indicator, field and flow.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Time of the packet that showed it.
+    pub at: Timestamp,
+    /// Number of that packet.
+    pub packet: u64,
+    /// What matched.
+    pub indicator: IndicatorIndex,
+    /// How close.
+    pub seen_as: SeenAs,
+    /// Where in the traffic.
+    pub field: Field,
+    /// The value; at most 255 bytes of text.
+    pub observed: Box<str>,
+    /// Whether the host is the flow's server (a KSC, a mirror) rather than its client.
+    pub host_is_server: bool,
+    /// Whether a resolver asked for others (a query without recursion desired).
+    pub on_behalf: bool,
+    /// The flow up to and including that packet.
+    pub flow: FlowSummary,
+    /// Its application record.
+    pub application: Application,
+}
+
+/// Where an analyst finds an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Index of the input, in the order given on the command line.
+    pub input: u32,
+    /// Packet number within it.
+    pub packet: u64,
+}
+
+/// All evidence of one host with the same indicator, field, value and server.
+#[derive(Clone, Debug)]
+pub struct EvidenceLine {
+    /// What matched.
+    pub indicator: IndicatorIndex,
+    /// How close.
+    pub seen_as: SeenAs,
+    /// Where in the traffic.
+    pub field: Field,
+    /// The value.
+    pub observed: Box<str>,
+    /// How often.
+    pub count: u64,
+    /// First time.
+    pub first_seen: Timestamp,
+    /// Last time.
+    pub last_seen: Timestamp,
+    /// The flow's server.
+    pub server: IpAddr,
+    /// Its port.
+    pub server_port: u16,
+    /// Whether the host did this for somebody else (a resolver, a proxy).
+    pub relayed: bool,
+    /// The first packet that showed it.
+    pub example: Position,
+}
+
+/// What a host's evidence adds up to.
+#[derive(Clone, Debug)]
+pub struct HostFinding {
+    /// The host.
+    pub host: HostKey,
+    /// Its link-layer address, as the capture point saw it.
+    pub mac: Option<MacAddress>,
+    /// The strongest verdict that its evidence supports.
+    pub verdict: Verdict,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What the host is to this traffic.
+    pub role: Role,
+    /// Categories of its evidence.
+    pub categories: BTreeSet<Category>,
+    /// Products that its evidence names.
+    pub products: BTreeSet<String>,
+    /// First evidence.
+    pub first_seen: Timestamp,
+    /// Last evidence.
+    pub last_seen: Timestamp,
+    /// Flows with evidence.
+    pub flows: u64,
+    /// Wire bytes that the host sent in them.
+    pub bytes_sent: u64,
+    /// Wire bytes that it received in them.
+    pub bytes_received: u64,
+    /// Strongest first.
+    pub evidence: Vec<EvidenceLine>,
+}

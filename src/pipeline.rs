@@ -1,0 +1,1 @@
+//! The journey of one frame through the rooms.

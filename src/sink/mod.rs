@@ -1,0 +1,1 @@
+//! Takes alerts and findings to the world.

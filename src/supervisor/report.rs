@@ -1,0 +1,44 @@
+//! The answer of a scan, before it is written in one of its formats.
+
+use crate::capture::{LinkType, Timestamp};
+use crate::decode::OutcomeCounters;
+use crate::matching::HostFinding;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of one input.
+#[derive(Clone, Debug, Default)]
+pub struct InputReport {
+    /// As given on the command line, or found below a folder that was; `-` for standard input.
+    pub path: String,
+    /// Packets read.
+    pub packets: u64,
+    /// Captured bytes of those packets, headers of the file format not counted.
+    pub bytes: u64,
+    /// Time of the earliest packet.
+    pub first_packet: Option<Timestamp>,
+    /// Time of the latest packet.
+    pub last_packet: Option<Timestamp>,
+    /// Link types met.
+    pub link_types: BTreeSet<LinkType>,
+    /// Why reading ended early, where, and what to do about it.
+    pub error: Option<String>,
+    /// Whether not even the first packet could be read (exit code 4).
+    pub unreadable: bool,
+}
+
+/// The answer of a scan.
+#[derive(Clone, Debug, Default)]
+pub struct ScanReport {
+    /// In the order given; below a folder in path order.
+    pub inputs: Vec<InputReport>,
+    /// Where every packet ended.
+    pub outcomes: OutcomeCounters,
+    /// Captured bytes in all.
+    pub bytes: u64,
+    /// Flows seen.
+    pub flows: u64,
+    /// What was given up at a bound, under the bound's name; bounds that were not met are absent.
+    pub given_up: BTreeMap<&'static str, u64>,
+    /// Strongest verdict first, then by address, then by tenant.
+    pub hosts: Vec<HostFinding>,
+}
