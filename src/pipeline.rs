@@ -1,1 +1,281 @@
 //! The journey of one frame through the rooms.
+//!
+//! ```text
+//! frame -> decode -> lane: flow -> inspect -> matching::observe -> events -> ledger -> hosts, alerts
+//! ```
+//!
+//! Flows are spread over a fixed number of [`Lane`]s by the hash of their key. A lane owns everything that its flows need, so lanes may
+//! run on any number of threads: as long as each sees its packets in order, and the ledger sees all events in order, the answer is the
+//! same to the byte. [`Detector`] runs the whole journey on one thread.
+
+mod lane;
+mod pool;
+
+use crate::capture::{Block, Frame, Timestamp};
+use crate::decode::{Decoder, Dissected, OutcomeCounters, Outcome, Segment, dissect};
+use crate::flow::{FlowKey, Side};
+use crate::inspect::Observation;
+use crate::matching::{Alert, Event, HostFinding, HostKey, HostRecord, Ledger, Place, SignatureSet};
+use std::collections::BTreeMap;
+
+pub use lane::{Lane, LaneCounters};
+
+/// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
+pub const LANES: usize = 16;
+/// Frames whose memory is asked for ahead of use (HOTPATH: 16 to 64 is fine).
+const BATCH: usize = 32;
+
+/// A packet's flow: its key, the sender's side, and the hash that picks lane and bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Key of the flow.
+    pub key: FlowKey,
+    /// Which end sent the packet.
+    pub side: Side,
+    /// Keyed hash of `key`.
+    pub hash: u64,
+}
+
+impl Route {
+    /// The route of a segment. `seed` keys the hash: constant offline, random on a sensor.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>, seed: u64) -> Self {
+        let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);
+        Self { key, side, hash: key.hash(seed) }
+    }
+
+    /// The lane that the flow belongs to, chosen by bits that choose neither bucket nor tag.
+    #[must_use]
+    pub const fn lane(&self) -> usize {
+        (self.hash >> 60) as usize % LANES
+    }
+}
+
+/// Takes what lanes bring about.
+pub trait Outlet {
+    /// Something for the ledger.
+    fn event(&mut self, event: Event);
+    /// A fact read from payload, whether or not it matches anything.
+    fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
+        let _ = (place, observation);
+    }
+}
+
+impl Outlet for Vec<Event> {
+    fn event(&mut self, event: Event) {
+        self.push(event);
+    }
+}
+
+/// Events for the ledger, observations for a caller who wants to see them.
+struct Witnessed<'a, F> {
+    events: &'a mut Vec<Event>,
+    witness: F,
+}
+
+impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, F> {
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
+        (self.witness)(place, observation);
+    }
+}
+
+/// What one capture, or one stretch of live traffic, came to.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is known of each host, by address.
+    pub hosts: BTreeMap<HostKey, HostRecord>,
+    /// Alerts in the order in which they were raised, as far as they were not taken before.
+    pub alerts: Vec<Alert>,
+    /// Where every packet ended.
+    pub outcomes: OutcomeCounters,
+    /// Flows seen.
+    pub flows: u64,
+    /// What was given up at a bound, under the bound's name.
+    pub given_up: BTreeMap<&'static str, u64>,
+}
+
+impl Findings {
+    /// The hosts with evidence: strongest verdict first, then by address.
+    #[must_use]
+    pub fn host_findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let mut found: Vec<_> =
+            self.hosts.iter().filter_map(|(host, record)| record.finding(*host, signatures)).collect();
+        found.sort_by_key(|finding| (finding.verdict, finding.host));
+        found
+    }
+}
+
+/// The whole detector on one thread: frames in, alerts and findings out.
+///
+/// ```
+/// use kaspector::capture::{Frame, LinkType, Timestamp};
+/// use kaspector::matching::SignatureSet;
+/// use kaspector::pipeline::Detector;
+///
+/// let signatures = SignatureSet::builtin();
+/// let mut detector = Detector::new(&signatures);
+/// let bytes = [0; 60]; // from a ring, a file, a test
+/// detector.feed(&Frame { number: 1, at: Timestamp(0), link_type: LinkType::ETHERNET, wire_len: 60, bytes: &bytes });
+/// let findings = detector.finish();
+/// assert_eq!(findings.outcomes.total(), 1);
+/// assert!(findings.host_findings(&signatures).is_empty());
+/// ```
+#[derive(Debug)]
+pub struct Detector<'s> {
+    signatures: &'s SignatureSet,
+    seed: u64,
+    input: u32,
+    decoder: Decoder,
+    lanes: Vec<Lane<'s>>,
+    ledger: Ledger<'s>,
+    events: Vec<Event>,
+    outcomes: OutcomeCounters,
+    last: (u64, Timestamp),
+}
+
+impl<'s> Detector<'s> {
+    /// A detector for captures. A live sensor wants [`Self::with_seed`].
+    #[must_use]
+    pub fn new(signatures: &'s SignatureSet) -> Self {
+        Self::with_seed(signatures, 0)
+    }
+
+    /// A detector whose flow hash is keyed by `seed`: random, so that nobody on the wire can aim at one bucket. The answer for a
+    /// given input depends on it only when a bound is met.
+    #[must_use]
+    pub fn with_seed(signatures: &'s SignatureSet, seed: u64) -> Self {
+        Self {
+            signatures,
+            seed,
+            input: 0,
+            decoder: Decoder::default(),
+            lanes: (0..LANES).map(|_| Lane::new(signatures)).collect(),
+            ledger: Ledger::new(signatures, 0),
+            events: Vec::new(),
+            outcomes: OutcomeCounters::default(),
+            last: (0, Timestamp(0)),
+        }
+    }
+
+    /// Says which input the frames to come belong to; evidence names it.
+    pub fn begin_input(&mut self, input: u32) {
+        self.input = input;
+        self.ledger = Ledger::new(self.signatures, input);
+    }
+
+    /// Takes the next frame.
+    pub fn feed(&mut self, frame: &Frame<'_>) -> Outcome {
+        self.feed_observed(frame, |_, _| {})
+    }
+
+    /// Takes the next frame, and shows `witness` every fact that it completes.
+    pub fn feed_observed(
+        &mut self,
+        frame: &Frame<'_>,
+        witness: impl FnMut(&Place<'_>, &Observation<'_>),
+    ) -> Outcome {
+        self.last = (frame.number, frame.at);
+        let outcome = match self.decoder.decode(frame) {
+            Ok(segment) => {
+                let route = Route::of(&segment, self.seed);
+                let mut outlet = Witnessed { events: &mut self.events, witness };
+                if let Some(lane) = self.lanes.get_mut(route.lane()) {
+                    lane.accept(frame.number, frame.wire_len, &segment, &route, &mut outlet);
+                }
+                Outcome::Inspected
+            }
+            Err(outcome) => outcome,
+        };
+        self.outcomes.bump(outcome);
+        self.settle();
+        outcome
+    }
+
+    /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
+    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+        let mut frames = block.frames();
+        let mut batch: Vec<(Frame<'_>, Dissected<'_>, Option<Route>)> = Vec::with_capacity(BATCH);
+        loop {
+            batch.clear();
+            for frame in frames.by_ref().take(BATCH) {
+                let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
+                let route = match &dissected {
+                    Dissected::Segment(segment) => Some(Route::of(segment, self.seed)),
+                    _ => None,
+                };
+                if let Some(route) = &route
+                    && let Some(lane) = self.lanes.get(route.lane())
+                {
+                    lane.prefetch(route);
+                }
+                batch.push((frame, dissected, route));
+            }
+            if batch.is_empty() {
+                break;
+            }
+            for route in batch.iter().filter_map(|(_, _, route)| route.as_ref()) {
+                if let Some(lane) = self.lanes.get(route.lane()) {
+                    lane.prefetch_flow(route);
+                }
+            }
+            for (frame, dissected, route) in &batch {
+                let outcome = match (dissected, route) {
+                    (Dissected::Segment(segment), Some(route)) => {
+                        self.accept(frame, segment, route);
+                        Outcome::Inspected
+                    }
+                    (Dissected::Fragment(fragment), _) => match self.decoder.resume(fragment) {
+                        Ok(segment) => {
+                            let route = Route::of(&segment, self.seed);
+                            if let Some(lane) = self.lanes.get_mut(route.lane()) {
+                                lane.accept(frame.number, frame.wire_len, &segment, &route, &mut self.events);
+                            }
+                            Outcome::Inspected
+                        }
+                        Err(outcome) => outcome,
+                    },
+                    (Dissected::Other(outcome), _) => *outcome,
+                    (Dissected::Segment(_), None) => Outcome::NotIp,
+                };
+                self.outcomes.bump(outcome);
+            }
+            if let Some((frame, ..)) = batch.last() {
+                self.last = (frame.number, frame.at);
+            }
+            self.settle();
+        }
+    }
+
+    /// Takes the alerts raised so far.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        self.ledger.take_alerts()
+    }
+
+    /// Ends every flow and gives what it all came to. The detector is then as new.
+    pub fn finish(&mut self) -> Findings {
+        let (packet, at) = self.last;
+        for lane in &mut self.lanes {
+            lane.finish(packet, at, &mut self.events);
+        }
+        self.settle();
+        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(self.signatures, self.input));
+        let outcomes = std::mem::take(&mut self.outcomes);
+        Findings::close(ledger, outcomes, &mut self.lanes, &self.decoder)
+    }
+
+    fn accept(&mut self, frame: &Frame<'_>, segment: &Segment<'_>, route: &Route) {
+        if let Some(lane) = self.lanes.get_mut(route.lane()) {
+            lane.accept(frame.number, frame.wire_len, segment, route, &mut self.events);
+        }
+    }
+
+    fn settle(&mut self) {
+        for event in self.events.drain(..) {
+            self.ledger.record(event);
+        }
+    }
+}

@@ -1,9 +1,15 @@
 //! Puts segments back into conversations.
 //!
 //! In:    [`Segment`](crate::decode::Segment).
-//! Out:   one flow for both directions, and [`Payload`]: its application bytes in order, each once.
+//! Out:   one flow for both directions ([`FlowTable`]), and its application bytes in order, each once ([`Stream`]).
 //! Never: reads an application byte, or knows what the per-flow state of its caller is.
 
-mod payload;
+mod key;
+mod prefetch;
+mod reassembly;
+mod table;
 
-pub use payload::{Direction, Payload};
+pub use key::{FlowKey, Side};
+pub use prefetch::prefetch;
+pub use reassembly::{Origin, Stream, StreamCounters};
+pub use table::{FlowState, FlowTable, Found, Slot};

@@ -122,6 +122,13 @@ pub struct FlowSummary {
     pub server_mac: Option<MacAddress>,
     /// The tunnel its packets came in.
     pub tunnel: Option<Tunnel>,
+    /// What was counted.
+    pub counts: FlowCounts,
+}
+
+/// Packets and bytes of a flow, by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCounts {
     /// Packets from the client.
     pub packets_to_server: u64,
     /// Packets from the server.
@@ -210,8 +217,10 @@ pub struct Alert {
     pub observed: Box<str>,
     /// Whether the host is the flow's server (a KSC, a mirror) rather than its client.
     pub host_is_server: bool,
-    /// Whether a resolver asked for others (a query without recursion desired).
+    /// Whether the host shows by itself that it asks for others: a query without recursion desired.
     pub on_behalf: bool,
+    /// Whether the host asked the flow's server to act for it: a resolver to resolve, a proxy to connect.
+    pub asks_server: bool,
     /// The flow up to and including that packet.
     pub flow: FlowSummary,
     /// Its application record.

@@ -4,12 +4,23 @@
 //! Out:   [`Alert`]: evidence with its place; [`HostFinding`]: what a host's evidence adds up to.
 //! Never: parses captured bytes, or does I/O.
 
+mod event;
 mod evidence;
+mod host_record;
 mod indicator;
+mod learned_names;
+mod ledger;
+mod observe;
 mod signature_set;
 mod verdict;
 
-pub use evidence::{Alert, Application, EvidenceLine, Field, FlowSummary, HostFinding, HostKey, Position, SeenAs};
+pub use event::{Ended, Event, EventKind, Opened, Resolved};
+pub use evidence::{
+    Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
+};
+pub use host_record::HostRecord;
 pub use indicator::{Category, Indicator, IndicatorIndex, Strength};
+pub use ledger::Ledger;
+pub use observe::{Place, Told, observe};
 pub use signature_set::SignatureSet;
-pub use verdict::{Confidence, Role, Verdict};
+pub use verdict::{Confidence, Role, Verdict, judge};

@@ -1,4 +1,6 @@
-//! The verdict of a host, and how sure it is, by one published rule.
+//! The verdict of a host, and how sure it is, by one published rule (`docs/verdicts.md`).
+
+use super::{EvidenceLine, Field, IndicatorIndex, SeenAs, Strength};
 
 /// What a host's evidence adds up to; stronger verdicts sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,9 +23,19 @@ impl Verdict {
             Self::Browsing => "browsing",
         }
     }
+
+    /// What one line of evidence supports by itself.
+    #[must_use]
+    pub const fn of(strength: Strength, seen_as: SeenAs, relayed: bool) -> Self {
+        match (strength, seen_as) {
+            (Strength::Browse, _) => Self::Browsing,
+            (Strength::Installed, SeenAs::Contact) if !relayed => Self::Confirmed,
+            _ => Self::Suspected,
+        }
+    }
 }
 
-/// How sure, from 0 to 100.
+/// How sure, from 0 to 100, that the host runs the software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Confidence(pub u8);
 
@@ -50,5 +62,178 @@ impl Role {
             Self::Server => "server",
             Self::Gateway => "gateway",
         }
+    }
+}
+
+/// Kinds of evidence that come about independently of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    ServerName,
+    Http,
+    Proxy,
+    Certificate,
+    ResolvedAddress,
+    Dns,
+    AddressRange,
+    Fingerprint,
+}
+
+impl Kind {
+    const ALL: [Self; 8] = [
+        Self::ServerName,
+        Self::Http,
+        Self::Proxy,
+        Self::Certificate,
+        Self::ResolvedAddress,
+        Self::Dns,
+        Self::AddressRange,
+        Self::Fingerprint,
+    ];
+
+    const fn of(field: Field) -> Self {
+        match field {
+            Field::TlsSni | Field::QuicSni => Self::ServerName,
+            Field::HttpHost | Field::HttpPath | Field::HttpUserAgent => Self::Http,
+            Field::HttpConnect | Field::HttpTarget | Field::SocksDomain => Self::Proxy,
+            Field::TlsCertificate => Self::Certificate,
+            Field::ResolvedAddress => Self::ResolvedAddress,
+            Field::DnsQuery | Field::DnsAnswer => Self::Dns,
+            Field::Address => Self::AddressRange,
+            Field::Ja3 | Field::Ja4 => Self::Fingerprint,
+        }
+    }
+}
+
+/// Percent that one line of evidence is worth by itself.
+const fn weight(strength: Strength, seen_as: SeenAs, relayed: bool) -> u32 {
+    if relayed {
+        return 5;
+    }
+    match (strength, seen_as) {
+        (Strength::Installed, SeenAs::Contact) => 90,
+        (Strength::Installed, SeenAs::Lookup) => 50,
+        (Strength::Ambiguous, SeenAs::Contact) => 35,
+        (Strength::Ambiguous, SeenAs::Lookup) => 20,
+        (Strength::Installed | Strength::Ambiguous, SeenAs::Hint) => 15,
+        (Strength::Browse, _) => 3,
+    }
+}
+
+/// Most that each verdict may claim.
+const fn ceiling(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Confirmed => 99,
+        Verdict::Suspected => 79,
+        Verdict::Browsing => 9,
+    }
+}
+
+/// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
+///
+/// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
+/// fingerprint) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
+/// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
+#[must_use]
+pub fn judge(lines: &[EvidenceLine], strength_of: impl Fn(IndicatorIndex) -> Strength) -> Option<(Verdict, Confidence)> {
+    let verdict = lines.iter().map(|line| Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed)).min()?;
+    // Doubt in millionths, in integers, so that every machine rounds alike.
+    let mut doubt: u64 = 1_000_000;
+    for kind in Kind::ALL {
+        let of_kind = lines.iter().filter(|line| Kind::of(line.field) == kind);
+        let Some(best) = of_kind.clone().map(|line| weight(strength_of(line.indicator), line.seen_as, line.relayed)).max() else {
+            continue;
+        };
+        doubt = doubt * u64::from(100 - best) / 100;
+        let mut indicators: Vec<_> =
+            of_kind.filter(|line| strength_of(line.indicator) != Strength::Browse).map(|line| line.indicator).collect();
+        indicators.sort_unstable();
+        indicators.dedup();
+        for _ in 1..indicators.len().min(3) {
+            doubt = doubt * 9 / 10;
+        }
+    }
+    let sure = u32::try_from((1_000_000 - doubt) / 10_000).unwrap_or(0).min(ceiling(verdict));
+    Some((verdict, Confidence(u8::try_from(sure).unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::capture::Timestamp;
+    use crate::matching::Position;
+
+    fn line(strength: Strength, seen_as: SeenAs, field: Field, number: u16) -> EvidenceLine {
+        // The test's strength_of reads the strength back from the index.
+        EvidenceLine {
+            indicator: IndicatorIndex(number * 3 + strength as u16),
+            seen_as,
+            field,
+            observed: "x".into(),
+            count: 1,
+            first_seen: Timestamp(0),
+            last_seen: Timestamp(0),
+            server: "192.0.2.1".parse().unwrap(),
+            server_port: 443,
+            relayed: false,
+            example: Position { input: 0, packet: 1 },
+        }
+    }
+
+    fn strength_of(indicator: IndicatorIndex) -> Strength {
+        [Strength::Installed, Strength::Ambiguous, Strength::Browse].into_iter().nth(usize::from(indicator.0 % 3)).unwrap()
+    }
+
+    fn verdict(lines: &[EvidenceLine]) -> (Verdict, u8) {
+        let (verdict, confidence) = judge(lines, strength_of).unwrap();
+        (verdict, confidence.0)
+    }
+
+    #[test]
+    fn verdicts_follow_the_table() {
+        use SeenAs::{Contact, Hint, Lookup};
+        use Strength::{Ambiguous, Browse, Installed};
+        let table = [
+            (Installed, Contact, Verdict::Confirmed, 90),
+            (Installed, Lookup, Verdict::Suspected, 50),
+            (Installed, Hint, Verdict::Suspected, 15),
+            (Ambiguous, Contact, Verdict::Suspected, 35),
+            (Ambiguous, Lookup, Verdict::Suspected, 20),
+            (Ambiguous, Hint, Verdict::Suspected, 15),
+            (Browse, Contact, Verdict::Browsing, 3),
+            (Browse, Lookup, Verdict::Browsing, 3),
+        ];
+        for (strength, seen_as, expected, sure) in table {
+            assert_eq!(verdict(&[line(strength, seen_as, Field::TlsSni, 0)]), (expected, sure));
+        }
+        assert!(judge(&[], strength_of).is_none());
+    }
+
+    #[test]
+    fn independent_kinds_raise_confidence_and_repetition_hardly_does() {
+        let sni = line(Strength::Installed, SeenAs::Contact, Field::TlsSni, 0);
+        let lookup = line(Strength::Installed, SeenAs::Lookup, Field::DnsQuery, 0);
+        assert_eq!(verdict(&[sni.clone(), lookup]), (Verdict::Confirmed, 95));
+        assert_eq!(verdict(&[sni.clone(), sni.clone()]), (Verdict::Confirmed, 90));
+        let second = line(Strength::Installed, SeenAs::Contact, Field::TlsSni, 1);
+        assert_eq!(verdict(&[sni, second]), (Verdict::Confirmed, 91));
+    }
+
+    #[test]
+    fn what_is_done_for_others_never_confirms() {
+        let mut sni = line(Strength::Installed, SeenAs::Contact, Field::TlsSni, 0);
+        sni.relayed = true;
+        assert_eq!(verdict(&[sni]), (Verdict::Suspected, 5));
+    }
+
+    #[test]
+    fn any_amount_of_hints_stays_suspected() {
+        let lines: Vec<_> = [Field::Address, Field::Ja3, Field::Ja4]
+            .into_iter()
+            .flat_map(|field| (0..50).map(move |number| line(Strength::Installed, SeenAs::Hint, field, number)))
+            .collect();
+        let (verdict, sure) = verdict(&lines);
+        assert_eq!(verdict, Verdict::Suspected);
+        assert!(sure < 80);
     }
 }

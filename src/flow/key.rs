@@ -1,0 +1,178 @@
+//! The key of a flow: the same for both directions, and apart for tenants that reuse addresses.
+
+use crate::decode::{FiveTuple, Zone};
+use std::net::IpAddr;
+
+/// Which end of a [`FlowKey`] sent a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The endpoint that sorts first.
+    Low,
+    /// The endpoint that sorts last.
+    High,
+}
+
+impl Side {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+}
+
+/// Both endpoints in a fixed order, the protocol and the tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FlowKey([u64; 6]);
+
+const _: () = assert!(size_of::<FlowKey>() == 48);
+
+impl FlowKey {
+    /// The key of a packet's flow, and which end of it sent the packet.
+    #[must_use]
+    pub fn of(tuple: &FiveTuple, zone: &Zone) -> (Self, Side) {
+        let (src, version) = words(tuple.src);
+        let (dst, _) = words(tuple.dst);
+        let forward = (src, tuple.src_port) <= (dst, tuple.dst_port);
+        let (low, low_port, high, high_port) = if forward {
+            (src, tuple.src_port, dst, tuple.dst_port)
+        } else {
+            (dst, tuple.dst_port, src, tuple.src_port)
+        };
+        // Tags are 12 bits, so all ones stands for "none"; a VNI is 24 bits.
+        let vlan = zone.vlan.unwrap_or(u16::MAX);
+        let inner_vlan = zone.inner_vlan.unwrap_or(u16::MAX);
+        let vni = zone.vni.unwrap_or(u32::MAX);
+        let ports = u64::from(low_port) << 48 | u64::from(high_port) << 32;
+        let tail = ports | u64::from(tuple.protocol) << 24 | u64::from(version) << 16 | u64::from(vlan);
+        let key = Self([low[0], low[1], high[0], high[1], tail, u64::from(inner_vlan) << 32 | u64::from(vni)]);
+        (key, if forward { Side::Low } else { Side::High })
+    }
+
+    /// The endpoints, lower one as the source, and the tenant: the inverse of [`Self::of`].
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn endpoints(&self) -> (FiveTuple, Zone) {
+        let [a, b, c, d, tail, zone] = self.0;
+        let version = (tail >> 16) as u8;
+        let tuple = FiveTuple {
+            src: address([a, b], version),
+            dst: address([c, d], version),
+            src_port: (tail >> 48) as u16,
+            dst_port: (tail >> 32) as u16,
+            protocol: (tail >> 24) as u8,
+        };
+        let tag = |tag: u16| (tag != u16::MAX).then_some(tag);
+        let vni = zone as u32;
+        let zone = Zone {
+            vlan: tag(tail as u16),
+            inner_vlan: tag((zone >> 32) as u16),
+            vni: (vni != u32::MAX).then_some(vni),
+        };
+        (tuple, zone)
+    }
+
+    /// A keyed hash. `seed` is random on a live sensor, so that nobody can aim at one bucket.
+    #[must_use]
+    pub fn hash(&self, seed: u64) -> u64 {
+        // Folded multiply over pairs of words, as foldhash and wyhash do: each product mixes 128 bits into 64.
+        const A: u64 = 0x9e37_79b9_7f4a_7c15;
+        const B: u64 = 0xe703_7ed1_a0b4_28db;
+        let [a, b, c, d, e, f] = self.0;
+        let first = folded_multiply(a ^ seed, b ^ A);
+        let second = folded_multiply(c ^ first, d ^ B);
+        folded_multiply(e ^ second ^ A, f ^ seed.rotate_left(32) ^ B)
+    }
+}
+
+fn folded_multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[allow(clippy::cast_possible_truncation)]
+    let low = product as u64;
+    low ^ (product >> 64) as u64
+}
+
+fn words(address: IpAddr) -> ([u64; 2], u8) {
+    match address {
+        IpAddr::V4(address) => ([0, u64::from(u32::from(address))], 4),
+        IpAddr::V6(address) => {
+            let bits = u128::from(address);
+            #[allow(clippy::cast_possible_truncation)]
+            let low = bits as u64;
+            ([(bits >> 64) as u64, low], 6)
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn address([high, low]: [u64; 2], version: u8) -> IpAddr {
+    if version == 4 {
+        IpAddr::V4((low as u32).into())
+    } else {
+        IpAddr::V6((u128::from(high) << 64 | u128::from(low)).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tuple(src: &str, src_port: u16, dst: &str, dst_port: u16) -> FiveTuple {
+        FiveTuple { src: src.parse().unwrap(), dst: dst.parse().unwrap(), src_port, dst_port, protocol: 6 }
+    }
+
+    #[test]
+    fn both_directions_share_a_key_and_name_opposite_sides() {
+        for (a, b) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2"), ("10.0.0.1", "10.0.0.1")] {
+            let (there, one) = FlowKey::of(&tuple(a, 40000, b, 443), &Zone::default());
+            let (back, other) = FlowKey::of(&tuple(b, 443, a, 40000), &Zone::default());
+            assert_eq!(there, back);
+            assert_eq!(one, other.other());
+            assert_eq!(there.hash(7), back.hash(7));
+        }
+    }
+
+    #[test]
+    fn everything_that_tells_flows_apart_changes_the_key() {
+        let base = tuple("10.0.0.1", 40000, "10.0.0.2", 443);
+        let (key, _) = FlowKey::of(&base, &Zone::default());
+        let zones = [
+            Zone { vlan: Some(1), ..Zone::default() },
+            Zone { inner_vlan: Some(1), ..Zone::default() },
+            Zone { vni: Some(1), ..Zone::default() },
+            Zone { vlan: Some(0xfff), ..Zone::default() },
+        ];
+        for zone in zones {
+            assert_ne!(FlowKey::of(&base, &zone).0, key);
+        }
+        assert_ne!(FlowKey::of(&FiveTuple { protocol: 17, ..base }, &Zone::default()).0, key);
+        assert_ne!(FlowKey::of(&FiveTuple { src_port: 443, dst_port: 40000, ..base }, &Zone::default()).0, key);
+        let mapped = tuple("::10.0.0.1", 40000, "::10.0.0.2", 443);
+        assert_ne!(FlowKey::of(&mapped, &Zone::default()).0, key, "IPv6 that embeds the same bits is another flow");
+    }
+
+    #[test]
+    fn the_endpoints_come_back_out_of_the_key() {
+        let zones = [
+            Zone::default(),
+            Zone { vlan: Some(0xfff), inner_vlan: Some(0), vni: Some(0xff_ffff) },
+            Zone { vlan: None, inner_vlan: None, vni: Some(0) },
+        ];
+        for zone in zones {
+            for original in [tuple("10.0.0.1", 40000, "10.0.0.2", 443), tuple("2001:db8::1", 9, "2001:db8::2", 65535)] {
+                let (key, side) = FlowKey::of(&original, &zone);
+                assert_eq!(key.endpoints(), (original, zone));
+                assert_eq!(side, Side::Low);
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_moves_keys_apart() {
+        let (key, _) = FlowKey::of(&tuple("10.0.0.1", 40000, "10.0.0.2", 443), &Zone::default());
+        assert_ne!(key.hash(1), key.hash(2));
+    }
+}

@@ -1,0 +1,99 @@
+//! What the workers tell the ledger, in packet order.
+
+use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex};
+use crate::capture::Timestamp;
+use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
+use std::net::IpAddr;
+
+/// Something that one packet brought about.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Number of the packet, from 1.
+    pub packet: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Kinds of events. The two that every flow brings are small and hold no memory of their own.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// A flow began.
+    Opened(Opened),
+    /// An observation matched an indicator.
+    Evidence(Box<Alert>),
+    /// A client was told addresses for a name that matched.
+    Resolved(Box<Resolved>),
+    /// A flow is over, or was given up.
+    Ended(Ended),
+}
+
+/// The beginning of a flow.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Sender and receiver of the first packet.
+    pub five_tuple: FiveTuple,
+    /// Tenant.
+    pub zone: Zone,
+    /// Link-layer addresses of sender and receiver.
+    pub macs: Option<(MacAddress, MacAddress)>,
+    /// The tunnel it came in.
+    pub tunnel: Option<Box<Tunnel>>,
+    /// Published range that the sender's address lies in.
+    pub src_range: Option<IndicatorIndex>,
+    /// Published range that the receiver's address lies in.
+    pub dst_range: Option<IndicatorIndex>,
+}
+
+impl Opened {
+    /// The flow with the roles and counts that are known now.
+    #[must_use]
+    pub fn summary(&self, first_packet: u64, started: Timestamp, opener_is_client: bool, counts: FlowCounts) -> FlowSummary {
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = self.five_tuple;
+        let (src_mac, dst_mac) = self.macs.unzip();
+        let src = (src, src_port, src_mac);
+        let dst = (dst, dst_port, dst_mac);
+        let (client, server) = if opener_is_client { (src, dst) } else { (dst, src) };
+        FlowSummary {
+            first_packet,
+            started,
+            client: client.0,
+            client_port: client.1,
+            server: server.0,
+            server_port: server.1,
+            protocol,
+            zone: self.zone,
+            client_mac: client.2,
+            server_mac: server.2,
+            tunnel: self.tunnel.as_deref().copied(),
+            counts,
+        }
+    }
+}
+
+/// An answer to a client.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Who asked.
+    pub client: HostKey,
+    /// What the name matched.
+    pub indicator: IndicatorIndex,
+    /// The name that matched.
+    pub name: Box<str>,
+    /// Addresses, each with its time to live in seconds.
+    pub addresses: Vec<(IpAddr, u32)>,
+}
+
+/// The end of a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Number of the flow's first packet.
+    pub flow: u64,
+    /// Whether the sender of the first packet turned out to be the client.
+    pub opener_is_client: bool,
+    /// Whether the flow's own bytes said whom it was for: then its address proves nothing besides.
+    pub named: bool,
+    /// What was counted.
+    pub counts: FlowCounts,
+}

@@ -1,0 +1,227 @@
+//! Takes events in packet order and keeps, per host, what they prove.
+//!
+//! The one place where flows meet: a DNS answer here, a connection to its address there. It sees only what workers could not settle by
+//! themselves, so it may be sequential without holding them up.
+
+use super::event::{Ended, Event, EventKind, Opened, Resolved};
+use super::host_record::HostRecord;
+use super::learned_names::LearnedNames;
+use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, SeenAs, SignatureSet};
+use crate::capture::Timestamp;
+use crate::decode::FiveTuple;
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// Hosts that are kept; later ones are given up.
+pub const HOSTS_MAX: usize = 1 << 16;
+/// Flows that are remembered because they may yet turn out to matter.
+pub const FLOWS_MAX: usize = 1 << 18;
+/// Alerts that are kept until they are taken.
+pub const ALERTS_MAX: usize = 1 << 17;
+
+/// What the address of a flow's other end suggests, until the flow says for itself.
+#[derive(Debug)]
+enum Suspicion {
+    /// The client's own DNS answer bound the address to a name.
+    Learned { indicator: IndicatorIndex, name: Box<str> },
+    /// The address lies in a published range.
+    Range(IndicatorIndex),
+}
+
+#[derive(Debug)]
+struct PendingFlow {
+    at: Timestamp,
+    opened: Opened,
+    /// The end that the suspicion is against.
+    client: IpAddr,
+    suspicion: Suspicion,
+}
+
+/// A flow with evidence: for each host and indicator that raised an alert, whether the host is the server.
+type MatchedFlow = Vec<(HostKey, IndicatorIndex, bool)>;
+
+/// Evidence by host, and the alerts that it raised.
+#[derive(Debug)]
+pub struct Ledger<'s> {
+    signatures: &'s SignatureSet,
+    input: u32,
+    hosts: HashMap<HostKey, HostRecord, FixedState>,
+    learned: LearnedNames,
+    pending: HashMap<u64, PendingFlow, FixedState>,
+    /// By first packet.
+    matched: HashMap<u64, MatchedFlow, FixedState>,
+    alerts: Vec<Alert>,
+    hosts_given_up: u64,
+    flows_given_up: u64,
+    alerts_given_up: u64,
+}
+
+impl<'s> Ledger<'s> {
+    /// An empty ledger for the capture with index `input`.
+    #[must_use]
+    pub fn new(signatures: &'s SignatureSet, input: u32) -> Self {
+        Self {
+            signatures,
+            input,
+            hosts: HashMap::default(),
+            learned: LearnedNames::default(),
+            pending: HashMap::default(),
+            matched: HashMap::default(),
+            alerts: Vec::new(),
+            hosts_given_up: 0,
+            flows_given_up: 0,
+            alerts_given_up: 0,
+        }
+    }
+
+    /// Takes the next event. Events must come in packet order.
+    pub fn record(&mut self, event: Event) {
+        match event.kind {
+            EventKind::Opened(opened) => self.opened(event.packet, event.at, opened),
+            EventKind::Evidence(alert) => self.evidence(*alert),
+            EventKind::Resolved(resolved) => self.resolved(event.at, &resolved),
+            EventKind::Ended(ended) => self.ended(&ended),
+        }
+    }
+
+    /// Takes the alerts raised so far, in the order in which they were raised.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// What is known of each host, in no order.
+    pub fn into_hosts(self) -> impl Iterator<Item = (HostKey, HostRecord)> {
+        self.hosts.into_iter()
+    }
+
+    /// What was given up at a bound so far, under the bound's name.
+    #[must_use]
+    pub fn given_up(&self) -> BTreeMap<&'static str, u64> {
+        let lines = self.hosts.values().map(HostRecord::given_up).sum();
+        [
+            ("hosts", self.hosts_given_up),
+            ("pending_flows", self.flows_given_up),
+            ("alerts", self.alerts_given_up),
+            ("learned_names", self.learned.given_up()),
+            ("evidence_lines", lines),
+        ]
+        .into_iter()
+        .filter(|&(_, count)| count > 0)
+        .collect()
+    }
+
+    fn opened(&mut self, packet: u64, at: Timestamp, opened: Opened) {
+        let FiveTuple { src, dst, .. } = opened.five_tuple;
+        let learned = |client: IpAddr, server: IpAddr| {
+            let name = self.learned.name_of(HostKey { address: client, zone: opened.zone }, server, at)?;
+            Some((client, Suspicion::Learned { indicator: name.indicator, name: name.name.clone() }))
+        };
+        // Whoever sent the first packet is usually the client. When the capture began midway it may be the server, so both are asked.
+        let (client, suspicion) = match learned(src, dst).or_else(|| learned(dst, src)) {
+            Some(learned) => learned,
+            None => match (opened.src_range, opened.dst_range) {
+                (None, Some(range)) => (src, Suspicion::Range(range)),
+                (Some(range), None) => (dst, Suspicion::Range(range)),
+                // With both ends inside, the vendor's own network talks to itself.
+                _ => return,
+            },
+        };
+        if self.pending.len() >= FLOWS_MAX {
+            self.flows_given_up += 1;
+            return;
+        }
+        self.pending.insert(packet, PendingFlow { at, opened, client, suspicion });
+    }
+
+    fn resolved(&mut self, at: Timestamp, resolved: &Resolved) {
+        for &(address, ttl_s) in &resolved.addresses {
+            self.learned.learn(resolved.client, address, &resolved.name, resolved.indicator, at, ttl_s);
+        }
+    }
+
+    fn ended(&mut self, ended: &Ended) {
+        if let Some(pending) = self.pending.remove(&ended.flow)
+            && !ended.named
+        {
+            self.settle(pending, ended);
+        }
+        let Some(mut hosts) = self.matched.remove(&ended.flow) else { return };
+        hosts.sort_unstable();
+        hosts.dedup_by_key(|(host, ..)| *host);
+        let FlowCounts { bytes_to_server, bytes_to_client, .. } = ended.counts;
+        for (host, _, is_server) in hosts {
+            let (sent, received) =
+                if is_server { (bytes_to_client, bytes_to_server) } else { (bytes_to_server, bytes_to_client) };
+            if let Some(record) = self.hosts.get_mut(&host) {
+                record.add_flow(sent, received);
+            }
+        }
+    }
+
+    /// The flow is over and never said whom it was for: what its address suggested is all there is.
+    fn settle(&mut self, pending: PendingFlow, ended: &Ended) {
+        let flow = pending.opened.summary(ended.flow, pending.at, ended.opener_is_client, ended.counts);
+        if flow.client != pending.client {
+            return;
+        }
+        let (indicator, seen_as, field, observed) = match pending.suspicion {
+            Suspicion::Learned { indicator, name } => (indicator, SeenAs::Contact, Field::ResolvedAddress, name),
+            Suspicion::Range(indicator) => (indicator, SeenAs::Hint, Field::Address, flow.server.to_string().into()),
+        };
+        self.evidence(Alert {
+            at: pending.at,
+            packet: ended.flow,
+            indicator,
+            seen_as,
+            field,
+            observed,
+            host_is_server: false,
+            on_behalf: false,
+            asks_server: false,
+            flow,
+            application: Application::Unknown,
+        });
+    }
+
+    fn evidence(&mut self, alert: Alert) {
+        let flow = &alert.flow;
+        let client = HostKey { address: flow.client, zone: flow.zone };
+        let server = HostKey { address: flow.server, zone: flow.zone };
+        let host = if alert.host_is_server { server } else { client };
+        let (input, signatures) = (self.input, self.signatures);
+        if let Some(record) = self.host(host) {
+            record.add(&alert, input, signatures);
+        } else {
+            return;
+        }
+        if alert.asks_server
+            && let Some(record) = self.host(server)
+        {
+            record.asked_by_others(alert.field, &alert.observed);
+        }
+        if self.matched.len() >= FLOWS_MAX && !self.matched.contains_key(&flow.first_packet) {
+            self.flows_given_up += 1;
+            return;
+        }
+        let raised = self.matched.entry(flow.first_packet).or_default();
+        let this = (host, alert.indicator, alert.host_is_server);
+        if raised.contains(&this) {
+            return;
+        }
+        raised.push(this);
+        if self.alerts.len() >= ALERTS_MAX {
+            self.alerts_given_up += 1;
+            return;
+        }
+        self.alerts.push(alert);
+    }
+
+    fn host(&mut self, host: HostKey) -> Option<&mut HostRecord> {
+        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
+            self.hosts_given_up += 1;
+            return None;
+        }
+        Some(self.hosts.entry(host).or_default())
+    }
+}

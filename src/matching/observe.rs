@@ -1,0 +1,304 @@
+//! Holds an observation against the signature set.
+
+use super::{Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, SeenAs, SignatureSet, Strength};
+use crate::capture::Timestamp;
+use crate::inspect::quic::QuicVersion;
+use crate::inspect::tls::Ja4Transport;
+use crate::inspect::{Certificate, DnsMessage, DomainName, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello};
+
+/// Longest observed value that is kept, in bytes.
+pub const OBSERVED_MAX: usize = 255;
+
+/// What an observation told about its flow, whether or not it matched anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The flow said whom it is for.
+    Name,
+    /// It did not.
+    Nothing,
+}
+
+/// Where and when an observation was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Number of the packet.
+    pub packet: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// The flow up to and including it.
+    pub flow: &'a FlowSummary,
+    /// Whether an earlier observation told a name for the flow.
+    pub named: bool,
+}
+
+/// Matches one observation and passes on what it proves.
+pub fn observe(
+    signatures: &SignatureSet,
+    observation: &Observation<'_>,
+    place: &Place<'_>,
+    mut emit: impl FnMut(EventKind),
+) -> Told {
+    match observation {
+        Observation::Dns(message) => dns(signatures, message, place, &mut emit),
+        Observation::TlsClientHello(hello) => {
+            client_hello(signatures, hello, place, Field::TlsSni, &|| tls_application(hello), &mut emit)
+        }
+        Observation::QuicClientHello { version, hello } => {
+            let application = || Application::Quic {
+                version: match version {
+                    QuicVersion::V2 => 2,
+                    _ => 1,
+                },
+                sni: hello.sni.map(|name| name.as_str().into()),
+                ja4: hello.ja4(Ja4Transport::Quic).to_string().into(),
+            };
+            client_hello(signatures, hello, place, Field::QuicSni, &application, &mut emit)
+        }
+        Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
+        Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
+        Observation::ProxyRequest(request) => {
+            // The HTTP kinds come beside the request itself, which says the same and more.
+            if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
+                && let Some(indicator) = signatures.match_name(name.as_str())
+            {
+                let found = Found::new(indicator, SeenAs::Contact, Field::SocksDomain, name.as_str()).asking_server();
+                emit(found.alert(place, Application::Socks));
+            }
+            Told::Nothing
+        }
+    }
+}
+
+/// A match, on its way to an alert.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    indicator: IndicatorIndex,
+    seen_as: SeenAs,
+    field: Field,
+    observed: &'a str,
+    on_behalf: bool,
+    asks_server: bool,
+}
+
+impl<'a> Found<'a> {
+    const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
+        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false }
+    }
+
+    const fn asking_server(mut self) -> Self {
+        self.asks_server = true;
+        self
+    }
+
+    fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
+        EventKind::Evidence(Box::new(Alert {
+            at: place.at,
+            packet: place.packet,
+            indicator: self.indicator,
+            seen_as: self.seen_as,
+            field: self.field,
+            observed: cut(self.observed),
+            host_is_server: false,
+            on_behalf: self.on_behalf,
+            asks_server: self.asks_server,
+            flow: *place.flow,
+            application,
+        }))
+    }
+}
+
+fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) -> Told {
+    let question = message.question.as_ref().and_then(|(name, _)| Some((signatures.match_name(name.as_str())?, name)));
+    let application = || Application::Dns {
+        id: message.id,
+        name: message.question.map_or("", |(ref name, _)| name.as_str()).into(),
+        record_type: message.question.map_or(0, |(_, record_type)| record_type),
+        response_code: message.is_response.then_some(message.response_code),
+    };
+    let lookup = |indicator, field, name: &DomainName| {
+        let found = Found {
+            on_behalf: !message.recursion_desired,
+            asks_server: message.recursion_desired,
+            ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
+        };
+        found.alert(place, application())
+    };
+    if !message.is_response {
+        if let Some((indicator, name)) = question {
+            emit(lookup(indicator, Field::DnsQuery, name));
+        }
+        return Told::Name;
+    }
+    // The strongest of the names that the question led to: a chain may begin or end with ours.
+    let chain = message
+        .names
+        .iter()
+        .filter_map(|name| Some((signatures.match_name(name.as_str())?, name)))
+        .min_by_key(|&(indicator, _)| signatures.get(indicator).strength);
+    match (question, chain) {
+        // The query itself was evidence, unless only this direction was captured.
+        (Some((indicator, name)), _) => {
+            if place.flow.counts.packets_to_server == 0 {
+                emit(lookup(indicator, Field::DnsAnswer, name));
+            }
+        }
+        (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
+        (None, None) => {}
+    }
+    if let Some((indicator, name)) = question.or(chain)
+        && !message.addresses.is_empty()
+    {
+        emit(EventKind::Resolved(Box::new(Resolved {
+            client: HostKey { address: place.flow.client, zone: place.flow.zone },
+            indicator,
+            name: name.as_str().into(),
+            addresses: message.addresses.iter().map(|answer| (answer.address, answer.ttl_s)).collect(),
+        })));
+    }
+    Told::Name
+}
+
+fn client_hello(
+    signatures: &SignatureSet,
+    hello: &TlsClientHello<'_>,
+    place: &Place<'_>,
+    field: Field,
+    application: &impl Fn() -> Application,
+    emit: &mut impl FnMut(EventKind),
+) -> Told {
+    if let Some(name) = &hello.sni
+        && let Some(indicator) = signatures.match_name(name.as_str())
+    {
+        emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
+    }
+    fingerprints(signatures, hello, place, field, application, emit);
+    // A hello that may be encrypted says no less here: browsers send an empty ECH extension beside the true name, and cannot be told
+    // apart from those that hide one.
+    if hello.sni.is_some() { Told::Name } else { Told::Nothing }
+}
+
+/// Fingerprints are hashes over the whole hello, so the cheap part of JA4 decides first whether any could match.
+fn fingerprints(
+    signatures: &SignatureSet,
+    hello: &TlsClientHello<'_>,
+    place: &Place<'_>,
+    field: Field,
+    application: &impl Fn() -> Application,
+    emit: &mut impl FnMut(EventKind),
+) {
+    if field != Field::TlsSni || !signatures.may_match_fingerprint(hello.version()) {
+        return;
+    }
+    let ja4 = hello.ja4(Ja4Transport::Tcp).to_string();
+    if let Some(indicator) = signatures.match_ja4(&ja4) {
+        emit(Found::new(indicator, SeenAs::Hint, Field::Ja4, &ja4).alert(place, application()));
+    }
+    let ja3 = hello.ja3_hash();
+    if let Some(indicator) = signatures.match_ja3(&ja3) {
+        emit(Found::new(indicator, SeenAs::Hint, Field::Ja3, &hexadecimal(&ja3)).alert(place, application()));
+    }
+}
+
+fn tls_application(hello: &TlsClientHello<'_>) -> Application {
+    let mut ja3 = String::new();
+    hello.ja3_string(&mut ja3);
+    Application::Tls {
+        sni: hello.sni.map(|name| name.as_str().into()),
+        version: hello.version(),
+        ja3: ja3.into(),
+        ja3_hash: hexadecimal(&hello.ja3_hash()).into(),
+        ja4: hello.ja4(Ja4Transport::Tcp).to_string().into(),
+        subject: None,
+        issuer: None,
+    }
+}
+
+fn server_certificate(
+    signatures: &SignatureSet,
+    certificate: &Certificate,
+    place: &Place<'_>,
+    emit: &mut impl FnMut(EventKind),
+) -> Told {
+    let mut found = signatures
+        .match_certificate(&certificate.subject, &certificate.issuer)
+        .map(|indicator| Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer));
+    if found.is_none() && !place.named {
+        // A certificate of a content network names many customers. It is the vendor's own only if every name is the vendor's, and it
+        // proves no more than the weakest of them.
+        let weakest = certificate
+            .names
+            .iter()
+            .map(|name| Some((signatures.match_name(name.strip_prefix("*.").unwrap_or(name))?, name)))
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().max_by_key(|&(indicator, _)| signatures.get(indicator).strength));
+        found = weakest.map(|(indicator, name)| Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, name));
+    }
+    if let Some(found) = found {
+        let application = Application::Tls {
+            sni: None,
+            version: 0,
+            ja3: "".into(),
+            ja3_hash: "".into(),
+            ja4: "".into(),
+            subject: Some(certificate.subject.as_str().into()),
+            issuer: Some(certificate.issuer.as_str().into()),
+        };
+        emit(found.alert(place, application));
+    }
+    if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
+}
+
+fn http(signatures: &SignatureSet, request: &HttpRequest<'_>, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) -> Told {
+    let (name_field, asks_server) = match request.target_form {
+        HttpTarget::Absolute => (Field::HttpTarget, true),
+        HttpTarget::Authority => (Field::HttpConnect, true),
+        HttpTarget::Origin | HttpTarget::Asterisk => (Field::HttpHost, false),
+    };
+    let path = String::from_utf8_lossy(request.path);
+    let user_agent = request.user_agent.map(String::from_utf8_lossy);
+    let host = request.host.as_ref().and_then(|name| Some((signatures.match_name(name.as_str())?, name_field, name.as_str())));
+    let path_match = signatures.match_path(request.path).map(|indicator| (indicator, Field::HttpPath, &*path));
+    let agent_match = request
+        .user_agent
+        .and_then(|value| signatures.match_user_agent(value))
+        .zip(user_agent.as_deref())
+        .map(|(indicator, value)| (indicator, Field::HttpUserAgent, value));
+    let matches = [host, path_match, agent_match];
+    let count = matches.iter().flatten().count();
+    for (indicator, field, observed) in matches.into_iter().flatten() {
+        // A weak form of a path or of a user agent also fits strangers: it counts beside another part of the same request.
+        let alone = count == 1 && field != name_field;
+        if alone && signatures.get(indicator).strength != Strength::Installed {
+            continue;
+        }
+        let found = Found { asks_server, ..Found::new(indicator, SeenAs::Contact, field, observed) };
+        emit(found.alert(place, http_application(request, &path, user_agent.as_deref())));
+    }
+    if request.host.is_some() { Told::Name } else { Told::Nothing }
+}
+
+fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
+    let host = request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
+    let url = if request.target_form == HttpTarget::Authority {
+        format!("{}:{}", host.as_deref().unwrap_or(""), request.port.unwrap_or(0))
+    } else {
+        path.to_owned()
+    };
+    Application::Http {
+        method: String::from_utf8_lossy(request.method).into(),
+        host: host.map(Into::into),
+        port: request.port,
+        url: url.into(),
+        user_agent: user_agent.map(Into::into),
+        minor_version: request.minor_version,
+    }
+}
+
+/// At most [`OBSERVED_MAX`] bytes of `text`, whole characters.
+fn cut(text: &str) -> Box<str> {
+    text.get(..text.floor_char_boundary(OBSERVED_MAX)).unwrap_or(text).into()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,590 @@
+//! A share of the flows, with everything that following them needs: table, streams, conversations. Owned by one thread at a time, so
+//! nothing in it is locked or shared.
+
+use super::{Outlet, Route};
+use super::pool::{Handle, Pool};
+use crate::capture::Timestamp;
+use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
+use crate::flow::{FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters};
+use crate::inspect::{Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram};
+use crate::matching::{Ended, Event, EventKind, FlowCounts, FlowSummary, Opened, Place, SignatureSet, Told, observe};
+use std::collections::BTreeMap;
+
+/// Flows that one lane follows at once.
+pub const FLOWS_MAX: usize = 1 << 16;
+/// TCP connections of one lane whose payload is inspected at once.
+pub const CONVERSATIONS_MAX: usize = 1 << 12;
+/// QUIC connections of one lane whose hello is incomplete.
+pub const INITIALS_MAX: usize = 1 << 10;
+/// Bytes that one lane holds back, waiting for missing segments or for the rest of a message.
+pub const HELD_BYTES_MAX: usize = 4 << 20;
+/// Datagrams of one flow that may be in no protocol that we know before the flow is left alone.
+const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
+/// How long a TCP connection may be silent before its next packet is taken for another's.
+const TCP_IDLE_NS: u64 = 600_000_000_000;
+/// The same, once either side has closed it: late duplicates still belong to it.
+const TCP_CLOSED_IDLE_NS: u64 = 10_000_000_000;
+/// The same for UDP.
+const UDP_IDLE_NS: u64 = 120_000_000_000;
+/// Entries looked at for idle flows whenever a flow opens.
+const SWEPT_PER_OPENING: usize = 4;
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// TCP without payload so far.
+    Waiting,
+    /// TCP: payload goes to this conversation.
+    Conversing(Handle),
+    /// UDP: each datagram is looked at; how many in a row said nothing.
+    Datagrams(u8),
+    /// UDP: QUIC Initials go to this conversation.
+    Initials(Handle),
+    /// Nothing more to learn.
+    Settled,
+}
+
+/// What is kept of every flow. Pairs are indexed by side.
+#[derive(Debug)]
+struct FlowRecord {
+    first_packet: u64,
+    started: Timestamp,
+    bytes: [u64; 2],
+    packets: [u32; 2],
+    /// Sequence number of each side's SYN.
+    syn: [u32; 2],
+    syn_seen: [bool; 2],
+    phase: Phase,
+    opener: Side,
+    client: Side,
+    tcp: bool,
+    payload_seen: bool,
+    closed: bool,
+    /// Whether its bytes said whom it is for.
+    named: bool,
+    matched: bool,
+}
+
+impl FlowState for FlowRecord {
+    fn idle_timeout(&self) -> u64 {
+        match (self.tcp, self.closed) {
+            (true, false) => TCP_IDLE_NS,
+            (true, true) => TCP_CLOSED_IDLE_NS,
+            (false, _) => UDP_IDLE_NS,
+        }
+    }
+
+    fn value(&self) -> u8 {
+        match self.phase {
+            _ if self.matched => 3,
+            Phase::Conversing(_) | Phase::Initials(_) => 2,
+            Phase::Waiting | Phase::Datagrams(_) => 1,
+            Phase::Settled => 0,
+        }
+    }
+}
+
+impl FlowRecord {
+    fn open(packet: u64, segment: &Segment<'_>, side: Side) -> Self {
+        let tcp = matches!(segment.transport, Transport::Tcp { .. });
+        Self {
+            first_packet: packet,
+            started: segment.at,
+            bytes: [0; 2],
+            packets: [0; 2],
+            syn: [0; 2],
+            syn_seen: [false; 2],
+            phase: if tcp { Phase::Waiting } else { Phase::Datagrams(0) },
+            opener: side,
+            client: if sender_is_probably_client(segment) { side } else { side.other() },
+            tcp,
+            payload_seen: false,
+            closed: false,
+            named: false,
+            matched: false,
+        }
+    }
+
+    fn counts(&self) -> FlowCounts {
+        let [low, high] = [(self.packets[0], self.bytes[0]), (self.packets[1], self.bytes[1])];
+        let (client, server) = if self.client == Side::Low { (low, high) } else { (high, low) };
+        FlowCounts {
+            packets_to_server: client.0.into(),
+            packets_to_client: server.0.into(),
+            bytes_to_server: client.1,
+            bytes_to_client: server.1,
+        }
+    }
+}
+
+/// Nobody said who opened the flow: a port of the system range is the server's; with TCP, so is the lower one.
+const fn sender_is_probably_client(segment: &Segment<'_>) -> bool {
+    let FiveTuple { src_port, dst_port, .. } = segment.five_tuple;
+    match segment.transport {
+        Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0 => flags & tcp_flags::ACK == 0,
+        Transport::Tcp { .. } => src_port >= dst_port,
+        Transport::Udp => src_port >= 1024 || dst_port < 1024,
+    }
+}
+
+/// What one lane counted beyond packets.
+#[derive(Clone, Debug, Default)]
+pub struct LaneCounters {
+    /// Flows opened.
+    pub flows: u64,
+    /// What became of TCP segments.
+    pub streams: StreamCounters,
+    /// Conversations that made room for others.
+    pub conversations_given_up: u64,
+    /// Conversations that held too many bytes.
+    pub held_bytes_given_up: u64,
+}
+
+/// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
+#[derive(Debug)]
+struct Inspection<'s> {
+    signatures: &'s SignatureSet,
+    conversations: Pool<TcpConversation>,
+    initials: Pool<InitialConversation>,
+    message: DnsMessage,
+    counters: LaneCounters,
+    held_bytes: usize,
+}
+
+/// Both directions of a TCP connection, and what is being read from them.
+#[derive(Debug, Default)]
+struct TcpConversation {
+    streams: [Stream; 2],
+    conversation: Conversation,
+    held_bytes: usize,
+}
+
+/// A share of the flows.
+#[derive(Debug)]
+pub struct Lane<'s> {
+    table: FlowTable<FlowRecord>,
+    inspection: Inspection<'s>,
+}
+
+/// The packet at hand.
+#[derive(Clone, Copy)]
+struct Current<'a> {
+    packet: u64,
+    at: Timestamp,
+    key: &'a FlowKey,
+    /// Source and destination addresses of the link layer, for the side that sent it.
+    link: Option<(&'a Segment<'a>, Side)>,
+}
+
+impl<'s> Lane<'s> {
+    /// An empty lane.
+    #[must_use]
+    pub fn new(signatures: &'s SignatureSet) -> Self {
+        Self {
+            table: FlowTable::with_capacity(FLOWS_MAX),
+            inspection: Inspection {
+                signatures,
+                conversations: Pool::with_limit(CONVERSATIONS_MAX),
+                initials: Pool::with_limit(INITIALS_MAX),
+                message: DnsMessage::default(),
+                counters: LaneCounters::default(),
+                held_bytes: 0,
+            },
+        }
+    }
+
+    /// Asks for the memory that a packet with this route will need first.
+    pub fn prefetch(&self, route: &Route) {
+        self.table.prefetch(route.hash);
+    }
+
+    /// Asks for the memory that it will need next; call some packets after [`Self::prefetch`].
+    pub fn prefetch_flow(&self, route: &Route) {
+        self.table.prefetch_entry(route.hash);
+    }
+
+    /// Takes the next packet of one of this lane's flows: `wire_len` is the length of its frame. What it brings about goes to `outlet`.
+    pub fn accept(&mut self, packet: u64, wire_len: u32, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
+        let Self { table, inspection } = self;
+        let Route { key, side, hash } = *route;
+        let found = table.find_or_open(
+            &key,
+            hash,
+            segment.at,
+            || FlowRecord::open(packet, segment, side),
+            |key, record| inspection.end(packet, segment.at, key, record, events),
+        );
+        let slot = match found {
+            Found::Known(slot) => {
+                if is_new_connection(table.state(slot), segment, side) {
+                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
+                    inspection.end(packet, segment.at, &key, old, outlet);
+                    inspection.open(packet, segment, outlet);
+                }
+                slot
+            }
+            Found::Opened(slot) => {
+                inspection.open(packet, segment, outlet);
+                table.sweep(segment.at, SWEPT_PER_OPENING, |key, record| {
+                    inspection.end(packet, segment.at, key, record, outlet);
+                });
+                slot
+            }
+        };
+        let record = table.state(slot);
+        count(record, side, wire_len);
+        if record.phase == Phase::Settled && !matches!(segment.transport, Transport::Tcp { .. }) {
+            return;
+        }
+        let current = Current { packet, at: segment.at, key: &key, link: Some((segment, side)) };
+        match segment.transport {
+            Transport::Tcp { seq, ack, flags } => {
+                let displaced = inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet);
+                if let Some(displaced) = displaced {
+                    table.state(displaced).phase = Phase::Settled;
+                }
+            }
+            Transport::Udp => {
+                let displaced = inspection.udp(record, slot, current, side, segment.payload, outlet);
+                if let Some(displaced) = displaced {
+                    table.state(displaced).phase = Phase::Settled;
+                }
+            }
+        }
+    }
+
+    /// Ends all flows after packet number `packet`, and leaves the lane empty, as new.
+    pub fn finish(&mut self, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
+        let Self { table, inspection } = self;
+        table.drain(|key, record| inspection.end(packet, at, key, record, events));
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> &LaneCounters {
+        &self.inspection.counters
+    }
+
+    /// What was given up at a bound, under the bound's name.
+    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+        let counters = &self.inspection.counters;
+        for (name, count) in [
+            ("flows", self.table.evicted()),
+            ("conversations", counters.conversations_given_up),
+            ("held_bytes", counters.held_bytes_given_up),
+            ("stream_gaps", counters.streams.gaps),
+            ("segments_out_of_window", counters.streams.out_of_window),
+        ] {
+            if count > 0 {
+                *total.entry(name).or_default() += count;
+            }
+        }
+    }
+}
+
+/// Whether a SYN begins another connection under the key of one that is known.
+fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
+    let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
+    if flags & (tcp_flags::SYN | tcp_flags::ACK) != tcp_flags::SYN {
+        return false;
+    }
+    let known = pick(record.syn_seen, side).then(|| pick(record.syn, side));
+    match known {
+        Some(known) => known != seq,
+        None => record.payload_seen || record.closed,
+    }
+}
+
+fn count(record: &mut FlowRecord, side: Side, wire_len: u32) {
+    let index = usize::from(side == Side::High);
+    if let (Some(packets), Some(bytes)) = (record.packets.get_mut(index), record.bytes.get_mut(index)) {
+        *packets = packets.saturating_add(1);
+        *bytes = bytes.saturating_add(wire_len.into());
+    }
+}
+
+const fn pick<T: Copy>(pair: [T; 2], side: Side) -> T {
+    let [low, high] = pair;
+    match side {
+        Side::Low => low,
+        Side::High => high,
+    }
+}
+
+const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
+    let [low, high] = pair;
+    match side {
+        Side::Low => low,
+        Side::High => high,
+    }
+}
+
+impl Inspection<'_> {
+    fn open(&mut self, packet: u64, segment: &Segment<'_>, outlet: &mut impl Outlet) {
+        self.counters.flows += 1;
+        outlet.event(Event {
+            packet,
+            at: segment.at,
+            kind: EventKind::Opened(Opened {
+                five_tuple: segment.five_tuple,
+                zone: segment.zone,
+                macs: segment.macs,
+                tunnel: segment.tunnel.map(Box::new),
+                src_range: self.signatures.match_address(segment.five_tuple.src),
+                dst_range: self.signatures.match_address(segment.five_tuple.dst),
+            }),
+        });
+    }
+
+    fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
+        match record.phase {
+            Phase::Conversing(handle) => {
+                let current = Current { packet, at, key, link: None };
+                self.finish_conversation(&mut record, handle, current, outlet);
+            }
+            Phase::Initials(handle) => self.initials.release(handle),
+            _ => {}
+        }
+        outlet.event(Event {
+            packet,
+            at,
+            kind: EventKind::Ended(Ended {
+                flow: record.first_packet,
+                opener_is_client: record.client == record.opener,
+                named: record.named,
+                counts: record.counts(),
+            }),
+        });
+    }
+
+    /// Gives the slot of a flow whose conversation had to make room.
+    #[allow(clippy::too_many_arguments)]
+    fn tcp(
+        &mut self,
+        record: &mut FlowRecord,
+        slot: Slot,
+        current: Current<'_>,
+        side: Side,
+        (seq, ack, flags): (u32, u32, u8),
+        segment: &Segment<'_>,
+        outlet: &mut impl Outlet,
+    ) -> Option<Slot> {
+        let mut first_byte = seq;
+        if flags & tcp_flags::SYN != 0 {
+            first_byte = seq.wrapping_add(1);
+            *pick_mut(&mut record.syn, side) = seq;
+            *pick_mut(&mut record.syn_seen, side) = true;
+            record.client = if flags & tcp_flags::ACK == 0 { side } else { side.other() };
+        }
+        record.closed |= flags & (tcp_flags::FIN | tcp_flags::RST) != 0;
+        record.payload_seen |= segment.payload_len > 0;
+        let mut displaced = None;
+        let handle = match record.phase {
+            Phase::Conversing(handle) => handle,
+            Phase::Waiting if !segment.payload.is_empty() => {
+                let (handle, victim) = self.conversations.claim(slot);
+                if let Some(victim) = victim {
+                    self.counters.conversations_given_up += 1;
+                    displaced = Some(victim);
+                }
+                let claimed = self.conversations.get(handle);
+                self.held_bytes -= claimed.held_bytes;
+                claimed.clear();
+                for side in [Side::Low, Side::High] {
+                    if pick(record.syn_seen, side) {
+                        pick_mut(&mut claimed.streams, side).synchronise(pick(record.syn, side));
+                    }
+                }
+                record.phase = Phase::Conversing(handle);
+                handle
+            }
+            _ => return None,
+        };
+        let tcp = self.conversations.get(handle);
+        let TcpConversation { streams, conversation, .. } = tcp;
+        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        let streams_counters = &mut self.counters.streams;
+        let origin = Origin { packet: current.packet, at: current.at };
+        if flags & tcp_flags::SYN != 0 {
+            pick_mut(streams, side).synchronise(seq);
+        }
+        if flags & tcp_flags::ACK != 0 {
+            pick_mut(streams, side.other()).acknowledge(origin.at, ack, streams_counters, |origin, offset, bytes| {
+                talk.hear(conversation, side.other(), origin, offset, bytes);
+            });
+        }
+        if segment.payload_len > 0 && conversation.wants(side) {
+            let stream = pick_mut(streams, side);
+            let begins = !stream.has_started();
+            stream.accept(origin, first_byte, segment.payload, segment.payload_len, streams_counters, |origin, offset, bytes| {
+                talk.hear(conversation, side, origin, offset, bytes);
+            });
+            if begins && stream.is_midstream() && !conversation.recognised(side) {
+                stream.keep_first(origin, segment.payload);
+            }
+        }
+        if conversation.is_settled() {
+            record.phase = Phase::Settled;
+            self.release(handle);
+            return displaced;
+        }
+        let held = tcp.measure();
+        self.held_bytes = self.held_bytes + held.1 - held.0;
+        if self.held_bytes > HELD_BYTES_MAX {
+            self.counters.held_bytes_given_up += 1;
+            record.phase = Phase::Settled;
+            self.release(handle);
+        }
+        displaced
+    }
+
+    fn release(&mut self, handle: Handle) {
+        let tcp = self.conversations.get(handle);
+        self.held_bytes -= tcp.held_bytes;
+        tcp.clear();
+        self.conversations.release(handle);
+    }
+
+    fn finish_conversation(&mut self, record: &mut FlowRecord, handle: Handle, current: Current<'_>, outlet: &mut impl Outlet) {
+        let TcpConversation { streams, conversation, .. } = self.conversations.get(handle);
+        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        for side in [Side::Low, Side::High] {
+            pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
+                talk.hear(conversation, side, origin, offset, bytes);
+            });
+        }
+        self.release(handle);
+    }
+
+    fn udp(
+        &mut self,
+        record: &mut FlowRecord,
+        slot: Slot,
+        current: Current<'_>,
+        side: Side,
+        datagram: &[u8],
+        outlet: &mut impl Outlet,
+    ) -> Option<Slot> {
+        let origin = Origin { packet: current.packet, at: current.at };
+        let mut displaced = None;
+        let handle = match record.phase {
+            Phase::Initials(handle) => handle,
+            Phase::Datagrams(unknown) => match recognise_datagram(datagram) {
+                DatagramProtocol::Dns => {
+                    if self.message.parse(datagram).is_ok() {
+                        record.phase = Phase::Datagrams(0);
+                        record.client = if self.message.is_response { side.other() } else { side };
+                        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+                        talk.tell(origin, &Observation::Dns(&self.message));
+                    }
+                    return None;
+                }
+                DatagramProtocol::QuicInitial => {
+                    let (handle, victim) = self.initials.claim(slot);
+                    if let Some(victim) = victim {
+                        self.counters.conversations_given_up += 1;
+                        displaced = Some(victim);
+                    }
+                    self.initials.get(handle).clear();
+                    record.phase = Phase::Initials(handle);
+                    handle
+                }
+                DatagramProtocol::Unknown => {
+                    let unknown = unknown + 1;
+                    record.phase =
+                        if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
+                    return None;
+                }
+            },
+            _ => return None,
+        };
+        let initial = self.initials.get(handle);
+        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        initial.accept(side, datagram, |client, observation| {
+            talk.record.client = client;
+            talk.tell(origin, observation);
+        });
+        if initial.is_settled() {
+            record.phase = Phase::Settled;
+            self.initials.release(handle);
+        }
+        displaced
+    }
+}
+
+/// One flow's bytes on their way through inspection and matching.
+struct Talk<'a, 's, O> {
+    signatures: &'s SignatureSet,
+    record: &'a mut FlowRecord,
+    current: Current<'a>,
+    outlet: &'a mut O,
+}
+
+impl<O: Outlet> Talk<'_, '_, O> {
+    fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
+        conversation.accept(from, offset, bytes, |client, observation| {
+            if let Some(client) = client {
+                self.record.client = client;
+            }
+            self.tell(origin, observation);
+        });
+    }
+
+    fn tell(&mut self, origin: Origin, observation: &Observation<'_>) {
+        let flow = self.summary();
+        let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named: self.record.named };
+        let Self { record, outlet, current, .. } = self;
+        outlet.observation(&place, observation);
+        let told = observe(self.signatures, observation, &place, |kind| {
+            record.matched = true;
+            outlet.event(Event { packet: current.packet, at: current.at, kind });
+        });
+        record.named |= told == Told::Name;
+    }
+
+    fn summary(&self) -> FlowSummary {
+        let record = &*self.record;
+        let (FiveTuple { src, dst, src_port, dst_port, protocol }, zone): (FiveTuple, Zone) = self.current.key.endpoints();
+        let (low_mac, high_mac) = match self.current.link {
+            Some((segment, Side::Low)) => segment.macs.unzip(),
+            Some((segment, Side::High)) => {
+                let (high, low) = segment.macs.unzip();
+                (low, high)
+            }
+            None => (None, None),
+        };
+        let low = (src, src_port, low_mac);
+        let high = (dst, dst_port, high_mac);
+        let (client, server) = if record.client == Side::Low { (low, high) } else { (high, low) };
+        FlowSummary {
+            first_packet: record.first_packet,
+            started: record.started,
+            client: client.0,
+            client_port: client.1,
+            server: server.0,
+            server_port: server.1,
+            protocol,
+            zone,
+            client_mac: client.2,
+            server_mac: server.2,
+            tunnel: self.current.link.and_then(|(segment, _)| segment.tunnel),
+            counts: record.counts(),
+        }
+    }
+}
+
+impl TcpConversation {
+    fn clear(&mut self) {
+        for stream in &mut self.streams {
+            stream.clear();
+        }
+        self.conversation.clear();
+        self.held_bytes = 0;
+    }
+
+    /// Bytes held back at the last look and now.
+    fn measure(&mut self) -> (usize, usize) {
+        let now = self.streams.iter().map(Stream::held_bytes).sum::<usize>() + self.conversation.held_bytes();
+        (std::mem::replace(&mut self.held_bytes, now), now)
+    }
+}

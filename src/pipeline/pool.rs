@@ -1,0 +1,84 @@
+//! A bounded store of reusable items, each lent to one flow; when all are lent, the one that was unused for longest changes hands.
+
+use crate::flow::Slot;
+
+/// Names an item of a [`Pool`] while it is lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(u32);
+
+#[derive(Debug)]
+struct Item<T> {
+    value: T,
+    owner: Slot,
+    lent: bool,
+    used: u64,
+}
+
+/// Items looked at for one that was unused for long.
+const CANDIDATES: usize = 16;
+
+/// At most a fixed number of items of `T`.
+#[derive(Debug)]
+pub struct Pool<T> {
+    items: Vec<Item<T>>,
+    free: Vec<u32>,
+    limit: usize,
+    clock: u64,
+    hand: usize,
+}
+
+impl<T: Default> Pool<T> {
+    /// A pool of at most `limit` items, at least one; they are made as they are needed.
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self { items: Vec::new(), free: Vec::new(), limit: limit.max(1), clock: 0, hand: 0 }
+    }
+
+    /// Lends an item, as its last borrower left it. When none is free, also gives the slot of the flow that lost its own.
+    pub fn claim(&mut self, owner: Slot) -> (Handle, Option<Slot>) {
+        self.clock += 1;
+        if let Some(free) = self.free.pop() {
+            self.lend(free, owner);
+            return (Handle(free), None);
+        }
+        if self.items.len() < self.limit {
+            let number = u32::try_from(self.items.len()).expect("limits fit 32 bits");
+            self.items.push(Item { value: T::default(), owner, lent: true, used: self.clock });
+            return (Handle(number), None);
+        }
+        let victim = (0..CANDIDATES.min(self.items.len()))
+            .map(|step| (self.hand + step) % self.items.len())
+            .min_by_key(|&at| self.items.get(at).map_or(u64::MAX, |item| item.used))
+            .unwrap_or(0);
+        self.hand = (self.hand + CANDIDATES) % self.items.len();
+        let number = u32::try_from(victim).expect("limits fit 32 bits");
+        let loser = self.lend(number, owner);
+        (Handle(number), Some(loser))
+    }
+
+    /// The item behind a handle that is lent.
+    pub fn get(&mut self, handle: Handle) -> &mut T {
+        self.clock += 1;
+        let item = self.items.get_mut(handle.0 as usize).expect("handles come from this pool");
+        item.used = self.clock;
+        &mut item.value
+    }
+
+    /// Takes an item back.
+    pub fn release(&mut self, handle: Handle) {
+        if let Some(item) = self.items.get_mut(handle.0 as usize)
+            && item.lent
+        {
+            item.lent = false;
+            self.free.push(handle.0);
+        }
+    }
+
+    fn lend(&mut self, number: u32, owner: Slot) -> Slot {
+        let clock = self.clock;
+        let item = self.items.get_mut(number as usize).expect("numbers come from this pool");
+        item.lent = true;
+        item.used = clock;
+        std::mem::replace(&mut item.owner, owner)
+    }
+}
