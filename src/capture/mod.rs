@@ -3,7 +3,35 @@
 //! In:    a capture file, plain or compressed, or standard input.
 //! Out:   [`Block`]s of [`Frame`]s, in file order, each frame numbered from 1.
 //! Never: parses a packet header.
+//!
+//! ```no_run
+//! use kaspector::capture::{self, Block};
+//!
+//! let mut block = Block::default(); // reused: steady reading allocates nothing
+//! for input in capture::expand(["captures/", "more/*.pcap.gz"]) {
+//!     let Some(mut file) = input?.open()? else { continue }; // a file in a folder that is no capture
+//!     while file.next_block(&mut block)? {
+//!         for frame in block.frames() {
+//!             println!("{} {} bytes", frame.number, frame.bytes.len());
+//!         }
+//!     }
+//! }
+//! # Ok::<(), capture::CaptureError>(())
+//! ```
 
+mod error;
+mod file;
+mod format;
 mod frame;
+mod inputs;
+mod pcap;
+mod pcapng;
+mod source;
 
+pub use error::CaptureError;
+pub use file::{BLOCK_BYTES, BLOCK_RECORDS, CaptureFile, read_all};
+pub use format::ForeignKind;
 pub use frame::{Block, Frame, LinkType, Record, Timestamp};
+pub use inputs::{Input, expand};
+pub use pcap::MAX_FRAME_BYTES;
+pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};

@@ -1,0 +1,102 @@
+//! Where the bytes come from: a file or a stream, decompressed on the way.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::format::{self, Foreign, Format};
+
+/// Bytes of a capture, after decompression, and the first of them.
+pub(super) struct Source {
+    /// What follows `head`.
+    pub rest: Box<dyn Read + Send>,
+    /// A failure that came right behind `head`; decompressors need not repeat theirs.
+    pub failed: Option<io::Error>,
+    /// Up to [`format::HEAD_BYTES`] first bytes, already taken from `rest`.
+    pub head: Vec<u8>,
+    /// [`Format::Pcap`] or [`Format::Pcapng`].
+    pub format: Format,
+    /// Whether a decompressor stands between.
+    pub decompressed: bool,
+    /// Bytes taken from the reader so far: compressed ones where that differs.
+    pub position: Arc<AtomicU64>,
+}
+
+/// Why there is no [`Source`].
+pub(super) enum Refused {
+    Io(io::Error),
+    Foreign(Foreign),
+}
+
+impl Source {
+    /// Recognises what `reader` delivers, and decompresses it if need be.
+    pub(super) fn new(reader: Box<dyn Read + Send>) -> Result<Self, Refused> {
+        let position = Arc::new(AtomicU64::new(0));
+        let mut rest: Box<dyn Read + Send> = Box::new(Counted { reader, position: Arc::clone(&position) });
+        let (mut head, mut failed) = take_head(&mut rest).map_err(Refused::Io)?;
+        let mut format = format::recognise(&head);
+        let decompressed = matches!(format, Format::Gzip | Format::Zstd);
+        if decompressed {
+            let packed = BufReader::with_capacity(PACKED_BYTES, Cursor::new(head).chain(rest));
+            rest = match format {
+                Format::Gzip => Box::new(Gzip(flate2::bufread::MultiGzDecoder::new(packed))),
+                _ => Box::new(unzstd(packed).map_err(Refused::Io)?),
+            };
+            (head, failed) = take_head(&mut rest).map_err(Refused::Io)?;
+            format = format::recognise(&head);
+        }
+        match format {
+            Format::Pcap | Format::Pcapng => Ok(Self { rest, failed, head, format, decompressed, position }),
+            Format::Gzip | Format::Zstd => Err(Refused::Foreign(format::NESTED)),
+            Format::Foreign(foreign) => Err(Refused::Foreign(foreign)),
+        }
+    }
+}
+
+/// Reads until [`format::HEAD_BYTES`] or the end: a pipe may deliver one byte at a time. A failure takes nothing from the
+/// bytes before it.
+fn take_head(reader: &mut dyn Read) -> io::Result<(Vec<u8>, Option<io::Error>)> {
+    let mut head = Vec::with_capacity(format::HEAD_BYTES);
+    match reader.take(format::HEAD_BYTES as u64).read_to_end(&mut head) {
+        Ok(_) => Ok((head, None)),
+        Err(error) if head.is_empty() => Err(error),
+        Err(error) => Ok((head, Some(error))),
+    }
+}
+
+fn unzstd<R: BufRead>(packed: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+/// Counts what is taken, so that a progress bar can stand on the compressed size.
+struct Counted {
+    reader: Box<dyn Read + Send>,
+    position: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(into)?;
+        // Relaxed: one writer, and the progress bar wants a recent value, not an order.
+        self.position.store(self.position.load(Ordering::Relaxed).saturating_add(count as u64), Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Decompresses in small steps: when a deflate stream turns out corrupt, the decoder forgets what it wrote in that call,
+/// so the step is how much good data before the damage can be lost.
+struct Gzip<R>(flate2::bufread::MultiGzDecoder<R>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let step = into.len().min(GZIP_STEP);
+        self.0.read(into.get_mut(..step).unwrap_or_default())
+    }
+}
+
+const PACKED_BYTES: usize = 128 * 1024;
+const GZIP_STEP: usize = 4 * 1024;
+/// 128 MiB, the most that RFC 8878 section 3.1.1.1.2 lets `zstd` use without being asked (`--long=27`).
+const ZSTD_WINDOW_LOG: u32 = 27;
