@@ -9,16 +9,18 @@
 //! same to the byte. [`Detector`] runs the whole journey on one thread.
 
 mod lane;
+mod plan;
 mod pool;
 
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, OutcomeCounters, Outcome, Segment, dissect};
+use crate::decode::{Decoder, Dissected, Outcome, OutcomeCounters, Segment, dissect};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{Alert, Event, HostFinding, HostKey, HostRecord, Ledger, Place, SignatureSet};
 use std::collections::BTreeMap;
 
 pub use lane::{Lane, LaneCounters};
+pub use plan::Plan;
 
 /// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
 pub const LANES: usize = 16;
@@ -50,6 +52,9 @@ impl Route {
         (self.hash >> 60) as usize % LANES
     }
 }
+
+/// Key of the flow hash where nobody can aim at a bucket: offline, where the answer must be the same every time.
+pub const OFFLINE_SEED: u64 = 0;
 
 /// Takes what lanes bring about.
 pub trait Outlet {
@@ -99,6 +104,23 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Adds up what the parts of a pipeline hold once their last packet is through.
+    #[must_use]
+    pub fn close(mut ledger: Ledger<'_>, outcomes: OutcomeCounters, lanes: &[Lane<'_>], decoder: &Decoder) -> Self {
+        let mut given_up = ledger.given_up();
+        for lane in lanes {
+            lane.add_given_up(&mut given_up);
+        }
+        decoder.add_given_up(&mut given_up);
+        Self {
+            alerts: ledger.take_alerts(),
+            flows: lanes.iter().map(|lane| lane.counters().flows).sum(),
+            hosts: ledger.into_hosts().collect(),
+            outcomes,
+            given_up,
+        }
+    }
+
     /// The hosts with evidence: strongest verdict first, then by address.
     #[must_use]
     pub fn host_findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
@@ -141,7 +163,7 @@ impl<'s> Detector<'s> {
     /// A detector for captures. A live sensor wants [`Self::with_seed`].
     #[must_use]
     pub fn new(signatures: &'s SignatureSet) -> Self {
-        Self::with_seed(signatures, 0)
+        Self::with_seed(signatures, OFFLINE_SEED)
     }
 
     /// A detector whose flow hash is keyed by `seed`: random, so that nobody on the wire can aim at one bucket. The answer for a
@@ -264,7 +286,13 @@ impl<'s> Detector<'s> {
         self.settle();
         let ledger = std::mem::replace(&mut self.ledger, Ledger::new(self.signatures, self.input));
         let outcomes = std::mem::take(&mut self.outcomes);
-        Findings::close(ledger, outcomes, &mut self.lanes, &self.decoder)
+        let findings = Findings::close(ledger, outcomes, &self.lanes, &self.decoder);
+        for lane in &mut self.lanes {
+            lane.reset_counters();
+        }
+        self.decoder = Decoder::default();
+        self.last = (0, Timestamp(0));
+        findings
     }
 
     fn accept(&mut self, frame: &Frame<'_>, segment: &Segment<'_>, route: &Route) {

@@ -81,3 +81,18 @@ pub enum CaptureError {
         cause: io::Error,
     },
 }
+
+impl CaptureError {
+    /// The input, as the user wrote it or as the folder walk found it.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        match self {
+            Self::Open { input, .. }
+            | Self::NoMatch { input }
+            | Self::BadPattern { input, .. }
+            | Self::NotACapture { input, .. }
+            | Self::Damaged { input, .. }
+            | Self::Read { input, .. } => input,
+        }
+    }
+}

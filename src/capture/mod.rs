@@ -21,6 +21,7 @@
 
 mod error;
 mod file;
+mod filter;
 mod format;
 mod frame;
 mod inputs;
@@ -30,6 +31,7 @@ mod source;
 
 pub use error::CaptureError;
 pub use file::{BLOCK_BYTES, BLOCK_RECORDS, CaptureFile, read_all};
+pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
 pub use frame::{Block, Frame, LinkType, Record, Timestamp};
 pub use inputs::{Input, expand};

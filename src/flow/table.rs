@@ -203,6 +203,11 @@ impl<S: FlowState> FlowTable<S> {
         self.evicted
     }
 
+    /// Counts evictions from zero again.
+    pub fn reset_evicted(&mut self) {
+        self.evicted = 0;
+    }
+
     fn insert(&mut self, key: &FlowKey, hash: u64, at: Timestamp, state: S, mut ended: impl FnMut(&FlowKey, S)) -> Slot {
         let (first, second) = (self.first(hash), self.second(hash));
         let mut place = self.vacancy(first).map(|index| (first, index));

@@ -259,6 +259,12 @@ impl<'s> Lane<'s> {
         table.drain(|key, record| inspection.end(packet, at, key, record, events));
     }
 
+    /// Counts from zero again.
+    pub fn reset_counters(&mut self) {
+        self.inspection.counters = LaneCounters::default();
+        self.table.reset_evicted();
+    }
+
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> &LaneCounters {

@@ -1,0 +1,154 @@
+//! Which lane each packet of a block belongs to, drawn up before the lanes run.
+
+use super::{BATCH, Lane, OFFLINE_SEED, Outlet, Route};
+use crate::capture::{Block, Frame, Timestamp};
+use crate::decode::{Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect};
+
+/// Entries of the plan beyond lane numbers.
+const FRAGMENT: u8 = 0xfe;
+const NOWHERE: u8 = 0xff;
+
+/// The plan of one block; reused from block to block.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// By packet: the lane's number, or why there is none.
+    lanes: Vec<u8>,
+    /// Segments that were put together from fragments, by the index of the packet that completed them.
+    whole: Vec<(usize, OwnedSegment)>,
+    outcomes: OutcomeCounters,
+    fragments: bool,
+}
+
+/// A segment that no longer borrows its packet.
+#[derive(Debug)]
+struct OwnedSegment {
+    at: Timestamp,
+    five_tuple: FiveTuple,
+    zone: Zone,
+    transport: Transport,
+    payload_len: u32,
+    payload: Vec<u8>,
+    macs: Option<(MacAddress, MacAddress)>,
+    tunnel: Option<Tunnel>,
+}
+
+impl OwnedSegment {
+    fn of(segment: &Segment<'_>) -> Self {
+        let &Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel } = segment;
+        Self { at, five_tuple, zone, transport, payload_len, payload: payload.to_vec(), macs, tunnel }
+    }
+
+    fn borrow(&self) -> Segment<'_> {
+        let &Self { at, five_tuple, zone, transport, payload_len, ref payload, macs, tunnel } = self;
+        Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel }
+    }
+}
+
+impl Plan {
+    /// Forgets the last block.
+    pub fn clear(&mut self) {
+        self.lanes.clear();
+        self.whole.clear();
+        self.outcomes = OutcomeCounters::default();
+        self.fragments = false;
+    }
+
+    /// Says for each packet of `block` that `accepts` chooses where it goes.
+    pub fn draw(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+        for frame in block.frames() {
+            let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
+            let lane = match dissected {
+                Dissected::Segment(segment) => {
+                    self.outcomes.bump(Outcome::Inspected);
+                    lane_of(&segment)
+                }
+                Dissected::Fragment(_) => {
+                    self.fragments = true;
+                    FRAGMENT
+                }
+                Dissected::Other(outcome) => {
+                    self.outcomes.bump(outcome);
+                    NOWHERE
+                }
+            };
+            self.lanes.push(lane);
+        }
+    }
+
+    /// Puts fragments together. Blocks must come in order.
+    pub fn reassemble(&mut self, block: &Block, decoder: &mut Decoder) {
+        if !self.fragments {
+            return;
+        }
+        for (index, (frame, lane)) in block.frames().zip(&mut self.lanes).enumerate() {
+            if *lane != FRAGMENT {
+                continue;
+            }
+            let outcome = match decoder.decode(&frame) {
+                Ok(segment) => {
+                    *lane = lane_of(&segment);
+                    self.whole.push((index, OwnedSegment::of(&segment)));
+                    Outcome::Inspected
+                }
+                Err(outcome) => {
+                    *lane = NOWHERE;
+                    outcome
+                }
+            };
+            self.outcomes.bump(outcome);
+        }
+    }
+
+    /// Where the packets ended.
+    #[must_use]
+    pub fn outcomes(&self) -> &OutcomeCounters {
+        &self.outcomes
+    }
+
+    /// Runs those of `lanes` that are there over their packets.
+    pub fn run(&self, block: &Block, lanes: &mut [Option<Lane<'_>>], outlet: &mut impl Outlet) {
+        let wanted: Vec<bool> = lanes.iter().map(Option::is_some).collect();
+        let mut mine = (0..).zip(&self.lanes).filter_map(|(index, &lane)| {
+            wanted.get(usize::from(lane)).copied().unwrap_or(false).then_some(index)
+        });
+        let mut batch: Vec<(Frame<'_>, Segment<'_>, Route)> = Vec::with_capacity(BATCH);
+        loop {
+            batch.clear();
+            for index in mine.by_ref().take(BATCH) {
+                let Some(frame) = block.frame(index) else { continue };
+                let segment = match self.whole.binary_search_by_key(&index, |&(at, _)| at) {
+                    Ok(at) => self.whole.get(at).map(|(_, whole)| whole.borrow()),
+                    Err(_) => match dissect(&frame) {
+                        Dissected::Segment(segment) => Some(segment),
+                        _ => None,
+                    },
+                };
+                let Some(segment) = segment else { continue };
+                let route = Route::of(&segment, OFFLINE_SEED);
+                if let Some(Some(lane)) = lanes.get(route.lane()) {
+                    lane.prefetch(&route);
+                }
+                batch.push((frame, segment, route));
+            }
+            if batch.is_empty() {
+                return;
+            }
+            for (.., route) in &batch {
+                if let Some(Some(lane)) = lanes.get(route.lane()) {
+                    lane.prefetch_flow(route);
+                }
+            }
+            for (frame, segment, route) in &batch {
+                if let Some(Some(lane)) = lanes.get_mut(route.lane()) {
+                    lane.accept(frame.number, frame.wire_len, segment, route, outlet);
+                }
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn lane_of(segment: &Segment<'_>) -> u8 {
+    // There are fewer lanes than marks begin at.
+    Route::of(segment, OFFLINE_SEED).lane() as u8
+}

@@ -1,0 +1,179 @@
+//! One big capture on several threads, with the answer of one thread.
+//!
+//! The capture is taken in rounds of a few blocks. In a round, threads meet at barriers between four steps:
+//!
+//! 1. each takes blocks from the reader in turn, and says for every packet which lane it belongs to;
+//! 2. one puts fragments together, in packet order, since they belong to no lane before they are whole;
+//! 3. each runs its own lanes over all blocks of the round;
+//! 4. one gives the ledger the events of all lanes in packet order, while the others begin the next round.
+//!
+//! Lanes are fixed in number and each sees its packets in order, so nothing depends on which thread did what.
+
+use super::progress::Progress;
+use super::scan::{InputScan, Tally};
+use crate::capture::{Block, CaptureFile, Filter, Frame, Timestamp};
+use crate::decode::{Decoder, OutcomeCounters};
+use crate::matching::{Event, Ledger, SignatureSet};
+use crate::pipeline::{Findings, LANES, Lane, Plan};
+use std::sync::{Barrier, Mutex, PoisonError, RwLock};
+
+/// Blocks in a round: enough to spread, few enough to stay in the last-level cache.
+const BLOCKS: usize = 8;
+
+/// A block and where its packets go.
+#[derive(Debug, Default)]
+struct Planned {
+    block: Block,
+    plan: Plan,
+}
+
+/// The sequential part of the work.
+struct Reading {
+    file: CaptureFile,
+    tally: Tally,
+    /// Blocks taken in this round.
+    taken: usize,
+    ended: bool,
+    last: (u64, Timestamp),
+}
+
+struct Concluding<'s> {
+    ledger: Ledger<'s>,
+    decoder: Decoder,
+    outcomes: OutcomeCounters,
+}
+
+/// Scans one capture with `threads` threads.
+pub fn run(
+    file: CaptureFile,
+    input: u32,
+    signatures: &SignatureSet,
+    threads: usize,
+    filter: Option<&Filter>,
+    progress: &Progress,
+) -> InputScan {
+    let tally = Tally::new(&file);
+    let reading =
+        Mutex::new(Reading { file, tally, taken: 0, ended: false, last: (0, Timestamp::default()) });
+    let round: Vec<RwLock<Planned>> = (0..BLOCKS).map(|_| RwLock::default()).collect();
+    let events: Vec<Mutex<Vec<Event>>> = (0..threads).map(|_| Mutex::default()).collect();
+    let concluding = Mutex::new(Concluding {
+        ledger: Ledger::new(signatures, input),
+        decoder: Decoder::default(),
+        outcomes: OutcomeCounters::default(),
+    });
+    let barrier = Barrier::new(threads);
+    let finished: Mutex<Vec<(usize, Lane<'_>, Vec<Event>)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (reading, round, events, concluding, barrier, finished) =
+                (&reading, &round, &events, &concluding, &barrier, &finished);
+            let mut filter = filter.cloned();
+            scope.spawn(move || {
+                let mut lanes: Vec<Option<Lane<'_>>> =
+                    (0..LANES).map(|lane| (lane % threads == thread).then(|| Lane::new(signatures))).collect();
+                loop {
+                    read_and_plan(reading, round, filter.as_mut(), progress);
+                    if barrier.wait().is_leader() {
+                        let mut reading = lock(reading);
+                        reassemble(&mut reading, round, &mut lock(concluding));
+                        reading.taken = 0;
+                    }
+                    barrier.wait();
+                    let ended = lock(reading).ended;
+                    let last = lock(reading).last;
+                    if let Some(events) = events.get(thread) {
+                        let mut events = lock(events);
+                        for planned in round {
+                            let planned = planned.read().unwrap_or_else(PoisonError::into_inner);
+                            planned.plan.run(&planned.block, &mut lanes, &mut *events);
+                        }
+                    }
+                    if barrier.wait().is_leader() {
+                        // The others read on meanwhile. They cannot add events before this one has read its share, too.
+                        conclude(events, &mut lock(concluding).ledger);
+                    }
+                    if ended {
+                        for (number, lane) in lanes.into_iter().enumerate() {
+                            let Some(mut lane) = lane else { continue };
+                            let mut events = Vec::new();
+                            lane.finish(last.0, last.1, &mut events);
+                            lock(finished).push((number, lane, events));
+                        }
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let Concluding { mut ledger, decoder, outcomes } = concluding.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut finished = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finished.sort_by_key(|&(number, ..)| number);
+    let mut lanes = Vec::with_capacity(LANES);
+    for (_, lane, events) in finished {
+        for event in events {
+            ledger.record(event);
+        }
+        lanes.push(lane);
+    }
+    let Reading { file, tally, .. } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
+    InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, &lanes, &decoder) }
+}
+
+/// Takes blocks while the round has room, and plans them. Only the reading itself is one at a time.
+fn read_and_plan(reading: &Mutex<Reading>, round: &[RwLock<Planned>], mut filter: Option<&mut Filter>, progress: &Progress) {
+    loop {
+        let mut reader = lock(reading);
+        let Some(place) = round.get(reader.taken) else { return };
+        let mut planned = place.write().unwrap_or_else(PoisonError::into_inner);
+        planned.block.records.clear();
+        planned.plan.clear();
+        reader.taken += 1;
+        if !reader.ended {
+            match reader.file.next_block(&mut planned.block) {
+                Ok(true) if !progress.is_stopped() => {
+                    reader.tally.count(&planned.block, progress);
+                    let end = planned.block.records.len().checked_sub(1).and_then(|last| planned.block.frame(last));
+                    if let Some(frame) = end {
+                        reader.last = (frame.number, frame.at);
+                    }
+                }
+                Ok(_) => {
+                    planned.block.records.clear();
+                    reader.ended = true;
+                }
+                Err(error) => {
+                    planned.block.records.clear();
+                    reader.tally.fail(&error);
+                    reader.ended = true;
+                }
+            }
+        }
+        drop(reader);
+        let Planned { block, plan } = &mut *planned;
+        plan.draw(block, |frame: &Frame<'_>| filter.as_deref_mut().is_none_or(|filter| filter.accepts(frame)));
+    }
+}
+
+fn reassemble(reading: &mut Reading, round: &[RwLock<Planned>], concluding: &mut Concluding<'_>) {
+    for planned in round.iter().take(reading.taken) {
+        let mut planned = planned.write().unwrap_or_else(PoisonError::into_inner);
+        let Planned { block, plan } = &mut *planned;
+        plan.reassemble(block, &mut concluding.decoder);
+        concluding.outcomes.add(plan.outcomes());
+    }
+}
+
+/// Each thread's events are in packet order, and a packet has events of one thread only.
+fn conclude(events: &[Mutex<Vec<Event>>], ledger: &mut Ledger<'_>) {
+    let mut all: Vec<Event> = events.iter().flat_map(|events| std::mem::take(&mut *lock(events))).collect();
+    all.sort_by_key(|event| event.packet);
+    for event in all {
+        ledger.record(event);
+    }
+}
+
+/// A thread that panicked ends the process, so a poisoned lock is never met by another.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

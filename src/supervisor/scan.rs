@@ -1,0 +1,261 @@
+//! Reads captures to their end and says which hosts they show.
+//!
+//! Small inputs are spread over the threads, one thread each; a big one gets all threads ([`rounds`]). Either way an input has its own
+//! flows and its own ledger, and hosts are merged in input order, so the number of threads never shows in the answer.
+
+use super::inventory::Inventory;
+use super::progress::Progress;
+use super::report::{InputReport, ScanReport};
+use super::rounds;
+use crate::capture::{Block, CaptureError, CaptureFile, Filter, FilterError, Frame, Input, expand};
+use crate::matching::{Alert, SignatureSet};
+use crate::pipeline::{Detector, Findings};
+use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Inputs at least this large (compressed, if they are) are read by all threads together, in bytes.
+const BIG_INPUT: u64 = 32 << 20;
+/// Bytes at the start of an input that identify it, together with its length.
+const DIGESTED_BYTES: usize = 64 << 10;
+
+/// What to scan and how.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    /// Files, folders, patterns, or `-` for standard input.
+    pub paths: Vec<String>,
+    /// Worker threads, at least one.
+    pub threads: usize,
+    /// A libpcap filter expression; packets that it does not choose are counted and left alone.
+    pub filter: Option<String>,
+}
+
+/// The answer, and the alerts behind it.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The answer.
+    pub report: ScanReport,
+    /// Alerts by index of the input, in input order, and within one in packet order.
+    pub alerts: Vec<(u32, Vec<Alert>)>,
+}
+
+/// Scans everything that `options` name. Trouble with one input is part of its report, and the others are still read.
+///
+/// # Errors
+/// When the filter is not one.
+pub fn scan(options: &ScanOptions, signatures: &SignatureSet, progress: &Progress) -> Result<Scan, FilterError> {
+    let filter = options.filter.as_deref().map(Filter::new).transpose()?;
+    let inputs = expand(&options.paths);
+    progress.expect_inputs(inputs.iter().map(|input| input.as_ref().ok().and_then(size)));
+    let threads = options.threads.max(1);
+    let results: Vec<Mutex<Option<InputScan>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
+    let inventory = Inventory::default();
+    let put = |index: usize, input: Option<InputScan>| {
+        let Some(mut input) = input else { return };
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        inventory.deposit(number, std::mem::take(&mut input.findings.hosts));
+        if let Some(place) = results.get(index) {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(input);
+        }
+    };
+    let is_big = |input: &Input| threads > 1 && size(input).is_none_or(|size| size >= BIG_INPUT);
+    let (mut big, mut small) = (Vec::new(), Vec::new());
+    for (index, input) in inputs.into_iter().enumerate() {
+        match input {
+            Ok(input) if is_big(&input) => big.push((index, input)),
+            Ok(input) => small.push((index, input)),
+            Err(error) => put(index, Some(InputScan::unreadable(&error))),
+        }
+    }
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(small.len()) {
+            scope.spawn(|| {
+                let mut detector = Detector::new(signatures);
+                let mut block = Block::default();
+                let mut filter = filter.clone();
+                while let Some((index, input)) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if progress.is_stopped() {
+                        break;
+                    }
+                    detector.begin_input(u32::try_from(*index).unwrap_or(u32::MAX));
+                    put(*index, scan_input(input, progress, |file| {
+                        alone(file, &mut detector, &mut block, filter.as_mut(), progress)
+                    }));
+                }
+            });
+        }
+    });
+    for (index, input) in &big {
+        if progress.is_stopped() {
+            break;
+        }
+        let number = u32::try_from(*index).unwrap_or(u32::MAX);
+        put(*index, scan_input(input, progress, |file| {
+            rounds::run(file, number, signatures, threads, filter.as_ref(), progress)
+        }));
+    }
+    let results = results.into_iter().enumerate().filter_map(|(index, result)| {
+        Some((u32::try_from(index).ok()?, result.into_inner().unwrap_or_else(PoisonError::into_inner)?))
+    });
+    Ok(collect(results, inventory, signatures))
+}
+
+/// What one input came to.
+#[derive(Debug, Default)]
+pub struct InputScan {
+    /// The input itself.
+    pub report: InputReport,
+    /// What it showed.
+    pub findings: Findings,
+}
+
+impl InputScan {
+    fn unreadable(error: &CaptureError) -> Self {
+        let report = InputReport {
+            path: error.input().to_owned(),
+            error: Some(error.to_string()),
+            unreadable: true,
+            ..InputReport::default()
+        };
+        Self { report, findings: Findings::default() }
+    }
+}
+
+fn size(input: &Input) -> Option<u64> {
+    let (Input::Named(path) | Input::Found(path)) = input else { return None };
+    path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+}
+
+/// `None` when the input was found in a folder and is no capture.
+fn scan_input(
+    input: &Input,
+    progress: &Progress,
+    read: impl FnOnce(CaptureFile) -> InputScan,
+) -> Option<InputScan> {
+    let scan = match input.open() {
+        Ok(Some(file)) => {
+            progress.begin(file.input(), file.position());
+            Some(read(file))
+        }
+        Ok(None) => None,
+        Err(error) => Some(InputScan::unreadable(&error)),
+    };
+    progress.finish_input();
+    scan
+}
+
+/// Reads one input on this thread.
+fn alone(
+    mut file: CaptureFile,
+    detector: &mut Detector<'_>,
+    block: &mut Block,
+    mut filter: Option<&mut Filter>,
+    progress: &Progress,
+) -> InputScan {
+    let mut tally = Tally::new(&file);
+    while !progress.is_stopped() {
+        match file.next_block(block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                tally.fail(&error);
+                break;
+            }
+        }
+        tally.count(block, progress);
+        match filter.as_deref_mut() {
+            Some(filter) => detector.feed_block(block, |frame| filter.accepts(frame)),
+            None => detector.feed_block(block, |_: &Frame<'_>| true),
+        }
+    }
+    InputScan { report: tally.close(&file), findings: detector.finish() }
+}
+
+/// What the report says of an input, counted block by block.
+#[derive(Debug)]
+pub struct Tally {
+    report: InputReport,
+    digest: Option<Sha256>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(file: &CaptureFile) -> Self {
+        let report = InputReport { path: file.input().to_owned(), ..InputReport::default() };
+        Self { report, digest: None }
+    }
+
+    /// Counts the frames of a block.
+    pub fn count(&mut self, block: &Block, progress: &Progress) {
+        let report = &mut self.report;
+        report.packets += block.records.len() as u64;
+        let earliest = block.records.iter().map(|record| record.at).min();
+        let latest = block.records.iter().map(|record| record.at).max();
+        report.first_packet = report.first_packet.into_iter().chain(earliest).min();
+        report.last_packet = report.last_packet.into_iter().chain(latest).max();
+        let bytes = block.records.iter().map(|record| u64::from(record.len)).sum::<u64>();
+        report.bytes += bytes;
+        progress.add(block.records.len() as u64, bytes);
+        if self.digest.is_none() {
+            let mut digest = Sha256::new();
+            for frame in block.frames().take_while({
+                let mut left = DIGESTED_BYTES;
+                move |frame| {
+                    let within = left > 0;
+                    left = left.saturating_sub(frame.bytes.len());
+                    within
+                }
+            }) {
+                digest.update(frame.at.0.to_be_bytes());
+                digest.update(frame.bytes);
+            }
+            self.digest = Some(digest);
+        }
+    }
+
+    /// Notes why reading ended early.
+    pub fn fail(&mut self, error: &CaptureError) {
+        self.report.error = Some(error.to_string());
+        self.report.unreadable = self.report.packets == 0;
+    }
+
+    /// The input's report.
+    #[must_use]
+    pub fn close(self, file: &CaptureFile) -> InputReport {
+        let mut digest = self.digest.unwrap_or_default();
+        digest.update(self.report.packets.to_be_bytes());
+        digest.update(self.report.bytes.to_be_bytes());
+        InputReport { link_types: file.link_types().into_iter().collect(), digest: digest.finalize().into(), ..self.report }
+    }
+}
+
+fn collect(
+    results: impl Iterator<Item = (u32, InputScan)>,
+    inventory: Inventory,
+    signatures: &SignatureSet,
+) -> Scan {
+    let mut scan = Scan::default();
+    let mut numbers = std::collections::HashMap::new();
+    for (index, InputScan { report, findings }) in results {
+        // Files of a folder that are no captures leave no row, so rows are numbered anew.
+        let row = u32::try_from(scan.report.inputs.len()).unwrap_or(u32::MAX);
+        numbers.insert(index, row);
+        scan.report.bytes += report.bytes;
+        scan.report.outcomes.add(&findings.outcomes);
+        scan.report.flows += findings.flows;
+        for (bound, count) in findings.given_up {
+            *scan.report.given_up.entry(bound).or_default() += count;
+        }
+        if !findings.alerts.is_empty() {
+            scan.alerts.push((row, findings.alerts));
+        }
+        scan.report.inputs.push(report);
+    }
+    scan.report.hosts = inventory.into_findings(signatures);
+    for line in scan.report.hosts.iter_mut().flat_map(|host| &mut host.evidence) {
+        line.example.input = numbers.get(&line.example.input).copied().unwrap_or(line.example.input);
+    }
+    scan
+}
