@@ -1,1 +1,52 @@
-fn main() {}
+//! The binary: arguments in, exit code out. Results go to standard output, everything else to standard error.
+
+mod cli;
+mod commands;
+
+use clap::Parser;
+use cli::{Arguments, Command};
+use std::process::ExitCode;
+
+/// How the program ends, as the documentation promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// Ran.
+    Ran = 0,
+    /// Anything that none of the others says.
+    Failure = 1,
+    /// Bad usage.
+    Usage = 2,
+    /// `--fail-on` met, or nothing matches a test.
+    Found = 3,
+    /// An input could not be read at all.
+    Unreadable = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Scan(arguments) => commands::scan(&arguments),
+        Command::Signatures(command) => commands::signatures(&command),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        // Whoever read our output has seen enough.
+        Err(error) if is_closed_pipe(&error) => Exit::Ran.into(),
+        Err(error) => {
+            anstream::eprintln!("{} {error:#}", commands::label("error:"));
+            if error.is::<commands::Usage>() { Exit::Usage.into() } else { Exit::Failure.into() }
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -13,7 +13,7 @@ mod plan;
 mod pool;
 
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, Outcome, OutcomeCounters, Segment, dissect};
+use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{Alert, Event, HostFinding, HostKey, HostRecord, Ledger, Place, SignatureSet};
@@ -53,8 +53,20 @@ impl Route {
     }
 }
 
-/// Key of the flow hash where nobody can aim at a bucket: offline, where the answer must be the same every time.
-pub const OFFLINE_SEED: u64 = 0;
+/// Key of the flow hash where nobody can aim at a bucket: offline, where the answer must be the same every time. Not zero: the upper
+/// words of IPv4 addresses are, and a product of zero and zero keyed would forget both addresses.
+pub const OFFLINE_SEED: u64 = 0x6b61_7370_6563_746f;
+
+/// What a packet of a batch is waiting for.
+#[derive(Clone, Copy)]
+enum Ahead<'a> {
+    /// Its flow's memory.
+    Segment(Segment<'a>, Route),
+    /// Its turn: fragments meet in order.
+    Fragment(Fragment<'a>),
+    /// Nothing.
+    Other(Outcome),
+}
 
 /// Takes what lanes bring about.
 pub trait Outlet {
@@ -151,6 +163,7 @@ pub struct Detector<'s> {
     signatures: &'s SignatureSet,
     seed: u64,
     input: u32,
+    discards_alerts: bool,
     decoder: Decoder,
     lanes: Vec<Lane<'s>>,
     ledger: Ledger<'s>,
@@ -174,6 +187,7 @@ impl<'s> Detector<'s> {
             signatures,
             seed,
             input: 0,
+            discards_alerts: false,
             decoder: Decoder::default(),
             lanes: (0..LANES).map(|_| Lane::new(signatures)).collect(),
             ledger: Ledger::new(signatures, 0),
@@ -186,7 +200,13 @@ impl<'s> Detector<'s> {
     /// Says which input the frames to come belong to; evidence names it.
     pub fn begin_input(&mut self, input: u32) {
         self.input = input;
-        self.ledger = Ledger::new(self.signatures, input);
+        self.ledger = self.empty_ledger();
+    }
+
+    /// Keeps no alerts from now on, for callers who want only what they add up to.
+    pub fn discard_alerts(&mut self) {
+        self.discards_alerts = true;
+        self.ledger = self.empty_ledger();
     }
 
     /// Takes the next frame.
@@ -195,11 +215,7 @@ impl<'s> Detector<'s> {
     }
 
     /// Takes the next frame, and shows `witness` every fact that it completes.
-    pub fn feed_observed(
-        &mut self,
-        frame: &Frame<'_>,
-        witness: impl FnMut(&Place<'_>, &Observation<'_>),
-    ) -> Outcome {
+    pub fn feed_observed(&mut self, frame: &Frame<'_>, witness: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
         self.last = (frame.number, frame.at);
         let outcome = match self.decoder.decode(frame) {
             Ok(segment) => {
@@ -220,55 +236,67 @@ impl<'s> Detector<'s> {
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
     pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
         let mut frames = block.frames();
-        let mut batch: Vec<(Frame<'_>, Dissected<'_>, Option<Route>)> = Vec::with_capacity(BATCH);
+        // On the stack, so that a block costs no allocation.
+        let mut batch: [Option<(Frame<'_>, Ahead<'_>)>; BATCH] = [None; BATCH];
         loop {
-            batch.clear();
-            for frame in frames.by_ref().take(BATCH) {
+            let mut taken = 0;
+            for (place, frame) in batch.iter_mut().zip(frames.by_ref()) {
                 let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
-                let route = match &dissected {
-                    Dissected::Segment(segment) => Some(Route::of(segment, self.seed)),
-                    _ => None,
-                };
-                if let Some(route) = &route
+                *place = Some((frame, self.look_ahead(dissected)));
+                taken += 1;
+            }
+            if taken == 0 {
+                return;
+            }
+            let batch = batch.get(..taken).unwrap_or(&[]);
+            for (_, ahead) in batch.iter().flatten() {
+                if let Ahead::Segment(_, route) = ahead
                     && let Some(lane) = self.lanes.get(route.lane())
                 {
-                    lane.prefetch(route);
-                }
-                batch.push((frame, dissected, route));
-            }
-            if batch.is_empty() {
-                break;
-            }
-            for route in batch.iter().filter_map(|(_, _, route)| route.as_ref()) {
-                if let Some(lane) = self.lanes.get(route.lane()) {
                     lane.prefetch_flow(route);
                 }
             }
-            for (frame, dissected, route) in &batch {
-                let outcome = match (dissected, route) {
-                    (Dissected::Segment(segment), Some(route)) => {
+            for (frame, ahead) in batch.iter().flatten() {
+                let outcome = match ahead {
+                    Ahead::Segment(segment, route) => {
                         self.accept(frame, segment, route);
                         Outcome::Inspected
                     }
-                    (Dissected::Fragment(fragment), _) => match self.decoder.resume(fragment) {
-                        Ok(segment) => {
-                            let route = Route::of(&segment, self.seed);
-                            if let Some(lane) = self.lanes.get_mut(route.lane()) {
-                                lane.accept(frame.number, frame.wire_len, &segment, &route, &mut self.events);
-                            }
-                            Outcome::Inspected
-                        }
-                        Err(outcome) => outcome,
-                    },
-                    (Dissected::Other(outcome), _) => *outcome,
-                    (Dissected::Segment(_), None) => Outcome::NotIp,
+                    Ahead::Fragment(fragment) => self.resume(frame, fragment),
+                    Ahead::Other(outcome) => *outcome,
                 };
                 self.outcomes.bump(outcome);
-            }
-            if let Some((frame, ..)) = batch.last() {
                 self.last = (frame.number, frame.at);
             }
             self.settle();
+        }
+    }
+
+    /// Asks for the memory that a packet will need, while others are still at work.
+    fn look_ahead<'a>(&self, dissected: Dissected<'a>) -> Ahead<'a> {
+        match dissected {
+            Dissected::Segment(segment) => {
+                let route = Route::of(&segment, self.seed);
+                if let Some(lane) = self.lanes.get(route.lane()) {
+                    lane.prefetch(&route);
+                }
+                Ahead::Segment(segment, route)
+            }
+            Dissected::Fragment(fragment) => Ahead::Fragment(fragment),
+            Dissected::Other(outcome) => Ahead::Other(outcome),
+        }
+    }
+
+    fn resume(&mut self, frame: &Frame<'_>, fragment: &Fragment<'_>) -> Outcome {
+        match self.decoder.resume(fragment) {
+            Ok(segment) => {
+                let route = Route::of(&segment, self.seed);
+                if let Some(lane) = self.lanes.get_mut(route.lane()) {
+                    lane.accept(frame.number, frame.wire_len, &segment, &route, &mut self.events);
+                }
+                Outcome::Inspected
+            }
+            Err(outcome) => outcome,
         }
     }
 
@@ -282,9 +310,13 @@ impl<'s> Detector<'s> {
         let (packet, at) = self.last;
         for lane in &mut self.lanes {
             lane.finish(packet, at, &mut self.events);
+            // Lane by lane: each flow of a full table has something to say at its end.
+            for event in self.events.drain(..) {
+                self.ledger.record(event);
+            }
         }
-        self.settle();
-        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(self.signatures, self.input));
+        let empty = self.empty_ledger();
+        let ledger = std::mem::replace(&mut self.ledger, empty);
         let outcomes = std::mem::take(&mut self.outcomes);
         let findings = Findings::close(ledger, outcomes, &self.lanes, &self.decoder);
         for lane in &mut self.lanes {
@@ -293,6 +325,11 @@ impl<'s> Detector<'s> {
         self.decoder = Decoder::default();
         self.last = (0, Timestamp(0));
         findings
+    }
+
+    fn empty_ledger(&self) -> Ledger<'s> {
+        let ledger = Ledger::new(self.signatures, self.input);
+        if self.discards_alerts { ledger.without_alerts() } else { ledger }
     }
 
     fn accept(&mut self, frame: &Frame<'_>, segment: &Segment<'_>, route: &Route) {
@@ -305,5 +342,31 @@ impl<'s> Detector<'s> {
         for event in self.events.drain(..) {
             self.ledger.record(event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{FiveTuple, Zone};
+    use std::collections::HashSet;
+
+    /// Clients that use the same port with the same server: only the address tells their flows apart.
+    #[test]
+    fn the_address_alone_moves_a_flow_to_another_lane_and_bucket() {
+        let hashes: Vec<u64> = (0..4096_u32)
+            .map(|client| {
+                let src = std::net::Ipv4Addr::from(0x0a00_0000 + client).into();
+                let dst = std::net::Ipv4Addr::new(198, 51, 100, 7).into();
+                let tuple = FiveTuple { src, dst, src_port: 40_000, dst_port: 443, protocol: FiveTuple::TCP };
+                FlowKey::of(&tuple, &Zone::default()).0.hash(OFFLINE_SEED)
+            })
+            .collect();
+        let count = |part: fn(u64) -> u64| hashes.iter().map(|&hash| part(hash)).collect::<HashSet<_>>().len();
+        assert_eq!(count(|hash| hash), 4096);
+        assert_eq!(count(|hash| hash >> 60), LANES);
+        // Thrown at random, 4096 balls meet about 3600 of 16384 bins, and all of 256.
+        assert!(count(|hash| hash & 0x3fff) > 3400);
+        assert_eq!(count(|hash| hash >> 48 & 0xff), 256);
     }
 }

@@ -1,6 +1,8 @@
 //! A libpcap filter expression, applied before anything else.
 
-use super::{Frame, LinkType};
+use super::Frame;
+#[cfg(feature = "libpcap")]
+use super::LinkType;
 
 /// Why an expression is no filter.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +62,10 @@ impl Filter {
             self.programs.push((frame.link_type, compile(&self.expression, frame.link_type).ok()));
             self.programs.len() - 1
         });
-        self.programs.get(at).and_then(|(_, program)| program.as_ref()).is_some_and(|program| program.filter(frame.bytes))
+        self.programs
+            .get(at)
+            .and_then(|(_, program)| program.as_ref())
+            .is_some_and(|program| program.filter(frame.bytes))
     }
 }
 

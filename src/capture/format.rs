@@ -52,8 +52,9 @@ pub(super) fn recognise(head: &[u8]) -> Format {
         Some((_, _, foreign)) => *foreign,
         None if head.is_empty() => EMPTY,
         None if head.iter().all(|&byte| byte == 0) => ZEROS,
-        None if is_erf(head) => ERF,
+        // Text before ERF: "15:43:54.449556" read as an ERF record is a frame of 1997.
         None if is_text(head) => TEXT,
+        None if is_erf(head) => ERF,
         None => UNKNOWN,
     })
 }
@@ -178,7 +179,7 @@ mod tests {
             let mut head = vec![0xee; *at];
             head.extend_from_slice(magic);
             assert_eq!(recognise(&head), Format::Foreign(*foreign));
-            (0..head.len()).for_each(|end| drop(recognise(&head[..end])));
+            (0..head.len()).for_each(|end| _ = recognise(&head[..end]));
         }
     }
 

@@ -89,7 +89,7 @@ impl List {
         // The folder itself (depth 0) was named, so it may be hidden.
         let visible =
             |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
-        for entry in walk.into_iter().filter_entry(visible) {
+        for entry in walk.into_iter().filter_entry(|entry| visible(entry) && !leads_up(entry)) {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
                     self.add(Input::Found(entry.path().to_owned()), entry.path());
@@ -152,6 +152,16 @@ impl List {
     }
 }
 
+/// Whether `entry` is a link to a folder that it lies in. The walk itself notices only loops that it has gone through, and
+/// would list all that a folder above the named one holds.
+fn leads_up(entry: &walkdir::DirEntry) -> bool {
+    if entry.depth() == 0 || !entry.path_is_symlink() || !entry.file_type().is_dir() {
+        return false;
+    }
+    let place = entry.path().parent().and_then(|parent| parent.canonicalize().ok());
+    place.zip(entry.path().canonicalize().ok()).is_some_and(|(place, target)| place.starts_with(target))
+}
+
 fn is_called_pcap(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_ascii_lowercase().contains("pcap"))
 }
@@ -181,7 +191,7 @@ mod tests {
             "-" => PathBuf::from("-"),
             name => house.join(name),
         }));
-        let show = |input| match input {
+        let show = |input: Result<Input, CaptureError>| match input {
             Ok(Input::Stdin) => "-".to_owned(),
             Ok(Input::Named(path)) => format!("={}", short(&path)),
             Ok(Input::Found(path)) => short(&path),

@@ -32,7 +32,7 @@ pub enum Outcome {
     MalformedTransport,
     /// More nested headers than we follow.
     NestedTooDeep,
-    /// A link type that we do not read.
+    /// A link type that we do not read, or a fragment of an 802.11 frame.
     UnsupportedLinkType,
     /// Not selected by the user's capture filter.
     Filtered,

@@ -107,7 +107,7 @@ pub enum Transport {
 }
 
 /// A TCP segment or a UDP datagram.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
     /// When it was captured; for a datagram put together from fragments, when the last of them was.
     pub at: Timestamp,

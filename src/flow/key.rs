@@ -81,9 +81,12 @@ impl FlowKey {
         const A: u64 = 0x9e37_79b9_7f4a_7c15;
         const B: u64 = 0xe703_7ed1_a0b4_28db;
         let [a, b, c, d, e, f] = self.0;
-        let first = folded_multiply(a ^ seed, b ^ A);
-        let second = folded_multiply(c ^ first, d ^ B);
-        folded_multiply(e ^ second ^ A, f ^ seed.rotate_left(32) ^ B)
+        // Each factor is masked: a factor of zero, as the upper half of an IPv4 address is, would wipe out the other.
+        let first = folded_multiply(a ^ seed ^ A, b ^ B);
+        let second = folded_multiply(c ^ first ^ B, d ^ A);
+        let third = folded_multiply(e ^ second ^ A, f ^ seed.rotate_left(32) ^ B);
+        // Once more, since ports that count up reach only part of one product.
+        folded_multiply(third ^ B, A)
     }
 }
 
@@ -174,5 +177,52 @@ mod tests {
     fn the_seed_moves_keys_apart() {
         let (key, _) = FlowKey::of(&tuple("10.0.0.1", 40000, "10.0.0.2", 443), &Zone::default());
         assert_ne!(key.hash(1), key.hash(2));
+    }
+
+    /// The bits that choose lane, bucket and tag are spread evenly over flows that differ in one field only.
+    #[test]
+    fn hashes_spread_whatever_differs() {
+        let number = |bits: u32, family: bool| -> IpAddr {
+            if family {
+                std::net::Ipv4Addr::from(bits).into()
+            } else {
+                std::net::Ipv6Addr::from(u128::from(bits) << 64).into()
+            }
+        };
+        const FLOWS: u32 = 1 << 14;
+        for (seed, family) in [(0, true), (0, false), (u64::MAX, true), (0x1234_5678_9abc_def0, false)] {
+            let client = |at: u32| FiveTuple {
+                src: number(0x0a00_0000 + at, family),
+                ..tuple("10.0.0.1", 40000, "192.0.2.1", 443)
+            };
+            let server = |at: u32| FiveTuple {
+                dst: number(0x0a00_0000 + at, family),
+                ..tuple("10.0.0.1", 40000, "192.0.2.1", 443)
+            };
+            let ports =
+                |at: u32| FiveTuple { src_port: u16::try_from(at).unwrap(), ..tuple("10.0.0.1", 0, "192.0.2.1", 443) };
+            let kinds: [&dyn Fn(u32) -> FiveTuple; 3] = [&client, &server, &ports];
+            for (kind, tuple) in kinds.iter().enumerate() {
+                for (name, shift, bits) in [("lane", 60, 4), ("bucket", 0, 10), ("tag", 48, 8)] {
+                    let mut counts = vec![0u32; 1 << bits];
+                    for at in 0..FLOWS {
+                        let mut tuple = tuple(at);
+                        // Both ends of one family, as on the wire.
+                        if kind < 2 && !family {
+                            let other = number(7, false);
+                            if kind == 0 { tuple.dst = other } else { tuple.src = other }
+                        }
+                        let hash = FlowKey::of(&tuple, &Zone::default()).0.hash(seed);
+                        counts[usize::try_from(hash >> shift & ((1 << bits) - 1)).unwrap()] += 1;
+                    }
+                    let mean = f64::from(FLOWS >> bits);
+                    let (most, least) = (counts.iter().max().unwrap(), counts.iter().min().unwrap());
+                    // Six standard deviations of a fair choice.
+                    let bound = 6.0 * mean.sqrt();
+                    assert!(f64::from(*most) < mean + bound, "{name} of kind {kind}, seed {seed}: {most} of {mean}");
+                    assert!(f64::from(*least) > mean - bound, "{name} of kind {kind}, seed {seed}: {least} of {mean}");
+                }
+            }
+        }
     }
 }

@@ -4,11 +4,13 @@
 //! Out:   one flow for both directions ([`FlowTable`]), and its application bytes in order, each once ([`Stream`]).
 //! Never: reads an application byte, or knows what the per-flow state of its caller is.
 
+mod community_id;
 mod key;
 mod prefetch;
 mod reassembly;
 mod table;
 
+pub use community_id::community_id;
 pub use key::{FlowKey, Side};
 pub use prefetch::prefetch;
 pub use reassembly::{Origin, Stream, StreamCounters};

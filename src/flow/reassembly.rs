@@ -46,7 +46,7 @@ impl StreamCounters {
 }
 
 /// The packet that brought a run of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Its number in the input.
     pub packet: u64,
@@ -145,7 +145,9 @@ impl Stream {
         }
         if offset > position {
             self.hold(segment, counters);
-            if self.must_jump(origin.at) {
+            counters.over_bound += u64::from(self.is_over_bound());
+            // One gap given up may free a single byte, so a bound may ask for several.
+            while self.must_jump(origin.at) {
                 self.jump(counters, &mut deliver);
             }
             return;
@@ -155,9 +157,10 @@ impl Stream {
     }
 
     /// Keeps a copy of the first bytes of a stream that began midway, in case an earlier segment still comes.
-    pub fn keep_first(&mut self, origin: Origin, offset: u64, bytes: &[u8]) {
-        if self.midstream && offset == MIDSTREAM_OFFSET && self.held.is_empty() && bytes.len() <= MIDSTREAM_KEPT_MAX {
-            self.held.push(Held { offset, origin, bytes: bytes.to_vec(), missing: 0 });
+    pub fn keep_first(&mut self, origin: Origin, bytes: &[u8]) {
+        let is_first = self.position() == MIDSTREAM_OFFSET + bytes.len() as u64;
+        if self.midstream && is_first && self.held.is_empty() && bytes.len() <= MIDSTREAM_KEPT_MAX {
+            self.held.push(Held { offset: MIDSTREAM_OFFSET, origin, bytes: bytes.to_vec(), missing: 0 });
         }
     }
 
@@ -175,7 +178,7 @@ impl Stream {
             return;
         }
         self.acknowledged = self.acknowledged.max(position.saturating_add(u64::from(ahead)));
-        if self.must_jump(at) {
+        while self.must_jump(at) {
             self.jump(counters, &mut deliver);
         }
     }
@@ -185,6 +188,13 @@ impl Stream {
         while self.has_gap() {
             self.jump(counters, &mut deliver);
         }
+    }
+
+    /// Whether everything before `sequence` was delivered or given up: the stream may end there.
+    #[must_use]
+    pub fn is_through(&self, sequence: u32) -> bool {
+        // A stream of which nothing was ever seen misses nothing that could still come in order.
+        self.next.is_none_or(|(next, _)| next == sequence || next == sequence.wrapping_add(1))
     }
 
     /// Bytes held for now.
@@ -221,13 +231,14 @@ impl Stream {
 
     fn must_jump(&self, at: Timestamp) -> bool {
         let Some(first) = self.held.iter().find(|held| held.offset > self.position()) else { return false };
-        if self.held.len() > HELD_SEGMENTS_MAX {
-            return true;
-        }
-        if self.held_bytes() > HELD_BYTES_MAX {
+        if self.is_over_bound() {
             return true;
         }
         self.acknowledged >= first.offset && at.since(first.origin.at) >= ACKNOWLEDGED_GAP_WAIT_NS
+    }
+
+    fn is_over_bound(&self) -> bool {
+        self.held.len() > HELD_SEGMENTS_MAX || self.held_bytes() > HELD_BYTES_MAX
     }
 
     fn jump(&mut self, counters: &mut StreamCounters, deliver: &mut impl FnMut(Origin, u64, &[u8])) {
@@ -246,11 +257,13 @@ impl Stream {
             counters.duplicate += 1;
             return;
         }
-        if self.held.len() > HELD_SEGMENTS_MAX {
-            counters.over_bound += 1;
-        }
         let at = self.held.partition_point(|held| held.offset <= segment.offset);
-        let held = Held { offset: segment.offset, origin: segment.origin, bytes: segment.bytes.to_vec(), missing: segment.missing };
+        let held = Held {
+            offset: segment.offset,
+            origin: segment.origin,
+            bytes: segment.bytes.to_vec(),
+            missing: segment.missing,
+        };
         self.held.insert(at, held);
     }
 
@@ -420,9 +433,12 @@ mod tests {
     fn a_stream_without_syn_starts_at_the_earlier_of_two_swapped_segments() {
         let mut collector = Collector::default();
         collector.segment(1_100, b"world");
-        collector.stream.keep_first(origin(0), MIDSTREAM_OFFSET, b"world");
+        collector.stream.keep_first(origin(0), b"world");
         collector.segment(1_094, b"hello ");
-        assert_eq!(collector.runs[1..], [(MIDSTREAM_OFFSET - 6, b"hello ".to_vec()), (MIDSTREAM_OFFSET, b"world".to_vec())]);
+        assert_eq!(
+            collector.runs[1..],
+            [(MIDSTREAM_OFFSET - 6, b"hello ".to_vec()), (MIDSTREAM_OFFSET, b"world".to_vec())]
+        );
         collector.segment(1_105, b"!");
         assert_eq!(collector.runs[3], (MIDSTREAM_OFFSET + 5, b"!".to_vec()));
     }
@@ -452,6 +468,20 @@ mod tests {
             assert!(collector.stream.held.iter().map(|held| held.bytes.len()).sum::<usize>() <= HELD_BYTES_MAX + 1_400);
         }
         assert!(collector.counters.gaps > 0);
+    }
+
+    #[test]
+    fn the_bound_holds_where_one_gap_given_up_frees_little() {
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        for run in 1..30 {
+            collector.segment(1 + 2 * run, b"x");
+        }
+        for run in 0..12 {
+            collector.segment(100_000 + 20_000 * run, &[b'y'; 16_000]);
+            assert!(collector.stream.held_bytes() <= HELD_BYTES_MAX);
+        }
+        assert_eq!(collector.counters.over_bound, 4);
     }
 
     #[test]

@@ -208,7 +208,14 @@ impl<S: FlowState> FlowTable<S> {
         self.evicted = 0;
     }
 
-    fn insert(&mut self, key: &FlowKey, hash: u64, at: Timestamp, state: S, mut ended: impl FnMut(&FlowKey, S)) -> Slot {
+    fn insert(
+        &mut self,
+        key: &FlowKey,
+        hash: u64,
+        at: Timestamp,
+        state: S,
+        mut ended: impl FnMut(&FlowKey, S),
+    ) -> Slot {
         let (first, second) = (self.first(hash), self.second(hash));
         let mut place = self.vacancy(first).map(|index| (first, index));
         if place.is_none() {
@@ -257,7 +264,10 @@ impl<S: FlowState> FlowTable<S> {
     fn find_in(&self, bucket: &Bucket, key: &FlowKey, hash: u64) -> Option<Slot> {
         let tag = tag(hash);
         for (&entry, &candidate) in bucket.entries.iter().zip(&bucket.tags) {
-            if candidate == tag && entry != 0 && self.entries.get(entry as usize - 1).is_some_and(|entry| entry.key == *key) {
+            if candidate == tag
+                && entry != 0
+                && self.entries.get(entry as usize - 1).is_some_and(|entry| entry.key == *key)
+            {
                 return Some(Slot(entry - 1));
             }
         }
@@ -268,21 +278,20 @@ impl<S: FlowState> FlowTable<S> {
         self.buckets.get(bucket)?.entries.iter().position(|&entry| entry == 0)
     }
 
-    /// The least valuable flow of two buckets: its bucket, its place there, its entry.
+    /// The least valuable flow of two buckets: its bucket, its place there, its entry. Of equal ones, the first.
     fn least_valuable(&self, first: usize, second: usize) -> Option<(usize, usize, usize)> {
-        let mut least: Option<((u8, Timestamp), (usize, usize, usize))> = None;
-        for bucket in [first, second] {
-            for (index, &entry) in self.buckets.get(bucket)?.entries.iter().enumerate() {
-                let Some(at) = (entry as usize).checked_sub(1) else { continue };
-                let Some(entry) = self.entries.get(at) else { continue };
-                let Some(state) = &entry.state else { continue };
-                let rank = (state.value(), entry.last_seen);
-                if least.is_none_or(|(other, _)| rank < other) {
-                    least = Some((rank, (bucket, index, at)));
-                }
-            }
-        }
-        least.map(|(_, place)| place)
+        let places = [first, second].into_iter().flat_map(|bucket| {
+            let entries = self.buckets.get(bucket).map_or(&[][..], |bucket| &bucket.entries);
+            entries
+                .iter()
+                .enumerate()
+                .filter_map(move |(index, &entry)| Some((bucket, index, (entry as usize).checked_sub(1)?)))
+        });
+        let rank = |&(_, _, at): &(usize, usize, usize)| {
+            let entry = self.entries.get(at)?;
+            Some((entry.state.as_ref()?.value(), entry.last_seen))
+        };
+        places.filter(|place| rank(place).is_some()).min_by_key(rank)
     }
 
     fn remove(&mut self, at: usize, ended: &mut impl FnMut(&FlowKey, S)) {
@@ -414,7 +423,13 @@ mod tests {
     fn the_sweep_ends_idle_flows_only() {
         let mut table = FlowTable::with_capacity(64);
         for number in 0..10 {
-            table.find_or_open(&key(number), key(number).hash(0), Timestamp(u64::from(number) * 200), || State(number), |_, _| {});
+            table.find_or_open(
+                &key(number),
+                key(number).hash(0),
+                Timestamp(u64::from(number) * 200),
+                || State(number),
+                |_, _| {},
+            );
         }
         let mut ended = Vec::new();
         table.sweep(Timestamp(2_000), 100, |_, state| ended.push(state.0));

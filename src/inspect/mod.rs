@@ -4,19 +4,26 @@
 //! Out:   [`Observation`]: what the bytes say, without opinion.
 //! Never: knows what we are looking for, or trusts a port number to name a protocol.
 
+mod conversation;
+mod datagram;
 pub mod dns;
 mod domain_name;
 pub mod http;
+pub mod lines;
 mod observation;
 pub mod quic;
 mod reader;
+mod recognition;
 pub mod socks;
-pub mod starttls;
 pub mod tls;
 
+pub use conversation::Conversation;
+pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use observation::{
     Certificate, DnsMessage, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest, ResolvedAddress,
     TlsClientHello,
 };
+pub use quic::InitialConversation;
 pub use reader::Reader;
+pub use recognition::Match;

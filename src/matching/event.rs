@@ -16,7 +16,7 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// Kinds of events. The two that every flow brings are small and hold no memory of their own.
+/// Kinds of events. Those that ordinary traffic brings are small and hold no memory of their own.
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// A flow began.
@@ -25,6 +25,8 @@ pub enum EventKind {
     Evidence(Box<Alert>),
     /// A client was told addresses for a name that matched.
     Resolved(Box<Resolved>),
+    /// A client was told an address for a name that matches nothing.
+    ResolvedOther(ResolvedOther),
     /// A flow is over, or was given up.
     Ended(Ended),
 }
@@ -49,7 +51,13 @@ pub struct Opened {
 impl Opened {
     /// The flow with the roles and counts that are known now.
     #[must_use]
-    pub fn summary(&self, first_packet: u64, started: Timestamp, opener_is_client: bool, counts: FlowCounts) -> FlowSummary {
+    pub fn summary(
+        &self,
+        first_packet: u64,
+        started: Timestamp,
+        opener_is_client: bool,
+        counts: FlowCounts,
+    ) -> FlowSummary {
         let FiveTuple { src, dst, src_port, dst_port, protocol } = self.five_tuple;
         let (src_mac, dst_mac) = self.macs.unzip();
         let src = (src, src_port, src_mac);
@@ -81,8 +89,21 @@ pub struct Resolved {
     pub indicator: IndicatorIndex,
     /// The name that matched.
     pub name: Box<str>,
+    /// Hashes of all names on the way from the question to the addresses.
+    pub chain: Vec<u64>,
     /// Addresses, each with its time to live in seconds.
     pub addresses: Vec<(IpAddr, u32)>,
+}
+
+/// An answer to a client about somebody else's name.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolvedOther {
+    /// Who asked.
+    pub client: HostKey,
+    /// Hash of the name asked for.
+    pub name: u64,
+    /// The address.
+    pub address: IpAddr,
 }
 
 /// The end of a flow.

@@ -174,8 +174,8 @@ pub enum Application {
     },
     /// QUIC.
     Quic {
-        /// 1 or 2.
-        version: u8,
+        /// `1`, `2`, or the name of a draft.
+        version: &'static str,
         /// Server name.
         sni: Option<Box<str>>,
         /// JA4.

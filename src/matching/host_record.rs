@@ -1,14 +1,49 @@
 //! The evidence of one host, and what it adds up to.
 
 use super::verdict::judge;
-use super::{Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict};
+use super::{
+    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+};
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
 
 /// Lines of evidence kept per host; the weakest and latest are given up.
 pub const LINES_MAX: usize = 64;
-/// Names kept of those that a host was asked for by others.
-pub const ASKED_NAMES_MAX: usize = 256;
+/// Lines kept per host once all hosts of an input together have very many.
+pub const LINES_CROWDED_MAX: usize = 4;
+/// Names kept of those that a host was asked for by others. A host that was asked for more is taken to do all of it for others.
+pub const ASKED_NAMES_MAX: usize = 1024;
+
+/// Names that others asked a host for.
+#[derive(Clone, Debug, Default)]
+struct AskedNames {
+    names: BTreeSet<Box<str>>,
+    /// Whether there were more than are kept.
+    overflowed: bool,
+}
+
+impl AskedNames {
+    fn insert(&mut self, name: &str) {
+        if self.names.contains(name) {
+            return;
+        }
+        if self.names.len() < ASKED_NAMES_MAX {
+            self.names.insert(name.into());
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    /// Whether the host was asked for `name`, or may have been.
+    fn contains(&self, name: &str) -> bool {
+        self.overflowed || self.names.contains(name)
+    }
+
+    /// Whether the host was asked for a name below `zone`.
+    fn lie_below(&self, zone: &str) -> bool {
+        self.names.iter().any(|name| is_above(zone, name))
+    }
+}
 
 /// What is known of one host. Records of the same host out of several inputs are merged in input order.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +54,15 @@ pub struct HostRecord {
     bytes_sent: u64,
     bytes_received: u64,
     /// Names that others asked this host to resolve.
-    resolves: BTreeSet<Box<str>>,
+    resolves: AskedNames,
     /// Names that others asked this host to connect to.
-    connects: BTreeSet<Box<str>>,
+    connects: AskedNames,
     given_up: u64,
 }
 
 impl HostRecord {
-    /// Adds a piece of evidence. `input` is the index of the capture that it came from.
-    pub fn add(&mut self, alert: &Alert, input: u32, signatures: &SignatureSet) {
+    /// Adds a piece of evidence, keeping at most `lines_max` lines. `input` is the index of the capture that it came from.
+    pub fn add(&mut self, alert: &Alert, input: u32, lines_max: usize, signatures: &SignatureSet) {
         let flow = &alert.flow;
         self.mac = self.mac.or(if alert.host_is_server { flow.server_mac } else { flow.client_mac });
         let line = EvidenceLine {
@@ -43,7 +78,7 @@ impl HostRecord {
             relayed: alert.on_behalf,
             example: Position { input, packet: alert.packet },
         };
-        self.add_line(line, signatures);
+        self.add_line(line, lines_max, signatures);
     }
 
     /// Counts a flow that gave evidence of this host.
@@ -59,9 +94,7 @@ impl HostRecord {
             Field::DnsQuery | Field::DnsAnswer => &mut self.resolves,
             _ => &mut self.connects,
         };
-        if names.len() < ASKED_NAMES_MAX {
-            names.insert(name.into());
-        }
+        names.insert(name);
     }
 
     /// Adds the record of the same host out of a later input.
@@ -72,15 +105,20 @@ impl HostRecord {
         self.bytes_received += later.bytes_received;
         self.given_up += later.given_up;
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
-            for name in theirs {
-                if mine.len() < ASKED_NAMES_MAX {
-                    mine.insert(name);
-                }
+            mine.overflowed |= theirs.overflowed;
+            for name in theirs.names {
+                mine.insert(&name);
             }
         }
         for line in later.lines {
-            self.add_line(line, signatures);
+            self.add_line(line, LINES_MAX, signatures);
         }
+    }
+
+    /// Lines of evidence that are kept.
+    #[must_use]
+    pub fn line_count(&self) -> usize {
+        self.lines.len()
     }
 
     /// Lines of evidence that were given up.
@@ -100,9 +138,19 @@ impl HostRecord {
         let (verdict, confidence) = judge(&evidence, strength_of)?;
         evidence.sort_by(|a, b| {
             let rank = |line: &EvidenceLine| {
-                (Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed), strength_of(line.indicator), line.seen_as)
+                (
+                    Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed),
+                    strength_of(line.indicator),
+                    line.seen_as,
+                )
             };
-            (rank(a), a.first_seen, a.example, a.indicator, a.field).cmp(&(rank(b), b.first_seen, b.example, b.indicator, b.field))
+            (rank(a), a.first_seen, a.example, a.indicator, a.field).cmp(&(
+                rank(b),
+                b.first_seen,
+                b.example,
+                b.indicator,
+                b.field,
+            ))
         });
         let role = if evidence.iter().all(|line| line.relayed) { Role::Relay } else { Role::Endpoint };
         let products = evidence
@@ -131,13 +179,15 @@ impl HostRecord {
     /// Whether the host did this because somebody else asked it to.
     fn is_relayed(&self, line: &EvidenceLine) -> bool {
         match line.seen_as {
-            SeenAs::Lookup => self.resolves.contains(&*line.observed) || self.connects.contains(&*line.observed),
-            SeenAs::Contact => self.connects.contains(&*line.observed),
-            SeenAs::Hint => false,
+            SeenAs::Lookup => {
+                let asked = |names: &AskedNames| names.contains(&line.observed) || names.lie_below(&line.observed);
+                asked(&self.resolves) || asked(&self.connects)
+            }
+            SeenAs::Contact | SeenAs::Hint => self.connects.contains(&line.observed),
         }
     }
 
-    fn add_line(&mut self, line: EvidenceLine, signatures: &SignatureSet) {
+    fn add_line(&mut self, line: EvidenceLine, lines_max: usize, signatures: &SignatureSet) {
         let same = self.lines.iter_mut().find(|known| {
             (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed)
                 == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed)
@@ -152,18 +202,38 @@ impl HostRecord {
             known.last_seen = known.last_seen.max(line.last_seen);
             return;
         }
-        if self.lines.len() < LINES_MAX {
+        if self.lines.len() < lines_max {
             self.lines.push(line);
             return;
         }
         self.given_up += 1;
         // A flood of weak evidence must not hide a strong piece: the weakest, and of those the latest, makes room.
-        let rank = |line: &EvidenceLine| Verdict::of(signatures.get(line.indicator).strength, line.seen_as, line.relayed);
+        let rank =
+            |line: &EvidenceLine| Verdict::of(signatures.get(line.indicator).strength, line.seen_as, line.relayed);
         let weakest = self.lines.iter().enumerate().max_by_key(|(at, known)| (rank(known), *at)).map(|(at, _)| at);
         if let Some(place) = weakest.and_then(|at| self.lines.get_mut(at))
             && rank(&line) < rank(place)
         {
             *place = line;
         }
+    }
+}
+
+/// Whether `zone` is a domain that `name` lies in. A resolver that validates asks for the keys of every zone above a name
+/// (RFC 4035 section 5), with recursion desired when it asks through another resolver.
+fn is_above(zone: &str, name: &str) -> bool {
+    name.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_lies_above_its_names_by_whole_labels() {
+        assert!(is_above("upd.kaspersky.com", "s07.upd.kaspersky.com"));
+        assert!(!is_above("upd.kaspersky.com", "s07-upd.kaspersky.com"));
+        assert!(!is_above("upd.kaspersky.com", "notupd.kaspersky.com"));
+        assert!(!is_above("s07.upd.kaspersky.com", "s07.upd.kaspersky.com"));
     }
 }

@@ -4,7 +4,7 @@
 //! themselves, so it may be sequential without holding them up.
 
 use super::event::{Ended, Event, EventKind, Opened, Resolved};
-use super::host_record::HostRecord;
+use super::host_record::{self, HostRecord};
 use super::learned_names::LearnedNames;
 use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
@@ -15,6 +15,8 @@ use std::net::IpAddr;
 
 /// Hosts that are kept; later ones are given up.
 pub const HOSTS_MAX: usize = 1 << 16;
+/// Lines of evidence of all hosts together, above which a host gets only a few.
+const LINES_MAX: usize = 1 << 18;
 /// Flows that are remembered because they may yet turn out to matter.
 pub const FLOWS_MAX: usize = 1 << 18;
 /// Alerts that are kept until they are taken.
@@ -51,7 +53,10 @@ pub struct Ledger<'s> {
     pending: HashMap<u64, PendingFlow, FixedState>,
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
+    /// Lines of evidence that all hosts together have.
+    lines: usize,
     alerts: Vec<Alert>,
+    discards_alerts: bool,
     hosts_given_up: u64,
     flows_given_up: u64,
     alerts_given_up: u64,
@@ -68,11 +73,19 @@ impl<'s> Ledger<'s> {
             learned: LearnedNames::default(),
             pending: HashMap::default(),
             matched: HashMap::default(),
+            lines: 0,
             alerts: Vec::new(),
+            discards_alerts: false,
             hosts_given_up: 0,
             flows_given_up: 0,
             alerts_given_up: 0,
         }
+    }
+
+    /// Keeps no alerts: nobody will take them, and they would only take memory. What they prove is kept all the same.
+    #[must_use]
+    pub fn without_alerts(self) -> Self {
+        Self { discards_alerts: true, ..self }
     }
 
     /// Takes the next event. Events must come in packet order.
@@ -81,6 +94,7 @@ impl<'s> Ledger<'s> {
             EventKind::Opened(opened) => self.opened(event.packet, event.at, opened),
             EventKind::Evidence(alert) => self.evidence(*alert),
             EventKind::Resolved(resolved) => self.resolved(event.at, &resolved),
+            EventKind::ResolvedOther(other) => self.learned.forget(other.client, other.address, other.name),
             EventKind::Ended(ended) => self.ended(&ended),
         }
     }
@@ -136,7 +150,7 @@ impl<'s> Ledger<'s> {
 
     fn resolved(&mut self, at: Timestamp, resolved: &Resolved) {
         for &(address, ttl_s) in &resolved.addresses {
-            self.learned.learn(resolved.client, address, &resolved.name, resolved.indicator, at, ttl_s);
+            self.learned.learn(resolved, address, at, ttl_s);
         }
     }
 
@@ -190,11 +204,12 @@ impl<'s> Ledger<'s> {
         let server = HostKey { address: flow.server, zone: flow.zone };
         let host = if alert.host_is_server { server } else { client };
         let (input, signatures) = (self.input, self.signatures);
-        if let Some(record) = self.host(host) {
-            record.add(&alert, input, signatures);
-        } else {
-            return;
-        }
+        let lines_max = if self.lines < LINES_MAX { host_record::LINES_MAX } else { host_record::LINES_CROWDED_MAX };
+        let Some(record) = self.host(host) else { return };
+        let before = record.line_count();
+        record.add(&alert, input, lines_max, signatures);
+        let added = record.line_count() - before;
+        self.lines += added;
         if alert.asks_server
             && let Some(record) = self.host(server)
         {
@@ -210,6 +225,9 @@ impl<'s> Ledger<'s> {
             return;
         }
         raised.push(this);
+        if self.discards_alerts {
+            return;
+        }
         if self.alerts.len() >= ALERTS_MAX {
             self.alerts_given_up += 1;
             return;

@@ -14,13 +14,13 @@ mod observe;
 mod signature_set;
 mod verdict;
 
-pub use event::{Ended, Event, EventKind, Opened, Resolved};
+pub use event::{Ended, Event, EventKind, Opened, Resolved, ResolvedOther};
 pub use evidence::{
     Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
 };
-pub use host_record::HostRecord;
-pub use indicator::{Category, Indicator, IndicatorIndex, Strength};
+pub use host_record::{HostRecord, LINES_MAX};
+pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::Ledger;
 pub use observe::{Place, Told, observe};
-pub use signature_set::SignatureSet;
+pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
 pub use verdict::{Confidence, Role, Verdict, judge};

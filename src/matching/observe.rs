@@ -1,10 +1,16 @@
 //! Holds an observation against the signature set.
 
-use super::{Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, SeenAs, SignatureSet, Strength};
+use super::{
+    Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, ResolvedOther, SeenAs,
+    SignatureSet, Strength,
+};
 use crate::capture::Timestamp;
-use crate::inspect::quic::QuicVersion;
 use crate::inspect::tls::Ja4Transport;
-use crate::inspect::{Certificate, DnsMessage, DomainName, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello};
+use crate::inspect::{
+    Certificate, DnsMessage, DomainName, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
+};
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
 
 /// Longest observed value that is kept, in bytes.
 pub const OBSERVED_MAX: usize = 255;
@@ -29,6 +35,8 @@ pub struct Place<'a> {
     pub flow: &'a FlowSummary,
     /// Whether an earlier observation told a name for the flow.
     pub named: bool,
+    /// Whether an earlier observation asked the flow's server to carry it to another: all that follows is asked of the server, too.
+    pub proxied: bool,
 }
 
 /// Matches one observation and passes on what it proves.
@@ -45,10 +53,7 @@ pub fn observe(
         }
         Observation::QuicClientHello { version, hello } => {
             let application = || Application::Quic {
-                version: match version {
-                    QuicVersion::V2 => 2,
-                    _ => 1,
-                },
+                version: version.name(),
                 sni: hello.sni.map(|name| name.as_str().into()),
                 ja4: hello.ja4(Ja4Transport::Quic).to_string().into(),
             };
@@ -64,7 +69,7 @@ pub fn observe(
                 let found = Found::new(indicator, SeenAs::Contact, Field::SocksDomain, name.as_str()).asking_server();
                 emit(found.alert(place, Application::Socks));
             }
-            Told::Nothing
+            if request.name.is_some() { Told::Name } else { Told::Nothing }
         }
     }
 }
@@ -100,7 +105,7 @@ impl<'a> Found<'a> {
             observed: cut(self.observed),
             host_is_server: false,
             on_behalf: self.on_behalf,
-            asks_server: self.asks_server,
+            asks_server: self.asks_server || place.proxied,
             flow: *place.flow,
             application,
         }))
@@ -111,14 +116,16 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     let question = message.question.as_ref().and_then(|(name, _)| Some((signatures.match_name(name.as_str())?, name)));
     let application = || Application::Dns {
         id: message.id,
-        name: message.question.map_or("", |(ref name, _)| name.as_str()).into(),
+        name: message.question.as_ref().map_or("", |(name, _)| name.as_str()).into(),
         record_type: message.question.map_or(0, |(_, record_type)| record_type),
         response_code: message.is_response.then_some(message.response_code),
     };
+    // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
+    let asks_a_server = !place.flow.server.is_multicast();
     let lookup = |indicator, field, name: &DomainName| {
         let found = Found {
-            on_behalf: !message.recursion_desired,
-            asks_server: message.recursion_desired,
+            on_behalf: asks_a_server && !message.recursion_desired,
+            asks_server: asks_a_server && message.recursion_desired,
             ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
         };
         found.alert(place, application())
@@ -145,15 +152,22 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
         (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
         (None, None) => {}
     }
-    if let Some((indicator, name)) = question.or(chain)
-        && !message.addresses.is_empty()
-    {
-        emit(EventKind::Resolved(Box::new(Resolved {
-            client: HostKey { address: place.flow.client, zone: place.flow.zone },
+    let client = HostKey { address: place.flow.client, zone: place.flow.zone };
+    match question.or(chain) {
+        _ if message.addresses.is_empty() => {}
+        Some((indicator, name)) => emit(EventKind::Resolved(Box::new(Resolved {
+            client,
             indicator,
             name: name.as_str().into(),
+            chain: message.question.iter().map(|(name, _)| name).chain(&message.names).map(hash).collect(),
             addresses: message.addresses.iter().map(|answer| (answer.address, answer.ttl_s)).collect(),
-        })));
+        }))),
+        None => {
+            let name = message.question.as_ref().map_or(0, |(name, _)| hash(name));
+            for answer in &message.addresses {
+                emit(EventKind::ResolvedOther(ResolvedOther { client, name, address: answer.address }));
+            }
+        }
     }
     Told::Name
 }
@@ -248,7 +262,12 @@ fn server_certificate(
     if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
 }
 
-fn http(signatures: &SignatureSet, request: &HttpRequest<'_>, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) -> Told {
+fn http(
+    signatures: &SignatureSet,
+    request: &HttpRequest<'_>,
+    place: &Place<'_>,
+    emit: &mut impl FnMut(EventKind),
+) -> Told {
     let (name_field, asks_server) = match request.target_form {
         HttpTarget::Absolute => (Field::HttpTarget, true),
         HttpTarget::Authority => (Field::HttpConnect, true),
@@ -256,7 +275,8 @@ fn http(signatures: &SignatureSet, request: &HttpRequest<'_>, place: &Place<'_>,
     };
     let path = String::from_utf8_lossy(request.path);
     let user_agent = request.user_agent.map(String::from_utf8_lossy);
-    let host = request.host.as_ref().and_then(|name| Some((signatures.match_name(name.as_str())?, name_field, name.as_str())));
+    let host =
+        request.host.as_ref().and_then(|name| Some((signatures.match_name(name.as_str())?, name_field, name.as_str())));
     let path_match = signatures.match_path(request.path).map(|indicator| (indicator, Field::HttpPath, &*path));
     let agent_match = request
         .user_agent
@@ -278,7 +298,8 @@ fn http(signatures: &SignatureSet, request: &HttpRequest<'_>, place: &Place<'_>,
 }
 
 fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
-    let host = request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
+    let host =
+        request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
     let url = if request.target_form == HttpTarget::Authority {
         format!("{}:{}", host.as_deref().unwrap_or(""), request.port.unwrap_or(0))
     } else {
@@ -297,6 +318,11 @@ fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&s
 /// At most [`OBSERVED_MAX`] bytes of `text`, whole characters.
 fn cut(text: &str) -> Box<str> {
     text.get(..text.floor_char_boundary(OBSERVED_MAX)).unwrap_or(text).into()
+}
+
+/// Stands for a name where only equality matters.
+fn hash(name: &DomainName) -> u64 {
+    FixedState::default().hash_one(name)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

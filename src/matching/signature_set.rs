@@ -1,5 +1,410 @@
 //! All indicators, compiled for matching; immutable once built.
 
-/// All indicators, compiled.
-#[derive(Debug, Default)]
-pub struct SignatureSet {}
+mod addresses;
+mod certificates;
+mod error;
+mod explain;
+mod fingerprints;
+mod load;
+mod names;
+mod template;
+mod texts;
+
+pub use error::SignatureError;
+pub use explain::{Explained, Explanation};
+
+use super::{Indicator, IndicatorIndex, MatchKind};
+use addresses::Addresses;
+use certificates::Certificates;
+use fingerprints::Fingerprints;
+use load::{Loader, Place};
+use names::Names;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use texts::Texts;
+
+/// Most bytes of one signature file.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Version of a set whose files name none.
+const UNVERSIONED: &str = "unversioned";
+
+/// All indicators, compiled: built once, then only read, by all threads.
+#[derive(Debug)]
+pub struct SignatureSet {
+    indicators: Vec<Indicator>,
+    places: Vec<Place>,
+    by_id: HashMap<String, IndicatorIndex>,
+    version: String,
+    sha256: String,
+    names: Names,
+    addresses: Addresses,
+    paths: Texts,
+    user_agents: Texts,
+    fingerprints: Fingerprints,
+    certificates: Certificates,
+}
+
+impl Default for SignatureSet {
+    /// The empty set.
+    fn default() -> Self {
+        Self::compile(Loader::default(), UNVERSIONED.to_owned())
+    }
+}
+
+impl SignatureSet {
+    /// The set that comes with the program.
+    ///
+    /// # Panics
+    /// Never: a test reads the very files that are compiled in.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let mut loader = Loader::default();
+        for (path, text) in BUILTIN {
+            loader.file(path, text).expect("the built-in signature files are read by a test");
+        }
+        let version = loader.version().unwrap_or(UNVERSIONED).to_owned();
+        Self::compile(loader, version)
+    }
+
+    /// Reads every `*.toml` of `folder`, in the order of their names; nothing of the built-in set remains.
+    ///
+    /// # Errors
+    /// [`SignatureError`] for the first thing that is wrong.
+    pub fn from_folder(folder: &Path) -> Result<Self, SignatureError> {
+        let mut loader = Loader::default();
+        read_folder(folder, &mut loader)?;
+        let version = loader.version().unwrap_or(UNVERSIONED).to_owned();
+        Ok(Self::compile(loader, version))
+    }
+
+    /// This set, and every `*.toml` of `folder` besides. The version is then `2026.11+...`, with the version that the folder names, or
+    /// `unversioned`.
+    ///
+    /// # Errors
+    /// [`SignatureError`] for the first thing that is wrong; an id or a value that the set already has is wrong, too.
+    pub fn with_folder(self, folder: &Path) -> Result<Self, SignatureError> {
+        let mut loader = Loader::after(self.indicators, self.places);
+        read_folder(folder, &mut loader)?;
+        let version = format!("{}+{}", self.version, loader.version().unwrap_or(UNVERSIONED));
+        Ok(Self::compile(loader, version))
+    }
+
+    fn compile(loader: Loader, version: String) -> Self {
+        let Loader { indicators, places, .. } = loader;
+        let numbered: Vec<(IndicatorIndex, &Indicator)> =
+            (0..=u16::MAX).map(IndicatorIndex).zip(indicators.iter()).collect();
+        let names = Names::build(&numbered);
+        let addresses = Addresses::build(&numbered);
+        let paths = Texts::build(
+            &numbered,
+            &[MatchKind::PathPrefix, MatchKind::PathSuffix, MatchKind::PathContains, MatchKind::PathRegex],
+        );
+        let user_agents = Texts::build(&numbered, &[MatchKind::UserAgentPrefix, MatchKind::UserAgentRegex]);
+        let fingerprints = Fingerprints::build(&numbered);
+        let certificates = Certificates::build(&numbered);
+        let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
+        let sha256 = digest(&indicators);
+        Self {
+            indicators,
+            places,
+            by_id,
+            version,
+            sha256,
+            names,
+            addresses,
+            paths,
+            user_agents,
+            fingerprints,
+            certificates,
+        }
+    }
+
+    /// The version that the files name: `2026.11`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// SHA-256 over what the indicators say, in hexadecimal: the same for the same indicators, however they are spread over files.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Number of indicators.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.indicators.len()
+    }
+
+    /// Whether there is no indicator.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.indicators.is_empty()
+    }
+
+    /// All indicators, in the order of the files.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Indicator> {
+        self.indicators.iter()
+    }
+
+    /// The indicator of an index that this set gave.
+    ///
+    /// # Panics
+    /// With an index of another, larger set.
+    #[must_use]
+    pub fn get(&self, index: IndicatorIndex) -> &Indicator {
+        self.indicators.get(usize::from(index.0)).expect("the index comes from this set")
+    }
+
+    /// The indicator with the id `KL-UPD-0001`.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Indicator> {
+        self.by_id.get(id).map(|&index| self.get(index))
+    }
+
+    /// The indicator that wins for a domain name: exact before template before the longest suffix.
+    ///
+    /// `name`: lower case, without the final dot.
+    #[inline]
+    #[must_use]
+    pub fn match_name(&self, name: &str) -> Option<IndicatorIndex> {
+        self.names.find(name)
+    }
+
+    /// The indicator with the longest prefix that holds `address`.
+    #[inline]
+    #[must_use]
+    pub fn match_address(&self, address: IpAddr) -> Option<IndicatorIndex> {
+        self.addresses.find(address)
+    }
+
+    /// The indicator that wins for the path of a request: the strongest, then the one that asks for the longest text. What stands
+    /// behind `?` or `#` is ignored, and so is case.
+    #[must_use]
+    pub fn match_path(&self, path: &[u8]) -> Option<IndicatorIndex> {
+        self.paths.find(texts::without_query(path))
+    }
+
+    /// The indicator that wins for a User-Agent, by the same rule.
+    #[must_use]
+    pub fn match_user_agent(&self, user_agent: &[u8]) -> Option<IndicatorIndex> {
+        self.user_agents.find(user_agent)
+    }
+
+    /// The indicator of a JA3 hash.
+    #[must_use]
+    pub fn match_ja3(&self, hash: &[u8; 16]) -> Option<IndicatorIndex> {
+        self.fingerprints.find_ja3(hash)
+    }
+
+    /// The indicator of a JA4.
+    #[must_use]
+    pub fn match_ja4(&self, ja4: &str) -> Option<IndicatorIndex> {
+        self.fingerprints.find_ja4(ja4)
+    }
+
+    /// Whether a ClientHello that offers TLS `version` at most (0x0303 for TLS 1.2) could have any fingerprint of the set. If not, its
+    /// hashes need not be computed.
+    #[inline]
+    #[must_use]
+    pub fn may_match_fingerprint(&self, version: u16) -> bool {
+        self.fingerprints.may_match(version)
+    }
+
+    /// The indicator whose attributes are all in the issuer, or else in the subject, of a certificate; the one with most attributes.
+    ///
+    /// Both in RFC 4514 style: `CN=..., O=AO Kaspersky Lab`.
+    #[must_use]
+    pub fn match_certificate(&self, subject: &str, issuer: &str) -> Option<IndicatorIndex> {
+        self.certificates.find(subject, issuer)
+    }
+
+    /// What the set says of a domain name, an address, a URL, a path, a user agent or a fingerprint, and why.
+    #[must_use]
+    pub fn explain(&self, text: &str) -> Explanation {
+        explain::explain(self, text)
+    }
+}
+
+/// Reads the signature files of a folder in the order of their names.
+fn read_folder(folder: &Path, loader: &mut Loader) -> Result<(), SignatureError> {
+    let refused = |path: &Path| {
+        let path = path.display().to_string();
+        move |cause| SignatureError::Read { path, cause }
+    };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(refused(folder))? {
+        let path = entry.map_err(refused(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(SignatureError::Empty { path: folder.display().to_string() });
+    }
+    files.sort();
+    for path in files {
+        let bytes = std::fs::metadata(&path).map_err(refused(&path))?.len();
+        if bytes > FILE_BYTES_MAX {
+            return Err(SignatureError::TooLong { path: path.display().to_string(), bytes, most: FILE_BYTES_MAX });
+        }
+        let text = std::fs::read_to_string(&path).map_err(refused(&path))?;
+        loader.file(&path.display().to_string(), &text)?;
+    }
+    Ok(())
+}
+
+/// SHA-256 over all fields of all indicators, by id; the field separators cannot stand in an id, and lengths keep the rest apart.
+fn digest(indicators: &[Indicator]) -> String {
+    let mut sorted: Vec<&Indicator> = indicators.iter().collect();
+    sorted.sort_by(|left, right| left.id.cmp(&right.id));
+    let mut hash = Sha256::new();
+    let mut field = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    for one in sorted {
+        for text in [&one.id, one.kind.name(), &one.value, one.literal.as_deref().unwrap_or_default()] {
+            field(text);
+        }
+        for list in [&one.also, &one.products, &one.sources] {
+            field(&list.len().to_string());
+            for text in list {
+                field(text);
+            }
+        }
+        for text in [
+            one.category.name(),
+            one.strength.name(),
+            &one.era,
+            &one.date,
+            &one.note,
+            &one.tls_version.unwrap_or_default().to_string(),
+            &one.rev.to_string(),
+        ] {
+            field(text);
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The signature files, compiled in.
+macro_rules! builtin {
+    ($($name:literal),+ $(,)?) => {
+        &[$((concat!("signatures/", $name), include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/signatures/", $name)))),+]
+    };
+}
+
+const BUILTIN: &[(&str, &str)] = builtin![
+    "account.toml",
+    "activation.toml",
+    "addresses.toml",
+    "behaviours.toml",
+    "certificates.toml",
+    "cloud-console.toml",
+    "download.toml",
+    "fingerprints.toml",
+    "http.toml",
+    "in-page-script.toml",
+    "mail.toml",
+    "messaging.toml",
+    "mobile.toml",
+    "oem.toml",
+    "password-manager.toml",
+    "payloads.toml",
+    "pki.toml",
+    "ports.toml",
+    "reputation.toml",
+    "set.toml",
+    "telemetry.toml",
+    "threat-intel.toml",
+    "update.toml",
+    "web-browse.toml",
+];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::matching::{Category, Strength};
+
+    /// An indicator with that value, and nothing else of interest.
+    pub fn indicator(kind: MatchKind, value: &str) -> Indicator {
+        Indicator {
+            id: "KL-UPD-0001".to_owned(),
+            kind,
+            value: value.to_owned(),
+            literal: None,
+            also: Vec::new(),
+            tls_version: None,
+            category: Category::Update,
+            strength: Strength::Installed,
+            products: Vec::new(),
+            era: String::new(),
+            sources: vec!["https://example.com".to_owned()],
+            date: "2026-11-23".to_owned(),
+            note: String::new(),
+            rev: 1,
+        }
+    }
+
+    #[test]
+    fn the_compiled_in_files_are_those_of_the_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures");
+        let mut found: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| format!("signatures/{}", entry.unwrap().file_name().into_string().unwrap()))
+            .collect();
+        found.sort();
+        assert_eq!(found, BUILTIN.iter().map(|(path, _)| (*path).to_owned()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_set_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync + std::fmt::Debug>(_: &T) {}
+        shared(&SignatureSet::default());
+    }
+
+    #[test]
+    fn the_digest_sees_every_field_and_no_order() {
+        let one = indicator(MatchKind::Exact, "a.example.com");
+        let other = Indicator { id: "KL-UPD-0002".to_owned(), ..indicator(MatchKind::Exact, "b.example.com") };
+        let pair = [one.clone(), other.clone()];
+        assert_eq!(digest(&pair), digest(&[other.clone(), one.clone()]));
+        let noted = Indicator { note: "x".to_owned(), ..other };
+        assert_ne!(digest(&pair), digest(&[one, noted]));
+    }
+
+    #[test]
+    #[ignore = "a measurement, not a check: cargo test --release -- --ignored --nocapture cost"]
+    fn cost_of_ordinary_traffic() {
+        let set = SignatureSet::builtin();
+        let names = [
+            "www.google.com",
+            "login.microsoftonline.com",
+            "a.very.long.name.of.some.content.network.example.net",
+            "x.co.uk",
+        ];
+        let paths =
+            ["/", "/v9/windowsupdate/redir/muv4wuredir.cab", "/filestreamingservice/files/5f7c2a3e-2b1d-4e2d-9f0e-3a"];
+        let addresses: Vec<IpAddr> =
+            ["142.250.74.36", "10.0.0.1", "2a00:1450:4001::1"].map(|text| text.parse().unwrap()).into();
+        let agent = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+        let rounds = 2_000_000_usize;
+        let report = |what: &str, run: &dyn Fn(usize) -> bool| {
+            let start = std::time::Instant::now();
+            let hits = (0..rounds).filter(|&round| run(std::hint::black_box(round))).count();
+            println!("{what}: {:.1} ns, {hits} hits", start.elapsed().as_nanos() as f64 / rounds as f64);
+        };
+        report("name", &|round| set.match_name(names[round % names.len()]).is_some());
+        report("name that matches", &|_| set.match_name(std::hint::black_box("s07.upd.kaspersky.com")).is_some());
+        report("address", &|round| set.match_address(addresses[round % addresses.len()]).is_some());
+        report("path", &|round| set.match_path(paths[round % paths.len()].as_bytes()).is_some());
+        report("user agent", &|_| set.match_user_agent(std::hint::black_box(agent)).is_some());
+    }
+}

@@ -134,13 +134,19 @@ const fn ceiling(verdict: Verdict) -> u32 {
 /// fingerprint) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
 /// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
 #[must_use]
-pub fn judge(lines: &[EvidenceLine], strength_of: impl Fn(IndicatorIndex) -> Strength) -> Option<(Verdict, Confidence)> {
-    let verdict = lines.iter().map(|line| Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed)).min()?;
+pub fn judge(
+    lines: &[EvidenceLine],
+    strength_of: impl Fn(IndicatorIndex) -> Strength,
+) -> Option<(Verdict, Confidence)> {
+    let verdict =
+        lines.iter().map(|line| Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed)).min()?;
     // Doubt in millionths, in integers, so that every machine rounds alike.
     let mut doubt: u64 = 1_000_000;
     for kind in Kind::ALL {
         let of_kind = lines.iter().filter(|line| Kind::of(line.field) == kind);
-        let Some(best) = of_kind.clone().map(|line| weight(strength_of(line.indicator), line.seen_as, line.relayed)).max() else {
+        let Some(best) =
+            of_kind.clone().map(|line| weight(strength_of(line.indicator), line.seen_as, line.relayed)).max()
+        else {
             continue;
         };
         doubt = doubt * u64::from(100 - best) / 100;
@@ -181,7 +187,10 @@ mod tests {
     }
 
     fn strength_of(indicator: IndicatorIndex) -> Strength {
-        [Strength::Installed, Strength::Ambiguous, Strength::Browse].into_iter().nth(usize::from(indicator.0 % 3)).unwrap()
+        [Strength::Installed, Strength::Ambiguous, Strength::Browse]
+            .into_iter()
+            .nth(usize::from(indicator.0 % 3))
+            .unwrap()
     }
 
     fn verdict(lines: &[EvidenceLine]) -> (Verdict, u8) {

@@ -1,12 +1,15 @@
 //! A share of the flows, with everything that following them needs: table, streams, conversations. Owned by one thread at a time, so
 //! nothing in it is locked or shared.
 
-use super::{Outlet, Route};
 use super::pool::{Handle, Pool};
+use super::{Outlet, Route};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
 use crate::flow::{FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters};
-use crate::inspect::{Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram};
+use crate::inspect::quic::{self, ConnectionId};
+use crate::inspect::{
+    Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
+};
 use crate::matching::{Ended, Event, EventKind, FlowCounts, FlowSummary, Opened, Place, SignatureSet, Told, observe};
 use std::collections::BTreeMap;
 
@@ -62,7 +65,11 @@ struct FlowRecord {
     closed: bool,
     /// Whether its bytes said whom it is for.
     named: bool,
+    /// Whether its server was asked to carry it to another.
+    proxied: bool,
     matched: bool,
+    /// The QUIC connection whose hello was read last.
+    quic: Option<ConnectionId>,
 }
 
 impl FlowState for FlowRecord {
@@ -101,7 +108,9 @@ impl FlowRecord {
             payload_seen: false,
             closed: false,
             named: false,
+            proxied: false,
             matched: false,
+            quic: None,
         }
     }
 
@@ -145,10 +154,17 @@ pub struct LaneCounters {
 struct Inspection<'s> {
     signatures: &'s SignatureSet,
     conversations: Pool<TcpConversation>,
-    initials: Pool<InitialConversation>,
+    openings: Pool<QuicOpening>,
     message: DnsMessage,
     counters: LaneCounters,
     held_bytes: usize,
+}
+
+/// The beginning of a QUIC connection, and the last packet that was part of it.
+#[derive(Debug, Default)]
+struct QuicOpening {
+    initials: InitialConversation,
+    last: Origin,
 }
 
 /// Both directions of a TCP connection, and what is being read from them.
@@ -156,6 +172,10 @@ struct Inspection<'s> {
 struct TcpConversation {
     streams: [Stream; 2],
     conversation: Conversation,
+    /// The last packet of each side whose bytes were read.
+    last: [Origin; 2],
+    /// Where each side said that its stream ends: the sequence number of its FIN.
+    ends: [Option<u32>; 2],
     held_bytes: usize,
 }
 
@@ -185,7 +205,7 @@ impl<'s> Lane<'s> {
             inspection: Inspection {
                 signatures,
                 conversations: Pool::with_limit(CONVERSATIONS_MAX),
-                initials: Pool::with_limit(INITIALS_MAX),
+                openings: Pool::with_limit(INITIALS_MAX),
                 message: DnsMessage::default(),
                 counters: LaneCounters::default(),
                 held_bytes: 0,
@@ -204,7 +224,14 @@ impl<'s> Lane<'s> {
     }
 
     /// Takes the next packet of one of this lane's flows: `wire_len` is the length of its frame. What it brings about goes to `outlet`.
-    pub fn accept(&mut self, packet: u64, wire_len: u32, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
+    pub fn accept(
+        &mut self,
+        packet: u64,
+        wire_len: u32,
+        segment: &Segment<'_>,
+        route: &Route,
+        outlet: &mut impl Outlet,
+    ) {
         let Self { table, inspection } = self;
         let Route { key, side, hash } = *route;
         let found = table.find_or_open(
@@ -212,7 +239,7 @@ impl<'s> Lane<'s> {
             hash,
             segment.at,
             || FlowRecord::open(packet, segment, side),
-            |key, record| inspection.end(packet, segment.at, key, record, events),
+            |key, record| inspection.end(packet, segment.at, key, record, outlet),
         );
         let slot = match found {
             Found::Known(slot) => {
@@ -233,9 +260,6 @@ impl<'s> Lane<'s> {
         };
         let record = table.state(slot);
         count(record, side, wire_len);
-        if record.phase == Phase::Settled && !matches!(segment.transport, Transport::Tcp { .. }) {
-            return;
-        }
         let current = Current { packet, at: segment.at, key: &key, link: Some((segment, side)) };
         match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
@@ -256,7 +280,7 @@ impl<'s> Lane<'s> {
     /// Ends all flows after packet number `packet`, and leaves the lane empty, as new.
     pub fn finish(&mut self, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
         let Self { table, inspection } = self;
-        table.drain(|key, record| inspection.end(packet, at, key, record, events));
+        table.drain(|key, record| inspection.end(packet, at, key, record, outlet));
     }
 
     /// Counts from zero again.
@@ -291,13 +315,13 @@ impl<'s> Lane<'s> {
 /// Whether a SYN begins another connection under the key of one that is known.
 fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
     let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
-    if flags & (tcp_flags::SYN | tcp_flags::ACK) != tcp_flags::SYN {
-        return false;
-    }
     let known = pick(record.syn_seen, side).then(|| pick(record.syn, side));
-    match known {
-        Some(known) => known != seq,
-        None => record.payload_seen || record.closed,
+    match (flags & tcp_flags::SYN != 0, flags & tcp_flags::ACK != 0, known) {
+        (false, ..) | (_, true, None) => false,
+        (_, false, Some(known)) => known != seq,
+        (_, false, None) => record.payload_seen || record.closed,
+        // The client's own SYN tells, unless only this direction was captured.
+        (_, true, Some(known)) => known != seq && !pick(record.syn_seen, side.other()),
     }
 }
 
@@ -348,7 +372,13 @@ impl Inspection<'_> {
                 let current = Current { packet, at, key, link: None };
                 self.finish_conversation(&mut record, handle, current, outlet);
             }
-            Phase::Initials(handle) => self.initials.release(handle),
+            Phase::Initials(handle) => {
+                let QuicOpening { initials, last } = self.openings.get(handle);
+                let current = Current { packet, at, key, link: None };
+                let mut talk = Talk { signatures: self.signatures, record: &mut record, current, outlet };
+                initials.finish(|client, observation| talk.tell(*last, client, observation));
+                self.openings.release(handle);
+            }
             _ => {}
         }
         outlet.event(Event {
@@ -407,7 +437,7 @@ impl Inspection<'_> {
             _ => return None,
         };
         let tcp = self.conversations.get(handle);
-        let TcpConversation { streams, conversation, .. } = tcp;
+        let TcpConversation { streams, conversation, last, .. } = tcp;
         let mut talk = Talk { signatures: self.signatures, record, current, outlet };
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
@@ -416,22 +446,42 @@ impl Inspection<'_> {
         }
         if flags & tcp_flags::ACK != 0 {
             pick_mut(streams, side.other()).acknowledge(origin.at, ack, streams_counters, |origin, offset, bytes| {
+                *pick_mut(last, side.other()) = origin;
                 talk.hear(conversation, side.other(), origin, offset, bytes);
             });
         }
-        if segment.payload_len > 0 && conversation.wants(side) {
+        if segment.payload_len > 0 {
             let stream = pick_mut(streams, side);
             let begins = !stream.has_started();
-            stream.accept(origin, first_byte, segment.payload, segment.payload_len, streams_counters, |origin, offset, bytes| {
-                talk.hear(conversation, side, origin, offset, bytes);
-            });
+            // A direction that nobody listens to keeps its place in the stream, without its bytes.
+            let payload = if conversation.wants(side) { segment.payload } else { &[] };
+            stream.accept(
+                origin,
+                first_byte,
+                payload,
+                segment.payload_len,
+                streams_counters,
+                |origin, offset, bytes| {
+                    *pick_mut(last, side) = origin;
+                    talk.hear(conversation, side, origin, offset, bytes);
+                },
+            );
             if begins && stream.is_midstream() && !conversation.recognised(side) {
                 stream.keep_first(origin, segment.payload);
             }
         }
-        if conversation.is_settled() {
+        if flags & tcp_flags::FIN != 0 {
+            *pick_mut(&mut tcp.ends, side) = Some(first_byte.wrapping_add(segment.payload_len));
+        }
+        if tcp.conversation.is_settled() {
             record.phase = Phase::Settled;
             self.release(handle);
+            return displaced;
+        }
+        if tcp.has_ended() {
+            // A reset may be forged; two ends without a gap before either cannot be followed by more.
+            self.finish_conversation(record, handle, current, outlet);
+            record.phase = Phase::Settled;
             return displaced;
         }
         let held = tcp.measure();
@@ -451,15 +501,32 @@ impl Inspection<'_> {
         self.conversations.release(handle);
     }
 
-    fn finish_conversation(&mut self, record: &mut FlowRecord, handle: Handle, current: Current<'_>, outlet: &mut impl Outlet) {
-        let TcpConversation { streams, conversation, .. } = self.conversations.get(handle);
+    fn finish_conversation(
+        &mut self,
+        record: &mut FlowRecord,
+        handle: Handle,
+        current: Current<'_>,
+        outlet: &mut impl Outlet,
+    ) {
+        let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
         let mut talk = Talk { signatures: self.signatures, record, current, outlet };
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
+                *pick_mut(last, side) = origin;
                 talk.hear(conversation, side, origin, offset, bytes);
             });
+            let origin = pick(*last, side);
+            conversation.finish(side, |client, observation| talk.tell(origin, client, observation));
         }
         self.release(handle);
+    }
+
+    /// Room for the beginning of a QUIC connection, and the slot of the flow that had to make it.
+    fn claim_opening(&mut self, slot: Slot) -> (Handle, Option<Slot>) {
+        let (handle, victim) = self.openings.claim(slot);
+        self.counters.conversations_given_up += u64::from(victim.is_some());
+        self.openings.get(handle).initials.clear();
+        (handle, victim)
     }
 
     fn udp(
@@ -479,19 +546,15 @@ impl Inspection<'_> {
                 DatagramProtocol::Dns => {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
-                        record.client = if self.message.is_response { side.other() } else { side };
+                        let client = if self.message.is_response { side.other() } else { side };
                         let mut talk = Talk { signatures: self.signatures, record, current, outlet };
-                        talk.tell(origin, &Observation::Dns(&self.message));
+                        talk.tell(origin, client, &Observation::Dns(&self.message));
                     }
                     return None;
                 }
                 DatagramProtocol::QuicInitial => {
-                    let (handle, victim) = self.initials.claim(slot);
-                    if let Some(victim) = victim {
-                        self.counters.conversations_given_up += 1;
-                        displaced = Some(victim);
-                    }
-                    self.initials.get(handle).clear();
+                    let handle;
+                    (handle, displaced) = self.claim_opening(slot);
                     record.phase = Phase::Initials(handle);
                     handle
                 }
@@ -502,17 +565,26 @@ impl Inspection<'_> {
                     return None;
                 }
             },
+            // A connection may follow another between the same ports; its first packet says so.
+            Phase::Settled if quic::recognise(datagram) => {
+                if quic::connection_begun(datagram).is_none_or(|begun| record.quic == Some(begun)) {
+                    return None;
+                }
+                let handle;
+                (handle, displaced) = self.claim_opening(slot);
+                record.phase = Phase::Initials(handle);
+                handle
+            }
             _ => return None,
         };
-        let initial = self.initials.get(handle);
+        let opening = self.openings.get(handle);
         let mut talk = Talk { signatures: self.signatures, record, current, outlet };
-        initial.accept(side, datagram, |client, observation| {
-            talk.record.client = client;
-            talk.tell(origin, observation);
-        });
-        if initial.is_settled() {
+        opening.last = origin;
+        opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
+        if opening.initials.is_settled() {
             record.phase = Phase::Settled;
-            self.initials.release(handle);
+            record.quic = opening.initials.connection();
+            self.openings.release(handle);
         }
         displaced
     }
@@ -528,29 +600,28 @@ struct Talk<'a, 's, O> {
 
 impl<O: Outlet> Talk<'_, '_, O> {
     fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
-        conversation.accept(from, offset, bytes, |client, observation| {
-            if let Some(client) = client {
-                self.record.client = client;
-            }
-            self.tell(origin, observation);
-        });
+        conversation.accept(from, offset, bytes, |client, observation| self.tell(origin, client, observation));
     }
 
-    fn tell(&mut self, origin: Origin, observation: &Observation<'_>) {
+    fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
+        self.record.client = client;
         let flow = self.summary();
-        let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named: self.record.named };
+        let FlowRecord { named, proxied, .. } = *self.record;
+        let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied };
         let Self { record, outlet, current, .. } = self;
         outlet.observation(&place, observation);
         let told = observe(self.signatures, observation, &place, |kind| {
-            record.matched = true;
+            record.matched |= !matches!(kind, EventKind::ResolvedOther(_));
             outlet.event(Event { packet: current.packet, at: current.at, kind });
         });
         record.named |= told == Told::Name;
+        record.proxied |= matches!(observation, Observation::ProxyRequest(_));
     }
 
     fn summary(&self) -> FlowSummary {
         let record = &*self.record;
-        let (FiveTuple { src, dst, src_port, dst_port, protocol }, zone): (FiveTuple, Zone) = self.current.key.endpoints();
+        let (FiveTuple { src, dst, src_port, dst_port, protocol }, zone): (FiveTuple, Zone) =
+            self.current.key.endpoints();
         let (low_mac, high_mac) = match self.current.link {
             Some((segment, Side::Low)) => segment.macs.unzip(),
             Some((segment, Side::High)) => {
@@ -585,7 +656,13 @@ impl TcpConversation {
             stream.clear();
         }
         self.conversation.clear();
+        self.ends = [None; 2];
         self.held_bytes = 0;
+    }
+
+    /// Whether both sides are through to their ends.
+    fn has_ended(&self) -> bool {
+        self.streams.iter().zip(self.ends).all(|(stream, end)| end.is_some_and(|end| stream.is_through(end)))
     }
 
     /// Bytes held back at the last look and now.

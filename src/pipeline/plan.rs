@@ -2,7 +2,9 @@
 
 use super::{BATCH, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect};
+use crate::decode::{
+    Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
+};
 
 /// Entries of the plan beyond lane numbers.
 const FRAGMENT: u8 = 0xfe;
@@ -108,9 +110,9 @@ impl Plan {
     /// Runs those of `lanes` that are there over their packets.
     pub fn run(&self, block: &Block, lanes: &mut [Option<Lane<'_>>], outlet: &mut impl Outlet) {
         let wanted: Vec<bool> = lanes.iter().map(Option::is_some).collect();
-        let mut mine = (0..).zip(&self.lanes).filter_map(|(index, &lane)| {
-            wanted.get(usize::from(lane)).copied().unwrap_or(false).then_some(index)
-        });
+        let mut mine = (0..)
+            .zip(&self.lanes)
+            .filter_map(|(index, &lane)| wanted.get(usize::from(lane)).copied().unwrap_or(false).then_some(index));
         let mut batch: Vec<(Frame<'_>, Segment<'_>, Route)> = Vec::with_capacity(BATCH);
         loop {
             batch.clear();

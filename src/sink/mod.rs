@@ -1,1 +1,23 @@
 //! Takes alerts and findings to the world.
+//!
+//! In:    [`Alert`](crate::matching::Alert), one at a time; a [`ScanReport`] at the end.
+//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan as JSON, CSV or a table.
+//! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
+
+mod escape;
+mod eve;
+mod report;
+#[cfg(test)]
+mod samples;
+mod scan_csv;
+mod scan_json;
+mod scan_table;
+mod spelling;
+mod uid;
+
+pub use eve::{EveCompat, EveWriter, LINE_MAX};
+pub use report::{InputReport, ScanReport};
+pub use scan_csv::write_csv;
+pub use scan_json::write_json;
+pub use scan_table::{TableStyle, write_table};
+pub use uid::alert_uid;

@@ -1,7 +1,15 @@
-//! The control plane: inputs, threads, inventory, progress, reports.
+//! The control plane: inputs, threads, inventory, progress.
 //!
 //! In:    what the user asked for.
-//! Out:   a [`report::ScanReport`], alerts.
+//! Out:   a [`ScanReport`](crate::sink::ScanReport), alerts.
 //! Never: touches a frame.
 
-pub mod report;
+pub mod attend;
+mod inventory;
+mod progress;
+mod rounds;
+mod scan;
+
+pub use inventory::Inventory;
+pub use progress::{Progress, Snapshot};
+pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};

@@ -10,7 +10,7 @@
 //! Lanes are fixed in number and each sees its packets in order, so nothing depends on which thread did what.
 
 use super::progress::Progress;
-use super::scan::{InputScan, Tally};
+use super::scan::{InputScan, Tally, compiled};
 use crate::capture::{Block, CaptureFile, Filter, Frame, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
 use crate::matching::{Event, Ledger, SignatureSet};
@@ -49,27 +49,26 @@ pub fn run(
     input: u32,
     signatures: &SignatureSet,
     threads: usize,
-    filter: Option<&Filter>,
+    filter: Option<&str>,
+    keeps_alerts: bool,
     progress: &Progress,
 ) -> InputScan {
+    let ledger = Ledger::new(signatures, input);
+    let ledger = if keeps_alerts { ledger } else { ledger.without_alerts() };
     let tally = Tally::new(&file);
-    let reading =
-        Mutex::new(Reading { file, tally, taken: 0, ended: false, last: (0, Timestamp::default()) });
+    let reading = Mutex::new(Reading { file, tally, taken: 0, ended: false, last: (0, Timestamp::default()) });
     let round: Vec<RwLock<Planned>> = (0..BLOCKS).map(|_| RwLock::default()).collect();
     let events: Vec<Mutex<Vec<Event>>> = (0..threads).map(|_| Mutex::default()).collect();
-    let concluding = Mutex::new(Concluding {
-        ledger: Ledger::new(signatures, input),
-        decoder: Decoder::default(),
-        outcomes: OutcomeCounters::default(),
-    });
+    let concluding =
+        Mutex::new(Concluding { ledger, decoder: Decoder::default(), outcomes: OutcomeCounters::default() });
     let barrier = Barrier::new(threads);
-    let finished: Mutex<Vec<(usize, Lane<'_>, Vec<Event>)>> = Mutex::default();
+    let finished: Mutex<Vec<(usize, Lane<'_>)>> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let (reading, round, events, concluding, barrier, finished) =
                 (&reading, &round, &events, &concluding, &barrier, &finished);
-            let mut filter = filter.cloned();
             scope.spawn(move || {
+                let mut filter = filter.map(compiled);
                 let mut lanes: Vec<Option<Lane<'_>>> =
                     (0..LANES).map(|lane| (lane % threads == thread).then(|| Lane::new(signatures))).collect();
                 loop {
@@ -81,7 +80,6 @@ pub fn run(
                     }
                     barrier.wait();
                     let ended = lock(reading).ended;
-                    let last = lock(reading).last;
                     if let Some(events) = events.get(thread) {
                         let mut events = lock(events);
                         for planned in round {
@@ -94,12 +92,8 @@ pub fn run(
                         conclude(events, &mut lock(concluding).ledger);
                     }
                     if ended {
-                        for (number, lane) in lanes.into_iter().enumerate() {
-                            let Some(mut lane) = lane else { continue };
-                            let mut events = Vec::new();
-                            lane.finish(last.0, last.1, &mut events);
-                            lock(finished).push((number, lane, events));
-                        }
+                        let mine = lanes.into_iter().enumerate().filter_map(|(number, lane)| Some((number, lane?)));
+                        lock(finished).extend(mine);
                         return;
                     }
                 }
@@ -108,20 +102,28 @@ pub fn run(
     });
     let Concluding { mut ledger, decoder, outcomes } = concluding.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut finished = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
-    finished.sort_by_key(|&(number, ..)| number);
+    finished.sort_by_key(|&(number, _)| number);
+    let Reading { file, tally, last, .. } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut lanes = Vec::with_capacity(LANES);
-    for (_, lane, events) in finished {
-        for event in events {
+    let mut events = Vec::new();
+    for (_, mut lane) in finished {
+        // Lane by lane: each flow of a full table has something to say at its end.
+        lane.finish(last.0, last.1, &mut events);
+        for event in events.drain(..) {
             ledger.record(event);
         }
         lanes.push(lane);
     }
-    let Reading { file, tally, .. } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
     InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, &lanes, &decoder) }
 }
 
 /// Takes blocks while the round has room, and plans them. Only the reading itself is one at a time.
-fn read_and_plan(reading: &Mutex<Reading>, round: &[RwLock<Planned>], mut filter: Option<&mut Filter>, progress: &Progress) {
+fn read_and_plan(
+    reading: &Mutex<Reading>,
+    round: &[RwLock<Planned>],
+    mut filter: Option<&mut Filter>,
+    progress: &Progress,
+) {
     loop {
         let mut reader = lock(reading);
         let Some(place) = round.get(reader.taken) else { return };
@@ -131,14 +133,19 @@ fn read_and_plan(reading: &Mutex<Reading>, round: &[RwLock<Planned>], mut filter
         reader.taken += 1;
         if !reader.ended {
             match reader.file.next_block(&mut planned.block) {
-                Ok(true) if !progress.is_stopped() => {
+                Ok(true) if progress.is_stopped() => {
+                    planned.block.records.clear();
+                    reader.tally.interrupt();
+                    reader.ended = true;
+                }
+                Ok(true) => {
                     reader.tally.count(&planned.block, progress);
                     let end = planned.block.records.len().checked_sub(1).and_then(|last| planned.block.frame(last));
                     if let Some(frame) = end {
                         reader.last = (frame.number, frame.at);
                     }
                 }
-                Ok(_) => {
+                Ok(false) => {
                     planned.block.records.clear();
                     reader.ended = true;
                 }

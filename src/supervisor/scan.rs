@@ -5,11 +5,11 @@
 
 use super::inventory::Inventory;
 use super::progress::Progress;
-use super::report::{InputReport, ScanReport};
 use super::rounds;
 use crate::capture::{Block, CaptureError, CaptureFile, Filter, FilterError, Frame, Input, expand};
 use crate::matching::{Alert, SignatureSet};
 use crate::pipeline::{Detector, Findings};
+use crate::sink::{InputReport, ScanReport};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -30,33 +30,42 @@ pub struct ScanOptions {
     pub filter: Option<String>,
 }
 
-/// The answer, and the alerts behind it.
+/// Takes the alerts of one input, in packet order. Inputs come in the order given, each as soon as it and all before it are done.
+pub type TakeAlerts<'a> = dyn Fn(&InputReport, &[Alert]) + Sync + 'a;
+
+/// The answer.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// The answer.
     pub report: ScanReport,
-    /// Alerts by index of the input, in input order, and within one in packet order.
-    pub alerts: Vec<(u32, Vec<Alert>)>,
+    /// Whether somebody asked for an early end, so that the answer covers only what was read until then.
+    pub interrupted: bool,
 }
 
 /// Scans everything that `options` name. Trouble with one input is part of its report, and the others are still read.
 ///
 /// # Errors
 /// When the filter is not one.
-pub fn scan(options: &ScanOptions, signatures: &SignatureSet, progress: &Progress) -> Result<Scan, FilterError> {
-    let filter = options.filter.as_deref().map(Filter::new).transpose()?;
+pub fn scan(
+    options: &ScanOptions,
+    signatures: &SignatureSet,
+    progress: &Progress,
+    take_alerts: Option<&TakeAlerts<'_>>,
+) -> Result<Scan, FilterError> {
+    // Each thread compiles its own; whether it can be compiled shows here.
+    let filter = options.filter.as_deref();
+    filter.map(Filter::new).transpose()?;
     let inputs = expand(&options.paths);
     progress.expect_inputs(inputs.iter().map(|input| input.as_ref().ok().and_then(size)));
     let threads = options.threads.max(1);
-    let results: Vec<Mutex<Option<InputScan>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
+    let results = Results::for_inputs(inputs.len());
     let inventory = Inventory::default();
-    let put = |index: usize, input: Option<InputScan>| {
-        let Some(mut input) = input else { return };
-        let number = u32::try_from(index).unwrap_or(u32::MAX);
-        inventory.deposit(number, std::mem::take(&mut input.findings.hosts));
-        if let Some(place) = results.get(index) {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(input);
+    let put = |index: usize, mut input: Option<InputScan>| {
+        if let Some(input) = &mut input {
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            inventory.deposit(number, std::mem::take(&mut input.findings.hosts));
         }
+        results.put(index, input, take_alerts);
     };
     let is_big = |input: &Input| threads > 1 && size(input).is_none_or(|size| size >= BIG_INPUT);
     let (mut big, mut small) = (Vec::new(), Vec::new());
@@ -72,33 +81,85 @@ pub fn scan(options: &ScanOptions, signatures: &SignatureSet, progress: &Progres
         for _ in 0..threads.min(small.len()) {
             scope.spawn(|| {
                 let mut detector = Detector::new(signatures);
+                if take_alerts.is_none() {
+                    detector.discard_alerts();
+                }
                 let mut block = Block::default();
-                let mut filter = filter.clone();
+                let mut filter = filter.map(compiled);
                 while let Some((index, input)) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if progress.is_stopped() {
-                        break;
+                        put(*index, Some(InputScan::not_begun(input)));
+                        continue;
                     }
                     detector.begin_input(u32::try_from(*index).unwrap_or(u32::MAX));
-                    put(*index, scan_input(input, progress, |file| {
-                        alone(file, &mut detector, &mut block, filter.as_mut(), progress)
-                    }));
+                    put(
+                        *index,
+                        scan_input(input, progress, |file| {
+                            alone(file, &mut detector, &mut block, filter.as_mut(), progress)
+                        }),
+                    );
                 }
             });
         }
     });
     for (index, input) in &big {
         if progress.is_stopped() {
-            break;
+            put(*index, Some(InputScan::not_begun(input)));
+            continue;
         }
         let number = u32::try_from(*index).unwrap_or(u32::MAX);
-        put(*index, scan_input(input, progress, |file| {
-            rounds::run(file, number, signatures, threads, filter.as_ref(), progress)
-        }));
+        put(
+            *index,
+            scan_input(input, progress, |file| {
+                rounds::run(file, number, signatures, threads, filter, take_alerts.is_some(), progress)
+            }),
+        );
     }
-    let results = results.into_iter().enumerate().filter_map(|(index, result)| {
-        Some((u32::try_from(index).ok()?, result.into_inner().unwrap_or_else(PoisonError::into_inner)?))
-    });
-    Ok(collect(results, inventory, signatures))
+    let report = collect(results.into_scans(), inventory, signatures);
+    Ok(Scan { report, interrupted: progress.is_stopped() })
+}
+
+/// What became of each input, by its number.
+#[derive(Debug)]
+struct Results {
+    /// `None` until the input is done; then `None` inside if it was found in a folder and is no capture.
+    scans: Vec<Mutex<Option<Option<InputScan>>>>,
+    /// Inputs whose alerts were handed on.
+    handed_on: Mutex<usize>,
+}
+
+impl Results {
+    fn for_inputs(count: usize) -> Self {
+        Self { scans: (0..count).map(|_| Mutex::default()).collect(), handed_on: Mutex::default() }
+    }
+
+    /// Notes what an input came to, and hands on the alerts whose turn it is.
+    fn put(&self, index: usize, scan: Option<InputScan>, take_alerts: Option<&TakeAlerts<'_>>) {
+        if let Some(place) = self.scans.get(index) {
+            *lock(place) = Some(scan);
+        }
+        let mut next = lock(&self.handed_on);
+        while let Some(place) = self.scans.get(*next) {
+            let mut place = lock(place);
+            let Some(scan) = &mut *place else { return };
+            if let (Some(scan), Some(take)) = (scan, take_alerts) {
+                take(&scan.report, &std::mem::take(&mut scan.findings.alerts));
+            }
+            *next += 1;
+        }
+    }
+
+    /// Inputs that are captures, with their numbers.
+    fn into_scans(self) -> impl Iterator<Item = (u32, InputScan)> {
+        (0..)
+            .zip(self.scans)
+            .filter_map(|(index, scan)| Some((index, scan.into_inner().unwrap_or_else(PoisonError::into_inner)??)))
+    }
+}
+
+/// A thread that panicked ends the scan, so a poisoned lock is never met by another.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one input came to.
@@ -122,20 +183,33 @@ impl InputScan {
     }
 }
 
+impl InputScan {
+    /// Somebody asked for an early end before this input's turn.
+    fn not_begun(input: &Input) -> Self {
+        let path = match input {
+            Input::Stdin => "-".to_owned(),
+            Input::Named(path) | Input::Found(path) => path.display().to_string(),
+        };
+        let error = Some(format!("{path}: not read: the scan was interrupted before"));
+        Self { report: InputReport { path, error, ..InputReport::default() }, findings: Findings::default() }
+    }
+}
+
+/// The filter of one thread.
+pub(super) fn compiled(expression: &str) -> Filter {
+    Filter::new(expression).expect("the expression was compiled before the threads began")
+}
+
 fn size(input: &Input) -> Option<u64> {
     let (Input::Named(path) | Input::Found(path)) = input else { return None };
     path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
 }
 
 /// `None` when the input was found in a folder and is no capture.
-fn scan_input(
-    input: &Input,
-    progress: &Progress,
-    read: impl FnOnce(CaptureFile) -> InputScan,
-) -> Option<InputScan> {
+fn scan_input(input: &Input, progress: &Progress, read: impl FnOnce(CaptureFile) -> InputScan) -> Option<InputScan> {
     let scan = match input.open() {
         Ok(Some(file)) => {
-            progress.begin(file.input(), file.position());
+            progress.begin(file.position());
             Some(read(file))
         }
         Ok(None) => None,
@@ -154,7 +228,11 @@ fn alone(
     progress: &Progress,
 ) -> InputScan {
     let mut tally = Tally::new(&file);
-    while !progress.is_stopped() {
+    loop {
+        if progress.is_stopped() {
+            tally.interrupt();
+            break;
+        }
         match file.next_block(block) {
             Ok(true) => {}
             Ok(false) => break,
@@ -221,13 +299,23 @@ impl Tally {
         self.report.unreadable = self.report.packets == 0;
     }
 
+    /// Notes that somebody asked for an early end.
+    pub fn interrupt(&mut self) {
+        let InputReport { path, packets, .. } = &self.report;
+        self.report.error = Some(format!("{path}: interrupted after packet {packets}; what came before was read"));
+    }
+
     /// The input's report.
     #[must_use]
     pub fn close(self, file: &CaptureFile) -> InputReport {
         let mut digest = self.digest.unwrap_or_default();
         digest.update(self.report.packets.to_be_bytes());
         digest.update(self.report.bytes.to_be_bytes());
-        InputReport { link_types: file.link_types().into_iter().collect(), digest: digest.finalize().into(), ..self.report }
+        InputReport {
+            link_types: file.link_types().into_iter().collect(),
+            digest: digest.finalize().into(),
+            ..self.report
+        }
     }
 }
 
@@ -235,27 +323,24 @@ fn collect(
     results: impl Iterator<Item = (u32, InputScan)>,
     inventory: Inventory,
     signatures: &SignatureSet,
-) -> Scan {
-    let mut scan = Scan::default();
+) -> ScanReport {
+    let mut total = ScanReport::default();
     let mut numbers = std::collections::HashMap::new();
     for (index, InputScan { report, findings }) in results {
         // Files of a folder that are no captures leave no row, so rows are numbered anew.
-        let row = u32::try_from(scan.report.inputs.len()).unwrap_or(u32::MAX);
+        let row = u32::try_from(total.inputs.len()).unwrap_or(u32::MAX);
         numbers.insert(index, row);
-        scan.report.bytes += report.bytes;
-        scan.report.outcomes.add(&findings.outcomes);
-        scan.report.flows += findings.flows;
+        total.bytes += report.bytes;
+        total.outcomes.add(&findings.outcomes);
+        total.flows += findings.flows;
         for (bound, count) in findings.given_up {
-            *scan.report.given_up.entry(bound).or_default() += count;
+            *total.given_up.entry(bound).or_default() += count;
         }
-        if !findings.alerts.is_empty() {
-            scan.alerts.push((row, findings.alerts));
-        }
-        scan.report.inputs.push(report);
+        total.inputs.push(report);
     }
-    scan.report.hosts = inventory.into_findings(signatures);
-    for line in scan.report.hosts.iter_mut().flat_map(|host| &mut host.evidence) {
+    total.hosts = inventory.into_findings(signatures);
+    for line in total.hosts.iter_mut().flat_map(|host| &mut host.evidence) {
         line.example.input = numbers.get(&line.example.input).copied().unwrap_or(line.example.input);
     }
-    scan
+    total
 }

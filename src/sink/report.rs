@@ -2,7 +2,7 @@
 
 use crate::capture::{LinkType, Timestamp};
 use crate::decode::OutcomeCounters;
-use crate::matching::HostFinding;
+use crate::matching::{HostFinding, Position};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of one input.
@@ -24,6 +24,8 @@ pub struct InputReport {
     pub error: Option<String>,
     /// Whether not even the first packet could be read (exit code 4).
     pub unreadable: bool,
+    /// Identifies what was read: from it follow the identifiers of alerts, so that two runs give the same ones.
+    pub digest: [u8; 32],
 }
 
 /// The answer of a scan.
@@ -41,4 +43,13 @@ pub struct ScanReport {
     pub given_up: BTreeMap<&'static str, u64>,
     /// Strongest verdict first, then by address, then by tenant.
     pub hosts: Vec<HostFinding>,
+}
+
+impl ScanReport {
+    /// Path of the input that holds an example.
+    #[must_use]
+    pub fn path_of(&self, example: Position) -> &str {
+        let input = usize::try_from(example.input).ok().and_then(|at| self.inputs.get(at));
+        input.map(|input| input.path.as_str()).unwrap_or_default()
+    }
 }

@@ -1,0 +1,68 @@
+//! Embeds the detector: feeds it the frames of capture files, prints every fact that payloads tell, and then what the hosts come to.
+//!
+//! ```sh
+//! cargo run --release --example observe -- pcaps/dns-then-tls.pcap
+//! ```
+
+use kaspector::capture::{Block, expand};
+use kaspector::inspect::Observation;
+use kaspector::matching::SignatureSet;
+use kaspector::pipeline::Detector;
+
+fn main() -> anyhow::Result<()> {
+    let signatures = SignatureSet::builtin();
+    let mut detector = Detector::new(&signatures);
+    let mut block = Block::default();
+    for input in expand(std::env::args().skip(1)) {
+        let Some(mut file) = input?.open()? else { continue };
+        while file.next_block(&mut block)? {
+            for frame in block.frames() {
+                detector.feed_observed(&frame, |place, observation| {
+                    let flow = place.flow;
+                    println!(
+                        "packet {} {} -> {}:{} {}",
+                        place.packet,
+                        flow.client,
+                        flow.server,
+                        flow.server_port,
+                        words(observation)
+                    );
+                });
+            }
+        }
+        let findings = detector.finish();
+        for host in findings.host_findings(&signatures) {
+            println!("{}: {} with confidence {}", host.host.address, host.verdict.name(), host.confidence.0);
+        }
+    }
+    Ok(())
+}
+
+fn words(observation: &Observation<'_>) -> String {
+    let or_nobody = |name: Option<String>| name.unwrap_or_else(|| "nobody by name".to_owned());
+    match observation {
+        Observation::Dns(message) => {
+            let kind = if message.is_response { "answers" } else { "asks" };
+            let addresses: Vec<_> = message.addresses.iter().map(|resolved| resolved.address.to_string()).collect();
+            format!(
+                "dns {kind} {} {}",
+                or_nobody(message.question.map(|(name, _)| name.to_string())),
+                addresses.join(" ")
+            )
+        }
+        Observation::TlsClientHello(hello) => {
+            format!("tls hello to {}", or_nobody(hello.sni.map(|name| name.to_string())))
+        }
+        Observation::QuicClientHello { version, hello } => {
+            format!("quic {} hello to {}", version.name(), or_nobody(hello.sni.map(|name| name.to_string())))
+        }
+        Observation::TlsCertificate(certificate) => format!("tls certificate of {}", certificate.subject),
+        Observation::HttpRequest(request) => {
+            let (method, path) = (String::from_utf8_lossy(request.method), String::from_utf8_lossy(request.path));
+            format!("http {method} {} {path}", or_nobody(request.host.map(|name| name.to_string())))
+        }
+        Observation::ProxyRequest(request) => {
+            format!("asks a proxy for {}", or_nobody(request.name.map(ToString::to_string)))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What each command does.
+
+mod scan;
+mod signatures;
+
+use super::Exit;
+use super::cli::{SignatureFolders, SignaturesCommand};
+use anstyle::{AnsiColor, Style};
+use kaspector::matching::SignatureSet;
+use std::fmt::Display;
+
+pub use scan::scan;
+
+/// Something about the command line is wrong: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Runs one of the commands about signatures.
+pub fn signatures(command: &SignaturesCommand) -> anyhow::Result<Exit> {
+    signatures::run(command)
+}
+
+/// `text` in the colour of a complaint, where there are colours.
+pub fn label(text: &str) -> impl Display + use<'_> {
+    let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    format!("{style}{text}{style:#}")
+}
+
+/// The set that the options ask for.
+fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
+    let usage = |error: kaspector::matching::SignatureError| Usage(error.to_string());
+    let mut set = match &folders.replace {
+        Some(folder) => SignatureSet::from_folder(folder).map_err(usage)?,
+        None => SignatureSet::builtin(),
+    };
+    if let Some(folder) = &folders.extra {
+        set = set.with_folder(folder).map_err(usage)?;
+    }
+    Ok(set)
+}

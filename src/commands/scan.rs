@@ -1,0 +1,167 @@
+//! `kaspector scan`.
+
+use super::{Exit, Usage, label, load};
+use crate::cli::{Compat, Format, ScanArguments};
+use anstream::AutoStream;
+use anyhow::Context;
+use kaspector::matching::{Alert, SignatureSet, Verdict};
+use kaspector::sink::{EveCompat, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table};
+use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
+use kaspector::supervisor::{Scan, ScanOptions, TakeAlerts};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Scans, reports, and says how the program is to end.
+pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
+    let signatures = load(&arguments.signatures)?;
+    let eve_on_stdout = arguments.eve.as_deref() == Some(Path::new("-"));
+    if eve_on_stdout && arguments.format != Format::Table {
+        let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
+        return Err(Usage(wish).into());
+    }
+    let options = ScanOptions {
+        paths: arguments.paths.clone(),
+        threads: arguments.threads.map_or_else(cores, usize::from),
+        filter: arguments.filter.clone(),
+    };
+    let compat = match arguments.eve_compat {
+        Compat::V7 => EveCompat::V7,
+        Compat::V8 => EveCompat::V8,
+    };
+    // Before anything is read, so that a folder without write permission costs no afternoon.
+    let alerts = arguments.eve.as_deref().map(|path| AlertFile::create(path, &signatures, compat)).transpose()?;
+    let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
+    let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
+    let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
+    let (scan, elapsed) = attend(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
+        ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
+        other => other.into(),
+    })?;
+    let report = &scan.report;
+    complain(report);
+    if let Some(file) = alerts {
+        file.finish()?;
+    }
+    if !eve_on_stdout {
+        print(report, arguments.format, &signatures)?;
+    }
+    if !arguments.quiet {
+        summarise(report, elapsed, arguments.verbose);
+    }
+    Ok(exit(&scan, arguments.fail_on.map(Verdict::from)))
+}
+
+/// Where alerts go. Inputs may end on any thread, one at a time.
+struct AlertFile<'a> {
+    path: &'a Path,
+    writer: Mutex<EveWriter<'a, BufWriter<Box<dyn Write + Send>>>>,
+    /// The first thing that went wrong.
+    trouble: Mutex<Option<io::Error>>,
+}
+
+impl<'a> AlertFile<'a> {
+    fn create(path: &'a Path, signatures: &'a SignatureSet, compat: EveCompat) -> anyhow::Result<Self> {
+        let out: Box<dyn Write + Send> = if path == Path::new("-") {
+            Box::new(io::stdout())
+        } else {
+            Box::new(File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?)
+        };
+        let writer = Mutex::new(EveWriter::new(BufWriter::new(out), signatures, compat));
+        Ok(Self { path, writer, trouble: Mutex::default() })
+    }
+
+    fn write(&self, input: &InputReport, alerts: &[Alert]) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.is_some() {
+            return;
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, &input.path, &input.digest)).err();
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let trouble = self.trouble.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        trouble
+            .map_or_else(|| writer.flush(), Err)
+            .with_context(|| format!("{}: cannot be written", self.path.display()))
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn print(report: &ScanReport, format: Format, signatures: &SignatureSet) -> io::Result<()> {
+    let stdout = io::stdout();
+    let mut out = BufWriter::new(stdout.lock());
+    match format {
+        Format::Json => write_json(&mut out, report, signatures)?,
+        Format::Csv => write_csv(&mut out, report, signatures)?,
+        Format::Table => {
+            let width = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
+            let colour = AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+            write_table(&mut out, report, signatures, TableStyle { width, colour })?;
+        }
+    }
+    out.flush()
+}
+
+/// Says what was wrong with which input.
+fn complain(report: &ScanReport) {
+    if report.inputs.is_empty() {
+        let said =
+            "no capture in the folders named; captures are pcap or pcapng files, plain or packed with gzip or zstd";
+        anstream::eprintln!("{} {said}", label("error:"));
+    }
+    for input in &report.inputs {
+        if let Some(error) = &input.error {
+            let kind = if input.unreadable { "error:" } else { "warning:" };
+            anstream::eprintln!("{} {error}", label(kind));
+        }
+    }
+}
+
+/// Says how much was read, and how fast.
+fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
+    let packets = report.outcomes.total();
+    let inputs = report.inputs.len();
+    let plural = if inputs == 1 { "" } else { "s" };
+    #[allow(clippy::cast_precision_loss)]
+    let bytes = scaled(report.bytes as f64);
+    anstream::eprintln!(
+        "Scanned {inputs} input{plural}: {packets} packets, {bytes}B in {:.2} s ({}).",
+        elapsed.as_secs_f64(),
+        rate(packets, report.bytes, elapsed)
+    );
+    if verbose {
+        for input in &report.inputs {
+            anstream::eprintln!("  {}: {} packets, {} bytes", input.path, input.packets, input.bytes);
+        }
+        let outcomes = report.outcomes.non_zero().map(|(outcome, count)| (outcome.name(), count));
+        for (name, count) in outcomes {
+            anstream::eprintln!("  packets {name}: {count}");
+        }
+        for (name, count) in &report.given_up {
+            anstream::eprintln!("  given up at bound {name}: {count}");
+        }
+    }
+}
+
+fn exit(scan: &Scan, fail_on: Option<Verdict>) -> Exit {
+    let report = &scan.report;
+    // What was asked for beats what went wrong on the way.
+    if fail_on.is_some_and(|verdict| report.hosts.iter().any(|host| host.verdict <= verdict)) {
+        Exit::Found
+    } else if report.inputs.is_empty() || report.inputs.iter().any(|input| input.unreadable) {
+        // A scan of nothing must not look like a clean one.
+        Exit::Unreadable
+    } else if scan.interrupted {
+        Exit::Failure
+    } else {
+        Exit::Ran
+    }
+}

@@ -1,0 +1,122 @@
+//! `kaspector signatures`.
+
+use super::{Exit, Usage, load};
+use crate::cli::SignaturesCommand;
+use kaspector::matching::{Explanation, Indicator, SignatureSet};
+use std::io::{self, BufWriter, Write};
+use unicode_width::UnicodeWidthStr;
+
+/// Runs one of the commands about signatures.
+pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let exit = match command {
+        SignaturesCommand::List { signatures } => list(&mut out, &load(signatures)?)?,
+        SignaturesCommand::Show { id, signatures } => {
+            let set = load(signatures)?;
+            let Some(indicator) = set.find(id).or_else(|| set.find(&id.to_ascii_uppercase())) else {
+                return Err(
+                    Usage(format!("{id}: no indicator has this id; 'kaspector signatures list' shows all")).into()
+                );
+            };
+            show(&mut out, indicator)?
+        }
+        SignaturesCommand::Check { folder } => {
+            let set = SignatureSet::from_folder(folder).map_err(|error| Usage(error.to_string()))?;
+            writeln!(
+                out,
+                "{}: {} indicators, version {}, sha256 {}",
+                folder.display(),
+                set.len(),
+                set.version(),
+                set.sha256()
+            )?;
+            Exit::Ran
+        }
+        SignaturesCommand::Test { text, signatures } => {
+            let set = load(signatures)?;
+            test(&mut out, text, &set, &set.explain(text))?
+        }
+    };
+    out.flush()?;
+    Ok(exit)
+}
+
+/// Id, category, strength, kind and value; values are the widest and come last.
+fn list(out: &mut impl Write, set: &SignatureSet) -> io::Result<Exit> {
+    let cells = |indicator: &Indicator| {
+        [
+            indicator.id.clone(),
+            indicator.category.name().to_owned(),
+            indicator.strength.name().to_owned(),
+            indicator.kind.name().to_owned(),
+        ]
+    };
+    let mut widths = [0; 4];
+    for indicator in set.iter() {
+        for (width, cell) in widths.iter_mut().zip(cells(indicator)) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    for indicator in set.iter() {
+        for (width, cell) in widths.iter().zip(cells(indicator)) {
+            write!(out, "{cell:width$}  ")?;
+        }
+        writeln!(out, "{}", indicator.value.escape_debug())?;
+    }
+    Ok(Exit::Ran)
+}
+
+fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
+    let mut row = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<11}{value}") };
+    row("id", &indicator.id)?;
+    row("match", indicator.kind.name())?;
+    row("value", &indicator.value.escape_debug().to_string())?;
+    for also in &indicator.also {
+        row("and", also)?;
+    }
+    row("category", indicator.category.name())?;
+    row("strength", indicator.strength.name())?;
+    row("products", &indicator.products.join("; "))?;
+    row("era", &indicator.era)?;
+    row("checked", &indicator.date)?;
+    for source in &indicator.sources {
+        row("source", source)?;
+    }
+    row("note", &indicator.note)?;
+    row("revision", &indicator.rev.to_string())?;
+    if !indicator.kind.is_matched() {
+        row("use", "knowledge to read; traffic is not held against it yet")?;
+    }
+    Ok(Exit::Ran)
+}
+
+fn test(out: &mut impl Write, text: &str, set: &SignatureSet, explanation: &Explanation) -> io::Result<Exit> {
+    let Some(winner) = &explanation.winner else {
+        writeln!(out, "{text}: no indicator matches")?;
+        return Ok(Exit::Found);
+    };
+    let indicator = set.get(winner.indicator);
+    writeln!(
+        out,
+        "{} {} {}: {} {} by {}",
+        winner.id,
+        indicator.category.name(),
+        indicator.strength.name(),
+        winner.part,
+        winner.observed,
+        winner.why
+    )?;
+    for other in &explanation.others {
+        let indicator = set.get(other.indicator);
+        writeln!(
+            out,
+            "  also {} {} {}: {} by {}",
+            other.id,
+            indicator.category.name(),
+            indicator.strength.name(),
+            other.part,
+            other.why
+        )?;
+    }
+    Ok(Exit::Ran)
+}

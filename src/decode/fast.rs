@@ -1,0 +1,198 @@
+//! The common shape, by fixed offsets: Ethernet, up to two VLAN tags, IPv4 without options or IPv6 without extensions, TCP or UDP.
+//! Anything else, and anything odd, is left to the general walk, which must agree on every frame that this one takes.
+
+use super::{FiveTuple, MacAddress, Segment, Transport, Zone};
+use crate::capture::{Frame, LinkType};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// UDP ports that may carry a tunnel, which the general walk has to look into.
+const TUNNEL_PORTS: [u16; 8] = [1701, 2152, 3544, 4789, 4790, 6081, 6635, 8472];
+
+/// The segment of a frame of the common shape.
+#[inline]
+pub(super) fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
+    if frame.link_type != LinkType::ETHERNET || frame.wire_len as usize != frame.bytes.len() {
+        return None;
+    }
+    let (link, mut rest) = frame.bytes.split_first_chunk::<14>()?;
+    let mut kind = [link[12], link[13]];
+    let mut zone = Zone::default();
+    for _ in 0..2 {
+        if kind != [0x81, 0x00] {
+            break;
+        }
+        let (tag, after) = rest.split_first_chunk::<4>()?;
+        let number = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
+        // Priority tags, which name no VLAN, are rare.
+        if number == 0 {
+            return None;
+        }
+        if zone.vlan.is_none() {
+            zone.vlan = Some(number);
+        } else {
+            zone.inner_vlan = Some(number);
+        }
+        kind = [tag[2], tag[3]];
+        rest = after;
+    }
+    let (src, dst, protocol, body) = match kind {
+        [0x08, 0x00] => {
+            let (header, body) = rest.split_first_chunk::<20>()?;
+            let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+            let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
+            if header[0] != 0x45 || fragment != 0 {
+                return None;
+            }
+            let [.., a, b, c, d, e, f, g, h] = *header;
+            let body = body.get(..total.checked_sub(20)?)?;
+            (Ipv4Addr::new(a, b, c, d).into(), Ipv4Addr::new(e, f, g, h).into(), header[9], body)
+        }
+        [0x86, 0xdd] => {
+            let (header, body) = rest.split_first_chunk::<40>()?;
+            let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+            if header[0] >> 4 != 6 || length == 0 {
+                return None;
+            }
+            let (src, dst) = header.get(8..)?.split_first_chunk::<16>()?;
+            let dst = dst.first_chunk::<16>()?;
+            (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst).into(), header[6], body.get(..length)?)
+        }
+        _ => return None,
+    };
+    let ports = body.first_chunk::<4>()?;
+    let src_port = u16::from_be_bytes([ports[0], ports[1]]);
+    let dst_port = u16::from_be_bytes([ports[2], ports[3]]);
+    let (transport, payload) = match protocol {
+        FiveTuple::TCP => {
+            let header = body.first_chunk::<20>()?;
+            let length = usize::from(header[12] >> 4) * 4;
+            if length < 20 {
+                return None;
+            }
+            let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+            let ack = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+            (Transport::Tcp { seq, ack, flags: header[13] }, body.get(length..)?)
+        }
+        FiveTuple::UDP => {
+            let header = body.first_chunk::<8>()?;
+            let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+            if TUNNEL_PORTS.contains(&dst_port) || TUNNEL_PORTS.contains(&src_port) {
+                return None;
+            }
+            (Transport::Udp, body.get(8..length)?)
+        }
+        _ => return None,
+    };
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *link;
+    Some(Segment {
+        at: frame.at,
+        five_tuple: FiveTuple { src, dst, src_port, dst_port, protocol },
+        zone,
+        transport,
+        payload_len: u32::try_from(payload.len()).ok()?,
+        payload,
+        macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
+        tunnel: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+    use super::super::sample::*;
+    use super::*;
+    use crate::capture::Timestamp;
+    use proptest::prelude::*;
+
+    /// A frame of the common shape, most of the time.
+    fn common() -> impl Strategy<Value = Vec<u8>> {
+        let port = || prop_oneof![any::<u16>(), Just(53), Just(443), Just(4789), Just(2152)];
+        let tags = prop::collection::vec((any::<u16>(), prop::sample::select(vec![0x8100_u16, 0x8100, 0x88a8])), 0..4);
+        let payload = prop::collection::vec(any::<u8>(), 0..100);
+        let options = (0_usize..11).prop_map(|words| vec![1; 4 * words]);
+        (tags, any::<(bool, bool)>(), port(), port(), options, payload, 0_usize..8).prop_map(
+            |(tags, (is_v4, is_tcp), src_port, dst_port, options, payload, padding)| {
+                let body = if is_tcp { tcp(&options, &payload) } else { udp(src_port, dst_port, &payload) };
+                let protocol = if is_tcp { 6 } else { 17 };
+                let (mut kind, mut packet) =
+                    if is_v4 { (0x0800, ipv4(protocol, &body)) } else { (0x86dd, ipv6(protocol, &body)) };
+                packet.resize(packet.len() + padding, 0);
+                for (number, outer) in tags {
+                    packet = tag(number, kind, &packet);
+                    kind = outer;
+                }
+                ethernet(kind, &packet)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn agrees_with_the_general_walk_on_common_frames(bytes in common(), missing in prop_oneof![9 => Just(0), 1 => 1_u32..9]) {
+            agrees(&Frame { wire_len: bytes.len() as u32 + missing, ..frame(LinkType::ETHERNET, &bytes) });
+        }
+
+        #[test]
+        fn agrees_with_the_general_walk_on_mutated_frames(
+            bytes in common(),
+            changes in prop::collection::vec((0_usize..80, any::<u8>()), 1..4),
+            end in any::<prop::sample::Index>(),
+            is_cut: bool,
+        ) {
+            let mut bytes = bytes;
+            for (at, value) in changes {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            if is_cut {
+                bytes.truncate(end.index(bytes.len() + 1));
+            }
+            agrees(&frame(LinkType::ETHERNET, &bytes));
+        }
+    }
+
+    #[test]
+    fn takes_what_is_common() {
+        let frames = [
+            ethernet(0x0800, &tcp4()),
+            ethernet(0x86dd, &tcp6()),
+            ethernet(0x8100, &tag(7, 0x8100, &tag(5, 0x0800, &ipv4(17, &udp(5, 53, HELLO))))),
+        ];
+        for bytes in &frames {
+            let short = dissect(&frame(LinkType::ETHERNET, bytes)).unwrap();
+            assert_eq!((short, short.at), (segment(LinkType::ETHERNET, bytes), Timestamp(5)));
+        }
+    }
+
+    #[test]
+    fn leaves_what_is_odd() {
+        // First of several fragments, a later one, reserved bit and offset, options, offloaded length, ICMP.
+        let changes = [(20, 0x20), (21, 1), (20, 0xa0), (14, 0x46), (17, 0), (23, 1)];
+        for (place, value) in changes {
+            let mut bytes = ethernet(0x0800, &tcp4());
+            bytes[place] = value;
+            assert_eq!(dissect(&frame(LinkType::ETHERNET, &bytes)), None, "{value} at {place}");
+        }
+        // Not to fragment is common.
+        let mut bytes = ethernet(0x0800, &tcp4());
+        bytes[20] = 0x40;
+        assert!(dissect(&frame(LinkType::ETHERNET, &bytes)).is_some());
+        let priority = ethernet(0x8100, &tag(0, 0x0800, &tcp4()));
+        assert_eq!(dissect(&frame(LinkType::ETHERNET, &priority)), None);
+        let cut = Frame { wire_len: 100, ..frame(LinkType::ETHERNET, &bytes) };
+        assert_eq!(dissect(&cut), None);
+    }
+
+    #[test]
+    fn leaves_what_may_be_a_tunnel() {
+        for port in TUNNEL_PORTS {
+            let bytes = ethernet(0x0800, &ipv4(17, &udp(5, port, HELLO)));
+            assert_eq!(dissect(&frame(LinkType::ETHERNET, &bytes)), None);
+            let bytes = ethernet(0x0800, &ipv4(17, &udp(port, 5, HELLO)));
+            assert_eq!(dissect(&frame(LinkType::ETHERNET, &bytes)), None);
+        }
+    }
+}

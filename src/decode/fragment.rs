@@ -1,0 +1,533 @@
+//! IP fragments, put together: any order, duplicates, overlaps, all within bounds.
+
+use super::network::Carried;
+use super::{Context, Outcome, Zone};
+use crate::capture::Timestamp;
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+
+/// Datagrams that wait for fragments at once; the oldest is given up first.
+pub const DATAGRAMS_MAX: usize = 4096;
+/// Bytes that all waiting datagrams may hold.
+pub const BYTES_MAX: usize = 16 << 20;
+/// How long a datagram waits, in nanoseconds of capture time (RFC 8200 section 4.5 says 60 s for the receiver; hosts use 30).
+pub const WAIT_NS: u64 = 30_000_000_000;
+/// Separate runs of one datagram; tiny fragments in every other place are an attack.
+pub const RUNS_MAX: usize = 256;
+/// Largest datagram behind an IP header.
+const DATAGRAM_MAX: u32 = 65_535;
+
+/// What makes fragments belong together: RFC 791 section 3.2; with IPv6 the protocol is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FragmentKey {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// Identification.
+    pub id: u32,
+    /// Protocol, for IPv4.
+    pub protocol: u8,
+    /// Tenant.
+    pub zone: Zone,
+}
+
+/// One fragment.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// Which datagram it is a part of.
+    pub key: FragmentKey,
+    /// Where in it, in bytes.
+    pub offset: u32,
+    /// Whether more follow.
+    pub more: bool,
+    carried: Carried<'a>,
+    context: Context,
+}
+
+impl<'a> Fragment<'a> {
+    pub(super) const fn new(key: FragmentKey, offset: u32, more: bool, carried: Carried<'a>, context: Context) -> Self {
+        Self { key, offset, more, carried, context }
+    }
+}
+
+/// What a whole datagram carries, and what was known before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'p> {
+    pub(super) bytes: &'p [u8],
+    pub(super) whole: Whole,
+}
+
+impl<'p> Datagram<'p> {
+    pub(super) const fn carried(&self) -> Carried<'p> {
+        let Whole { protocol, src, dst, promised, .. } = self.whole;
+        Carried { protocol, src, dst, bytes: self.bytes, promised }
+    }
+}
+
+/// A datagram that is complete, apart from its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole {
+    protocol: u8,
+    src: IpAddr,
+    dst: IpAddr,
+    promised: u32,
+    pub(super) context: Context,
+}
+
+#[derive(Debug)]
+struct Partial {
+    serial: u64,
+    since: Timestamp,
+    /// Of the first fragment, once it is there.
+    head: Option<(u8, Context)>,
+    length: Option<u32>,
+    /// Runs that are covered: sorted, apart from each other.
+    runs: Vec<(u32, u32)>,
+    /// First byte that the snap length cut off.
+    missing: u32,
+    bytes: Vec<u8>,
+}
+
+/// Datagrams that wait for the rest of their fragments.
+#[derive(Debug, Default)]
+pub struct FragmentPool {
+    waiting: HashMap<FragmentKey, Partial, FixedState>,
+    order: VecDeque<(u64, FragmentKey)>,
+    spare: Vec<Vec<u8>>,
+    held: usize,
+    serial: u64,
+    overlapping: u64,
+    expired: u64,
+    given_up: u64,
+}
+
+impl FragmentPool {
+    /// Takes a fragment. When it completes its datagram, `bytes` is what that carries.
+    ///
+    /// # Errors
+    /// The fragment's outcome when it completes nothing.
+    pub fn accept(&mut self, fragment: &Fragment<'_>, bytes: &mut Vec<u8>) -> Result<Whole, Outcome> {
+        let &Fragment { key, offset, more, carried, context } = fragment;
+        let end = offset
+            .checked_add(carried.promised)
+            .filter(|&end| end <= DATAGRAM_MAX)
+            .ok_or(Outcome::FragmentMalformed)?;
+        if carried.promised == 0 || more && !carried.promised.is_multiple_of(8) {
+            return Err(Outcome::FragmentMalformed);
+        }
+        self.expire(context.at);
+        let partial = match self.waiting.get_mut(&key) {
+            Some(partial) => partial,
+            None => {
+                if self.waiting.len() >= DATAGRAMS_MAX {
+                    self.give_up_oldest();
+                }
+                self.serial += 1;
+                // Places of datagrams that are complete stay behind one that waits; there must be an end to them, too.
+                if self.order.len() >= 2 * DATAGRAMS_MAX {
+                    let waiting = &self.waiting;
+                    self.order
+                        .retain(|(serial, key)| waiting.get(key).is_some_and(|partial| partial.serial == *serial));
+                }
+                self.order.push_back((self.serial, key));
+                let bytes = self.spare.pop().unwrap_or_default();
+                self.waiting.entry(key).or_insert(Partial {
+                    serial: self.serial,
+                    since: context.at,
+                    head: None,
+                    length: None,
+                    runs: Vec::new(),
+                    missing: DATAGRAM_MAX,
+                    bytes,
+                })
+            }
+        };
+        if partial.length.is_some_and(|length| end > length || !more && end != length) {
+            return Err(Outcome::FragmentMalformed);
+        }
+        if !more {
+            if partial.runs.last().is_some_and(|&(_, covered)| covered > end) {
+                return Err(Outcome::FragmentMalformed);
+            }
+            partial.length = Some(end);
+        }
+        if offset == 0 && partial.head.is_none() {
+            partial.head = Some((carried.protocol, context));
+        }
+        let before = partial.bytes.len();
+        let added = partial.cover(offset, end, carried.bytes);
+        self.held += partial.bytes.len() - before;
+        let outcome = match added {
+            Covered::Nothing => Err(Outcome::FragmentDuplicate),
+            Covered::TooManyRuns => Err(Outcome::FragmentOverBound),
+            Covered::Some { overlapping } => {
+                self.overlapping += u64::from(overlapping);
+                Ok(())
+            }
+        };
+        if outcome == Err(Outcome::FragmentOverBound) {
+            self.given_up += 1;
+            self.remove(&key);
+        }
+        outcome?;
+        let partial = self.waiting.get(&key).ok_or(Outcome::FragmentHeld)?;
+        let (Some(length), Some((protocol, head)), [(0, covered)]) =
+            (partial.length, partial.head, partial.runs.as_slice())
+        else {
+            while self.held > BYTES_MAX {
+                self.give_up_oldest();
+            }
+            return Err(Outcome::FragmentHeld);
+        };
+        if *covered != length {
+            return Err(Outcome::FragmentHeld);
+        }
+        let known = usize::try_from(partial.missing.min(length)).unwrap_or(0);
+        bytes.clear();
+        bytes.extend_from_slice(partial.bytes.get(..known).unwrap_or(&partial.bytes));
+        self.remove(&key);
+        // The datagram is as late as its last fragment, and cut if any of them was.
+        let missing = length - u32::try_from(known).unwrap_or(length);
+        let context = Context { at: context.at, cut: missing > 0, missing, ..head };
+        Ok(Whole { protocol, src: key.src, dst: key.dst, promised: length, context })
+    }
+
+    /// What was given up at a bound, under the bound's name.
+    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+        let incomplete = self.expired + self.waiting.len() as u64;
+        for (name, count) in [
+            ("fragmented_datagrams", self.given_up),
+            ("incomplete_datagrams", incomplete),
+            ("overlapping_fragments", self.overlapping),
+        ] {
+            if count > 0 {
+                *total.entry(name).or_default() += count;
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        while let Some(&(serial, key)) = self.order.front() {
+            match self.waiting.get(&key) {
+                Some(partial) if partial.serial == serial => {
+                    if now.since(partial.since) <= WAIT_NS {
+                        return;
+                    }
+                    self.expired += 1;
+                    self.remove(&key);
+                }
+                // Complete since long; only its place in the queue is left.
+                _ => {}
+            }
+            self.order.pop_front();
+        }
+    }
+
+    fn give_up_oldest(&mut self) {
+        while let Some((serial, key)) = self.order.pop_front() {
+            if self.waiting.get(&key).is_some_and(|partial| partial.serial == serial) {
+                self.given_up += 1;
+                self.remove(&key);
+                return;
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &FragmentKey) {
+        let Some(mut partial) = self.waiting.remove(key) else { return };
+        self.held -= partial.bytes.len();
+        partial.bytes.clear();
+        if self.spare.len() < 64 {
+            self.spare.push(partial.bytes);
+        }
+    }
+}
+
+enum Covered {
+    Nothing,
+    Some { overlapping: bool },
+    TooManyRuns,
+}
+
+impl Partial {
+    /// Takes the bytes of `from..to` that are not there yet. Those beyond the end of `bytes` were cut off by the snap length.
+    fn cover(&mut self, from: u32, to: u32, bytes: &[u8]) -> Covered {
+        let mut at = from;
+        let mut overlapping = false;
+        let mut fresh = false;
+        // Walk the gaps between the covered runs that lie within `from..to`.
+        for run in 0..=self.runs.len() {
+            let (start, end) = self.runs.get(run).copied().unwrap_or((DATAGRAM_MAX, DATAGRAM_MAX));
+            if end <= at {
+                continue;
+            }
+            let gap_end = start.min(to);
+            if at < gap_end {
+                fresh = true;
+                self.write(at, gap_end, from, bytes);
+            }
+            if start < to {
+                overlapping = true;
+            }
+            at = at.max(end);
+            if at >= to {
+                break;
+            }
+        }
+        if !fresh {
+            return Covered::Nothing;
+        }
+        // Join with every run that touches.
+        let (mut low, mut high) = (from, to);
+        self.runs.retain(|&(start, end)| {
+            let touches = start <= high && end >= low;
+            if touches {
+                low = low.min(start);
+                high = high.max(end);
+            }
+            !touches
+        });
+        let at = self.runs.partition_point(|&(start, _)| start < low);
+        self.runs.insert(at, (low, high));
+        if self.runs.len() > RUNS_MAX { Covered::TooManyRuns } else { Covered::Some { overlapping } }
+    }
+
+    /// Copies `at..end` out of a fragment whose first byte is number `from`.
+    fn write(&mut self, at: u32, end: u32, from: u32, bytes: &[u8]) {
+        let (skip, len) = ((at - from) as usize, (end - at) as usize);
+        let there = bytes.get(skip..).unwrap_or(&[]);
+        let there = there.get(..len).unwrap_or(there);
+        if there.len() < len {
+            self.missing = self.missing.min(at.saturating_add(u32::try_from(there.len()).unwrap_or(0)));
+        }
+        let at = at as usize;
+        if self.bytes.len() < end as usize {
+            self.bytes.resize(end as usize, 0);
+        }
+        if let Some(room) = self.bytes.get_mut(at..at + there.len()) {
+            room.copy_from_slice(there);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+    use super::super::sample::*;
+    use super::super::{Decoder, Segment};
+    use super::*;
+    use crate::capture::{Frame, LinkType};
+    use proptest::prelude::*;
+
+    const RAW: LinkType = LinkType::RAW;
+
+    /// An IPv4 fragment: identification, offset in bytes, whether more follow.
+    fn part4(id: u16, offset: usize, more: bool, body: &[u8]) -> Vec<u8> {
+        let mut packet = ipv4(17, body);
+        packet[4..6].copy_from_slice(&id.to_be_bytes());
+        let word = (offset / 8) as u16 | if more { 0x2000 } else { 0 };
+        packet[6..8].copy_from_slice(&word.to_be_bytes());
+        packet
+    }
+
+    /// An IPv6 fragment of a datagram whose first header is `next`.
+    fn part6(id: u32, next: u8, offset: usize, more: bool, body: &[u8]) -> Vec<u8> {
+        let word = offset as u16 | u16::from(more);
+        ipv6(44, &glue(&[&[next, 0], &word.to_be_bytes(), &id.to_be_bytes(), body]))
+    }
+
+    fn parts(is_v4: bool, datagram: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % datagram.len() / 8 * 8).collect();
+        bounds.extend([0, datagram.len()]);
+        bounds.sort_unstable();
+        bounds.dedup();
+        let part = |pair: &[usize]| {
+            let (body, more) = (&datagram[pair[0]..pair[1]], pair[1] < datagram.len());
+            if is_v4 { part4(7, pair[0], more, body) } else { part6(7, 17, pair[0], more, body) }
+        };
+        bounds.windows(2).map(part).collect()
+    }
+
+    fn at(seconds: u64, bytes: &[u8]) -> Frame<'_> {
+        Frame { at: Timestamp(seconds * 1_000_000_000), ..frame(RAW, bytes) }
+    }
+
+    fn held(decoder: &mut Decoder, seconds: u64, bytes: &[u8]) {
+        assert_eq!(decoder.decode(&at(seconds, bytes)).unwrap_err(), Outcome::FragmentHeld);
+    }
+
+    fn given_up(decoder: &Decoder) -> BTreeMap<&'static str, u64> {
+        let mut total = BTreeMap::new();
+        decoder.add_given_up(&mut total);
+        total
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_duplicates_give_the_whole_datagram(
+            is_v4: bool,
+            payload in prop::collection::vec(any::<u8>(), 8..400),
+            cuts in prop::collection::vec(any::<usize>(), 1..8),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..24),
+            shuffle in any::<prop::sample::Index>(),
+        ) {
+            let datagram = udp(5, 6, &payload);
+            let parts = parts(is_v4, &datagram, &cuts);
+            prop_assume!(parts.len() > 1);
+            let whole_bytes = if is_v4 { ipv4(17, &datagram) } else { ipv6(17, &datagram) };
+            let whole = segment(RAW, &whole_bytes);
+            let mut decoder = Decoder::default();
+            let mut seen = vec![false; parts.len()];
+            // Some at random, with repetitions; then all, from anywhere on.
+            let all = (0..parts.len()).map(|at| (at + shuffle.index(parts.len())) % parts.len());
+            let sequence = order.iter().map(|index| index.index(parts.len())).chain(all);
+            for index in sequence {
+                let was_seen = std::mem::replace(&mut seen[index], true);
+                let result = decoder.decode(&frame(RAW, &parts[index]));
+                if seen.iter().all(|&seen| seen) {
+                    prop_assert_eq!(result.unwrap(), whole);
+                    prop_assert_eq!(given_up(&decoder), BTreeMap::new());
+                    return Ok(());
+                }
+                let expected = if was_seen { Outcome::FragmentDuplicate } else { Outcome::FragmentHeld };
+                prop_assert_eq!(result.unwrap_err(), expected);
+            }
+        }
+
+        #[test]
+        fn the_pool_keeps_its_bounds(
+            fragments in prop::collection::vec((0_u16..40, 0_usize..8000, any::<bool>(), 1_usize..12, 0_u64..3), 1..300),
+        ) {
+            let mut decoder = Decoder::default();
+            let mut seconds = 0;
+            for (id, offset, more, words, pause) in fragments {
+                seconds += pause;
+                let packet = part4(id, offset * 8, more, &vec![id as u8; words * 8]);
+                let _ = decoder.decode(&at(seconds, &packet));
+                let pool = &decoder.fragments;
+                prop_assert_eq!(pool.held, pool.waiting.values().map(|partial| partial.bytes.len()).sum::<usize>());
+                prop_assert!(pool.held <= BYTES_MAX && pool.waiting.len() <= DATAGRAMS_MAX);
+                for partial in pool.waiting.values() {
+                    prop_assert!(partial.runs.windows(2).all(|pair| pair[0].1 < pair[1].0), "apart, in order");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_copy_of_a_byte_wins_and_overlaps_are_counted() {
+        let datagram = udp(5, 6, b"0123456789abcdef");
+        let mut decoder = Decoder::default();
+        held(&mut decoder, 0, &part4(1, 0, true, &datagram[..16]));
+        let other = glue(&[b"XXXXXXXX", &datagram[16..]]);
+        let last = part4(1, 8, false, &other);
+        let segment = decoder.decode(&at(1, &last)).unwrap();
+        assert_eq!(said(&segment), "10.0.0.1:5>10.0.0.2:6/17 0123456789abcdef");
+        assert_eq!(segment.at, Timestamp(1_000_000_000), "as late as the last of them");
+        assert_eq!(given_up(&decoder), BTreeMap::from([("overlapping_fragments", 1)]));
+    }
+
+    #[test]
+    fn extension_headers_behind_the_fragment_header_are_followed() {
+        // Destination options are a part of what is fragmented.
+        let datagram = glue(&[&[17, 0, 1, 4, 0, 0, 0, 0], &udp(5, 6, b"0123456789abcdef")]);
+        let mut decoder = Decoder::default();
+        held(&mut decoder, 0, &part6(1, 60, 0, true, &datagram[..16]));
+        let last = part6(1, 60, 16, false, &datagram[16..]);
+        assert_eq!(said(&decoder.decode(&at(0, &last)).unwrap()), "fd00::1:5>fd00::2:6/17 0123456789abcdef");
+    }
+
+    #[test]
+    fn what_the_snap_length_cut_is_missing_from_the_whole() {
+        let datagram = udp(5, 6, b"0123456789abcdef");
+        let mut decoder = Decoder::default();
+        let first = part4(1, 0, true, &datagram[..16]);
+        let cut = Frame { wire_len: first.len() as u32, ..at(0, &first[..first.len() - 3]) };
+        assert_eq!(decoder.decode(&cut).unwrap_err(), Outcome::FragmentHeld);
+        let last = part4(1, 16, false, &datagram[16..]);
+        assert_eq!(said(&decoder.decode(&at(0, &last)).unwrap()), "10.0.0.1:5>10.0.0.2:6/17 01234+11");
+    }
+
+    #[test]
+    fn fragments_that_cannot_be() {
+        let outcome = |decoder: &mut Decoder, packet: &[u8]| decoder.decode(&at(0, packet)).unwrap_err();
+        let mut decoder = Decoder::default();
+        assert_eq!(outcome(&mut decoder, &part4(1, 8, true, &[])), Outcome::FragmentMalformed);
+        assert_eq!(outcome(&mut decoder, &part4(1, 8, true, &[0; 12])), Outcome::FragmentMalformed);
+        assert_eq!(outcome(&mut decoder, &part4(1, 65_528, false, &[0; 8])), Outcome::FragmentMalformed);
+        // Beyond the end that the last fragment has set, and an end before what is there.
+        held(&mut decoder, 0, &part4(2, 16, false, &[0; 8]));
+        assert_eq!(outcome(&mut decoder, &part4(2, 24, true, &[0; 8])), Outcome::FragmentMalformed);
+        assert_eq!(outcome(&mut decoder, &part4(2, 16, false, &[0; 16])), Outcome::FragmentMalformed);
+        assert_eq!(outcome(&mut decoder, &part4(2, 8, false, &[0; 8])), Outcome::FragmentMalformed);
+        held(&mut decoder, 0, &part4(3, 16, true, &[0; 8]));
+        assert_eq!(outcome(&mut decoder, &part4(3, 8, false, &[0; 8])), Outcome::FragmentMalformed);
+    }
+
+    #[test]
+    fn a_datagram_is_told_by_all_of_its_key() {
+        let datagram = udp(5, 6, b"0123456789abcdef");
+        let mut decoder = Decoder::default();
+        held(&mut decoder, 0, &part4(1, 0, true, &datagram[..16]));
+        held(&mut decoder, 0, &part4(2, 16, false, &datagram[16..]));
+        let mut other = part4(1, 16, false, &datagram[16..]);
+        other[15] = 9;
+        held(&mut decoder, 0, &other);
+        let tagged = ethernet(0x8100, &tag(5, 0x0800, &part4(1, 16, false, &datagram[16..])));
+        assert_eq!(decoder.decode(&frame(LinkType::ETHERNET, &tagged)).unwrap_err(), Outcome::FragmentHeld);
+        assert_eq!(given_up(&decoder), BTreeMap::from([("incomplete_datagrams", 4)]));
+    }
+
+    #[test]
+    fn waiting_ends() {
+        let mut decoder = Decoder::default();
+        let datagram = udp(5, 6, b"0123456789abcdef");
+        held(&mut decoder, 100, &part4(1, 0, true, &datagram[..16]));
+        // A clock that jumps back lets nothing expire; 31 seconds do.
+        held(&mut decoder, 50, &part4(2, 0, true, &datagram[..16]));
+        held(&mut decoder, 131, &part4(1, 16, false, &datagram[16..]));
+        assert_eq!(decoder.fragments.waiting.len(), 1);
+        assert_eq!(given_up(&decoder), BTreeMap::from([("incomplete_datagrams", 3)]));
+    }
+
+    #[test]
+    fn too_many_datagrams_runs_or_bytes_are_given_up() {
+        let mut decoder = Decoder::default();
+        for id in 0..=DATAGRAMS_MAX as u16 {
+            held(&mut decoder, 0, &part4(id, 0, true, &[0; 8]));
+        }
+        assert_eq!(decoder.fragments.waiting.len(), DATAGRAMS_MAX);
+        assert_eq!(given_up(&decoder)["fragmented_datagrams"], 1);
+
+        let mut decoder = Decoder::default();
+        let last = (0..=RUNS_MAX)
+            .map(|run| decoder.decode(&at(0, &part4(1, run * 16, true, &[0; 8]))).map(|_| ()).unwrap_err())
+            .last();
+        assert_eq!(last, Some(Outcome::FragmentOverBound));
+        assert!(decoder.fragments.waiting.is_empty() && decoder.fragments.held == 0);
+
+        // Each claims 64 kB with a few bytes.
+        let mut decoder = Decoder::default();
+        for id in 0..1000 {
+            held(&mut decoder, 0, &part4(id, 65_000, true, &[0; 8]));
+            assert!(decoder.fragments.held <= BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn complete_datagrams_leave_nothing_behind_one_that_waits() {
+        let mut decoder = Decoder::default();
+        let datagram = udp(5, 6, b"0123456789abcdef");
+        held(&mut decoder, 0, &part4(0, 0, true, &datagram[..16]));
+        for id in 1..20_000 {
+            held(&mut decoder, 0, &part4(id, 0, true, &datagram[..16]));
+            let last = part4(id, 16, false, &datagram[16..]);
+            let whole: Result<Segment<'_>, Outcome> = decoder.decode(&at(0, &last));
+            assert!(whole.is_ok());
+        }
+        assert!(decoder.fragments.order.len() <= 2 * DATAGRAMS_MAX);
+        assert_eq!(decoder.fragments.waiting.len(), 1);
+    }
+}

@@ -1,0 +1,649 @@
+//! The two directions of one TCP connection: which protocol each speaks, and where a tunnel turns it into another.
+//!
+//! Each direction is recognised by its own bytes, so one that was captured alone is read as well. They meet only where one
+//! decides what the other's bytes mean: behind a CONNECT or a SOCKS request.
+
+use super::dns::{self, Message};
+use super::http::{self, RequestStream};
+use super::lines::{self, LineStream};
+use super::recognition::Match;
+use super::socks::{self, ClientStream};
+use super::tls::{self, Handshake, HandshakeStream};
+use super::{HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
+use crate::flow::Side;
+
+/// Runs of bytes that may begin no protocol that we know before a direction is left alone. A run is tried at its start: after an
+/// unknown preamble the next message usually begins a segment.
+const TRIES_MAX: u8 = 16;
+/// Bytes kept while they may still become one protocol or another.
+const PREFIX_MAX: usize = 1024;
+/// Tunnels within tunnels, and refused ones, that are followed: a client that may not out asks on in the same connection.
+const TUNNELS_MAX: u8 = 64;
+
+/// What a direction speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Speech {
+    /// Not known yet.
+    #[default]
+    Start,
+    /// TLS, up to the hello or the certificate.
+    Tls,
+    /// HTTP/1 requests.
+    Requests,
+    /// DNS messages.
+    Dns,
+    /// A SOCKS client's negotiation.
+    Socks,
+    /// Lines of text.
+    Lines,
+    /// Answers that we do not read, unless a tunnel changes what they are.
+    Parked,
+    /// Nothing more to learn.
+    Done,
+}
+
+/// Both directions of a TCP connection.
+#[derive(Debug, Default)]
+pub struct Conversation {
+    low: Direction,
+    high: Direction,
+    tunnels: u8,
+}
+
+/// What a direction's bytes led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing that concerns the other direction.
+    None,
+    /// The rest is inside a tunnel.
+    Tunnel,
+}
+
+impl Conversation {
+    /// Takes the next bytes that `from` sent; `offset` counts them from the start of its stream, so that gaps show.
+    ///
+    /// `emit` gets each fact, with the side that its bytes prove to be the client.
+    pub fn accept(&mut self, from: Side, offset: u64, bytes: &[u8], mut emit: impl FnMut(Side, &Observation<'_>)) {
+        let (mine, other) = match from {
+            Side::Low => (&mut self.low, &mut self.high),
+            Side::High => (&mut self.high, &mut self.low),
+        };
+        let mut emit = |is_client: bool, observation: &Observation<'_>| {
+            emit(if is_client { from } else { from.other() }, observation);
+        };
+        mine.arrive(offset, bytes.len(), &mut emit);
+        let mut rest = bytes;
+        loop {
+            let (turn, left) = mine.read(rest, &mut emit);
+            if turn == Turn::None {
+                break;
+            }
+            self.tunnels += 1;
+            if self.tunnels > TUNNELS_MAX {
+                mine.speech = Speech::Done;
+                break;
+            }
+            mine.enter_tunnel();
+            other.enter_tunnel();
+            rest = left;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Reads what there is of messages that will not be completed: the connection is over.
+    pub fn finish(&mut self, from: Side, mut emit: impl FnMut(Side, &Observation<'_>)) {
+        self.direction_mut(from).finish(&mut |is_client, observation: &Observation<'_>| {
+            emit(if is_client { from } else { from.other() }, observation);
+        });
+    }
+
+    /// Whether the bytes of `from` are still of interest.
+    #[must_use]
+    pub fn wants(&self, from: Side) -> bool {
+        !matches!(self.direction(from).speech, Speech::Parked | Speech::Done)
+    }
+
+    /// Whether it is known what `from` speaks.
+    #[must_use]
+    pub fn recognised(&self, from: Side) -> bool {
+        self.direction(from).speech != Speech::Start
+    }
+
+    /// Whether there is nothing more to learn from either side.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.wants(Side::Low) && !self.wants(Side::High)
+    }
+
+    /// Bytes held for now.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.low.held_bytes() + self.high.held_bytes()
+    }
+
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.low.clear();
+        self.high.clear();
+        self.tunnels = 0;
+    }
+
+    const fn direction(&self, side: Side) -> &Direction {
+        match side {
+            Side::Low => &self.low,
+            Side::High => &self.high,
+        }
+    }
+
+    const fn direction_mut(&mut self, side: Side) -> &mut Direction {
+        match side {
+            Side::Low => &mut self.low,
+            Side::High => &mut self.high,
+        }
+    }
+}
+
+/// One direction. The readers keep their memory when the connection changes.
+#[derive(Debug, Default)]
+struct Direction {
+    speech: Speech,
+    /// Offset of the byte that comes next, once any came.
+    next: Option<u64>,
+    tries: u8,
+    /// Whether the other side asked for a tunnel, so that a response is only its beginning.
+    tunnel_asked: bool,
+    /// Bytes that may still become one protocol or another.
+    prefix: Vec<u8>,
+    /// The first bytes of a tunnel that came before the bytes at hand.
+    carried: Vec<u8>,
+    tls: HandshakeStream,
+    requests: RequestStream,
+    dns: TcpMessages,
+    socks: ClientStream,
+    lines: LineStream,
+}
+
+/// DNS over TCP is rare among connections, so its message is made when it is met.
+#[derive(Debug, Default)]
+struct TcpMessages {
+    stream: dns::TcpStream,
+    message: Option<Box<Message>>,
+}
+
+/// Gets facts, and whether the bytes' sender is the client.
+trait Emit: FnMut(bool, &Observation<'_>) {}
+impl<F: FnMut(bool, &Observation<'_>)> Emit for F {}
+
+impl Direction {
+    /// Notes that `len` bytes come at `offset`. Whatever a gap interrupted is over.
+    fn arrive(&mut self, offset: u64, len: usize, emit: &mut impl Emit) {
+        let expected = self.next.replace(offset.saturating_add(len as u64));
+        let Some(missing) =
+            expected.filter(|&expected| expected != offset).map(|expected| offset.checked_sub(expected))
+        else {
+            return;
+        };
+        let kept = self.speech == Speech::Requests && missing.is_some_and(|missing| self.requests.skip(missing));
+        if kept || matches!(self.speech, Speech::Parked | Speech::Done) {
+            return;
+        }
+        self.finish(emit);
+        self.speech = Speech::Start;
+    }
+
+    /// Reads bytes as far as they go; what a tunnel's first bytes are is given back.
+    fn read<'b>(&mut self, bytes: &'b [u8], emit: &mut impl Emit) -> (Turn, &'b [u8]) {
+        // Every pass either ends or takes bytes, or turns Start into something else.
+        let mut rest = bytes;
+        let mut retries = TRIES_MAX;
+        loop {
+            match self.speech {
+                Speech::Parked | Speech::Done => return (Turn::None, &[]),
+                Speech::Start if self.prefix.is_empty() => match self.begin(rest) {
+                    Match::Yes => {}
+                    Match::No => return (Turn::None, &[]),
+                    Match::NeedMore => {
+                        self.prefix.extend_from_slice(rest.get(..PREFIX_MAX.min(rest.len())).unwrap_or(&[]));
+                        return (Turn::None, &[]);
+                    }
+                },
+                Speech::Start => return self.read_prefixed(rest, emit),
+                Speech::Tls => {
+                    let progress = self.tls.accept(rest, |message| handshake(&message, emit));
+                    if progress == tls::Progress::Done {
+                        self.tls.clear();
+                        self.speech = Speech::Done;
+                    }
+                    return (Turn::None, &[]);
+                }
+                Speech::Requests => match self.requests.accept(rest, |request| http_request(request, emit)) {
+                    http::Progress::More => return (Turn::None, &[]),
+                    http::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
+                    http::Progress::Lost(at) => {
+                        self.requests.clear();
+                        rest = at;
+                        self.speech = Speech::Start;
+                    }
+                },
+                Speech::Dns => {
+                    self.dns.accept(rest, emit);
+                    return (Turn::None, &[]);
+                }
+                Speech::Socks => {
+                    let progress = self.socks.accept(rest, |request| emit(true, &Observation::ProxyRequest(request)));
+                    match progress {
+                        socks::Progress::More => return (Turn::None, &[]),
+                        socks::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
+                        socks::Progress::Lost(_) => {
+                            self.speech = Speech::Done;
+                            return (Turn::None, &[]);
+                        }
+                    }
+                }
+                Speech::Lines => {
+                    // Joined midway, a body looks like text, but the next request begins a segment. And some text has no lines: XMPP,
+                    // or LDAP, whose messages begin with a byte that is also a letter.
+                    let begins = |recognise: Recogniser| recognise(rest) == Match::Yes;
+                    if begins(http::recognise_request) || begins(tls::recognise_client) || begins(tls::recognise_server)
+                    {
+                        self.speech = Speech::Start;
+                        continue;
+                    }
+                    match self.lines.accept(rest) {
+                        lines::Progress::More => return (Turn::None, &[]),
+                        lines::Progress::Over(at) => {
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        lines::Progress::Endless => self.speech = Speech::Done,
+                    }
+                }
+            }
+            retries -= 1;
+            if retries == 0 {
+                self.speech = Speech::Done;
+            }
+        }
+    }
+
+    /// Goes on with bytes that alone were too few to tell.
+    fn read_prefixed<'b>(&mut self, bytes: &'b [u8], emit: &mut impl Emit) -> (Turn, &'b [u8]) {
+        let before = self.prefix.len();
+        let taken = bytes.len().min(PREFIX_MAX.saturating_sub(before));
+        self.prefix.extend_from_slice(bytes.get(..taken).unwrap_or(&[]));
+        let mut prefix = std::mem::take(&mut self.prefix);
+        let old = prefix.get(..before).unwrap_or(&[]);
+        let result = match self.begin(&prefix) {
+            Match::NeedMore if prefix.len() < PREFIX_MAX => {
+                self.prefix = prefix;
+                return (Turn::None, &[]);
+            }
+            Match::NeedMore => {
+                self.fail();
+                (Turn::None, &[][..])
+            }
+            // The new bytes may begin what the old ones did not.
+            Match::No => self.read(bytes, emit),
+            // Old and new one after the other, since a border between segments may be one between messages.
+            Match::Yes => match self.read(old, emit) {
+                (Turn::Tunnel, inside) => {
+                    self.carried.extend_from_slice(inside);
+                    (Turn::Tunnel, bytes)
+                }
+                (Turn::None, _) => self.read(bytes, emit),
+            },
+        };
+        prefix.clear();
+        if self.prefix.is_empty() {
+            self.prefix = prefix;
+        }
+        result
+    }
+
+    /// Decides what begins with `bytes`.
+    fn begin(&mut self, bytes: &[u8]) -> Match {
+        let mut undecided = false;
+        for (recognise, speech) in RECOGNISERS {
+            match recognise(bytes) {
+                Match::Yes if undecided => break,
+                Match::Yes => {
+                    self.speech = match speech {
+                        Speech::Parked if self.tunnel_asked => Speech::Lines,
+                        speech => *speech,
+                    };
+                    self.lines = LineStream::default();
+                    return Match::Yes;
+                }
+                Match::NeedMore => undecided = true,
+                Match::No => {}
+            }
+        }
+        if undecided {
+            return Match::NeedMore;
+        }
+        self.fail();
+        Match::No
+    }
+
+    /// Counts a run of bytes that began nothing.
+    const fn fail(&mut self) {
+        self.tries += 1;
+        if self.tries >= TRIES_MAX {
+            self.speech = Speech::Done;
+        }
+    }
+
+    /// Begins anew: what comes next belongs to the tunnel.
+    fn enter_tunnel(&mut self) {
+        if self.speech != Speech::Done {
+            self.speech = Speech::Start;
+        }
+        self.tries = 0;
+        self.tunnel_asked = true;
+        self.prefix.clear();
+        std::mem::swap(&mut self.prefix, &mut self.carried);
+        self.requests.clear();
+        self.socks.clear();
+    }
+
+    fn finish(&mut self, emit: &mut impl Emit) {
+        match self.speech {
+            Speech::Tls => self.tls.finish(|message| handshake(&message, emit)),
+            Speech::Requests => self.requests.finish(|request| http_request(request, emit)),
+            Speech::Dns => self.dns.finish(emit),
+            _ => {}
+        }
+        self.prefix.clear();
+        self.socks.clear();
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.prefix.len()
+            + self.tls.held_bytes()
+            + self.requests.held_bytes()
+            + self.dns.stream.held_bytes()
+            + self.socks.held_bytes()
+    }
+
+    fn clear(&mut self) {
+        self.speech = Speech::Start;
+        self.next = None;
+        self.tries = 0;
+        self.tunnel_asked = false;
+        self.prefix.clear();
+        self.carried.clear();
+        self.tls.clear();
+        self.requests.clear();
+        self.dns.stream.clear();
+        self.socks.clear();
+        self.lines = LineStream::default();
+    }
+}
+
+/// Says whether bytes begin a protocol.
+type Recogniser = fn(&[u8]) -> Match;
+
+/// In the order in which they are asked; the first that is sure decides, unless an earlier one needs more.
+const RECOGNISERS: &[(Recogniser, Speech)] = &[
+    (tls::recognise_client, Speech::Tls),
+    (tls::recognise_server, Speech::Tls),
+    (http::recognise_request, Speech::Requests),
+    (http::recognise_response, Speech::Parked),
+    (dns::recognise_stream, Speech::Dns),
+    (socks::recognise, Speech::Socks),
+    (lines::recognise, Speech::Lines),
+];
+
+impl TcpMessages {
+    fn accept(&mut self, bytes: &[u8], emit: &mut impl Emit) {
+        let Self { stream, message } = self;
+        let message = message.get_or_insert_default();
+        stream.accept(bytes, |bytes| tell(message, bytes, emit));
+    }
+
+    fn finish(&mut self, emit: &mut impl Emit) {
+        let Self { stream, message } = self;
+        let message = message.get_or_insert_default();
+        stream.finish(|bytes| tell(message, bytes, emit));
+    }
+}
+
+fn tell(message: &mut Message, bytes: &[u8], emit: &mut impl Emit) {
+    if dns::recognise(bytes) && message.parse(bytes).is_ok() {
+        emit(!message.is_response, &Observation::Dns(message));
+    }
+}
+
+fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
+    match message {
+        Handshake::ClientHello(hello) => emit(true, &Observation::TlsClientHello(hello)),
+        Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
+    }
+}
+
+/// A request, and that it asks a proxy if it does.
+fn http_request(request: &HttpRequest<'_>, emit: &mut impl Emit) {
+    emit(true, &Observation::HttpRequest(request));
+    let kind = match request.target_form {
+        HttpTarget::Absolute => ProxyKind::HttpAbsolute,
+        HttpTarget::Authority => ProxyKind::HttpConnect,
+        HttpTarget::Origin | HttpTarget::Asterisk => return,
+    };
+    emit(
+        true,
+        &Observation::ProxyRequest(&ProxyRequest {
+            kind,
+            name: request.host.as_ref(),
+            address: request.host_address,
+            port: request.port.unwrap_or(80),
+        }),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A smallest hello with a server name.
+    fn hello(name: &str) -> Vec<u8> {
+        let length = |value: usize| u16::try_from(value).unwrap().to_be_bytes();
+        let mut list = vec![0];
+        list.extend(length(name.len()));
+        list.extend(name.as_bytes());
+        let mut extension = vec![0, 0];
+        extension.extend(length(list.len() + 2));
+        extension.extend(length(list.len()));
+        extension.extend(list);
+        let mut body = vec![3, 3];
+        body.extend([1; 32]);
+        body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+        body.extend(length(extension.len()));
+        body.extend(extension);
+        let mut record = vec![22, 3, 1];
+        record.extend(length(body.len() + 4));
+        record.extend([1, 0]);
+        record.extend(length(body.len()));
+        record.extend(body);
+        record
+    }
+
+    fn words(observation: &Observation<'_>) -> String {
+        match observation {
+            Observation::TlsClientHello(hello) => {
+                format!("hello {}", hello.sni.map(|name| name.to_string()).unwrap_or_default())
+            }
+            Observation::HttpRequest(request) => {
+                format!("http {}", request.host.map(|name| name.to_string()).unwrap_or_default())
+            }
+            Observation::ProxyRequest(request) => {
+                format!("proxy {:?} {}", request.kind, request.name.map(ToString::to_string).unwrap_or_default())
+            }
+            Observation::Dns(message) => {
+                format!("dns {}", message.question.map(|(name, _)| name.to_string()).unwrap_or_default())
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Every fact, when the low side sends `stream` in pieces of `step` bytes.
+    fn facts(stream: &[u8], step: usize) -> Vec<String> {
+        let mut conversation = Conversation::default();
+        let mut all = Vec::new();
+        let mut at = 0;
+        for piece in stream.chunks(step) {
+            conversation.accept(Side::Low, at, piece, |client, observation| {
+                assert_eq!(client, Side::Low);
+                all.push(words(observation));
+            });
+            at += piece.len() as u64;
+        }
+        conversation.finish(Side::Low, |_, observation| all.push(words(observation)));
+        all
+    }
+
+    fn check(stream: &[u8], expected: &[&str]) {
+        for step in 1..=stream.len() {
+            assert_eq!(facts(stream, step), expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_hello_behind_connect() {
+        let mut stream = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n".to_vec();
+        stream.extend(hello("s07.upd.kaspersky.com"));
+        check(&stream, &["http a.example", "proxy HttpConnect a.example", "hello s07.upd.kaspersky.com"]);
+    }
+
+    #[test]
+    fn a_hello_behind_socks_behind_connect() {
+        let mut stream =
+            b"CONNECT socks.example:1080 HTTP/1.1\r\n\r\n\x05\x01\x00\x05\x01\x00\x03\x10ds.kaspersky.com\x01\xbb"
+                .to_vec();
+        stream.extend(hello("ds.kaspersky.com"));
+        let expected = [
+            "http socks.example",
+            "proxy HttpConnect socks.example",
+            "proxy Socks5 ds.kaspersky.com",
+            "hello ds.kaspersky.com",
+        ];
+        check(&stream, &expected);
+    }
+
+    #[test]
+    fn a_hello_behind_starttls() {
+        for text in
+            ["EHLO a.example\r\nSTARTTLS\r\n", "a1 CAPABILITY\r\na2 STARTTLS\r\n", "CAPA\r\nSTLS\r\n", "AUTH TLS\r\n"]
+        {
+            let mut stream = text.as_bytes().to_vec();
+            stream.extend(hello("ds.kaspersky.com"));
+            check(&stream, &["hello ds.kaspersky.com"]);
+        }
+    }
+
+    #[test]
+    fn both_hellos_behind_text_without_lines() {
+        // LDAP's StartTLS and its answer (RFC 4511 section 4.14): the first byte is also the digit 0.
+        let mut conversation = Conversation::default();
+        conversation.accept(Side::Low, 0, b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037", |_, _| {});
+        conversation.accept(Side::High, 0, b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00", |_, _| {});
+        let mut names = Vec::new();
+        conversation.accept(Side::Low, 31, &hello("ds.kaspersky.com"), |_, observation| names.push(words(observation)));
+        assert_eq!(names, ["hello ds.kaspersky.com"]);
+        conversation.accept(Side::High, 14, &[22, 3, 3, 0, 4, 2, 0, 0, 0], |_, _| {});
+        assert_eq!(conversation.high.speech, Speech::Tls);
+    }
+
+    #[test]
+    fn messages_of_dns() {
+        let mut query = vec![0, 33, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2];
+        query.extend(b"ds\x09kaspersky\x03com\0\0\x01\0\x01");
+        query[1] = u8::try_from(query.len() - 2).unwrap();
+        let stream = [query.clone(), query].concat();
+        check(&stream, &["dns ds.kaspersky.com", "dns ds.kaspersky.com"]);
+    }
+
+    #[test]
+    fn a_tunnel_behind_refused_ones() {
+        let mut stream =
+            b"CONNECT a.example:443 HTTP/1.1\r\n\r\nCONNECT a.example:443 HTTP/1.1\r\nProxy-Authorization: x\r\n\r\n"
+                .to_vec();
+        stream.extend(hello("a.example"));
+        let connect = ["http a.example", "proxy HttpConnect a.example"];
+        check(&stream, &[&connect[..], &connect[..], &["hello a.example"]].concat());
+    }
+
+    #[test]
+    fn requests_are_found_behind_the_middle_of_another() {
+        let mut conversation = Conversation::default();
+        let mut all = Vec::new();
+        let pieces = [&b"<html>the rest of an upload</html>"[..], b"GET / HTTP/1.1\r\nHost: ds.kaspersky.com\r\n\r\n"];
+        let mut at = 1 << 32;
+        for piece in pieces {
+            conversation.accept(Side::High, at, piece, |_, observation| all.push(words(observation)));
+            at += piece.len() as u64;
+        }
+        assert_eq!(all, ["http ds.kaspersky.com"]);
+    }
+
+    #[test]
+    fn a_gap_ends_what_it_interrupts_and_nothing_else() {
+        let mut conversation = Conversation::default();
+        let mut all = Vec::new();
+        let mut send = |offset, bytes: &[u8]| {
+            conversation.accept(Side::Low, offset, bytes, |_, observation| all.push(words(observation)))
+        };
+        send(0, b"GET / HTTP/1.1\r\nHost: a.example\r\nUser-A");
+        send(1_000, b"gent: x\r\n\r\n");
+        send(1_011, b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n");
+        assert_eq!(all, ["http a.example", "http b.example"]);
+    }
+
+    #[test]
+    fn the_answer_to_connect_is_not_taken_for_the_end() {
+        let mut conversation = Conversation::default();
+        conversation.accept(Side::Low, 0, b"CONNECT a.example:443 HTTP/1.1\r\n\r\n", |_, _| {});
+        conversation.accept(Side::High, 0, b"HTTP/1.1 200 Connection established\r\n\r\n", |_, _| {});
+        assert!(conversation.wants(Side::High) && conversation.wants(Side::Low));
+        conversation.accept(Side::Low, 34, &hello("a.example"), |_, _| {});
+        assert!(!conversation.wants(Side::Low));
+        conversation.accept(Side::High, 39, &[22, 3, 3, 0, 4, 2, 0, 0, 0, 20, 3, 3, 0, 1, 1], |_, _| {});
+        assert!(conversation.is_settled());
+    }
+
+    #[test]
+    fn strange_bytes_are_left_alone_after_some_tries() {
+        let mut conversation = Conversation::default();
+        for number in 0..TRIES_MAX {
+            assert!(conversation.wants(Side::Low));
+            conversation.accept(Side::Low, u64::from(number) * 20, &[0xff; 20], |_, _| {});
+        }
+        assert!(!conversation.wants(Side::Low));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_conversations_never_panic_and_hold_little(
+            pieces in prop::collection::vec((any::<bool>(), 0u64..3, prop::sample::select(vec![
+                &b"CONNECT a:1 HTTP/1.1\r\n\r\n"[..], b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n", b"\x05\x01\x00", b"\x16\x03\x01\x02\x00\x01\x00",
+                b"\x00\x1d\x00\x01\x01\x00\x00\x01", b"EHLO x\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff\xff", b"\x05\x01\x00\x03\x03abc\x01\xbb",
+            ])), 0..60),
+        ) {
+            let mut conversation = Conversation::default();
+            let mut offsets = [0u64; 2];
+            for (side, gap, bytes) in pieces {
+                let offset = &mut offsets[usize::from(side)];
+                *offset += gap;
+                conversation.accept(if side { Side::High } else { Side::Low }, *offset, bytes, |_, _| {});
+                *offset += bytes.len() as u64;
+                prop_assert!(conversation.held_bytes() < 64 << 10);
+            }
+            conversation.finish(Side::Low, |_, _| {});
+            conversation.finish(Side::High, |_, _| {});
+        }
+    }
+}

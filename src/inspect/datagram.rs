@@ -1,0 +1,26 @@
+//! Which protocol a UDP datagram belongs to.
+
+use super::{dns, quic};
+
+/// Protocols over UDP that we read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatagramProtocol {
+    /// DNS.
+    Dns,
+    /// An Initial packet of QUIC.
+    QuicInitial,
+    /// None of them.
+    Unknown,
+}
+
+/// Says which protocol a datagram belongs to, by its bytes.
+#[must_use]
+pub fn recognise_datagram(datagram: &[u8]) -> DatagramProtocol {
+    if quic::recognise(datagram) {
+        DatagramProtocol::QuicInitial
+    } else if dns::recognise(datagram) {
+        DatagramProtocol::Dns
+    } else {
+        DatagramProtocol::Unknown
+    }
+}

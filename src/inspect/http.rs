@@ -1,1 +1,0 @@
-//! HTTP/1 request heads (RFC 9112).

@@ -1,0 +1,176 @@
+//! The beginning of a QUIC connection: from the client's Initial packets to its ClientHello.
+
+use super::crypto_stream::CryptoStream;
+use super::keys::ClientKeys;
+use super::packet::{Initial, Packet, Packets, variable_length};
+use super::{ConnectionId, QuicVersion};
+use crate::flow::Side;
+use crate::inspect::{Observation, Reader, tls};
+
+/// Datagrams of one connection that are looked at for its hello.
+const DATAGRAMS_MAX: u8 = 32;
+/// Frames of one packet that are looked at.
+const FRAMES_MAX: usize = 2_048;
+
+/// Frame types that an Initial packet may carry (RFC 9000 section 12.4).
+mod frame {
+    pub const PADDING: u64 = 0x00;
+    pub const PING: u64 = 0x01;
+    pub const ACK: u64 = 0x02;
+    pub const ACK_ECN: u64 = 0x03;
+    pub const CRYPTO: u64 = 0x06;
+}
+
+/// Keys, and the connection identifier that they come from.
+#[derive(Debug)]
+struct Opened {
+    side: Side,
+    version: QuicVersion,
+    connection: ConnectionId,
+    keys: ClientKeys,
+}
+
+/// A connection whose ClientHello is not complete yet.
+#[derive(Debug, Default)]
+pub struct InitialConversation {
+    opened: Option<Opened>,
+    crypto: CryptoStream,
+    plain: Vec<u8>,
+    datagrams: u8,
+    settled: bool,
+}
+
+impl InitialConversation {
+    /// Takes a datagram that `side` sent. When it completes the hello, `emit` gets it together with the side of the client.
+    pub fn accept(&mut self, side: Side, datagram: &[u8], mut emit: impl FnMut(Side, &Observation<'_>)) {
+        if self.settled {
+            return;
+        }
+        self.datagrams += 1;
+        for packet in Packets::new(datagram) {
+            let Packet::Initial(initial) = packet else { continue };
+            self.initial(side, &initial, &mut emit);
+            if self.settled {
+                return;
+            }
+        }
+        if self.datagrams >= DATAGRAMS_MAX {
+            self.settled = true;
+        }
+    }
+
+    /// Reads what there is of a hello that will not be completed.
+    pub fn finish(&mut self, mut emit: impl FnMut(Side, &Observation<'_>)) {
+        let body = self.crypto.prefix().split_at_checked(4).map_or(&[][..], |(_, body)| body);
+        if let Some(opened) = &self.opened
+            && !self.settled
+            && let Some(hello) = tls::ClientHello::parse(body, false)
+        {
+            emit(opened.side, &Observation::QuicClientHello { version: opened.version, hello: &hello });
+        }
+        self.clear();
+    }
+
+    /// Whether the hello was read, or will not come.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// The connection whose packets were opened.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.opened.as_ref().map(|opened| opened.connection)
+    }
+
+    /// Bytes held for now.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.crypto.held_bytes()
+    }
+
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.opened = None;
+        self.crypto.clear();
+        self.datagrams = 0;
+        self.settled = false;
+    }
+
+    fn initial(&mut self, side: Side, initial: &Initial<'_>, emit: &mut impl FnMut(Side, &Observation<'_>)) {
+        let mut plain = std::mem::take(&mut self.plain);
+        if self.open(side, initial, &mut plain) {
+            self.frames(&plain);
+            self.conclude(side, initial.version, emit);
+        }
+        self.plain = plain;
+    }
+
+    /// Removes the protection. The client is whoever's packets open with a client's keys: its identifier changes to one that the server
+    /// chose, but its keys stay; they change after a Retry (RFC 9001 section 5.2), or when another connection takes the same ports.
+    fn open(&mut self, side: Side, initial: &Initial<'_>, plain: &mut Vec<u8>) -> bool {
+        if let Some(known) = &self.opened
+            && known.side == side
+            && known.version == initial.version
+            && known.keys.open(initial, plain).is_some()
+        {
+            return true;
+        }
+        let keys = ClientKeys::derive(initial.version, initial.dcid);
+        if keys.open(initial, plain).is_none() {
+            return false;
+        }
+        self.crypto.clear();
+        self.opened = Some(Opened { side, version: initial.version, connection: ConnectionId::of(initial.dcid), keys });
+        true
+    }
+
+    fn frames(&mut self, plain: &[u8]) {
+        let mut reader = Reader::new(plain);
+        for _ in 0..FRAMES_MAX {
+            // A run of padding is one frame for our count.
+            let rest = reader.rest();
+            let padding = rest.iter().take_while(|&&byte| byte == 0).count();
+            if reader.skip(padding).is_none() || reader.is_empty() || self.frame(&mut reader).is_none() {
+                return;
+            }
+        }
+    }
+
+    fn frame(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        match variable_length(reader)? {
+            frame::PADDING | frame::PING => {}
+            kind @ (frame::ACK | frame::ACK_ECN) => {
+                variable_length(reader)?;
+                variable_length(reader)?;
+                let ranges = variable_length(reader)?;
+                variable_length(reader)?;
+                for _ in 0..ranges {
+                    variable_length(reader)?;
+                    variable_length(reader)?;
+                }
+                if kind == frame::ACK_ECN {
+                    for _ in 0..3 {
+                        variable_length(reader)?;
+                    }
+                }
+            }
+            frame::CRYPTO => {
+                let offset = variable_length(reader)?;
+                let length = usize::try_from(variable_length(reader)?).ok()?;
+                self.crypto.insert(offset, reader.take(length)?);
+            }
+            // CONNECTION_CLOSE ends the packet; anything else does not belong here.
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn conclude(&mut self, client: Side, version: QuicVersion, emit: &mut impl FnMut(Side, &Observation<'_>)) {
+        let Some(message) = tls::whole_client_hello(self.crypto.prefix()) else { return };
+        self.settled = true;
+        if let Some(hello) = message {
+            emit(client, &Observation::QuicClientHello { version, hello: &hello });
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Keys of Initial packets (RFC 9001 section 5.2, RFC 9369 section 3.3), and the removal of their protection.
+
+use super::QuicVersion;
+use super::packet::Initial;
+use aes::Aes128;
+use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use aes_gcm::Aes128Gcm;
+use aes_gcm::aead::AeadInOut;
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+/// Length of the sample that masks the packet number (RFC 9001 section 5.4.2).
+const SAMPLE: usize = 16;
+/// A packet number has at most this many bytes; the sample begins as if it had all.
+const NUMBER_MAX: usize = 4;
+
+/// Keys that open the client's Initial packets. Anyone on the path can derive them.
+#[derive(Clone)]
+pub(super) struct ClientKeys {
+    payload: Aes128Gcm,
+    iv: [u8; 12],
+    header: Aes128,
+}
+
+impl std::fmt::Debug for ClientKeys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ClientKeys")
+    }
+}
+
+impl ClientKeys {
+    /// Derives the keys. `dcid`: 0 to 20 bytes, from the client's *first* Initial, or from the Retry if the server sent one.
+    pub(super) fn derive(version: QuicVersion, dcid: &[u8]) -> Self {
+        let (salt, labels) = match version {
+            QuicVersion::V1 => (SALT_V1, LABELS_V1),
+            QuicVersion::V2 => (SALT_V2, LABELS_V2),
+            QuicVersion::Draft29 => (SALT_DRAFT_29, LABELS_V1),
+            QuicVersion::Draft27 => (SALT_DRAFT_23, LABELS_V1),
+            QuicVersion::T051 => (SALT_T051, LABELS_V1),
+        };
+        let initial = Hkdf::<Sha256>::new(Some(&salt), dcid);
+        let client: [u8; 32] = expand(&initial, "client in");
+        let client = Hkdf::<Sha256>::from_prk(&client).expect("32 bytes are a SHA-256 key");
+        let [key, iv, header] = labels;
+        let payload: [u8; 16] = expand(&client, key);
+        let header_key: [u8; 16] = expand(&client, header);
+        Self {
+            payload: Aes128Gcm::new(&payload.into()),
+            iv: expand(&client, iv),
+            header: Aes128::new(&header_key.into()),
+        }
+    }
+
+    /// Removes the protection of a packet. Gives its frames in `plain`, or `None` when it is not the client's or was damaged.
+    pub(super) fn open<'p>(&self, packet: &Initial<'_>, plain: &'p mut Vec<u8>) -> Option<&'p [u8]> {
+        let sample_at = packet.number_at + NUMBER_MAX;
+        let sample = packet.bytes.get(sample_at..sample_at + SAMPLE)?;
+        let mut mask = Array::try_from(sample).ok()?;
+        self.header.encrypt_block(&mut mask);
+        let mut mask = mask.iter().copied();
+        let mut header = [0; HEADER_MAX];
+        let first = packet.bytes.first()? ^ (mask.next()? & 0x0f);
+        let number_len = usize::from(first & 0x03) + 1;
+        let payload_at = packet.number_at + number_len;
+        let header = header.get_mut(..payload_at);
+        // A token may make the header longer than any array, so only the usual case does without the heap.
+        let mut long = Vec::new();
+        let header = match header {
+            Some(header) => header,
+            None => {
+                long.resize(payload_at, 0);
+                &mut long
+            }
+        };
+        header.copy_from_slice(packet.bytes.get(..payload_at)?);
+        *header.first_mut()? = first;
+        let mut number: u64 = 0;
+        for (byte, mask) in header.iter_mut().skip(packet.number_at).zip(mask) {
+            *byte ^= mask;
+            number = number << 8 | u64::from(*byte);
+        }
+        // A connection's first packets have the smallest numbers, so the bytes that are there are the whole number.
+        let mut nonce = self.iv;
+        for (byte, number) in nonce.iter_mut().rev().zip(number.to_le_bytes()) {
+            *byte ^= number;
+        }
+        plain.clear();
+        plain.extend_from_slice(packet.bytes.get(payload_at..)?);
+        self.payload.decrypt_in_place(&nonce.into(), header, plain).ok()?;
+        Some(plain)
+    }
+}
+
+/// Header bytes that are kept without asking the heap: a short token, both identifiers, lengths and number.
+const HEADER_MAX: usize = 256;
+
+/// HKDF-Expand-Label of TLS 1.3 (RFC 8446 section 7.1) with an empty context.
+fn expand<const N: usize>(secret: &Hkdf<Sha256>, label: &str) -> [u8; N] {
+    let mut info = Vec::with_capacity(32);
+    info.extend_from_slice(&u16::try_from(N).unwrap_or(0).to_be_bytes());
+    info.push(u8::try_from("tls13 ".len() + label.len()).unwrap_or(0));
+    info.extend_from_slice(b"tls13 ");
+    info.extend_from_slice(label.as_bytes());
+    info.push(0);
+    let mut key = [0; N];
+    secret.expand(&info, &mut key).expect("keys are shorter than 255 hashes");
+    key
+}
+
+const LABELS_V1: [&str; 3] = ["quic key", "quic iv", "quic hp"];
+const LABELS_V2: [&str; 3] = ["quicv2 key", "quicv2 iv", "quicv2 hp"];
+/// RFC 9001 section 5.2.
+const SALT_V1: [u8; 20] = [
+    0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f,
+    0x0a,
+];
+/// RFC 9369 section 3.3.1.
+const SALT_V2: [u8; 20] = [
+    0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e,
+    0xd9,
+];
+/// draft-ietf-quic-tls-29 section 5.2.
+const SALT_DRAFT_29: [u8; 20] = [
+    0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97, 0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0, 0x43, 0x90, 0xa8,
+    0x99,
+];
+/// draft-ietf-quic-tls-23 section 5.2.
+const SALT_DRAFT_23: [u8; 20] = [
+    0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe, 0xf9, 0xf5,
+    0x02,
+];
+/// Chromium, as Wireshark's QUIC dissector documents it.
+const SALT_T051: [u8; 20] = [
+    0x7f, 0xf5, 0x79, 0xe5, 0xac, 0xd0, 0x72, 0x91, 0x55, 0x80, 0x30, 0x4c, 0x43, 0xa2, 0x36, 0x7c, 0x60, 0x48, 0x83,
+    0x10,
+];
+
+#[cfg(test)]
+impl ClientKeys {
+    /// Protects `frames` behind `header`, whose last `number_len` bytes are the packet number, as a client does.
+    pub(super) fn seal(&self, header: &[u8], number_len: usize, frames: &[u8]) -> Vec<u8> {
+        let number_at = header.len() - number_len;
+        let mut nonce = self.iv;
+        for (byte, number) in nonce.iter_mut().rev().zip(header.iter().rev().take(number_len)) {
+            *byte ^= number;
+        }
+        let mut payload = frames.to_vec();
+        self.payload.encrypt_in_place(&nonce.into(), header, &mut payload).expect("short enough");
+        let mut packet = [header, &payload].concat();
+        let sample = packet.get(number_at + NUMBER_MAX..number_at + NUMBER_MAX + SAMPLE).expect("long enough");
+        let mut mask = Array::try_from(sample).expect("16 bytes");
+        self.header.encrypt_block(&mut mask);
+        for (byte, mask) in packet.iter_mut().skip(number_at).take(number_len).zip(mask.iter().skip(1)) {
+            *byte ^= mask;
+        }
+        if let (Some(first), Some(mask)) = (packet.first_mut(), mask.first()) {
+            *first ^= mask & 0x0f;
+        }
+        packet
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9001 appendix A.1 and RFC 9369 appendix A.1 give the client's IV for this identifier.
+    #[test]
+    fn keys_are_those_of_the_rfcs() {
+        let dcid = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
+        let iv = |version| ClientKeys::derive(version, &dcid).iv;
+        assert_eq!(iv(QuicVersion::V1), [0xfa, 0x04, 0x4b, 0x2f, 0x42, 0xa3, 0xfd, 0x3b, 0x46, 0xfb, 0x25, 0x5c]);
+        assert_eq!(iv(QuicVersion::V2), [0x91, 0xf7, 0x3e, 0x23, 0x51, 0xd8, 0xfa, 0x91, 0x66, 0x0e, 0x90, 0x9f]);
+    }
+}

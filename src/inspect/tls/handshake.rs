@@ -1,0 +1,197 @@
+//! Handshake messages out of records: a record may hold several messages, a message may span several records.
+
+use super::{CERTIFICATE, CLIENT_HELLO, Certificate, ClientHello, RECORD_HANDSHAKE};
+
+/// Bytes of a ClientHello that are kept. With a post-quantum key share it has some 1,800; tickets and padding may add thousands.
+const CLIENT_HELLO_MAX: usize = 20 << 10;
+/// Bytes of a Certificate message that are kept: its first certificate is the server's own.
+const CERTIFICATE_MAX: usize = 20 << 10;
+/// Bytes that a side may send in records before it must have said what we wait for.
+const PATIENCE: usize = 128 << 10;
+const RECORD_HEADER: usize = 5;
+const MESSAGE_HEADER: usize = 4;
+
+/// A message that was read.
+// Lives on the stack for one call, so a small variant saves nothing.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug)]
+pub enum Handshake<'a> {
+    /// The client's first.
+    ClientHello(ClientHello<'a>),
+    /// The server's.
+    Certificate(Certificate),
+}
+
+/// Whether there is more to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Yes.
+    More,
+    /// No: what we wait for was seen, or can no longer come.
+    Done,
+}
+
+/// One direction of a TLS connection, up to the message that we want of it.
+#[derive(Debug, Default)]
+pub struct HandshakeStream {
+    /// Header of the record at hand, as far as it was seen.
+    header: [u8; RECORD_HEADER],
+    header_len: usize,
+    /// Bytes of the record at hand still to come.
+    record_left: usize,
+    /// Message at hand, as far as it was seen.
+    held: Vec<u8>,
+    /// Bytes of the message at hand that are let go.
+    skip: usize,
+    seen: usize,
+}
+
+impl HandshakeStream {
+    /// Takes the next bytes of the stream.
+    pub fn accept(&mut self, mut bytes: &[u8], mut emit: impl FnMut(Handshake<'_>)) -> Progress {
+        self.seen = self.seen.saturating_add(bytes.len());
+        while !bytes.is_empty() {
+            if self.record_left == 0 {
+                let (taken, rest) = split(bytes, RECORD_HEADER - self.header_len);
+                for (into, byte) in self.header.iter_mut().skip(self.header_len).zip(taken) {
+                    *into = *byte;
+                }
+                self.header_len += taken.len();
+                bytes = rest;
+                if self.header_len < RECORD_HEADER {
+                    break;
+                }
+                self.header_len = 0;
+                let [kind, major, _, high, low] = self.header;
+                // Behind the first record of another type the rest is encrypted.
+                if kind != RECORD_HANDSHAKE || major != 3 {
+                    return Progress::Done;
+                }
+                self.record_left = usize::from(u16::from_be_bytes([high, low]));
+                continue;
+            }
+            let (fragment, rest) = split(bytes, self.record_left);
+            self.record_left -= fragment.len();
+            bytes = rest;
+            if self.messages(fragment, &mut emit) == Progress::Done {
+                return Progress::Done;
+            }
+        }
+        if self.seen > PATIENCE { Progress::Done } else { Progress::More }
+    }
+
+    /// Reads what there is of a message that will not be completed.
+    pub fn finish(&mut self, mut emit: impl FnMut(Handshake<'_>)) {
+        if let Some((header, body)) = self.held.split_first_chunk::<MESSAGE_HEADER>() {
+            let [kind, ..] = *header;
+            read(kind, body, false, &mut emit);
+        }
+        self.clear();
+    }
+
+    /// Bytes held for now.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.header_len = 0;
+        self.record_left = 0;
+        self.held.clear();
+        self.skip = 0;
+        self.seen = 0;
+    }
+
+    fn messages(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(Handshake<'_>)) -> Progress {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let (skipped, rest) = split(bytes, self.skip);
+                self.skip -= skipped.len();
+                bytes = rest;
+                continue;
+            }
+            if self.held.is_empty()
+                && let Some((kind, body, rest)) = whole_message(bytes)
+                && body.len() <= kept_max(kind)
+            {
+                if read(kind, body, true, emit) == Progress::Done {
+                    return Progress::Done;
+                }
+                bytes = rest;
+                continue;
+            }
+            let (kind, length) = match self.held.first_chunk::<MESSAGE_HEADER>() {
+                Some(&[kind, a, b, c]) => (kind, u32::from_be_bytes([0, a, b, c]) as usize),
+                None => {
+                    let (taken, rest) = split(bytes, MESSAGE_HEADER - self.held.len());
+                    self.held.extend_from_slice(taken);
+                    bytes = rest;
+                    if let Some(&[kind, a, b, c]) = self.held.first_chunk::<MESSAGE_HEADER>()
+                        && !matches!(kind, CLIENT_HELLO | CERTIFICATE)
+                    {
+                        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+                        self.held.clear();
+                    }
+                    continue;
+                }
+            };
+            let kept = length.min(kept_max(kind));
+            let (taken, rest) = split(bytes, MESSAGE_HEADER + kept - self.held.len());
+            self.held.extend_from_slice(taken);
+            bytes = rest;
+            if self.held.len() == MESSAGE_HEADER + kept {
+                let body = self.held.get(MESSAGE_HEADER..).unwrap_or(&[]);
+                let progress = read(kind, body, kept == length, emit);
+                self.held.clear();
+                self.skip = length - kept;
+                if progress == Progress::Done {
+                    return Progress::Done;
+                }
+            }
+        }
+        Progress::More
+    }
+}
+
+/// Reads the body of a message. The two that we want are the last that we want.
+fn read(kind: u8, body: &[u8], is_complete: bool, emit: &mut impl FnMut(Handshake<'_>)) -> Progress {
+    match kind {
+        CLIENT_HELLO => {
+            if let Some(hello) = ClientHello::parse(body, is_complete) {
+                emit(Handshake::ClientHello(hello));
+            }
+            Progress::Done
+        }
+        CERTIFICATE => {
+            if let Some(certificate) = Certificate::parse(body) {
+                emit(Handshake::Certificate(certificate));
+            }
+            Progress::Done
+        }
+        _ => Progress::More,
+    }
+}
+
+/// Bytes of a message's body that are kept, whether it comes in one piece or in several.
+const fn kept_max(kind: u8) -> usize {
+    match kind {
+        CLIENT_HELLO => CLIENT_HELLO_MAX,
+        CERTIFICATE => CERTIFICATE_MAX,
+        // Nothing is kept of it, and nothing read.
+        _ => usize::MAX,
+    }
+}
+
+/// A message that is there as a whole: its type, its body, and what follows.
+fn whole_message(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[kind, a, b, c], rest) = bytes.split_first_chunk::<MESSAGE_HEADER>()?;
+    let (body, rest) = rest.split_at_checked(u32::from_be_bytes([0, a, b, c]) as usize)?;
+    Some((kind, body, rest))
+}
+
+/// At most `len` bytes, and the rest.
+fn split(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
+    bytes.split_at_checked(len).unwrap_or((bytes, &[]))
+}

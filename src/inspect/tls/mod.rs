@@ -1,0 +1,66 @@
+//! TLS handshake messages in the clear: the ClientHello, and up to TLS 1.2 the server's certificate.
+
+mod certificate;
+mod client_hello;
+mod fingerprint;
+mod handshake;
+
+use super::recognition::Match;
+
+pub use certificate::Certificate;
+pub use client_hello::ClientHello;
+pub use fingerprint::{Ja4, Ja4Transport};
+pub use handshake::{Handshake, HandshakeStream, Progress};
+
+/// Record types (RFC 8446 section 5.1).
+const RECORD_HANDSHAKE: u8 = 22;
+/// Handshake message types (RFC 8446 section 4).
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
+
+/// Whether a stream begins with a ClientHello.
+#[must_use]
+pub fn recognise_client(bytes: &[u8]) -> Match {
+    recognise(bytes, CLIENT_HELLO)
+}
+
+/// Whether a stream begins with a ServerHello.
+#[must_use]
+pub fn recognise_server(bytes: &[u8]) -> Match {
+    recognise(bytes, SERVER_HELLO)
+}
+
+/// The ClientHello that handshake bytes without records begin with, as in QUIC. `None` while it is incomplete; `Some(None)` when they
+/// begin with something else, or with a hello that cannot be read.
+#[must_use]
+pub fn whole_client_hello(bytes: &[u8]) -> Option<Option<ClientHello<'_>>> {
+    let (&[kind, a, b, c], body) = bytes.split_first_chunk::<4>()?;
+    if kind != CLIENT_HELLO {
+        return Some(None);
+    }
+    let body = body.get(..u32::from_be_bytes([0, a, b, c]) as usize)?;
+    Some(ClientHello::parse(body, true))
+}
+
+/// A handshake record of SSL 3.0 or any TLS that begins with a message of type `message`.
+fn recognise(bytes: &[u8], message: u8) -> Match {
+    // A record holds 1 to 2^14 bytes; old servers exceed that by a few hundred.
+    let holds = |at: usize, byte: u8| match at {
+        0 => byte == RECORD_HANDSHAKE,
+        1 => byte == 3,
+        2 => byte <= 4,
+        3 => byte <= 0x48,
+        5 => byte == message,
+        // A hello is shorter than 64 KiB.
+        6 => byte == 0,
+        _ => true,
+    };
+    if !bytes.iter().take(7).enumerate().all(|(at, &byte)| holds(at, byte)) {
+        return Match::No;
+    }
+    if bytes.len() >= 7 { Match::Yes } else { Match::NeedMore }
+}
+
+#[cfg(test)]
+mod tests;

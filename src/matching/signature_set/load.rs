@@ -1,0 +1,525 @@
+//! Reads signature files: TOML in, indicators out, or the line that is wrong and what would be right.
+
+use super::addresses;
+use super::fingerprints::{is_ja4, ja3};
+use super::{SignatureError, certificates, template, texts};
+use crate::matching::{Category, Indicator, MatchKind, Strength};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Most indicators in a set: an [`IndicatorIndex`](super::IndicatorIndex) numbers them.
+const INDICATORS_MAX: usize = 65_535;
+
+/// Most names that all templates of a set may stand for.
+const TEMPLATE_NAMES_MAX: usize = 200_000;
+
+/// Shortest path that may be looked for: anything shorter also stands in the paths of strangers.
+const PATH_BYTES_MIN: usize = 8;
+
+/// Highest number of an indicator within its category: signature numbers are dealt out in blocks of 500.
+const NUMBER_MAX: u16 = 499;
+
+/// Paths that every web server knows. An indicator that matches one of them is refused: it would call half the network.
+const EVERYDAY_PATHS: [&str; 14] = [
+    "/",
+    "/index.html",
+    "/index.xml",
+    "/update.xml",
+    "/updates.xml",
+    "/updates/",
+    "/update/",
+    "/bases/",
+    "/diffs/",
+    "/api/v1.0/",
+    "/updates/index.html",
+    "/updates/list.xml",
+    "/favicon.ico",
+    "/v9/windowsupdate/redir/muv4wuredir.cab",
+];
+
+/// User agents that every network knows, for the same reason.
+const EVERYDAY_AGENTS: [&str; 6] = [
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+    "Microsoft-CryptoAPI/10.0",
+    "Windows-Update-Agent/10.0.10011.16384 Client-Protocol/2.51",
+    "curl/8.5.0",
+    "@scope/name-x/1.0.0",
+];
+
+/// Where an indicator stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    path: Arc<str>,
+    line: usize,
+}
+
+impl Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.path, self.line)
+    }
+}
+
+/// Takes files one after the other, and keeps what they say.
+#[derive(Debug, Default)]
+pub struct Loader {
+    /// What was read, in order.
+    pub indicators: Vec<Indicator>,
+    /// Where each stands.
+    pub places: Vec<Place>,
+    ids: HashMap<String, usize>,
+    values: HashMap<(MatchKind, String), usize>,
+    version: Option<(String, Place)>,
+    template_names: usize,
+    path_regexes: usize,
+    agent_regexes: usize,
+}
+
+impl Loader {
+    /// A loader that goes on where a set ends.
+    pub fn after(indicators: Vec<Indicator>, places: Vec<Place>) -> Self {
+        let mut loader = Self::default();
+        for (one, place) in indicators.into_iter().zip(places) {
+            // What is in a set fitted its bounds, so counting it again cannot fail.
+            let _ = loader.count(&one);
+            loader.keep(one, place);
+        }
+        loader
+    }
+
+    /// The version that the files name, if one does.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_ref().map(|(version, _)| version.as_str())
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// [`SignatureError::Bad`] for the first thing in it that is wrong.
+    pub fn file(&mut self, path: &str, text: &str) -> Result<(), SignatureError> {
+        let file = File { path: path.into(), lines: text.match_indices('\n').map(|(at, _)| at).collect() };
+        let document = DeTable::parse(text).map_err(|error| {
+            let what =
+                format!("not TOML: {}; see docs/signatures.md for an example", error.message().replace('\n', ", "));
+            file.bad(&error.span().unwrap_or_default(), what)
+        })?;
+        for (key, value) in in_order(document.get_ref()) {
+            match key.get_ref().as_ref() {
+                "version" => self.read_version(&file, value)?,
+                "indicator" => {
+                    let wrong = || {
+                        file.bad(&key.span(), "\"indicator\" is no list of tables; begin each one with [[indicator]]")
+                    };
+                    for one in value.get_ref().as_array().ok_or_else(wrong)?.iter() {
+                        let table = one.get_ref().as_table().ok_or_else(wrong)?;
+                        self.indicator(&file, &Entry { file: &file, span: one.span(), table })?;
+                    }
+                }
+                other => {
+                    let what = format!("unknown key {other:?}; expected \"version\" or [[indicator]]");
+                    return Err(file.bad(&key.span(), what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_version(&mut self, file: &File, value: &Spanned<DeValue<'_>>) -> Result<(), SignatureError> {
+        let place = file.place(&value.span());
+        let version = value.get_ref().as_str().filter(|text| is_plain(text));
+        let version =
+            version.ok_or_else(|| file.bad(&value.span(), "the version is no text; write it like \"2026.11\""))?;
+        if let Some((_, earlier)) = &self.version {
+            let what = format!("the version is given a second time, first in {earlier}; keep one");
+            return Err(file.bad(&value.span(), what));
+        }
+        self.version = Some((version.to_owned(), place));
+        Ok(())
+    }
+
+    fn indicator(&mut self, file: &File, entry: &Entry<'_>) -> Result<(), SignatureError> {
+        let indicator = entry.read()?;
+        let value_span = entry.span_of("value");
+        if let Some(earlier) = self.ids.get(&indicator.id).and_then(|&at| self.places.get(at)) {
+            let what = format!("id {:?} is taken by {earlier}; give each indicator a number of its own", indicator.id);
+            return Err(file.bad(&entry.span_of("id"), what));
+        }
+        if let Some(earlier) = self.values.get(&key_of(&indicator)).and_then(|&at| self.places.get(at)) {
+            let what = format!(
+                "the {} {:?} is looked for twice, first in {earlier}; keep one of them",
+                indicator.kind.name(),
+                indicator.value
+            );
+            return Err(file.bad(&value_span, what));
+        }
+        self.count(&indicator).map_err(|what| file.bad(&value_span, what))?;
+        self.keep(indicator, file.place(&entry.span_of("id")));
+        Ok(())
+    }
+
+    /// Holds an indicator against the bounds of the whole set.
+    fn count(&mut self, indicator: &Indicator) -> Result<(), String> {
+        if self.indicators.len() >= INDICATORS_MAX {
+            return Err(format!("more than {INDICATORS_MAX} indicators; a set holds no more"));
+        }
+        let regexes = match indicator.kind {
+            MatchKind::Template => {
+                self.template_names += template::expand(&indicator.value).map_or(0, |names| names.len());
+                if self.template_names > TEMPLATE_NAMES_MAX {
+                    return Err(format!(
+                        "all templates together stand for more than {TEMPLATE_NAMES_MAX} names; use suffixes instead"
+                    ));
+                }
+                return Ok(());
+            }
+            MatchKind::PathRegex => &mut self.path_regexes,
+            MatchKind::UserAgentRegex => &mut self.agent_regexes,
+            _ => return Ok(()),
+        };
+        *regexes += 1;
+        if *regexes > texts::REGEXES_MAX {
+            return Err(format!(
+                "more than {} regular expressions of this kind; a set holds no more",
+                texts::REGEXES_MAX
+            ));
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, indicator: Indicator, place: Place) {
+        let at = self.indicators.len();
+        self.ids.insert(indicator.id.clone(), at);
+        self.values.insert(key_of(&indicator), at);
+        self.indicators.push(indicator);
+        self.places.push(place);
+    }
+}
+
+/// Two indicators with the same of this would be one.
+fn key_of(indicator: &Indicator) -> (MatchKind, String) {
+    let mut value = indicator.value.clone();
+    for further in &indicator.also {
+        value.push('\n');
+        value.push_str(further);
+    }
+    (indicator.kind, value)
+}
+
+/// A file, and where its lines end.
+struct File {
+    path: Arc<str>,
+    lines: Vec<usize>,
+}
+
+impl File {
+    fn place(&self, span: &Range<usize>) -> Place {
+        Place { path: Arc::clone(&self.path), line: 1 + self.lines.partition_point(|&end| end < span.start) }
+    }
+
+    fn bad(&self, span: &Range<usize>, what: impl Into<String>) -> SignatureError {
+        let place = self.place(span);
+        SignatureError::Bad { path: place.path.to_string(), line: place.line, what: what.into() }
+    }
+}
+
+/// One `[[indicator]]` of a file.
+struct Entry<'a> {
+    file: &'a File,
+    span: Range<usize>,
+    table: &'a DeTable<'a>,
+}
+
+/// Keys of an indicator, in the order of the documentation.
+const KEYS: [&str; 13] = [
+    "id",
+    "match",
+    "value",
+    "literal",
+    "also",
+    "tls_version",
+    "category",
+    "strength",
+    "products",
+    "era",
+    "sources",
+    "date",
+    "note",
+];
+const REV: &str = "rev";
+
+impl Entry<'_> {
+    fn read(&self) -> Result<Indicator, SignatureError> {
+        for (key, _) in in_order(self.table) {
+            let name = key.get_ref().as_ref();
+            if name != REV && !KEYS.contains(&name) {
+                let what = format!("unknown key {name:?}; expected one of {}, {REV}", KEYS.join(", "));
+                return Err(self.file.bad(&key.span(), what));
+            }
+        }
+        let category = self.one_of("category", Category::from_name, &Category::ALL.map(Category::name))?;
+        let strength = self.one_of("strength", Strength::from_name, &Strength::ALL.map(Strength::name))?;
+        let kind = self.one_of("match", MatchKind::from_name, &MatchKind::ALL.map(MatchKind::name))?;
+        let id = self.id(category)?;
+        let sources = self.texts("sources")?;
+        if sources.is_empty() {
+            let what = "no source; name at least one page or document that says so, as sources = [\"https://...\"]";
+            return Err(self.file.bad(&self.span_of("sources"), what));
+        }
+        let indicator = Indicator {
+            id,
+            kind,
+            value: self.text("value")?.to_owned(),
+            literal: self.optional_text("literal")?.map(str::to_owned),
+            also: self.texts("also")?,
+            tls_version: self.tls_version()?,
+            category,
+            strength,
+            products: self.texts("products")?,
+            era: self.optional_text("era")?.unwrap_or_default().to_owned(),
+            sources,
+            date: self.date()?,
+            note: self.optional_text("note")?.unwrap_or_default().to_owned(),
+            rev: self.rev()?,
+        };
+        for (key, allowed) in [
+            ("literal", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
+            ("also", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
+            ("tls_version", kind == MatchKind::Ja3),
+        ] {
+            if !allowed && let Some((span, _)) = self.find(key) {
+                return Err(self
+                    .file
+                    .bad(&span, format!("{key:?} means nothing for match = {:?}; remove it", kind.name())));
+            }
+        }
+        check(&indicator).map_err(|what| self.file.bad(&self.span_of("value"), what))?;
+        Ok(indicator)
+    }
+
+    fn find(&self, key: &str) -> Option<(Range<usize>, &Spanned<DeValue<'_>>)> {
+        let (key, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some((key.span(), value))
+    }
+
+    /// Where a key stands; where the indicator begins if it has none.
+    fn span_of(&self, key: &str) -> Range<usize> {
+        self.find(key).map_or(self.span.clone(), |(span, _)| span)
+    }
+
+    fn optional_text(&self, key: &str) -> Result<Option<&str>, SignatureError> {
+        let Some((_, value)) = self.find(key) else { return Ok(None) };
+        let wrong =
+            || self.file.bad(&value.span(), format!("{key:?} is no text; write it in quotes, as {key} = \"...\""));
+        value.get_ref().as_str().map(Some).ok_or_else(wrong)
+    }
+
+    fn text(&self, key: &str) -> Result<&str, SignatureError> {
+        let text = self.optional_text(key)?.ok_or_else(|| {
+            self.file.bad(&self.span, format!("this indicator has no {key:?}; every one needs id, match, value, category, strength, sources and date"))
+        })?;
+        if text.trim().is_empty() {
+            return Err(self.file.bad(&self.span_of(key), format!("{key:?} is empty; write what it is")));
+        }
+        Ok(text)
+    }
+
+    fn texts(&self, key: &str) -> Result<Vec<String>, SignatureError> {
+        let Some((_, list)) = self.find(key) else { return Ok(Vec::new()) };
+        let what = || format!("{key:?} is no list of texts; write it as {key} = [\"...\", \"...\"]");
+        let array = list.get_ref().as_array().ok_or_else(|| self.file.bad(&list.span(), what()))?;
+        array
+            .iter()
+            .map(|one| {
+                let text = one.get_ref().as_str().filter(|text| !text.trim().is_empty());
+                text.map(str::to_owned).ok_or_else(|| self.file.bad(&one.span(), what()))
+            })
+            .collect()
+    }
+
+    fn one_of<T>(&self, key: &str, read: impl Fn(&str) -> Option<T>, names: &[&str]) -> Result<T, SignatureError> {
+        let text = self.text(key)?;
+        read(text).ok_or_else(|| {
+            let what = if key == "match" { "kind of match" } else { key };
+            self.file.bad(&self.span_of(key), format!("unknown {what} {text:?}; expected one of {}", names.join(", ")))
+        })
+    }
+
+    fn id(&self, category: Category) -> Result<String, SignatureError> {
+        let id = self.text("id")?;
+        let expected = format!("KL-{}-", category.code());
+        let digits =
+            id.strip_prefix(&expected).filter(|rest| rest.len() == 4 && rest.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=NUMBER_MAX).contains(number));
+        number.ok_or_else(|| {
+            let what = format!(
+                "bad id {id:?}; an indicator of category {:?} is named {expected}0001 to {expected}{NUMBER_MAX:04}",
+                category.name()
+            );
+            self.file.bad(&self.span_of("id"), what)
+        })?;
+        Ok(id.to_owned())
+    }
+
+    fn tls_version(&self) -> Result<Option<u16>, SignatureError> {
+        match self.optional_text("tls_version")? {
+            None => Ok(None),
+            Some("1.0") => Ok(Some(0x0301)),
+            Some("1.1") => Ok(Some(0x0302)),
+            Some("1.2") => Ok(Some(0x0303)),
+            Some("1.3") => Ok(Some(0x0304)),
+            Some(other) => {
+                let what = format!("unknown TLS version {other:?}; expected one of 1.0, 1.1, 1.2, 1.3");
+                Err(self.file.bad(&self.span_of("tls_version"), what))
+            }
+        }
+    }
+
+    fn date(&self) -> Result<String, SignatureError> {
+        let Some((span, value)) = self.find("date") else {
+            return Err(self.file.bad(
+                &self.span,
+                "this indicator has no \"date\"; write the day of the last check, as date = 2026-11-23",
+            ));
+        };
+        let day = value.get_ref().as_datetime().filter(|moment| moment.time.is_none()).and_then(|moment| moment.date);
+        let day = day
+            .ok_or_else(|| self.file.bad(&span, "\"date\" is no day; write it without quotes, as date = 2026-11-23"))?;
+        Ok(day.to_string())
+    }
+
+    fn rev(&self) -> Result<u32, SignatureError> {
+        let Some((span, value)) = self.find(REV) else { return Ok(1) };
+        let number =
+            value.get_ref().as_integer().and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        number
+            .filter(|&number| number > 0)
+            .ok_or_else(|| self.file.bad(&span, "\"rev\" is no count from 1; write it as rev = 2"))
+    }
+}
+
+/// The keys of a table in the order of the file, so that the first thing that is wrong is the one that is named.
+fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
+    let by_place: BTreeMap<usize, _> = table.iter().map(|(key, value)| (key.span().start, (key, value))).collect();
+    by_place.into_values().collect()
+}
+
+/// Whether a text is short and printable.
+fn is_plain(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What is wrong with the value of an indicator, if anything is.
+fn check(indicator: &Indicator) -> Result<(), String> {
+    let value = indicator.value.as_str();
+    match indicator.kind {
+        MatchKind::Exact | MatchKind::Suffix => check_name(value, |byte| byte == b'-' || byte == b'_'),
+        MatchKind::Template => check_template(value),
+        MatchKind::Address => addresses::parse(value).map(|_| ()),
+        MatchKind::PathPrefix | MatchKind::PathSuffix | MatchKind::PathContains => {
+            check_path(value)?;
+            check_everyday(indicator)
+        }
+        MatchKind::PathRegex | MatchKind::UserAgentRegex => {
+            if indicator.literal.as_ref().is_none_or(String::is_empty) {
+                return Err(
+                    "a regular expression needs a literal beside it: text that stands in everything it is meant for"
+                        .to_owned(),
+                );
+            }
+            texts::compile(indicator)?;
+            check_everyday(indicator)
+        }
+        MatchKind::UserAgentPrefix => check_everyday(indicator),
+        MatchKind::Ja3 if ja3(value).is_none() => {
+            Err(format!("bad JA3 {value:?}; expected 32 hexadecimal digits in lower case"))
+        }
+        MatchKind::Ja4 if !is_ja4(value) => {
+            Err(format!("bad JA4 {value:?}; expected the form t13d1516h2_8daaf6152771_b186095e22b6"))
+        }
+        MatchKind::CertificateSubject | MatchKind::CertificateIssuer => {
+            let all_named = certificates::attributes(value).all(|one| one.contains('='));
+            if !all_named || certificates::attributes(value).next().is_none() {
+                return Err(format!(
+                    "bad name {value:?}; expected attributes such as \"O=Example Ltd, CN=Example Root\""
+                ));
+            }
+            Ok(())
+        }
+        MatchKind::Port => check_port(value),
+        _ => Ok(()),
+    }
+}
+
+fn check_name(name: &str, may_hold: impl Fn(u8) -> bool) -> Result<(), String> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(format!(
+            "{name:?} holds upper case; names are compared in lower case, so write {:?}",
+            name.to_ascii_lowercase()
+        ));
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || may_hold(byte))
+    };
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err(format!(
+            "{name:?} is no domain name; expected the form upd.example.com, without scheme, port or final dot"
+        ));
+    }
+    if !name.contains('.') {
+        return Err(format!("{name:?} is a single label, which would match half a network; name at least two"));
+    }
+    Ok(())
+}
+
+fn check_template(value: &str) -> Result<(), String> {
+    let special = ['{', '}', '*'];
+    if !value.contains(special) {
+        return Err(format!("bad template {value:?}: it has neither {{00-19}} nor *; use match = \"exact\""));
+    }
+    if value.rsplit('.').take(2).any(|label| label.contains(special)) {
+        return Err(format!("bad template {value:?}: its last two labels must be plain text"));
+    }
+    let names = template::expand(value).map_err(|what| format!("bad template: {what}"))?;
+    names.iter().try_for_each(|name| check_name(name, |byte| matches!(byte, b'-' | b'_' | b'*')))
+}
+
+fn check_path(path: &str) -> Result<(), String> {
+    if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let lower = path.to_ascii_lowercase();
+        return Err(format!("{path:?} holds upper case; paths are compared in lower case, so write {lower:?}"));
+    }
+    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#') {
+        return Err(format!("{path:?} is no path; it begins with / and holds neither query nor space"));
+    }
+    if path.len() < PATH_BYTES_MIN {
+        return Err(format!(
+            "the path {path:?} is too short to tell anything apart; {PATH_BYTES_MIN} bytes are the least"
+        ));
+    }
+    Ok(())
+}
+
+fn check_port(value: &str) -> Result<(), String> {
+    let wrong = || format!("bad port {value:?}; expected the form tcp/13000 or udp/23100-23199");
+    let (transport, ports) = value.split_once('/').ok_or_else(wrong)?;
+    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
+    let (low, high): (u16, u16) = low.parse().ok().zip(high.parse().ok()).ok_or_else(wrong)?;
+    if matches!(transport, "tcp" | "udp") && 0 < low && low <= high { Ok(()) } else { Err(wrong()) }
+}
+
+/// Refuses what would match everyday traffic.
+fn check_everyday(indicator: &Indicator) -> Result<(), String> {
+    let everyday: &[&str] = match indicator.kind {
+        MatchKind::UserAgentPrefix | MatchKind::UserAgentRegex => &EVERYDAY_AGENTS,
+        _ => &EVERYDAY_PATHS,
+    };
+    let matcher = texts::Texts::build(&[(super::IndicatorIndex(0), indicator)], &[indicator.kind]);
+    everyday.iter().find(|text| matcher.find(text.as_bytes()).is_some()).map_or(Ok(()), |text| {
+        Err(format!("{:?} also matches {text:?}, which is everyday traffic; make it more specific", indicator.value))
+    })
+}

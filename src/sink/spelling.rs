@@ -1,0 +1,66 @@
+//! How times, link-layer addresses and link types are spelt outside of EVE.
+
+use crate::capture::{LinkType, Timestamp};
+use crate::decode::MacAddress;
+use std::borrow::Cow;
+
+/// RFC 3339 in UTC, with six digits behind the point, or nine where six would lose something.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    let digits = if at.0.is_multiple_of(1000) { 6 } else { 9 };
+    let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(Some(digits));
+    printer.timestamp_to_string(&civil(at))
+}
+
+/// In UTC, in a form of `strftime`.
+pub(super) fn formatted(at: Timestamp, form: &str) -> String {
+    civil(at).strftime(form).to_string()
+}
+
+fn civil(at: Timestamp) -> jiff::Timestamp {
+    // 2^64 nanoseconds end in the year 2554, and the calendar goes up to 9999.
+    jiff::Timestamp::from_nanosecond(i128::from(at.0)).expect("any 64-bit count of nanoseconds is a date")
+}
+
+/// Lower case, with colons.
+pub(super) fn mac(MacAddress([a, b, c, d, e, f]): MacAddress) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+/// The name that libpcap has for a link type.
+pub(super) fn link_type(link_type: LinkType) -> Cow<'static, str> {
+    Cow::Borrowed(match link_type {
+        LinkType::NULL => "NULL",
+        LinkType::ETHERNET => "EN10MB",
+        LinkType::PPP => "PPP",
+        LinkType::PPP_HDLC => "PPP_SERIAL",
+        LinkType::RAW => "RAW",
+        LinkType::C_HDLC => "C_HDLC",
+        LinkType::IEEE802_11 => "IEEE802_11",
+        LinkType::LOOP => "LOOP",
+        LinkType::LINUX_SLL => "LINUX_SLL",
+        LinkType::IEEE802_11_RADIOTAP => "IEEE802_11_RADIO",
+        LinkType::IPV4 => "IPV4",
+        LinkType::IPV6 => "IPV6",
+        LinkType::LINUX_SLL2 => "LINUX_SLL2",
+        LinkType(number) => return Cow::Owned(format!("LINKTYPE_{number}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_nine_digits_only_where_six_would_lose_something() {
+        assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(rfc3339(Timestamp(1_795_448_634_449_556_000)), "2026-11-23T15:43:54.449556Z");
+        assert_eq!(rfc3339(Timestamp(1_795_448_634_449_556_001)), "2026-11-23T15:43:54.449556001Z");
+        assert_eq!(rfc3339(Timestamp(u64::MAX)), "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn link_types_without_a_name_show_their_number() {
+        assert_eq!(link_type(LinkType::ETHERNET), "EN10MB");
+        assert_eq!(link_type(LinkType(249)), "LINKTYPE_249");
+    }
+}
