@@ -3,11 +3,13 @@
 //! `bare walk` follows the records of a file that lies in memory and does nothing else: what any reader must at least do.
 //! The other rows are the whole reader, from memory and from a file in the page cache, into one reused block.
 
+mod clock;
+
 use std::hint::black_box;
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use kaspector::capture::{Block, CaptureFile};
 
 const FILE_BYTES: usize = 256 << 20;
@@ -82,8 +84,9 @@ fn read(mut file: CaptureFile, block: &mut Block) -> (u64, u64, u64) {
     (frames, bytes, times)
 }
 
-fn capture(criterion: &mut Criterion) {
+fn capture(criterion: &mut Criterion<clock::ThreadTime>) {
     let mut block = Block::default();
+    let mut group = criterion.benchmark_group("capture");
     for frame_len in [60, 780] {
         let plain: Arc<[u8]> = pcap(frame_len).into();
         let sections: Arc<[u8]> = pcapng(frame_len).into();
@@ -95,28 +98,21 @@ fn capture(criterion: &mut Criterion) {
         };
         assert_eq!(read(in_memory(&plain), &mut block).0, frames);
 
-        // Packets per second and bytes per second of the same runs.
-        for (unit, throughput) in
-            [("packets", Throughput::Elements(frames)), ("bytes", Throughput::Bytes(frames * u64::from(frame_len)))]
-        {
-            let mut group = criterion.benchmark_group(format!("capture/{unit}"));
-            group.throughput(throughput);
-            group.sample_size(10);
-            let id = |name| BenchmarkId::new(name, frame_len);
-            group.bench_function(id("bare walk"), |bench| bench.iter(|| black_box(bare_walk(&plain))));
-            group.bench_function(id("pcap from memory"), |bench| {
-                bench.iter(|| black_box(read(in_memory(&plain), &mut block)));
-            });
-            group.bench_function(id("pcap from a file"), |bench| {
-                bench.iter(|| black_box(read(CaptureFile::open(stored.path()).expect("just written"), &mut block)));
-            });
-            group.bench_function(id("pcapng from memory"), |bench| {
-                bench.iter(|| black_box(read(in_memory(&sections), &mut block)));
-            });
-            group.finish();
-        }
+        group.throughput(clock::packets(frames, frames * u64::from(frame_len)));
+        let id = |name| BenchmarkId::new(name, frame_len);
+        group.bench_function(id("bare walk"), |bench| bench.iter(|| black_box(bare_walk(&plain))));
+        group.bench_function(id("pcap from memory"), |bench| {
+            bench.iter(|| black_box(read(in_memory(&plain), &mut block)));
+        });
+        group.bench_function(id("pcap from a file"), |bench| {
+            bench.iter(|| black_box(read(CaptureFile::open(stored.path()).expect("just written"), &mut block)));
+        });
+        group.bench_function(id("pcapng from memory"), |bench| {
+            bench.iter(|| black_box(read(in_memory(&sections), &mut block)));
+        });
     }
+    group.finish();
 }
 
-criterion_group!(benches, capture);
+criterion_group! { name = benches; config = clock::short(); targets = capture }
 criterion_main!(benches);

@@ -1,3 +1,4 @@
+//! A capture file of any format, whatever its bytes: it is read to its end or to an error.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -1,0 +1,243 @@
+//! Verdicts about conversations made packet by packet: what takes several flows to see, and no client does at will.
+
+#![allow(clippy::unwrap_used)]
+
+use etherparse::PacketBuilder;
+use kaspector::capture::{Frame, LinkType, Timestamp};
+use kaspector::matching::{Alert, HostFinding, Role, SignatureSet, Verdict};
+use kaspector::pipeline::Detector;
+use std::net::Ipv4Addr;
+
+const UPDATES: &str = "s07.upd.kaspersky.com";
+const PC: &str = "10.20.0.5";
+const PROXY: &str = "10.20.0.80";
+const RESOLVER: &str = "10.20.0.53";
+const SERVER: &str = "198.51.100.10";
+const CDN: &str = "203.0.113.80";
+const SYN: u8 = 1;
+const ACK: u8 = 2;
+
+/// Frames in order, a millisecond apart.
+#[derive(Default)]
+struct Wire {
+    frames: Vec<Vec<u8>>,
+}
+
+impl Wire {
+    fn builder(from: &str, to: &str) -> etherparse::PacketBuilderStep<etherparse::IpHeaders> {
+        let octets = |text: &str| text.parse::<Ipv4Addr>().unwrap().octets();
+        PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4(octets(from), octets(to), 64)
+    }
+
+    fn udp(&mut self, (from, from_port): (&str, u16), (to, to_port): (&str, u16), payload: &[u8]) {
+        let mut frame = Vec::new();
+        Self::builder(from, to).udp(from_port, to_port).write(&mut frame, payload).unwrap();
+        self.frames.push(frame);
+    }
+
+    fn tcp(&mut self, (from, from_port): (&str, u16), (to, to_port): (&str, u16), seq: u32, flags: u8, payload: &[u8]) {
+        let mut step = Self::builder(from, to).tcp(from_port, to_port, seq, 65_000);
+        if flags & SYN != 0 {
+            step = step.syn();
+        }
+        if flags & ACK != 0 {
+            step = step.ack(1);
+        }
+        let mut frame = Vec::new();
+        step.write(&mut frame, payload).unwrap();
+        self.frames.push(frame);
+    }
+
+    /// A connection in which the client sends `pieces`, one segment each.
+    fn connection(&mut self, client: (&str, u16), server: (&str, u16), pieces: &[&[u8]]) {
+        self.tcp(client, server, 100, SYN, &[]);
+        let mut seq = 101;
+        for piece in pieces {
+            self.tcp(client, server, seq, 0, piece);
+            seq += u32::try_from(piece.len()).unwrap();
+        }
+    }
+
+    /// A question to the resolver, and its answer.
+    fn lookup(&mut self, client: &str, port: u16, name: &str, address: &str) {
+        self.udp((client, port), (RESOLVER, 53), &query(name, A, true));
+        self.udp((RESOLVER, 53), (client, port), &answer(name, address));
+    }
+
+    fn scan(&self) -> (Vec<HostFinding>, Vec<Alert>) {
+        let signatures = SignatureSet::builtin();
+        let mut detector = Detector::new(&signatures);
+        for (number, bytes) in (1..).zip(&self.frames) {
+            let wire_len = u32::try_from(bytes.len()).unwrap();
+            let at = Timestamp(1_700_000_000_000_000_000 + number * 1_000_000);
+            detector.feed(&Frame { number, at, link_type: LinkType::ETHERNET, wire_len, bytes });
+        }
+        let findings = detector.finish();
+        assert_eq!(findings.outcomes.total(), self.frames.len() as u64);
+        (findings.host_findings(&signatures), findings.alerts)
+    }
+
+    /// Address, verdict and role of each host.
+    fn hosts(&self) -> Vec<(String, Verdict, Role)> {
+        self.scan().0.iter().map(|host| (host.host.address.to_string(), host.verdict, host.role)).collect()
+    }
+}
+
+const A: u16 = 1;
+const DS: u16 = 43;
+const DNSKEY: u16 = 48;
+
+fn sized(width: usize, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    [length.get(4 - width..).unwrap(), bytes].concat()
+}
+
+fn labels(name: &str) -> Vec<u8> {
+    let mut bytes: Vec<u8> = name.split('.').flat_map(|label| sized(1, label.as_bytes())).collect();
+    bytes.push(0);
+    bytes
+}
+
+fn query(name: &str, record_type: u16, recursion_desired: bool) -> Vec<u8> {
+    let header = [0, 7, u8::from(recursion_desired), 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    [&header[..], &labels(name), &record_type.to_be_bytes(), &[0, 1]].concat()
+}
+
+fn answer(name: &str, address: &str) -> Vec<u8> {
+    let header = [0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    let octets = address.parse::<Ipv4Addr>().unwrap().octets();
+    let question = [labels(name), vec![0, 1, 0, 1]].concat();
+    [&header[..], &question, &question, &[0, 0, 1, 0, 0, 4], &octets].concat()
+}
+
+/// A ClientHello, with a server name or without.
+fn hello(name: Option<&str>) -> Vec<u8> {
+    let mut extensions = vec![0, 10, 0, 4, 0, 2, 0, 29];
+    if let Some(name) = name {
+        let list = sized(2, &[&[0][..], &sized(2, name.as_bytes())].concat());
+        extensions.extend([&[0, 0][..], &sized(2, &list)].concat());
+    }
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &sized(2, &extensions)].concat();
+    [&[22, 3, 1][..], &sized(2, &[&[1][..], &sized(3, &body)].concat())].concat()
+}
+
+fn endpoint(address: &str, verdict: Verdict) -> (String, Verdict, Role) {
+    (address.to_owned(), verdict, Role::Endpoint)
+}
+
+fn relay(address: &str) -> (String, Verdict, Role) {
+    (address.to_owned(), Verdict::Suspected, Role::Relay)
+}
+
+#[test]
+fn a_proxy_asked_for_an_address_relays_what_the_tunnel_names() {
+    let connect = format!("CONNECT {SERVER}:443 HTTP/1.1\r\n\r\n").into_bytes();
+    let socks = [&[5, 1, 0, 5, 1, 0, 1][..], &SERVER.parse::<Ipv4Addr>().unwrap().octets(), &[1, 187]].concat();
+    for request in [connect, socks] {
+        let mut wire = Wire::default();
+        wire.connection((PC, 4_000), (PROXY, 3_128), &[&request, &hello(Some(UPDATES))]);
+        wire.connection((PROXY, 5_000), (SERVER, 443), &[&hello(Some(UPDATES))]);
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed), relay(PROXY)]);
+        // What it was not asked for is its own.
+        wire.connection((PROXY, 5_001), (SERVER, 443), &[&hello(Some("s08.upd.kaspersky.com"))]);
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed), endpoint(PROXY, Verdict::Confirmed)]);
+    }
+}
+
+#[test]
+fn a_resolver_that_validates_asks_for_the_zones_above_on_behalf_of_others() {
+    let mut wire = Wire::default();
+    wire.udp((PC, 4_000), (RESOLVER, 53), &query(UPDATES, A, true));
+    for (port, name, record_type) in
+        [(1, UPDATES, A), (2, "upd.kaspersky.com", DS), (3, "upd.kaspersky.com", DNSKEY), (4, "kaspersky.com", DS)]
+    {
+        wire.udp((RESOLVER, 6_000 + port), ("198.51.100.53", 53), &query(name, record_type, true));
+    }
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Suspected), relay(RESOLVER)]);
+}
+
+#[test]
+fn whoever_asks_its_neighbours_is_no_relay() {
+    for (group, port) in [("224.0.0.251", 5_353), ("224.0.0.252", 5_355)] {
+        let mut wire = Wire::default();
+        wire.udp((PC, port), (group, port), &query(UPDATES, A, false));
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Suspected)]);
+    }
+}
+
+#[test]
+fn an_address_that_the_client_also_got_for_another_name_proves_nothing() {
+    let mut wire = Wire::default();
+    wire.lookup(PC, 4_000, UPDATES, CDN);
+    wire.lookup(PC, 4_001, "www.shop.example", CDN);
+    wire.connection((PC, 4_002), (CDN, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Suspected)]);
+    wire.lookup(PC, 4_003, UPDATES, CDN);
+    wire.connection((PC, 4_004), (CDN, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "the last answer before the connection counts");
+}
+
+#[test]
+fn a_port_used_again_is_another_flow_though_only_the_server_is_seen() {
+    let mut wire = Wire::default();
+    wire.tcp((CDN, 443), (PC, 4_000), 100, SYN | ACK, &[]);
+    wire.tcp((CDN, 443), (PC, 4_000), 101, ACK, b"\x17\x03\x03\x00\x02xx");
+    wire.udp((RESOLVER, 53), (PC, 4_001), &answer(UPDATES, CDN));
+    wire.tcp((CDN, 443), (PC, 4_000), 100, SYN | ACK, &[]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Suspected)], "the same connection, its answer sent again");
+    wire.tcp((CDN, 443), (PC, 4_000), 90_000_000, SYN | ACK, &[]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+}
+
+/// What the client sends to port 443 over UDP in a recorded capture.
+fn datagrams(capture: &str) -> Vec<Vec<u8>> {
+    let path = format!("{}/pcaps/{capture}.pcap", env!("CARGO_MANIFEST_DIR"));
+    let mut reader = pcap_file::pcap::PcapReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut payloads = Vec::new();
+    while let Some(packet) = reader.next_packet() {
+        let packet = packet.unwrap();
+        let headers = etherparse::PacketHeaders::from_ethernet_slice(&packet.data).unwrap();
+        if headers.transport.and_then(etherparse::TransportHeader::udp).is_some_and(|udp| udp.destination_port == 443) {
+            payloads.push(headers.payload.slice().to_vec());
+        }
+    }
+    payloads
+}
+
+#[test]
+fn quic_connections_follow_each_other_between_the_same_ports() {
+    let mut wire = Wire::default();
+    // Nine datagrams of nobody's protocol first.
+    let strange = std::iter::repeat_n(vec![1; 40], 9);
+    for payload in strange.chain(datagrams("quic-v1")).chain(datagrams("quic-v2")).chain(datagrams("browser-quic")) {
+        // Each twice: a copy is no connection of its own.
+        wire.udp((PC, 4_000), (SERVER, 443), &payload);
+        wire.udp((PC, 4_000), (SERVER, 443), &payload);
+    }
+    let (hosts, alerts) = wire.scan();
+    let lines = hosts.iter().flat_map(|host| &host.evidence);
+    let names: Vec<_> = lines.map(|line| (&*line.observed, line.count)).collect();
+    assert_eq!(
+        names,
+        [
+            ("ksn-verdict-geo.kaspersky-labs.com", 1),
+            ("ksn-info-geo.kaspersky-labs.com", 1),
+            ("ksn-cinfo-geo.kaspersky-labs.com", 1)
+        ]
+    );
+    assert_eq!(alerts.len(), 3);
+}
+
+#[test]
+fn a_host_an_indicator_and_a_flow_make_one_alert() {
+    let request = format!("GET / HTTP/1.1\r\nHost: {UPDATES}\r\n\r\n").into_bytes();
+    let mut wire = Wire::default();
+    wire.connection((PC, 4_000), (SERVER, 80), &[&request, &request, &request]);
+    for _ in 0..3 {
+        wire.udp((PC, 4_001), (RESOLVER, 53), &query(UPDATES, A, true));
+    }
+    let (hosts, alerts) = wire.scan();
+    assert_eq!(alerts.len(), 2);
+    let counts: Vec<u64> = hosts.iter().flat_map(|host| &host.evidence).map(|line| line.count).collect();
+    assert_eq!(counts, [3, 3]);
+}

@@ -1,0 +1,200 @@
+//! Writes the seeds of every target: `seeds PCAPS SIGNATURES CORPUS`.
+//!
+//! Frames, payloads and streams come from the captures, indicators from the signature files. A seed's name is the hash of its bytes, so
+//! a second run adds nothing.
+
+use kaspector::capture::{Block, CaptureFile, LinkType, expand};
+use kaspector::decode::{Decoder, Segment, Transport};
+use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
+use kaspector::inspect::{DatagramProtocol, Match, dns, http, lines, recognise_datagram, socks, tls};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Longest seed; longer ones only slow a fuzzer down.
+const SEED_MAX: usize = 48 << 10;
+/// Streams that begin with their pieces' choice.
+const PIECES: [u8; 2] = [40, 1];
+
+/// Segments of one flow that are made into a seed.
+#[derive(Default)]
+struct Flow {
+    streams: [Stream; 2],
+    bytes: [Vec<u8>; 2],
+    /// Seeds of `conversation`, `quic` and `sessions`.
+    conversation: Vec<u8>,
+    datagrams: Vec<u8>,
+    session: Vec<u8>,
+}
+
+struct Corpus(PathBuf);
+
+impl Corpus {
+    fn add(&self, target: &str, seed: &[&[u8]]) -> Result<(), Box<dyn Error>> {
+        let seed = seed.concat();
+        if seed.is_empty() || seed.len() > SEED_MAX {
+            return Ok(());
+        }
+        let folder = self.0.join(target);
+        std::fs::create_dir_all(&folder)?;
+        let name: String = Sha256::digest(&seed).iter().take(10).map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(folder.join(format!("seed-{name}")), seed)?;
+        Ok(())
+    }
+
+    fn capture(&self, path: &Path) -> Result<(), Box<dyn Error>> {
+        let bytes = std::fs::read(path)?;
+        self.add("capture_file", &[&bytes])?;
+        self.add("detector", &[&bytes])?;
+        self.add("scan_threads", &[&[0], &bytes])?;
+        let Ok(mut file) = CaptureFile::open(path) else { return Ok(()) };
+        let (mut block, mut decoder) = (Block::default(), Decoder::default());
+        let mut flows: BTreeMap<u64, Flow> = BTreeMap::new();
+        let mut first_frames = 0;
+        let mut all_frames = Vec::new();
+        while let Ok(true) = file.next_block(&mut block) {
+            for frame in block.frames() {
+                if first_frames < 8
+                    && let Some(kind) = LINK_TYPES.iter().position(|&kind| LinkType(kind) == frame.link_type)
+                {
+                    first_frames += 1;
+                    self.add("decode", &[&[kind as u8, 0], frame.bytes])?;
+                }
+                all_frames.extend([u8::from(frame.link_type == LinkType::RAW), 0]);
+                all_frames.extend((frame.bytes.len() as u16).to_be_bytes());
+                all_frames.extend(frame.bytes);
+                if let Ok(segment) = decoder.decode(&frame) {
+                    let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);
+                    flows.entry(key.hash(0)).or_default().take(&segment, side);
+                }
+            }
+        }
+        all_frames.truncate(SEED_MAX);
+        self.add("fragments", &[&all_frames])?;
+        for flow in flows.into_values() {
+            self.flow(flow)?;
+        }
+        Ok(())
+    }
+
+    fn flow(&self, flow: Flow) -> Result<(), Box<dyn Error>> {
+        for (target, seed) in
+            [("conversation", &flow.conversation), ("quic", &flow.datagrams), ("sessions", &flow.session)]
+        {
+            self.add(target, &[seed.get(..SEED_MAX).unwrap_or(seed)])?;
+        }
+        for datagram in datagrams(&flow.datagrams) {
+            if recognise_datagram(datagram) == DatagramProtocol::Dns {
+                self.add("dns", &[&PIECES, datagram])?;
+            }
+        }
+        for stream in &flow.bytes {
+            let stream = stream.get(..SEED_MAX - 2).unwrap_or(stream);
+            for (target, recognised) in [
+                ("dns", dns::recognise_stream(stream)),
+                ("tls", tls::recognise_client(stream)),
+                ("tls", tls::recognise_server(stream)),
+                ("http", http::recognise_request(stream)),
+                ("socks", socks::recognise(stream)),
+                ("lines", lines::recognise(stream)),
+            ] {
+                if recognised == Match::Yes {
+                    self.add(target, &[&PIECES, stream])?;
+                }
+            }
+            // A hello without its record is what CRYPTO frames carry, and a body what the parser takes.
+            if tls::recognise_client(stream) == Match::Yes {
+                let message = stream.get(5..).unwrap_or(&[]);
+                let message = message.get(..message.len().min(1_900)).unwrap_or(&[]);
+                self.add("tls", &[&PIECES, message.get(4..).unwrap_or(&[])])?;
+                let (first, second) = message.split_at(message.len() / 2);
+                let frames = [crypto(message.len() / 2, second), vec![1], crypto(0, first)].concat();
+                self.add("quic_frames", &[&(frames.len() as u16).to_be_bytes(), &frames])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn signatures(&self, path: &Path) -> Result<(), Box<dyn Error>> {
+        let text = std::fs::read_to_string(path)?;
+        for indicator in text.split("[[indicator]]").skip(1).step_by(5) {
+            self.add("signatures", &[b"version = \"1\"\n[[indicator]]", indicator.as_bytes()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Flow {
+    fn take(&mut self, segment: &Segment<'_>, side: Side) {
+        if segment.payload.is_empty() {
+            return;
+        }
+        let at = usize::from(side == Side::High);
+        let length = (segment.payload.len().min(0x3fff) as u16).to_be_bytes();
+        let payload = segment.payload.get(..0x3fff).unwrap_or(segment.payload);
+        match segment.transport {
+            Transport::Tcp { seq, .. } => {
+                let bytes = &mut self.bytes[at];
+                self.streams[at].accept(
+                    Origin::default(),
+                    seq,
+                    payload,
+                    segment.payload_len,
+                    &mut StreamCounters::default(),
+                    |_, _, new| bytes.extend(new),
+                );
+                self.conversation.extend([at as u8, length[0], length[1]]);
+                self.conversation.extend(payload);
+                self.session.extend([(at as u8) << 3, 6, length[0], length[1]]);
+            }
+            Transport::Udp => {
+                self.datagrams.extend([at as u8, length[0], length[1]]);
+                self.datagrams.extend(payload);
+                self.session.extend([16 | (at as u8) << 3, 6, length[0], length[1]]);
+            }
+        }
+        self.session.extend(payload);
+    }
+}
+
+fn datagrams(mut rest: &[u8]) -> Vec<&[u8]> {
+    let mut all = Vec::new();
+    while let [_, high, low, after @ ..] = rest {
+        let (datagram, after) = after.split_at(usize::from(u16::from_be_bytes([*high, *low])).min(after.len()));
+        all.push(datagram);
+        rest = after;
+    }
+    all
+}
+
+/// A CRYPTO frame.
+fn crypto(offset: usize, data: &[u8]) -> Vec<u8> {
+    let two = |value: usize| (value as u16 | 0x4000).to_be_bytes();
+    [&[6][..], &two(offset), &two(data.len()), data].concat()
+}
+
+/// As in the target `decode`.
+const LINK_TYPES: [u16; 16] = [1, 1, 1, 1, 0, 9, 50, 51, 101, 104, 105, 108, 113, 127, 228, 276];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [captures, signatures, corpus] = arguments.as_slice() else {
+        return Err("usage: seeds PCAPS SIGNATURES CORPUS".into());
+    };
+    let corpus = Corpus(corpus.into());
+    for pattern in [format!("{captures}/*.pcap*"), format!("{captures}/derived/*.pcap*")] {
+        for input in expand([pattern]) {
+            if let kaspector::capture::Input::Named(path) | kaspector::capture::Input::Found(path) = input? {
+                corpus.capture(&path)?;
+            }
+        }
+    }
+    for entry in std::fs::read_dir(signatures)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            corpus.signatures(&path)?;
+        }
+    }
+    Ok(())
+}

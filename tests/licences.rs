@@ -1,0 +1,59 @@
+//! Every dependency may be used together with ours: MIT OR Apache-2.0.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::Value;
+use std::process::Command;
+
+/// Licences that ask for no more than their text, or, like the MPL for its own unchanged files, nothing of those who link.
+const COMPATIBLE: [&str; 14] = [
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "BSL-1.0",
+    "CC0-1.0",
+    "Unlicense",
+    "Unicode-3.0",
+    "MPL-2.0",
+];
+
+/// Whether an SPDX expression can be met: every part joined by AND, and at least one of those joined by OR.
+fn can_be_met(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ").replace(['(', ')'], " ");
+    // Brackets are only ever put around alternatives, which is how we read what stands between two ANDs.
+    expression.split(" AND ").all(|part| part.split(" OR ").any(|licence| COMPATIBLE.contains(&licence.trim())))
+}
+
+#[test]
+fn expressions_are_read_as_meant() {
+    assert!(can_be_met("MIT OR GPL-3.0-only"));
+    assert!(can_be_met("(MIT OR Apache-2.0) AND Unicode-3.0"));
+    assert!(can_be_met("MIT/Apache-2.0"));
+    assert!(!can_be_met("MIT AND GPL-3.0-only"));
+    assert!(!can_be_met("AGPL-3.0"));
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_we_can_meet() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50, "the whole graph is there");
+    let refused: Vec<String> = packages
+        .iter()
+        .filter(|package| !package["license"].as_str().is_some_and(can_be_met))
+        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .collect();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}

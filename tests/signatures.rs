@@ -1,0 +1,525 @@
+//! The signature set from outside: what it knows, what it must not match, and what it says of bad files.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use kaspector::matching::{Indicator, SignatureSet};
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+fn by_name<'a>(set: &'a SignatureSet, name: &str) -> &'a Indicator {
+    set.get(set.match_name(name).unwrap_or_else(|| panic!("{name} matches nothing")))
+}
+
+/// Kind, value, category and strength of the indicator that wins for a name.
+fn told(set: &SignatureSet, name: &str) -> (&'static str, String, &'static str, &'static str) {
+    let one = by_name(set, name);
+    (one.kind.name(), one.value.clone(), one.category.name(), one.strength.name())
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// An indicator that is right, with `more` lines.
+fn entry(id: &str, kind: &str, value: &str, more: &str) -> String {
+    let category = if id.starts_with("KL-WEB") { "web-browse" } else { "update" };
+    format!(
+        "[[indicator]]\nid = \"{id}\"\nmatch = \"{kind}\"\nvalue = '{value}'\ncategory = \"{category}\"\nstrength = \"installed\"\n\
+         sources = [\"https://example.com\"]\ndate = 2026-11-23\n{more}\n"
+    )
+}
+
+/// What is said of a file, without the folder in front of its name.
+fn refused(text: &str) -> String {
+    let folder = folder(&[("a.toml", text)]);
+    let said = SignatureSet::from_folder(folder.path()).expect_err(text).to_string();
+    said.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn the_builtin_set_is_whole() {
+    let set = SignatureSet::builtin();
+    assert!(set.len() > 400 && !set.is_empty() && set.iter().count() == set.len());
+    assert_eq!(set.version(), "2026.11");
+    assert_eq!(set.sha256().len(), 64);
+    let ids: BTreeSet<_> = set.iter().map(|one| &one.id).collect();
+    assert_eq!(ids.len(), set.len());
+    for one in set.iter() {
+        assert!(!one.sources.is_empty() && one.date.len() == 10, "{}", one.id);
+        assert_eq!(set.find(&one.id).map(|found| &found.id), Some(&one.id));
+    }
+    assert!(set.find("KL-UPD-0499").is_none());
+}
+
+#[test]
+fn the_folder_and_the_builtin_set_are_one() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures");
+    let read = SignatureSet::from_folder(&folder).unwrap();
+    let builtin = SignatureSet::builtin();
+    assert_eq!((read.version(), read.sha256(), read.len()), (builtin.version(), builtin.sha256(), builtin.len()));
+}
+
+#[test]
+fn every_class_of_name_is_covered() {
+    let set = SignatureSet::builtin();
+    for (name, kind, value, category, strength) in [
+        ("s07.upd.kaspersky.com", "template", "s{00-19}.upd.kaspersky.com", "update", "installed"),
+        ("p19.upd.kaspersky.com", "template", "p{00-19}.upd.kaspersky.com", "update", "installed"),
+        ("s20.upd.kaspersky.com", "suffix", "upd.kaspersky.com", "update", "installed"),
+        ("downloads.upd.kaspersky.com", "exact", "downloads.upd.kaspersky.com", "update", "installed"),
+        ("cm.k.kaspersky-labs.com", "exact", "cm.k.kaspersky-labs.com", "update", "installed"),
+        ("dnl-18.geo.kaspersky.com", "template", "dnl-{00-19}.geo.kaspersky.com", "update", "installed"),
+        ("activation-v2.kaspersky.com", "exact", "activation-v2.kaspersky.com", "activation", "installed"),
+        ("new.activation-v2.kaspersky.com", "suffix", "activation-v2.kaspersky.com", "activation", "installed"),
+        ("ksn-file-geo.kaspersky-labs.com", "exact", "ksn-file-geo.kaspersky-labs.com", "reputation", "installed"),
+        ("ksn2-12.kaspersky-labs.com", "template", "ksn*.kaspersky-labs.com", "reputation", "installed"),
+        ("ksn3-11.part1.kaspersky-labs.com", "suffix", "kaspersky-labs.com", "web-browse", "ambiguous"),
+        ("dc1-st.ksn.kaspersky-labs.com", "exact", "dc1-st.ksn.kaspersky-labs.com", "telemetry", "installed"),
+        ("42.ucp-ntfy.kaspersky-labs.com", "template", "{0-99}.ucp-ntfy.kaspersky-labs.com", "account", "installed"),
+        (
+            "bosh4.ucp-ntfy.kaspersky-labs.com",
+            "exact",
+            "bosh4.ucp-ntfy.kaspersky-labs.com",
+            "password-manager",
+            "ambiguous",
+        ),
+        ("bosh6.ucp-ntfy.kaspersky-labs.com", "suffix", "ucp-ntfy.kaspersky-labs.com", "account", "ambiguous"),
+        ("042.ucp-ntfy.kaspersky-labs.com", "suffix", "ucp-ntfy.kaspersky-labs.com", "account", "ambiguous"),
+        ("ksc.kaspersky.com", "exact", "ksc.kaspersky.com", "cloud-console", "ambiguous"),
+        ("a1.ksc.kaspersky.com", "suffix", "ksc.kaspersky.com", "cloud-console", "installed"),
+        ("products.s.kaspersky-labs.com", "exact", "products.s.kaspersky-labs.com", "download", "ambiguous"),
+        ("crl.kaspersky.com", "exact", "crl.kaspersky.com", "pki", "ambiguous"),
+        ("touch.kaspersky.com", "exact", "touch.kaspersky.com", "messaging", "installed"),
+        (
+            "gc.kis.v2.scr.kaspersky-labs.com",
+            "exact",
+            "gc.kis.v2.scr.kaspersky-labs.com",
+            "in-page-script",
+            "ambiguous",
+        ),
+        ("ppt-issuer.ksn.kaspersky-labs.com", "exact", "ppt-issuer.ksn.kaspersky-labs.com", "mobile", "ambiguous"),
+        ("kav8.zonealarm.com", "exact", "kav8.zonealarm.com", "oem", "installed"),
+        ("mx12.kaspersky-labs.com", "template", "mx{12-13}.kaspersky-labs.com", "mail", "browse"),
+        ("opentip.kaspersky.com", "exact", "opentip.kaspersky.com", "threat-intel", "browse"),
+        ("www.kaspersky.com", "exact", "www.kaspersky.com", "web-browse", "browse"),
+        ("kaspersky.com", "suffix", "kaspersky.com", "web-browse", "browse"),
+        ("w-1.fp.kaspersky-labs.com", "suffix", "fp.kaspersky-labs.com", "web-browse", "browse"),
+        ("www.kaspersky.co.uk", "suffix", "kaspersky.co.uk", "web-browse", "browse"),
+    ] {
+        assert_eq!(told(&set, name), (kind, value.to_owned(), category, strength), "{name}");
+    }
+}
+
+#[test]
+fn lookalikes_match_nothing() {
+    let set = SignatureSet::builtin();
+    let names = include_str!("data/lookalikes.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    assert!(names.clone().count() > 74);
+    for name in names {
+        let found = set.match_name(name).map(|index| &set.get(index).id);
+        assert_eq!(found, None, "{name}");
+    }
+}
+
+#[test]
+fn paths_of_updates_are_known() {
+    let set = SignatureSet::builtin();
+    for (path, category, strength) in [
+        ("/index/u1313g.xml", "update", "installed"),
+        ("/index/u1313g.xml.klz", "update", "installed"),
+        ("/index/umeta.xml.dif", "update", "installed"),
+        ("/mirror/index/U0607G.XML?x=1", "update", "installed"),
+        ("/v6/index/u1313g.xml", "oem", "installed"),
+        ("/bases/av/kdb/i386/kdb-i386-1211g.xml.klz", "update", "installed"),
+        ("/bases/av/kdb/i386/basea.mft", "update", "installed"),
+        ("/updates/kdb/i386/kdb-i386-meta.xml", "update", "installed"),
+        ("/updates/ksc/ksc-meta.xml", "management", "installed"),
+        ("/updates/kavlotus/x", "mail", "installed"),
+        ("/updates/new1/new1-all-meta.xml", "update", "ambiguous"),
+        ("/diffs/bases/ids/i386/idsbase.kdz.srf", "update", "installed"),
+        ("/bases/av/dailyc.kdc", "update", "installed"),
+        ("/AutoPatches/kts9/klp-0607g.xml", "update", "installed"),
+        ("/AutoPatches/kts9/x", "update", "ambiguous"),
+        ("/bases/apu.stt", "update", "ambiguous"),
+        ("/updcfg.xml", "update", "ambiguous"),
+        ("/ActivationService/ActivationService.svc", "activation", "ambiguous"),
+        ("/FD126C42-EBFA-4E12-B309-BB3FDD723AC1/main.js", "in-page-script", "ambiguous"),
+    ] {
+        let one = set.get(set.match_path(path.as_bytes()).unwrap_or_else(|| panic!("{path} matches nothing")));
+        assert_eq!((one.category.name(), one.strength.name()), (category, strength), "{path}: {}", one.id);
+    }
+}
+
+#[test]
+fn everyday_paths_match_nothing() {
+    let set = SignatureSet::builtin();
+    for path in [
+        "",
+        "/",
+        "*",
+        "/updates/",
+        "/updates/index.html",
+        "/updates/list.xml",
+        "/update/check.xml",
+        "/index.xml",
+        "/index/",
+        "/index/u.xml",
+        "/index/users.xml",
+        "/bases/",
+        "/bases/index.html",
+        "/diffs/",
+        "/feed/atom-meta.xml",
+        "/site-meta.xml",
+        "/maven2/org/example/maven-metadata.xml",
+        "/dist/msdownload/update/software/defu/2026/11/am_delta_patch_1.1.exe",
+        "/msdownload/update/v3/static/trustedr/en/authrootstl.cab",
+        "/v9/windowsupdate/redir/muv4wuredir.cab",
+        "/filestreamingservice/files/1f1e2d3c?P1=1&P2=404",
+        "/ubuntu/dists/noble/InRelease",
+        "/xdailyc.kdc",
+        "/api/v1.0/users",
+        "/api/v3.0/scan",
+        "/main.js",
+        "/?u=/bases/av/kdb/",
+        "/search?q=/index/u1313g.xml",
+        "/a#/index/u1313g.xml",
+        "/connecttest.txt",
+        "/cgi-bin/test",
+        "\u{fffd}\u{0}",
+    ] {
+        let found = set.match_path(path.as_bytes()).map(|index| &set.get(index).id);
+        assert_eq!(found, None, "{path}");
+    }
+}
+
+#[test]
+fn user_agents_are_told_apart() {
+    let set = SignatureSet::builtin();
+    let strength = |text: &str| set.match_user_agent(text.as_bytes()).map(|index| set.get(index).strength.name());
+    assert_eq!(strength("@hEKzPRNa0lItsGIjysY"), Some("ambiguous"));
+    assert_eq!(strength("*BcfBAAAAgCCAAEFBAAwQfKXVzrzGvyfPESboPxow0mHhxRLAXAQAAIAAKAA="), Some("ambiguous"));
+    for text in [
+        "",
+        "curl/8.5.0",
+        "Wget/1.21.4",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "@scope/name-x",
+        "@scope/name-x/1.2.3",
+        "@angular/cli",
+        "@everylowercaseword",
+        "*",
+        "*/*",
+        "Windows-Update-Agent/10.0.10011.16384 Client-Protocol/2.51",
+        "Microsoft-Delivery-Optimization/10.0",
+        "Debian APT-HTTP/1.3 (2.9.8)",
+        "Kaspersky",
+        "python-requests/2.32",
+    ] {
+        assert_eq!(strength(text), None, "{text}");
+    }
+}
+
+#[test]
+fn addresses_are_hints_by_range() {
+    let set = SignatureSet::builtin();
+    let told = |text: &str| {
+        let index = set.match_address(text.parse::<IpAddr>().unwrap())?;
+        Some((set.get(index).value.clone(), set.get(index).strength.name()))
+    };
+    assert_eq!(told("37.203.129.5"), Some(("37.203.129.5".to_owned(), "ambiguous")));
+    assert_eq!(told("37.203.128.1"), Some(("37.203.128.0/23".to_owned(), "ambiguous")));
+    assert_eq!(told("91.103.66.155"), Some(("91.103.66.155".to_owned(), "browse")));
+    assert_eq!(told("91.103.67.1"), Some(("91.103.64.0/21".to_owned(), "browse")));
+    assert_eq!(told("2a03:2480:69::1"), Some(("2a03:2480:68::/47".to_owned(), "ambiguous")));
+    // The vendor's DDoS-protection network, hosting shared with others, its sinkhole, public resolvers, private space.
+    for text in [
+        "82.202.188.1",
+        "117.41.246.36",
+        "119.255.133.28",
+        "209.51.171.230",
+        "95.211.172.143",
+        "8.8.8.8",
+        "223.6.6.6",
+        "10.0.0.1",
+        "::1",
+    ] {
+        assert_eq!(told(text), None, "{text}");
+    }
+}
+
+#[test]
+fn fingerprints_and_certificates_are_known() {
+    let set = SignatureSet::builtin();
+    let hash = |text: &str| u128::from_str_radix(text, 16).unwrap().to_be_bytes();
+    assert!(set.match_ja3(&hash("c63e8c55f2a9e27263d28c06b4360880")).is_some());
+    assert!(set.match_ja4("t12d1108h2_f1d7dd7f2cf0_06756d5f1b38").is_some());
+    // Firefox and Internet Explorer, which a public list labels wrongly.
+    for browser in
+        ["07b4162d4db57554961824a21c4a0fde", "dda6c525431b3259dac349220160cdcb", "d54b3eb800cbeccf99fd5d5cdcd7b5b5"]
+    {
+        assert_eq!(set.match_ja3(&hash(browser)), None, "{browser}");
+    }
+    assert_eq!([0x0301, 0x0303, 0x0304].map(|version| set.may_match_fingerprint(version)), [true, true, false]);
+    let issuer = "CN=Kaspersky Endpoint Security Personal Certification Authority, O=AO Kaspersky Lab";
+    let found = set.get(set.match_certificate("CN=www.example.com", issuer).unwrap());
+    assert!(found.value.contains("Endpoint Security Personal"), "{}", found.value);
+    assert_eq!(set.match_certificate("CN=www.kaspersky.com, O=AO Kaspersky Lab", "CN=R3, O=Let's Encrypt, C=US"), None);
+}
+
+#[test]
+fn what_is_only_listed_matches_nothing() {
+    let set = SignatureSet::builtin();
+    for one in set.iter().filter(|one| !one.kind.is_matched()) {
+        assert_eq!(set.match_path(one.value.as_bytes()).filter(|index| set.get(*index).id == one.id), None);
+    }
+    assert!(set.iter().filter(|one| one.kind.name() == "port").count() >= 15);
+    assert!(set.iter().filter(|one| one.kind.name() == "mail-header").count() >= 10);
+}
+
+#[test]
+fn a_folder_replaces_and_a_folder_adds() {
+    let own = folder(&[
+        ("10.toml", &entry("KL-UPD-0400", "suffix", "mirror.corp.example", "products = [\"Mirror\"]\nrev = 3")),
+        ("20.toml", "version = \"corp-7\"\n"),
+        ("notes.txt", "not a signature file"),
+    ]);
+    let alone = SignatureSet::from_folder(own.path()).unwrap();
+    assert_eq!((alone.len(), alone.version()), (1, "corp-7"));
+    assert!(alone.match_name("www.kaspersky.com").is_none());
+    let builtin = SignatureSet::builtin();
+    let (count, digest) = (builtin.len(), builtin.sha256().to_owned());
+    let both = builtin.with_folder(own.path()).unwrap();
+    assert_eq!((both.len(), both.version()), (count + 1, "2026.11+corp-7"));
+    assert_ne!(both.sha256(), digest);
+    let one = by_name(&both, "a.mirror.corp.example");
+    assert_eq!((&*one.id, one.rev, one.products.len()), ("KL-UPD-0400", 3, 1));
+    assert_eq!(by_name(&both, "s07.upd.kaspersky.com").id, "KL-UPD-0001");
+}
+
+#[test]
+fn what_the_builtin_set_has_cannot_be_added() {
+    let same_id = folder(&[("x.toml", &entry("KL-UPD-0001", "exact", "a.example.com", ""))]);
+    let said = SignatureSet::builtin().with_folder(same_id.path()).unwrap_err().to_string();
+    assert!(said.contains("x.toml:2: id \"KL-UPD-0001\" is taken by signatures/update.toml:4;"), "{said}");
+    let same_value = folder(&[("x.toml", &entry("KL-UPD-0400", "suffix", "upd.kaspersky.com", ""))]);
+    let said = SignatureSet::builtin().with_folder(same_value.path()).unwrap_err().to_string();
+    assert!(
+        said.contains(
+            "x.toml:4: the suffix \"upd.kaspersky.com\" is looked for twice, first in signatures/update.toml:"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn folders_that_cannot_be_read_are_refused() {
+    let empty = folder(&[("a.txt", "")]);
+    let said = SignatureSet::from_folder(empty.path()).unwrap_err().to_string();
+    assert!(
+        said.ends_with(": this folder holds no file named *.toml; name the folder that holds the signature files"),
+        "{said}"
+    );
+    let said = SignatureSet::from_folder(Path::new("/no/such/folder")).unwrap_err().to_string();
+    assert!(said.starts_with("/no/such/folder: cannot be read: "), "{said}");
+    let binary = folder(&[]);
+    fs::write(binary.path().join("a.toml"), b"\xff\xfe").unwrap();
+    assert!(SignatureSet::from_folder(binary.path()).unwrap_err().to_string().contains("a.toml: cannot be read: "));
+}
+
+#[test]
+fn bad_lines_are_named_and_put_right() {
+    let right = entry("KL-UPD-0400", "exact", "a.example.com", "");
+    let with = |from: &str, to: &str| right.replace(from, to);
+    for (text, said) in [
+        (
+            with("\"update\"", "\"updates\""),
+            "a.toml:5: unknown category \"updates\"; expected one of update, telemetry, reputation, activation, account, cloud-console, \
+             download, pki, messaging, in-page-script, password-manager, mobile, oem, web-browse, mail, threat-intel, management",
+        ),
+        (
+            with("\"installed\"", "\"strong\""),
+            "a.toml:6: unknown strength \"strong\"; expected one of installed, ambiguous, browse",
+        ),
+        (
+            with("KL-UPD-0400", "KL-UPD-400"),
+            "a.toml:2: bad id \"KL-UPD-400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499",
+        ),
+        (
+            with("KL-UPD-0400", "KL-WEB-0400").replace("web-browse", "update"),
+            "a.toml:2: bad id \"KL-WEB-0400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499",
+        ),
+        (
+            format!("{right}{right}"),
+            "a.toml:11: id \"KL-UPD-0400\" is taken by a.toml:2; give each indicator a number of its own",
+        ),
+        (
+            format!("{right}{}", with("0400", "0401")),
+            "a.toml:13: the exact \"a.example.com\" is looked for twice, first in a.toml:2; keep one of them",
+        ),
+        (
+            with("[\"https://example.com\"]", "[]"),
+            "a.toml:7: no source; name at least one page or document that says so, as sources = [\"https://...\"]",
+        ),
+        (
+            with("sources = [\"https://example.com\"]\n", ""),
+            "a.toml:1: no source; name at least one page or document that says so, as sources = [\"https://...\"]",
+        ),
+        (
+            with("[\"https://example.com\"]", "[\"\"]"),
+            "a.toml:7: \"sources\" is no list of texts; write it as sources = [\"...\", \"...\"]",
+        ),
+        (
+            with("date = 2026-11-23", "date = \"23.11.2026\""),
+            "a.toml:8: \"date\" is no day; write it without quotes, as date = 2026-11-23",
+        ),
+        (
+            with("date = 2026-11-23\n", ""),
+            "a.toml:1: this indicator has no \"date\"; write the day of the last check, as date = 2026-11-23",
+        ),
+        (
+            with("value = 'a.example.com'\n", ""),
+            "a.toml:1: this indicator has no \"value\"; every one needs id, match, value, category, strength, sources and date",
+        ),
+        (
+            with("'a.example.com'", "'A.example.com'"),
+            "a.toml:4: \"A.example.com\" holds upper case; names are compared in lower case, so write \"a.example.com\"",
+        ),
+        (
+            with("'a.example.com'", "'https://a.example.com/'"),
+            "a.toml:4: \"https://a.example.com/\" is no domain name; expected the form upd.example.com, without scheme, port or final dot",
+        ),
+        (
+            with("'a.example.com'", "'com'"),
+            "a.toml:4: \"com\" is a single label, which would match half a network; name at least two",
+        ),
+        (with("'a.example.com'", "7"), "a.toml:4: \"value\" is no text; write it in quotes, as value = \"...\""),
+        (
+            entry("KL-UPD-0400", "template", "{0-9999}.example.com", ""),
+            "a.toml:4: bad template: the range {0-9999} stands for more than 1000 names; split it, or use a suffix instead",
+        ),
+        (
+            entry("KL-UPD-0400", "template", "a.example.com", ""),
+            "a.toml:4: bad template \"a.example.com\": it has neither {00-19} nor *; use match = \"exact\"",
+        ),
+        (
+            entry("KL-UPD-0400", "template", "a.*.com", ""),
+            "a.toml:4: bad template \"a.*.com\": its last two labels must be plain text",
+        ),
+        (
+            entry("KL-UPD-0400", "address", "192.0.2.1/24", ""),
+            "a.toml:4: the address in \"192.0.2.1/24\" is not the first of its range; write 192.0.2.0/24",
+        ),
+        (
+            entry("KL-UPD-0400", "address", "example.com", ""),
+            "a.toml:4: bad address \"example.com\"; expected the form 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32",
+        ),
+        (
+            entry("KL-UPD-0400", "path-regex", "/index/(u", "literal = \"/index/u\""),
+            "a.toml:4: bad regular expression: unclosed group; see docs/signatures.md for what may stand in one",
+        ),
+        (
+            entry("KL-UPD-0400", "path-regex", "/a{60000}{60000}/", "literal = \"/aaaa\""),
+            "a.toml:4: the regular expression is too big; make its repetitions shorter",
+        ),
+        (
+            entry("KL-UPD-0400", "path-regex", "/index/u", ""),
+            "a.toml:4: a regular expression needs a literal beside it: text that stands in everything it is meant for",
+        ),
+        (
+            entry("KL-UPD-0400", "path-contains", "/updates/", ""),
+            "a.toml:4: \"/updates/\" also matches \"/updates/\", which is everyday traffic; make it more specific",
+        ),
+        (
+            entry("KL-UPD-0400", "path-suffix", "dailyc.kdc", ""),
+            "a.toml:4: \"dailyc.kdc\" is no path; it begins with / and holds neither query nor space",
+        ),
+        (
+            entry("KL-UPD-0400", "user-agent-regex", "^.*/.*$", "literal = \"/\""),
+            "a.toml:4: \"^.*/.*$\" also matches \"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+             Chrome/142.0.0.0 Safari/537.36\", which is everyday traffic; make it more specific",
+        ),
+        (
+            entry("KL-UPD-0400", "ja3", "C63E", ""),
+            "a.toml:4: bad JA3 \"C63E\"; expected 32 hexadecimal digits in lower case",
+        ),
+        (
+            entry("KL-UPD-0400", "port", "tcp/0", ""),
+            "a.toml:4: bad port \"tcp/0\"; expected the form tcp/13000 or udp/23100-23199",
+        ),
+        (
+            entry("KL-UPD-0400", "exact", "a.example.com", "literal = \"a\""),
+            "a.toml:9: \"literal\" means nothing for match = \"exact\"; remove it",
+        ),
+        (
+            entry("KL-UPD-0400", "exact", "a.example.com", "rev = 0"),
+            "a.toml:9: \"rev\" is no count from 1; write it as rev = 2",
+        ),
+        (
+            format!("version = \"1\"\n{right}\nindicators = 1"),
+            "a.toml:12: unknown key \"indicators\"; expected one of id, match, value, literal, also, tls_version, category, strength, \
+             products, era, sources, date, note, rev",
+        ),
+        (
+            format!("indicators = 1\n{right}"),
+            "a.toml:1: unknown key \"indicators\"; expected \"version\" or [[indicator]]",
+        ),
+        (
+            "[indicator]\nid = 1".to_owned(),
+            "a.toml:1: \"indicator\" is no list of tables; begin each one with [[indicator]]",
+        ),
+        ("version = 7".to_owned(), "a.toml:1: the version is no text; write it like \"2026.11\""),
+    ] {
+        assert_eq!(refused(&text), said);
+    }
+}
+
+#[test]
+fn files_that_are_no_toml_name_the_line() {
+    let said = refused("version = \"1\"\n[[indicator]\n");
+    assert!(said.starts_with("a.toml:2: not TOML: "), "{said}");
+    let said = refused("version = \"1\"\nversion = \"2\"\n");
+    assert!(said.starts_with("a.toml:2: not TOML: "), "{said}");
+}
+
+#[test]
+fn two_files_with_a_version_are_refused() {
+    let folder = folder(&[("a.toml", "version = \"1\""), ("b.toml", "\n\nversion = \"2\"")]);
+    let said = SignatureSet::from_folder(folder.path()).unwrap_err().to_string();
+    assert!(said.contains("b.toml:3: the version is given a second time, first in "), "{said}");
+}
+
+#[test]
+fn no_text_makes_the_loader_panic() {
+    let right = entry("KL-UPD-0400", "template", "s{00-19}.*.example.com", "also = []\nrev = 2\nnote = \"x\"");
+    for end in 0..right.len() {
+        let cut = folder(&[("a.toml", &right[..end])]);
+        let _ = SignatureSet::from_folder(cut.path());
+        let mut broken = right.clone().into_bytes();
+        broken[end] = b"\"{}[]*\n\\"[end % 8];
+        let broken = folder(&[("a.toml", &String::from_utf8(broken).unwrap())]);
+        let _ = SignatureSet::from_folder(broken.path());
+    }
+    let deep = folder(&[("a.toml", &format!("indicator = {}", "[".repeat(100_000)))]);
+    assert!(SignatureSet::from_folder(deep.path()).is_err());
+}
+
+#[test]
+fn explanations_name_the_winner_and_the_rest() {
+    let explanation = SignatureSet::builtin().explain("s20.upd.kaspersky.com");
+    let winner = explanation.winner.unwrap();
+    assert_eq!(winner.part, "name");
+    assert!(
+        winner.why.starts_with("suffix upd.kaspersky.com, longest of 2: also kaspersky.com (KL-WEB-"),
+        "{}",
+        winner.why
+    );
+    assert_eq!(explanation.others.len(), 1);
+    assert!(SignatureSet::builtin().explain("kaspersky.com.evil.example").winner.is_none());
+}
