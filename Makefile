@@ -1,0 +1,29 @@
+# demo: install what is missing, build, scan the bundled captures.
+# test: install what is missing, run every check that continuous integration runs.
+
+.PHONY: demo test build bench captures fuzz
+
+demo: build
+	target/release/kaspector scan 'pcaps/*.pcap'
+
+build:
+	scripts/install-deps
+	cargo build --release --locked
+
+test:
+	scripts/install-deps
+	scripts/check
+
+# Minutes each; results in target/criterion, tables in BENCHMARKS.md.
+bench:
+	scripts/install-deps
+	cargo bench --locked
+
+# Makes the golden captures anew, with real clients in network namespaces: root, and the packages of pcaps/make/install-clients.
+captures:
+	pcaps/make/make.sh
+	pcaps/make/derive.py
+
+# A minute for each parser; needs a nightly toolchain and cargo-fuzz.
+fuzz:
+	tests/fuzz/run
