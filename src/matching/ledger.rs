@@ -99,6 +99,14 @@ impl<'s> Ledger<'s> {
         }
     }
 
+    /// Whether a flow between these addresses may matter for its addresses alone, so that its opening and its end are to be recorded;
+    /// false for sure when it says no.
+    #[inline]
+    #[must_use]
+    pub fn may_matter(&self, src: IpAddr, dst: IpAddr) -> bool {
+        self.learned.may_know(src) || self.learned.may_know(dst)
+    }
+
     /// Takes the alerts raised so far, in the order in which they were raised.
     pub fn take_alerts(&mut self) -> Vec<Alert> {
         std::mem::take(&mut self.alerts)
