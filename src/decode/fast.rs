@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const TUNNEL_PORTS: [u16; 8] = [1701, 2152, 3544, 4789, 4790, 6081, 6635, 8472];
 
 /// The segment of a frame of the common shape.
-#[inline]
+#[inline(always)]
 pub(super) fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
     if frame.link_type != LinkType::ETHERNET || frame.wire_len as usize != frame.bytes.len() {
         return None;

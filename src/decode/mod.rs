@@ -80,6 +80,7 @@ enum Next<'a> {
 }
 
 /// Reads the headers of one frame.
+#[inline]
 #[must_use]
 pub fn dissect<'a>(frame: &Frame<'a>) -> Dissected<'a> {
     if let Some(segment) = fast::dissect(frame) {

@@ -106,18 +106,18 @@ struct Store<S> {
 
 const SLOTS: usize = 12;
 
-/// One cache line: twelve tags (0 is free), the slots of their flows, and whether a key went on to its second bucket.
+/// One cache line: the slots of twelve flows, their tags (0 is free), and whether a key went on to its second bucket.
 #[derive(Clone, Copy, Debug, Zeroable)]
 #[repr(C, align(64))]
 struct Bucket {
     slots: [u32; SLOTS],
-    tags: [u8; SLOTS],
-    overflowed: bool,
+    /// Twelve bytes of tags, the lowest of the first slot; behind them, not zero once the bucket has overflowed.
+    tags: u128,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: [0; SLOTS], overflowed: false };
+const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: 0 };
 
 /// Kept flows looked at for the least valuable one when one has to go.
 const CANDIDATES: usize = 8;
@@ -226,7 +226,7 @@ impl<S: FlowState> FlowTable<S> {
         if let Some(slot) = self.find_in(first, key, hash) {
             return Some(slot);
         }
-        if !first.overflowed {
+        if !first.has_overflowed() {
             return None;
         }
         self.find_in(self.buckets.get(self.second(hash))?, key, hash)
@@ -258,7 +258,7 @@ impl<S: FlowState> FlowTable<S> {
         self.store(slot.tier()).release(slot.index());
         let kept = Slot::new(Tier::Kept, self.store(Tier::Kept).take(key, state));
         for bucket in [self.first(hash), self.second(hash)] {
-            if let Some(place) = self.bucket(bucket).find_slot(slot) {
+            if let Some(place) = self.bucket(bucket).find_slot(tag(hash), slot) {
                 *place = kept.0;
                 break;
             }
@@ -338,7 +338,7 @@ impl<S: FlowState> FlowTable<S> {
         let (first, second) = (self.first(hash), self.second(hash));
         let mut home = first;
         if self.bucket(first).is_full() {
-            self.bucket(first).overflowed = true;
+            self.bucket(first).overflow();
             self.overflowed = true;
             home = second;
             if self.bucket(second).is_full() {
@@ -494,45 +494,69 @@ impl<S: FlowState> Store<S> {
 }
 
 impl Bucket {
+    /// The places of all tags.
+    const TAGS: u128 = (1 << (8 * SLOTS)) - 1;
+    /// A one in each tag's lowest bit.
+    const ONES: u128 = Self::TAGS / 0xff;
+
     /// Places whose tag is `tag`, and their slots.
     #[inline]
     fn candidates(&self, tag: u8) -> impl Iterator<Item = (usize, Slot)> {
-        self.tags
-            .iter()
-            .zip(&self.slots)
-            .enumerate()
-            .filter(move |&(_, (&candidate, _))| candidate == tag)
-            .map(|(at, (_, &slot))| (at, Slot(slot)))
+        let mut found = zero_bytes(self.tags ^ (Self::ONES * u128::from(tag))) & Self::TAGS;
+        std::iter::from_fn(move || {
+            if found == 0 {
+                return None;
+            }
+            let at = found.trailing_zeros() as usize / 8;
+            found &= found - 1;
+            Some((at, Slot(*self.slots.get(at)?)))
+        })
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
-        !self.tags.contains(&0)
+        zero_bytes(self.tags) & Self::TAGS == 0
     }
 
+    #[inline]
+    fn has_overflowed(&self) -> bool {
+        self.tags & !Self::TAGS != 0
+    }
+
+    fn overflow(&mut self) {
+        self.tags |= 1 << (8 * SLOTS);
+    }
+
+    /// Puts a flow into a free place, which must be there.
+    #[inline]
     fn fill(&mut self, tag: u8, slot: Slot) {
-        let vacancy = self.tags.iter_mut().zip(&mut self.slots).find(|(tag, _)| **tag == 0);
-        if let Some((tag_place, slot_place)) = vacancy {
-            *tag_place = tag;
-            *slot_place = slot.0;
+        let at = (zero_bytes(self.tags) & Self::TAGS).trailing_zeros() as usize / 8;
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = slot.0;
+            self.tags |= u128::from(tag) << (8 * at);
         }
     }
 
-    fn find_slot(&mut self, slot: Slot) -> Option<&mut u32> {
-        self.tags
-            .iter()
-            .zip(&mut self.slots)
-            .find(|(tag, place)| **tag != 0 && **place == slot.0)
-            .map(|(_, place)| place)
+    /// Where the slot of a flow with this tag stands.
+    fn find_slot(&mut self, tag: u8, slot: Slot) -> Option<&mut u32> {
+        let (at, _) = self.candidates(tag).find(|&(_, candidate)| candidate == slot)?;
+        self.slots.get_mut(at)
     }
 
     /// Whether the flow was here.
+    #[inline]
     fn clear(&mut self, tag: u8, slot: Slot) -> bool {
         let Some((at, _)) = self.candidates(tag).find(|&(_, candidate)| candidate == slot) else { return false };
-        if let Some(place) = self.tags.get_mut(at) {
-            *place = 0;
-        }
+        self.tags &= !(0xff << (8 * at));
         true
     }
+}
+
+/// The highest bit of each byte that is zero, and no other.
+#[inline]
+const fn zero_bytes(bytes: u128) -> u128 {
+    const LOW: u128 = u128::MAX / 0xff * 0x7f;
+    !(((bytes & LOW) + LOW) | bytes | LOW)
 }
 
 #[inline]
