@@ -49,6 +49,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whether the signatures alone make the flow matter, whoever its ends are.
+    #[must_use]
+    pub const fn matters(&self) -> bool {
+        self.src_range.is_some() || self.dst_range.is_some()
+    }
+
     /// The flow with the roles and counts that are known now.
     #[must_use]
     pub fn summary(
@@ -115,6 +121,8 @@ pub struct Ended {
     pub opener_is_client: bool,
     /// Whether the flow's own bytes said whom it was for: then its address proves nothing besides.
     pub named: bool,
+    /// Whether it is known already that the flow matters: it gave evidence, or its opening was recorded.
+    pub matters: bool,
     /// What was counted.
     pub counts: FlowCounts,
 }

@@ -12,6 +12,7 @@ mod learned_names;
 mod ledger;
 mod observe;
 mod signature_set;
+mod told_addresses;
 mod verdict;
 
 pub use event::{Ended, Event, EventKind, Opened, Resolved, ResolvedOther};
@@ -23,4 +24,5 @@ pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::Ledger;
 pub use observe::{Place, Told, observe};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
+pub use told_addresses::ToldAddresses;
 pub use verdict::{Confidence, Role, Verdict, judge};

@@ -2,7 +2,7 @@
 //! nothing in it is locked or shared.
 
 use super::pool::{Handle, Pool};
-use super::{Outlet, Route};
+use super::{Opening, Outlet, Route};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
 use crate::flow::{Capacities, FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
@@ -371,6 +371,16 @@ impl<'s> Lane<'s> {
         }
     }
 
+    /// Notes that the ledger remembers the flow that began with `first_packet`, if it still lives.
+    pub fn remember(&mut self, route: &Route, first_packet: u64) {
+        if let Some(slot) = self.table.find(&route.key, route.hash) {
+            let record = self.table.state(slot);
+            if record.first_packet == first_packet {
+                record.marks.set(Marks::REMEMBERED);
+            }
+        }
+    }
+
     /// Ends all flows after packet number `packet`, and leaves the lane empty, as new.
     pub fn finish(&mut self, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
         let Self { table, inspection } = self;
@@ -464,7 +474,7 @@ impl Inspection<'_> {
         let src_range = self.signatures.match_address(segment.five_tuple.src);
         let dst_range = self.signatures.match_address(segment.five_tuple.dst);
         record.marks.put(Marks::IN_RANGE, src_range.is_some() || dst_range.is_some());
-        record.marks.put(Marks::REMEMBERED, outlet.opened(packet, segment, src_range, dst_range));
+        record.marks.put(Marks::REMEMBERED, outlet.opened(&Opening { packet, segment, src_range, dst_range }));
     }
 
     fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
@@ -482,7 +492,8 @@ impl Inspection<'_> {
             }
             _ => {}
         }
-        if !record.marks.has(Marks::REMEMBERED) && !record.marks.has(Marks::MATCHED) {
+        let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
+        if !matters && !outlet.is_undecided(record.first_packet) {
             return;
         }
         outlet.event(Event {
@@ -492,6 +503,7 @@ impl Inspection<'_> {
                 flow: record.first_packet,
                 opener_is_client: record.marks.has(Marks::HIGH_IS_CLIENT) == record.marks.has(Marks::HIGH_OPENED),
                 named: record.marks.has(Marks::NAMED),
+                matters,
                 counts: record.counts(),
             }),
         });
