@@ -80,10 +80,10 @@ pub struct Generator<'r> {
 /// One flow's addresses: IPv4 and ports.
 #[derive(Clone, Copy)]
 pub struct Pair {
-    client: u32,
-    server: u32,
-    client_port: u16,
-    server_port: u16,
+    pub client: u32,
+    pub server: u32,
+    pub client_port: u16,
+    pub server_port: u16,
 }
 
 impl Pair {
@@ -98,8 +98,8 @@ impl Pair {
     }
 }
 
-const SYN: u8 = 2;
-const ACK: u8 = 16;
+pub const SYN: u8 = 2;
+pub const ACK: u8 = 16;
 const PSH: u8 = 8;
 
 impl<'r> Generator<'r> {
@@ -155,6 +155,19 @@ impl<'r> Generator<'r> {
         header[2..4].copy_from_slice(&ports[1].to_be_bytes());
         header[4..6].copy_from_slice(&((8 + payload.len()) as u16).to_be_bytes());
         self.ip(pair, to_server, 17, &header, payload)
+    }
+
+    /// The first fragment of an IPv4 datagram whose rest never comes.
+    pub fn fragment(&mut self, pair: Pair, payload: &[u8]) -> io::Result<()> {
+        let number = (self.random.next() as u16).to_be_bytes();
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+        frame.extend(((20 + payload.len()) as u16).to_be_bytes());
+        frame.extend([number[0], number[1], 0x20, 0, 64, 17, 0, 0]);
+        frame.extend(pair.client.to_be_bytes());
+        frame.extend(pair.server.to_be_bytes());
+        frame.extend(payload);
+        self.at += self.step;
+        self.receiver.frame(self.at, &frame)
     }
 
     fn name(&mut self) -> String {

@@ -8,7 +8,7 @@
 //! table is: in a tier of passing flows the oldest goes, among kept ones the least valuable of the few that a hand points at.
 
 use super::FlowKey;
-use super::pages::Pages;
+use super::pages::{PageSize, Pages};
 use crate::capture::{Timestamp, prefetch};
 use bytemuck::Zeroable;
 
@@ -156,11 +156,15 @@ impl<S: FlowState> FlowTable<S> {
         // On average at most six of a bucket's twelve slots are taken, so both buckets of a key are hardly ever full.
         let buckets = (total / (SLOTS / 2)).next_power_of_two().max(2);
         Self {
-            buckets: Pages::zeroed(buckets),
+            buckets: Pages::zeroed(buckets, PageSize::Huge),
             mask: buckets as u64 - 1,
             seed,
             overflowed: false,
-            stores: [kept, half_open, datagrams].map(Store::with_capacity),
+            stores: [
+                Store::with_capacity(kept, PageSize::Huge),
+                Store::with_capacity(half_open, PageSize::Small),
+                Store::with_capacity(datagrams, PageSize::Small),
+            ],
         }
     }
 
@@ -442,10 +446,10 @@ impl<S: FlowState> FlowTable<S> {
 }
 
 impl<S: FlowState> Store<S> {
-    fn with_capacity(capacity: usize) -> Self {
+    fn with_capacity(capacity: usize, pages: PageSize) -> Self {
         let capacity = capacity.clamp(1, Slot::INDEX as usize);
         Self {
-            entries: Pages::with_capacity(capacity),
+            entries: Pages::with_capacity(capacity, pages),
             capacity,
             free: Vec::with_capacity(capacity),
             hand: 0,

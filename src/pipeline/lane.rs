@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
 pub const FLOWS_MAX: Capacities = Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 };
 /// TCP connections of one lane whose payload is inspected at once.
-pub const CONVERSATIONS_MAX: usize = 1 << 13;
+pub const CONVERSATIONS_MAX: usize = 1 << 12;
 /// QUIC connections of one lane whose hello is incomplete.
 pub const INITIALS_MAX: usize = 1 << 11;
 /// Bytes that one lane holds back, waiting for missing segments or for the rest of a message.
