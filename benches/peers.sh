@@ -12,7 +12,7 @@
 # the file and does nothing else. Programs take turns, so that a slow minute of the machine meets all of them.
 #
 # wall, cpu: medians, in seconds. start: the wall time of the same program on a capture of one packet, already taken out of packets/s.
-# hosts: client addresses with a match.
+# hosts: client addresses with a match. slower: times as long as kaspector, both without their start.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -185,23 +185,25 @@ done
 
 median() { cut -d' ' -f"$2" "$1" | sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
 
-printf '| capture | program | wall | low-high | cpu | start | packets/s | Gb/s | peak MB | hosts |\n'
-printf '|---|---|---|---|---|---|---|---|---|---|\n'
+printf '| capture | program | wall | low-high | cpu | start | packets/s | Gb/s | peak MB | hosts | slower |\n'
+printf '|---|---|---|---|---|---|---|---|---|---|---|\n'
+start_of() { if [ -s "$work/result-$1-start" ]; then median "$work/result-$1-start" 1; else echo 0; fi; }
 for capture in "${captures[@]}"; do
+    ours=$(awk -v wall="$(median "$work/result-kaspector-$capture" 1)" -v start="$(start_of kaspector)" \
+        'BEGIN { took = wall - start; print (took < 0.001 ? 0.001 : took) }')
     for program in "${programs[@]}"; do
         results=$work/result-$program-$capture
         if [ ! -s "$results" ] || [ -e "$results.failed" ]; then
-            printf '| %s | %s | failed or over %s s | | | | | | | |\n' "$capture" "$program" "$limit"
+            printf '| %s | %s | failed or over %s s | | | | | | | | |\n' "$capture" "$program" "$limit"
             continue
         fi
-        start=$([ -s "$work/result-$program-start" ] && median "$work/result-$program-start" 1 || echo 0)
         awk -v capture="$capture" -v program="$program" -v wall="$(median "$results" 1)" -v cpu="$(median "$results" 2)" \
-            -v peak="$(median "$results" 3)" -v start="$start" -v hosts="$(cat "$results.hosts")" \
+            -v peak="$(median "$results" 3)" -v start="$(start_of "$program")" -v ours="$ours" -v hosts="$(cat "$results.hosts")" \
             -v low="$(cut -d' ' -f1 "$results" | sort -n | head -1)" -v high="$(cut -d' ' -f1 "$results" | sort -n | tail -1)" \
             -v packets="${packets[$capture]}" -v bytes="${bytes[$capture]}" 'BEGIN {
                 took = wall - start; if (took < 0.001) took = 0.001
-                printf "| %s | %s | %.3f | %.3f-%.3f | %.2f | %.3f | %.0f | %.2f | %d | %s |\n",
-                    capture, program, wall, low, high, cpu, start, packets / took, 8 * bytes / took / 1e9, peak, hosts
+                printf "| %s | %s | %.3f | %.3f-%.3f | %.2f | %.3f | %.0f | %.2f | %d | %s | %.2f |\n",
+                    capture, program, wall, low, high, cpu, start, packets / took, 8 * bytes / took / 1e9, peak, hosts, took / ours
             }'
     done
 done

@@ -21,7 +21,10 @@ const PER_PACKET_MAX: f64 = 0.01;
 
 /// Whether programs can be traced here.
 fn can_trace() -> bool {
-    let tried = Command::new("strace").args(["-f", "-c", "-U", "calls,name", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let tried = Command::new("strace")
+        .args(["-f", "-c", "-U", "calls,name", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
     tried.is_ok_and(|status| status.success())
 }
 
