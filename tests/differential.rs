@@ -20,9 +20,10 @@ use std::sync::{LazyLock, Mutex};
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
+mod hostile;
 mod reference;
 
-use reference::traffic::{Owned, blocks, frames_of, golden, hostile_traffic, pcapng, traffic_with_silences};
+use hostile::{Owned, blocks, frames_of, golden, hostile_traffic, pcapng, traffic_with_silences};
 use reference::{Reference, spell};
 
 static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
@@ -190,7 +191,7 @@ fn golden_captures() {
 /// Enough of everything that flows share buckets and batches, and blocks are full.
 #[test]
 fn much_of_every_kind() {
-    let frames = reference::traffic::much();
+    let frames = hostile::much();
     assert!(frames.len() > 20_000, "{}", frames.len());
     let answer = agree(&frames, &[1_500], true);
     assert!(answer.hosts.len() > 10, "{}", answer.hosts.len());

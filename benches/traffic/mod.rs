@@ -87,7 +87,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn of(number: u64, server_port: u16) -> Self {
+    /// The addresses and ports of flow `number`.
+    pub fn of(number: u64, server_port: u16) -> Self {
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
             client: 0x0a00_0000 | (number as u32 & 0x00ff_ffff),

@@ -5,8 +5,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-pub mod traffic;
-
 use kaspector::capture::{Frame, Timestamp};
 use kaspector::decode::{
     Decoder, Dissected, FiveTuple, Outcome, OutcomeCounters, Segment, Transport, dissect_general, tcp_flags,

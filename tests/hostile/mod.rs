@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-use super::super::traffic::blocks::vxlan;
-use super::super::traffic::{Generator, Random, Receiver};
+use super::traffic::blocks::vxlan;
+use super::traffic::{Generator, Pair, Random, Receiver, client_hello, dns_message, http_request};
 use kaspector::capture::{Block, CaptureFile, Frame, LinkType, Record, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -139,6 +139,8 @@ enum Source {
     Flood(u64),
     Dns(u64),
     Hellos(u64),
+    /// So many packets of a few flows with whole messages, parts of them and noise, in and out of order; and the seed.
+    Sessions(u64, u64),
     Golden(Index),
 }
 
@@ -217,7 +219,8 @@ fn hostile() -> impl Strategy<Value = Accident> {
 
 /// Hostile traffic within a few seconds.
 pub fn hostile_traffic() -> impl Strategy<Value = Recipe> {
-    let source = prop_oneof![2 => generated(), 3 => any::<Index>().prop_map(Source::Golden)];
+    let sessions = (1u64..200, any::<u64>()).prop_map(|(packets, seed)| Source::Sessions(packets, seed));
+    let source = prop_oneof![2 => generated(), 2 => sessions, 3 => any::<Index>().prop_map(Source::Golden)];
     (
         prop::collection::vec((source, 0u64..3), 1..8),
         any::<bool>(),
@@ -315,6 +318,7 @@ impl Source {
             Self::Flood(packets) => generator.syn_flood(*packets, Some(7)),
             Self::Dns(packets) => generator.dns(*packets),
             Self::Hellos(flows) => generator.tls_handshakes(*flows),
+            Self::Sessions(packets, seed) => sessions(&mut generator, *packets, *seed),
             Self::Golden(index) => {
                 let captures = golden();
                 return frames_of(&captures[index.index(captures.len())]);
@@ -323,6 +327,70 @@ impl Source {
         .unwrap();
         frames.0
     }
+}
+
+/// Eight flows, three of them UDP. Most segments follow the one before; the rest come twice, early, or begin and end connections.
+fn sessions(generator: &mut Generator<'_>, packets: u64, seed: u64) -> io::Result<()> {
+    const PORTS: [u16; 8] = [443, 80, 53, 25, 8080, 53, 443, 5000];
+    const FIN: u8 = 1;
+    const SYN: u8 = 2;
+    const RST: u8 = 4;
+    const PSH: u8 = 8;
+    const ACK: u8 = 16;
+    let mut random = Random::new(seed);
+    let mut next = [[u32::MAX; 2]; PORTS.len()];
+    for _ in 0..packets {
+        let flow = random.below(PORTS.len() as u64) as usize;
+        let pair = Pair::of(flow as u64, PORTS[flow]);
+        let to_server = random.below(3) > 0;
+        let payload = message(&mut random);
+        if flow >= 5 {
+            generator.udp(pair, to_server, &payload)?;
+            continue;
+        }
+        let [mine, theirs] = if to_server { [0, 1] } else { [1, 0] };
+        let (sequence, ack) = (next[flow][mine], next[flow][theirs]);
+        let jitter = random.below(64) as u32 * 7;
+        let (sequence, flags) = match random.below(12) {
+            0 => (sequence.wrapping_sub(jitter), ACK),
+            1 => (sequence.wrapping_add(jitter), ACK),
+            2 => (sequence, SYN),
+            3 => (sequence, SYN | ACK),
+            4 => (sequence, FIN | ACK),
+            5 => (sequence.wrapping_add(jitter << 20), RST | ACK),
+            _ => (sequence, PSH | ACK),
+        };
+        let payload = if flags & SYN != 0 && random.below(4) > 0 { Vec::new() } else { payload };
+        generator.tcp(pair, to_server, flags, sequence, ack, &payload)?;
+        let counted = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
+        next[flow][mine] = sequence.wrapping_add(payload.len() as u32 + counted);
+    }
+    Ok(())
+}
+
+/// A message, its beginning, its end, or nothing that anybody knows.
+fn message(random: &mut Random) -> Vec<u8> {
+    let names = ["s07.upd.kaspersky.com", "dc1-st.ksn.kaspersky-labs.com", "www.example.com", "www.kaspersky.com"];
+    let name = names[random.below(4) as usize];
+    let mut message = match random.below(7) {
+        0 => client_hello(name, 517),
+        1 => http_request(name),
+        2 => format!("CONNECT {name}:443 HTTP/1.1\r\nHost: {name}:443\r\n\r\n").into_bytes(),
+        3 => dns_message(7, name, random.below(2) == 0),
+        4 => {
+            let message = dns_message(7, name, random.below(2) == 0);
+            [&(message.len() as u16).to_be_bytes()[..], &message].concat()
+        }
+        5 => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        _ => vec![0xa5; 1 + random.below(60) as usize],
+    };
+    let at = random.below(message.len() as u64) as usize;
+    match random.below(6) {
+        0 => message.truncate(at),
+        1 => drop(message.drain(..at)),
+        _ => {}
+    }
+    message
 }
 
 impl Accident {
