@@ -5,7 +5,8 @@
 #
 # PERCENT is the size of the captures: 100 is about 3 million packets of mix, 10 of small64, 10 of churn (5M flows) and 2 of dns; 10 is the
 # default. RUNS is how often each program reads each capture; the medians count, 3 is the default. CAPTURE: mix, small64, churn, dns.
-# PEERS_FOLDER keeps captures and outputs; PEERS_CORE is the core that everything is pinned to; TIMEOUT is in seconds.
+# PEERS_FOLDER keeps captures and outputs; PEERS_CORE is the core that everything is pinned to; TIMEOUT is in seconds,
+# MEMORY in megabytes: what one program may take, three quarters of what there is by default.
 #
 # Everybody looks for the same names: rules and filters are made from `kaspector signatures list`. Suricata gets midstream and one-sided
 # streams, which it needs to find as much, no checksum tests, and room for every flow. `walk` is examples/walk.rs: it follows the records of
@@ -22,6 +23,7 @@ captures=("${@:3}")
 [ ${#captures[@]} -gt 0 ] || captures=(mix small64 churn dns)
 core=${PEERS_CORE:-$(($(nproc) - 1))}
 limit=${TIMEOUT:-900}
+memory=${MEMORY:-$(awk '$1 == "MemTotal:" { printf "%d", $2 * 3 / 4 / 1024 }' /proc/meminfo)}
 work=${PEERS_FOLDER:-$(mktemp -d)}
 mkdir -p "$work"
 [ -n "${PEERS_FOLDER-}" ] || trap 'rm -rf "$work"' EXIT
@@ -160,18 +162,21 @@ run() {
     command_of "$program" "$path" "$out"
     cat "$path" >/dev/null
     local begun=$EPOCHREALTIME
-    if timeout "$limit" /usr/bin/time -f '%U %S %M' -o "$out/time" taskset -c "$core" "${line[@]}" >"$out/stdout" 2>"$out/stderr"; then
+    if timeout "$limit" /usr/bin/time -f '%U %S %M' -o "$out/time" taskset -c "$core" \
+        prlimit --as=$((memory << 20)) "${line[@]}" >"$out/stdout" 2>"$out/stderr"; then
         tail -1 "$out/time" | awk -v begun="$begun" -v ended="$EPOCHREALTIME" \
             '{ printf "%.3f %.2f %.0f\n", ended - begun, $1 + $2, $3 / 1024 }' >>"$results"
         hosts_of "$program" "$out" >"$results.hosts"
     else
-        echo "peers: $program failed or took longer than $limit s on $path: $(tail -n 1 "$out/stderr")" >&2
+        echo "peers: $program failed, or took longer than $limit s or more than $memory MB, on $path: $(tail -n 1 "$out/stderr")" >&2
         echo failed >"$results.failed"
     fi
 }
 
 rm -f "$work"/result-*
-for program in "${programs[@]}"; do run "$program" "$work/one.pcap" "$work/result-$program-start"; done
+for _ in $(seq "$runs"); do
+    for program in "${programs[@]}"; do run "$program" "$work/one.pcap" "$work/result-$program-start"; done
+done
 for capture in "${captures[@]}"; do
     for _ in $(seq "$runs"); do
         for program in "${programs[@]}"; do
@@ -183,18 +188,19 @@ done
 
 # --- the table
 
-median() { cut -d' ' -f"$2" "$1" | sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'; }
+# Nothing measured is 0.
+median() { awk -v at="$2" '{ print $at }' "$1" 2>/dev/null | sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] + 0 }'; }
 
 printf '| capture | program | wall | low-high | cpu | start | packets/s | Gb/s | peak MB | hosts | slower |\n'
 printf '|---|---|---|---|---|---|---|---|---|---|---|\n'
-start_of() { if [ -s "$work/result-$1-start" ]; then median "$work/result-$1-start" 1; else echo 0; fi; }
+start_of() { median "$work/result-$1-start" 1; }
 for capture in "${captures[@]}"; do
     ours=$(awk -v wall="$(median "$work/result-kaspector-$capture" 1)" -v start="$(start_of kaspector)" \
         'BEGIN { took = wall - start; print (took < 0.001 ? 0.001 : took) }')
     for program in "${programs[@]}"; do
         results=$work/result-$program-$capture
         if [ ! -s "$results" ] || [ -e "$results.failed" ]; then
-            printf '| %s | %s | failed or over %s s | | | | | | | | |\n' "$capture" "$program" "$limit"
+            printf '| %s | %s | failed, over %s s or out of memory | | | | | | | | |\n' "$capture" "$program" "$limit"
             continue
         fi
         awk -v capture="$capture" -v program="$program" -v wall="$(median "$results" 1)" -v cpu="$(median "$results" 2)" \
