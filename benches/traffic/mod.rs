@@ -126,6 +126,12 @@ impl<'r> Generator<'r> {
         self.receiver.frame(self.at, frame)
     }
 
+    /// Any frame.
+    pub fn raw(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.at += self.step;
+        self.receiver.frame(self.at, frame)
+    }
+
     /// A TCP segment; `sequence` counts from the sender's first byte, which follows a SYN with number 999.
     pub fn tcp(
         &mut self,
