@@ -87,7 +87,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn of(number: u64, server_port: u16) -> Self {
+    /// The addresses and ports of flow `number`.
+    pub fn of(number: u64, server_port: u16) -> Self {
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
             client: 0x0a00_0000 | (number as u32 & 0x00ff_ffff),
@@ -121,6 +122,12 @@ impl<'r> Generator<'r> {
         frame.extend(payload);
         let len = frame.len().max(60);
         frame.resize(len, 0);
+        self.at += self.step;
+        self.receiver.frame(self.at, frame)
+    }
+
+    /// Any frame.
+    pub fn raw(&mut self, frame: &[u8]) -> io::Result<()> {
         self.at += self.step;
         self.receiver.frame(self.at, frame)
     }

@@ -326,7 +326,7 @@ impl<'s> Lane<'s> {
                     let old = table.replace(slot, FlowRecord::open(packet, segment, side));
                     inspection.end(packet, segment.at, &key, old, outlet);
                     inspection.open(packet, segment, table.state(slot), outlet);
-                } else if record.is_of_no_interest() {
+                } else if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
                     // What nearly every packet comes to. UDP goes on: its next connection has the same ports and counts.
                     if let Transport::Tcp { flags, .. } = segment.transport
                         && flags & tcp_flags::SYN == 0
