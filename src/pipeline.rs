@@ -14,7 +14,7 @@ mod pool;
 mod round;
 
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, FiveTuple, Fragment, Outcome, OutcomeCounters, Segment, dissect};
+use crate::decode::{Decoder, Dissected, FiveTuple, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
@@ -285,7 +285,11 @@ impl<'s> Detector<'s> {
             for ((dissected, route), index) in places.zip(start..block.records.len()) {
                 block.prefetch(index + FRAMES_AHEAD);
                 let Some(frame) = block.frame(index) else { break };
-                *dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
+                if accepts(&frame) {
+                    dissect_into(&frame, dissected);
+                } else {
+                    *dissected = Dissected::Other(Outcome::Filtered);
+                }
                 if let Dissected::Segment(segment) = dissected {
                     *route = Route::of(segment, self.seed);
                     if let Some(lane) = self.lanes.get(route.lane()) {

@@ -54,6 +54,7 @@ impl Slot {
     }
 
     /// Which tier the flow is in.
+    #[inline]
     #[must_use]
     pub const fn tier(self) -> Tier {
         match self.0 >> Self::TIER_SHIFT {
@@ -63,6 +64,13 @@ impl Slot {
         }
     }
 
+    /// The tier's number.
+    #[inline]
+    const fn store(self) -> usize {
+        (self.0 >> Self::TIER_SHIFT) as usize
+    }
+
+    #[inline]
     const fn index(self) -> usize {
         (self.0 & Self::INDEX) as usize
     }
@@ -409,12 +417,12 @@ impl<S: FlowState> FlowTable<S> {
 
     #[inline]
     fn entry(&self, slot: Slot) -> Option<&Entry<S>> {
-        self.stores.get(slot.tier() as usize)?.entries.get(slot.index())
+        self.stores.get(slot.store())?.entries.get(slot.index())
     }
 
     #[inline]
     fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry<S>> {
-        self.store(slot.tier()).entries.get_mut(slot.index())
+        self.stores.get_mut(slot.store())?.entries.get_mut(slot.index())
     }
 
     #[inline]
@@ -500,18 +508,22 @@ impl<S: FlowState> Store<S> {
 impl Bucket {
     /// The places of all tags.
     const TAGS: u128 = (1 << (8 * SLOTS)) - 1;
-    /// A one in each tag's lowest bit.
-    const ONES: u128 = Self::TAGS / 0xff;
+
+    /// A bit for each slot whose tag is `tag`, the lowest for the first.
+    #[inline]
+    fn equal_to(&self, tag: u8) -> u32 {
+        equal_bytes(self.tags, tag) & ((1 << SLOTS) - 1)
+    }
 
     /// Places whose tag is `tag`, and their slots.
     #[inline]
     fn candidates(&self, tag: u8) -> impl Iterator<Item = (usize, Slot)> {
-        let mut found = zero_bytes(self.tags ^ (Self::ONES * u128::from(tag))) & Self::TAGS;
+        let mut found = self.equal_to(tag);
         std::iter::from_fn(move || {
             if found == 0 {
                 return None;
             }
-            let at = found.trailing_zeros() as usize / 8;
+            let at = found.trailing_zeros() as usize;
             found &= found - 1;
             Some((at, Slot(*self.slots.get(at)?)))
         })
@@ -519,7 +531,7 @@ impl Bucket {
 
     #[inline]
     fn is_full(&self) -> bool {
-        zero_bytes(self.tags) & Self::TAGS == 0
+        self.equal_to(0) == 0
     }
 
     #[inline]
@@ -534,7 +546,7 @@ impl Bucket {
     /// Puts a flow into a free place, which must be there.
     #[inline]
     fn fill(&mut self, tag: u8, slot: Slot) {
-        let at = (zero_bytes(self.tags) & Self::TAGS).trailing_zeros() as usize / 8;
+        let at = self.equal_to(0).trailing_zeros() as usize;
         if let Some(place) = self.slots.get_mut(at) {
             *place = slot.0;
             self.tags |= u128::from(tag) << (8 * at);
@@ -556,11 +568,24 @@ impl Bucket {
     }
 }
 
-/// The highest bit of each byte that is zero, and no other.
+/// A bit for each of the sixteen bytes that equals `byte`, the lowest for the lowest byte.
 #[inline]
-const fn zero_bytes(bytes: u128) -> u128 {
-    const LOW: u128 = u128::MAX / 0xff * 0x7f;
-    !(((bytes & LOW) + LOW) | bytes | LOW)
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+fn equal_bytes(bytes: u128, byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+    #[allow(unsafe_code)]
+    // SAFETY: every processor of this architecture has these instructions, and they touch no memory.
+    unsafe {
+        let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
+    }
+}
+
+#[inline]
+#[cfg(not(target_arch = "x86_64"))]
+fn equal_bytes(bytes: u128, byte: u8) -> u32 {
+    bytes.to_le_bytes().iter().rev().fold(0, |found, &candidate| found << 1 | u32::from(candidate == byte))
 }
 
 #[inline]

@@ -311,9 +311,9 @@ impl<'s> Lane<'s> {
         outlet: &mut impl Outlet,
     ) {
         let Self { table, inspection } = self;
-        let Route { key, side, hash } = *route;
+        let &Route { ref key, side, hash } = route;
         let mut slot = match table.find_or_open(
-            &key,
+            key,
             hash,
             segment.at,
             tier_of(segment),
@@ -322,18 +322,23 @@ impl<'s> Lane<'s> {
         ) {
             Found::Known(slot) => {
                 let record = table.state(slot);
-                if is_new_connection(record, segment, side) {
-                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
-                    inspection.end(packet, segment.at, &key, old, outlet);
-                    inspection.open(packet, segment, table.state(slot), outlet);
-                } else if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
-                    // What nearly every packet comes to. UDP goes on: its next connection has the same ports and counts.
-                    if let Transport::Tcp { flags, .. } = segment.transport
-                        && flags & tcp_flags::SYN == 0
-                    {
+                if let Transport::Tcp { flags, .. } = segment.transport
+                    && flags & tcp_flags::SYN == 0
+                {
+                    // What nearly every packet comes to.
+                    if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
                         record.note_end(flags);
                         return;
                     }
+                    if record.phase == Phase::Waiting && segment.payload_len == 0 {
+                        record.note_end(flags);
+                        count(record, side, wire_len);
+                        return;
+                    }
+                } else if is_new_connection(record, segment, side) {
+                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
+                    inspection.end(packet, segment.at, key, old, outlet);
+                    inspection.open(packet, segment, table.state(slot), outlet);
                 }
                 slot
             }
@@ -352,7 +357,7 @@ impl<'s> Lane<'s> {
         }
         let record = table.state(slot);
         count(record, side, wire_len);
-        let current = Current { packet, at: segment.at, key: &key, link: Some((segment, side)) };
+        let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
                 inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet)
