@@ -3,11 +3,13 @@
 //! `KASPECTOR_EVE_SCHEMAS=DIR cargo test --test eve`, where `DIR` holds `etc/schema.json` of Suricata 7 and 8, named
 //! `suricata-7….schema.json` and `suricata-8….schema.json`. Without the variable the test says so and does nothing.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use kaspector::capture::Timestamp;
 use kaspector::decode::{Tunnel, TunnelKind, Zone};
-use kaspector::matching::{Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, SeenAs, SignatureSet};
+use kaspector::matching::{
+    Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet,
+};
 use kaspector::sink::{EveCompat, EveWriter};
 use std::path::PathBuf;
 
@@ -94,6 +96,7 @@ fn flows() -> Vec<FlowSummary> {
         server_mac: None,
         tunnel,
         counts: FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 },
+        reached: Reached::Established,
     };
     let tunnel = |kind, ports, depth| {
         Some(Tunnel { kind, src: "192.0.2.1".parse().unwrap(), dst: "2001:db8::2".parse().unwrap(), ports, depth })
@@ -127,6 +130,7 @@ fn alerts(signatures: &SignatureSet) -> Vec<Alert> {
             packet: number as u64 + 1,
             indicator: IndicatorIndex(indicators.clone().cycle().nth(number).unwrap()),
             seen_as,
+            reached: [Reached::Attempted, Reached::Refused, Reached::Established, Reached::DataExchanged][number % 4],
             field,
             observed: "s07.upd.kaspersky.com".into(),
             host_is_server: number % 2 == 1,

@@ -58,12 +58,15 @@ fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> 
     for evidence in expected["evidence"].as_array().into_iter().flatten() {
         let field = evidence["field"].as_str();
         let observed = evidence["observed"].as_str();
+        let reached = evidence["reached"].as_str();
         let there = found.evidence.iter().any(|line| {
             field.is_none_or(|field| line.field.name() == field)
                 && observed.is_none_or(|observed| &*line.observed == observed)
+                && reached.is_none_or(|reached| line.reached.name() == reached)
         });
         if !there {
-            let lines: Vec<_> = found.evidence.iter().map(|line| (line.field.name(), &*line.observed)).collect();
+            let lines: Vec<_> =
+                found.evidence.iter().map(|line| (line.field.name(), &*line.observed, line.reached.name())).collect();
             return Some(format!("evidence {lines:?}, expected {evidence}"));
         }
     }

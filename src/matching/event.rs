@@ -1,6 +1,6 @@
 //! What the workers tell the ledger, in packet order.
 
-use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex};
+use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
 use std::net::IpAddr;
@@ -23,6 +23,8 @@ pub enum EventKind {
     Opened(Opened),
     /// An observation matched an indicator.
     Evidence(Box<Alert>),
+    /// A lookup that is evidence was answered.
+    Answered(Box<Answered>),
     /// A client was told addresses for a name that matched.
     Resolved(Box<Resolved>),
     /// A client was told an address for a name that matches nothing.
@@ -51,20 +53,14 @@ pub struct Opened {
 impl Opened {
     /// The flow with the roles and counts that are known now.
     #[must_use]
-    pub fn summary(
-        &self,
-        first_packet: u64,
-        started: Timestamp,
-        opener_is_client: bool,
-        counts: FlowCounts,
-    ) -> FlowSummary {
+    pub fn summary(&self, started: Timestamp, ended: &Ended) -> FlowSummary {
         let FiveTuple { src, dst, src_port, dst_port, protocol } = self.five_tuple;
         let (src_mac, dst_mac) = self.macs.unzip();
         let src = (src, src_port, src_mac);
         let dst = (dst, dst_port, dst_mac);
-        let (client, server) = if opener_is_client { (src, dst) } else { (dst, src) };
+        let (client, server) = if ended.opener_is_client { (src, dst) } else { (dst, src) };
         FlowSummary {
-            first_packet,
+            first_packet: ended.flow,
             started,
             client: client.0,
             client_port: client.1,
@@ -75,9 +71,25 @@ impl Opened {
             client_mac: client.2,
             server_mac: server.2,
             tunnel: self.tunnel.as_deref().copied(),
-            counts,
+            counts: ended.counts,
+            reached: ended.reached,
         }
     }
+}
+
+/// The answer to a lookup whose name matched.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Who asked.
+    pub client: HostKey,
+    /// Who was asked.
+    pub server: IpAddr,
+    /// What the name matched.
+    pub indicator: IndicatorIndex,
+    /// The name that was asked for.
+    pub name: Box<str>,
+    /// What the answer came to.
+    pub reached: Reached,
 }
 
 /// An answer to a client.
@@ -115,6 +127,10 @@ pub struct Ended {
     pub opener_is_client: bool,
     /// Whether the flow's own bytes said whom it was for: then its address proves nothing besides.
     pub named: bool,
+    /// Whether the handshake was seen, so that it is certain which side opened the connection.
+    pub opening_seen: bool,
+    /// How far it came.
+    pub reached: Reached,
     /// What was counted.
     pub counts: FlowCounts,
 }

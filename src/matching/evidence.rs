@@ -1,6 +1,6 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Category, Confidence, IndicatorIndex, Role, Verdict};
+use super::{Category, Confidence, IndicatorIndex, Reached, Role, Verdict};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Tunnel, Zone};
 use std::collections::BTreeSet;
@@ -124,6 +124,8 @@ pub struct FlowSummary {
     pub tunnel: Option<Tunnel>,
     /// What was counted.
     pub counts: FlowCounts,
+    /// How far it came.
+    pub reached: Reached,
 }
 
 /// Packets and bytes of a flow, by direction.
@@ -211,6 +213,8 @@ pub struct Alert {
     pub indicator: IndicatorIndex,
     /// How close.
     pub seen_as: SeenAs,
+    /// How far it came until then.
+    pub reached: Reached,
     /// Where in the traffic.
     pub field: Field,
     /// The value; at most 255 bytes of text.
@@ -243,6 +247,8 @@ pub struct EvidenceLine {
     pub indicator: IndicatorIndex,
     /// How close.
     pub seen_as: SeenAs,
+    /// The furthest that any of it came.
+    pub reached: Reached,
     /// Where in the traffic.
     pub field: Field,
     /// The value.

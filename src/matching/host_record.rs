@@ -2,7 +2,7 @@
 
 use super::verdict::judge;
 use super::{
-    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
@@ -68,6 +68,7 @@ impl HostRecord {
         let line = EvidenceLine {
             indicator: alert.indicator,
             seen_as: alert.seen_as,
+            reached: alert.reached,
             field: alert.field,
             observed: alert.observed.clone(),
             count: 1,
@@ -86,6 +87,13 @@ impl HostRecord {
         self.flows += 1;
         self.bytes_sent += bytes_sent;
         self.bytes_received += bytes_received;
+    }
+
+    /// Notes that what `which` tells of came as far as `reached`, if it did not come further before.
+    pub fn reach(&mut self, reached: Reached, which: impl Fn(&EvidenceLine) -> bool) {
+        for line in self.lines.iter_mut().filter(|line| which(line)) {
+            line.reached = line.reached.max(reached);
+        }
     }
 
     /// Notes that somebody else asked this host for `name`.
@@ -195,6 +203,7 @@ impl HostRecord {
         });
         if let Some(known) = same {
             known.count += line.count;
+            known.reached = known.reached.max(line.reached);
             if (line.first_seen, line.example) < (known.first_seen, known.example) {
                 known.example = line.example;
             }

@@ -3,7 +3,7 @@
 //! The one place where flows meet: a DNS answer here, a connection to its address there. It sees only what workers could not settle by
 //! themselves, so it may be sequential without holding them up.
 
-use super::event::{Ended, Event, EventKind, Opened, Resolved};
+use super::event::{Answered, Ended, Event, EventKind, Opened, Resolved};
 use super::host_record::{self, HostRecord};
 use super::learned_names::LearnedNames;
 use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, SeenAs, SignatureSet};
@@ -40,8 +40,14 @@ struct PendingFlow {
     suspicion: Suspicion,
 }
 
-/// A flow with evidence: for each host and indicator that raised an alert, whether the host is the server.
-type MatchedFlow = Vec<(HostKey, IndicatorIndex, bool)>;
+/// A flow with evidence.
+#[derive(Debug)]
+struct MatchedFlow {
+    server: IpAddr,
+    server_port: u16,
+    /// For each host and indicator that raised an alert, whether the host is the server.
+    raised: Vec<(HostKey, IndicatorIndex, bool)>,
+}
 
 /// Evidence by host, and the alerts that it raised.
 #[derive(Debug)]
@@ -93,6 +99,7 @@ impl<'s> Ledger<'s> {
         match event.kind {
             EventKind::Opened(opened) => self.opened(event.packet, event.at, opened),
             EventKind::Evidence(alert) => self.evidence(*alert),
+            EventKind::Answered(answered) => self.answered(&answered),
             EventKind::Resolved(resolved) => self.resolved(event.at, &resolved),
             EventKind::ResolvedOther(other) => self.learned.forget(other.client, other.address, other.name),
             EventKind::Ended(ended) => self.ended(&ended),
@@ -154,13 +161,32 @@ impl<'s> Ledger<'s> {
         }
     }
 
+    fn answered(&mut self, answered: &Answered) {
+        if let Some(record) = self.hosts.get_mut(&answered.client) {
+            record.reach(answered.reached, |line| {
+                (line.indicator, line.server, line.seen_as) == (answered.indicator, answered.server, SeenAs::Lookup)
+                    && line.observed == answered.name
+            });
+        }
+    }
+
     fn ended(&mut self, ended: &Ended) {
         if let Some(pending) = self.pending.remove(&ended.flow)
             && !ended.named
         {
             self.settle(pending, ended);
         }
-        let Some(mut hosts) = self.matched.remove(&ended.flow) else { return };
+        let Some(MatchedFlow { server, server_port, raised: mut hosts }) = self.matched.remove(&ended.flow) else {
+            return;
+        };
+        for (host, indicator, _) in &hosts {
+            if let Some(record) = self.hosts.get_mut(host) {
+                record.reach(ended.reached, |line| {
+                    (line.indicator, line.server, line.server_port) == (*indicator, server, server_port)
+                        && line.seen_as != SeenAs::Lookup
+                });
+            }
+        }
         hosts.sort_unstable();
         hosts.dedup_by_key(|(host, ..)| *host);
         let FlowCounts { bytes_to_server, bytes_to_client, .. } = ended.counts;
@@ -175,7 +201,7 @@ impl<'s> Ledger<'s> {
 
     /// The flow is over and never said whom it was for: what its address suggested is all there is.
     fn settle(&mut self, pending: PendingFlow, ended: &Ended) {
-        let flow = pending.opened.summary(ended.flow, pending.at, ended.opener_is_client, ended.counts);
+        let flow = pending.opened.summary(pending.at, ended);
         if flow.client != pending.client {
             return;
         }
@@ -188,6 +214,7 @@ impl<'s> Ledger<'s> {
             packet: ended.flow,
             indicator,
             seen_as,
+            reached: ended.reached,
             field,
             observed,
             host_is_server: false,
@@ -219,7 +246,12 @@ impl<'s> Ledger<'s> {
             self.flows_given_up += 1;
             return;
         }
-        let raised = self.matched.entry(flow.first_packet).or_default();
+        let matched = self.matched.entry(flow.first_packet).or_insert_with(|| MatchedFlow {
+            server: flow.server,
+            server_port: flow.server_port,
+            raised: Vec::new(),
+        });
+        let raised = &mut matched.raised;
         let this = (host, alert.indicator, alert.host_is_server);
         if raised.contains(&this) {
             return;

@@ -11,10 +11,11 @@ mod indicator;
 mod learned_names;
 mod ledger;
 mod observe;
+mod reached;
 mod signature_set;
 mod verdict;
 
-pub use event::{Ended, Event, EventKind, Opened, Resolved, ResolvedOther};
+pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther};
 pub use evidence::{
     Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
 };
@@ -22,5 +23,6 @@ pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::Ledger;
 pub use observe::{Place, Told, observe};
+pub use reached::{Reached, Sent};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
 pub use verdict::{Confidence, Role, Verdict, judge};

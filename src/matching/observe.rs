@@ -1,8 +1,8 @@
 //! Holds an observation against the signature set.
 
 use super::{
-    Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, ResolvedOther, SeenAs,
-    SignatureSet, Strength,
+    Alert, Answered, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
+    ResolvedOther, SeenAs, SignatureSet, Strength,
 };
 use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
@@ -11,6 +11,7 @@ use crate::inspect::{
 };
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 
 /// Longest observed value that is kept, in bytes.
 pub const OBSERVED_MAX: usize = 255;
@@ -83,11 +84,13 @@ struct Found<'a> {
     observed: &'a str,
     on_behalf: bool,
     asks_server: bool,
+    /// How far it came, where the flow as a whole does not tell.
+    reached: Option<Reached>,
 }
 
 impl<'a> Found<'a> {
     const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
-        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false }
+        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false, reached: None }
     }
 
     const fn asking_server(mut self) -> Self {
@@ -101,6 +104,7 @@ impl<'a> Found<'a> {
             packet: place.packet,
             indicator: self.indicator,
             seen_as: self.seen_as,
+            reached: self.reached.unwrap_or(place.flow.reached),
             field: self.field,
             observed: cut(self.observed),
             host_is_server: false,
@@ -122,10 +126,12 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     };
     // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
     let asks_a_server = !place.flow.server.is_multicast();
+    let reached = if message.is_response { answer(message) } else { Reached::Attempted };
     let lookup = |indicator, field, name: &DomainName| {
         let found = Found {
             on_behalf: asks_a_server && !message.recursion_desired,
             asks_server: asks_a_server && message.recursion_desired,
+            reached: Some(reached),
             ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
         };
         found.alert(place, application())
@@ -148,19 +154,32 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
             if place.flow.counts.packets_to_server == 0 {
                 emit(lookup(indicator, Field::DnsAnswer, name));
             }
+            emit(EventKind::Answered(Box::new(Answered {
+                client: HostKey { address: place.flow.client, zone: place.flow.zone },
+                server: place.flow.server,
+                indicator,
+                name: cut(name.as_str()),
+                reached,
+            })));
         }
         (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
         (None, None) => {}
     }
     let client = HostKey { address: place.flow.client, zone: place.flow.zone };
     match question.or(chain) {
-        _ if message.addresses.is_empty() => {}
+        // What leads nowhere binds nothing.
+        _ if !message.addresses.iter().any(|answer| leads_somewhere(answer.address)) => {}
         Some((indicator, name)) => emit(EventKind::Resolved(Box::new(Resolved {
             client,
             indicator,
             name: name.as_str().into(),
             chain: message.question.iter().map(|(name, _)| name).chain(&message.names).map(hash).collect(),
-            addresses: message.addresses.iter().map(|answer| (answer.address, answer.ttl_s)).collect(),
+            addresses: message
+                .addresses
+                .iter()
+                .filter(|answer| leads_somewhere(answer.address))
+                .map(|answer| (answer.address, answer.ttl_s))
+                .collect(),
         }))),
         None => {
             let name = message.question.as_ref().map_or(0, |(name, _)| hash(name));
@@ -170,6 +189,25 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
         }
     }
     Told::Name
+}
+
+/// What a response came to.
+fn answer(message: &DnsMessage) -> Reached {
+    if message.response_code != 0 {
+        Reached::Refused
+    } else if message.addresses.iter().any(|answer| leads_somewhere(answer.address)) {
+        Reached::DataExchanged
+    } else if message.addresses.is_empty() {
+        Reached::Established
+    } else {
+        Reached::Refused
+    }
+}
+
+/// Whether an address is one to connect to. Filters answer with `0.0.0.0`, `127.0.0.1` or `::` for names that they keep from their
+/// clients.
+const fn leads_somewhere(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_loopback()
 }
 
 fn client_hello(

@@ -174,6 +174,7 @@ mod tests {
         EvidenceLine {
             indicator: IndicatorIndex(number * 3 + strength as u16),
             seen_as,
+            reached: crate::matching::Reached::DataExchanged,
             field,
             observed: "x".into(),
             count: 1,

@@ -10,7 +10,9 @@ use crate::inspect::quic::{self, ConnectionId};
 use crate::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
-use crate::matching::{Ended, Event, EventKind, FlowCounts, FlowSummary, Opened, Place, SignatureSet, Told, observe};
+use crate::matching::{
+    Ended, Event, EventKind, FlowCounts, FlowSummary, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
+};
 use std::collections::BTreeMap;
 
 /// Flows that one lane follows at once.
@@ -57,6 +59,7 @@ struct FlowRecord {
     /// Sequence number of each side's SYN.
     syn: [u32; 2],
     syn_seen: [bool; 2],
+    sent: [Sent; 2],
     phase: Phase,
     opener: Side,
     client: Side,
@@ -101,6 +104,7 @@ impl FlowRecord {
             packets: [0; 2],
             syn: [0; 2],
             syn_seen: [false; 2],
+            sent: [Sent::default(); 2],
             phase: if tcp { Phase::Waiting } else { Phase::Datagrams(0) },
             opener: side,
             client: if sender_is_probably_client(segment) { side } else { side.other() },
@@ -111,6 +115,15 @@ impl FlowRecord {
             proxied: false,
             matched: false,
             quic: None,
+        }
+    }
+
+    fn reached(&self) -> Reached {
+        let (client, server) = (self.client, self.client.other());
+        if self.tcp {
+            Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
+        } else {
+            Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
         }
     }
 
@@ -388,6 +401,8 @@ impl Inspection<'_> {
                 flow: record.first_packet,
                 opener_is_client: record.client == record.opener,
                 named: record.named,
+                opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
+                reached: record.reached(),
                 counts: record.counts(),
             }),
         });
@@ -412,6 +427,7 @@ impl Inspection<'_> {
             *pick_mut(&mut record.syn_seen, side) = true;
             record.client = if flags & tcp_flags::ACK == 0 { side } else { side.other() };
         }
+        pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
         record.closed |= flags & (tcp_flags::FIN | tcp_flags::RST) != 0;
         record.payload_seen |= segment.payload_len > 0;
         let mut displaced = None;
@@ -646,6 +662,7 @@ impl<O: Outlet> Talk<'_, '_, O> {
             server_mac: server.2,
             tunnel: self.current.link.and_then(|(segment, _)| segment.tunnel),
             counts: record.counts(),
+            reached: record.reached(),
         }
     }
 }

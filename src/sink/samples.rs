@@ -7,7 +7,7 @@ use crate::capture::{LinkType, Timestamp};
 use crate::decode::{MacAddress, Outcome, Tunnel, TunnelKind, Zone};
 use crate::matching::{
     Alert, Application, Confidence, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, IndicatorIndex,
-    Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -37,6 +37,7 @@ fn flow() -> FlowSummary {
         server_mac: None,
         tunnel: None,
         counts: FlowCounts { packets_to_server: 3, packets_to_client: 1, bytes_to_server: 749, bytes_to_client: 74 },
+        reached: Reached::Established,
     }
 }
 
@@ -46,6 +47,7 @@ pub fn tls() -> Alert {
         packet: 4,
         indicator: indicator("update", Strength::Installed),
         seen_as: SeenAs::Contact,
+        reached: Reached::Established,
         field: Field::TlsSni,
         observed: "s07.upd.kaspersky.com".into(),
         host_is_server: false,
@@ -109,6 +111,7 @@ pub fn line(seen_as: SeenAs, field: Field, observed: &str, packet: u64) -> Evide
     EvidenceLine {
         indicator: indicator("update", Strength::Installed),
         seen_as,
+        reached: Reached::DataExchanged,
         field,
         observed: observed.into(),
         count: 1,

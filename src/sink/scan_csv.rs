@@ -27,7 +27,7 @@ pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &Sig
     rows.flush()
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -47,6 +47,7 @@ const COLUMNS: [&str; 28] = [
     "category",
     "strength",
     "seen_as",
+    "reached",
     "field",
     "observed",
     "count",
@@ -82,13 +83,14 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
     ]
 }
 
-fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> [Cow<'a, str>; 13] {
+fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> [Cow<'a, str>; 14] {
     let indicator = signatures.get(line.indicator);
     [
         indicator.id.as_str().into(),
         indicator.category.name().into(),
         indicator.strength.name().into(),
         line.seen_as.name().into(),
+        line.reached.name().into(),
         line.field.name().into(),
         (&*line.observed).into(),
         line.count.to_string().into(),

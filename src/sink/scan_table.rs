@@ -8,7 +8,7 @@ use super::ScanReport;
 use super::escape::for_terminal;
 use super::spelling::formatted;
 use crate::decode::Outcome;
-use crate::matching::{Field, HostFinding, Role, SignatureSet, Verdict};
+use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io;
@@ -177,7 +177,12 @@ fn evidence(host: &HostFinding, report: &ScanReport, signatures: &SignatureSet, 
         1 => String::new(),
         lines => format!(", +{} more", lines - 1),
     };
-    let end = format!(" #{}{more}", line.example.packet);
+    // Worth a word only when it did not come to what one would think.
+    let reached = match line.reached {
+        Reached::Attempted | Reached::Refused => format!(", {}", line.reached.name()),
+        Reached::Established | Reached::DataExchanged => String::new(),
+    };
+    let end = format!(" #{}{reached}{more}", line.example.packet);
     let (observed, path) = (for_terminal(&line.observed), for_terminal(report.path_of(line.example)));
     // The value comes first, but a third of the room stays for the path.
     let room = width.saturating_sub(start.width() + ", ".len() + end.width());
