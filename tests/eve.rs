@@ -64,7 +64,7 @@ fn applications() -> Vec<Application> {
 }
 
 /// All fields and closenesses are told apart by text alone, so it is enough that each one occurs.
-const FIELDS: [(Field, SeenAs); 15] = [
+const FIELDS: [(Field, SeenAs); 19] = [
     (Field::TlsSni, SeenAs::Contact),
     (Field::QuicSni, SeenAs::Contact),
     (Field::HttpHost, SeenAs::Contact),
@@ -80,6 +80,10 @@ const FIELDS: [(Field, SeenAs); 15] = [
     (Field::Address, SeenAs::Hint),
     (Field::Ja3, SeenAs::Hint),
     (Field::Ja4, SeenAs::Hint),
+    (Field::ServerPort, SeenAs::Hint),
+    (Field::Beat, SeenAs::Contact),
+    (Field::WakeUp, SeenAs::Contact),
+    (Field::ResolverOrder, SeenAs::Hint),
 ];
 
 fn flows() -> Vec<FlowSummary> {

@@ -1,6 +1,6 @@
 //! What the workers tell the ledger, in packet order.
 
-use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached};
+use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached, Said};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
 use std::net::IpAddr;
@@ -29,6 +29,8 @@ pub enum EventKind {
     Resolved(Box<Resolved>),
     /// A client was told an address for a name that matches nothing.
     ResolvedOther(ResolvedOther),
+    /// A flow to a port of interest said something of itself.
+    Spoke(Box<Spoke>),
     /// A flow is over, or was given up.
     Ended(Ended),
 }
@@ -116,6 +118,15 @@ pub struct ResolvedOther {
     pub name: u64,
     /// The address.
     pub address: IpAddr,
+}
+
+/// What a flow to a port of interest said of itself.
+#[derive(Clone, Debug)]
+pub struct Spoke {
+    /// Number of the flow's first packet.
+    pub flow: u64,
+    /// What it said.
+    pub said: Said,
 }
 
 /// The end of a flow.

@@ -62,6 +62,14 @@ pub enum Field {
     Ja3,
     /// JA4 fingerprint of a ClientHello.
     Ja4,
+    /// Port of the server.
+    ServerPort,
+    /// Connections at a steady pace.
+    Beat,
+    /// A call to connect back, and the connection.
+    WakeUp,
+    /// Resolvers asked one after the other.
+    ResolverOrder,
 }
 
 impl Field {
@@ -84,6 +92,10 @@ impl Field {
             Self::Address => "ip.address",
             Self::Ja3 => "tls.ja3",
             Self::Ja4 => "tls.ja4",
+            Self::ServerPort => "flow.server_port",
+            Self::Beat => "flow.beat",
+            Self::WakeUp => "flow.wake_up",
+            Self::ResolverOrder => "dns.resolver_order",
         }
     }
 }

@@ -160,7 +160,7 @@ impl HostRecord {
                 b.field,
             ))
         });
-        let role = if evidence.iter().all(|line| line.relayed) { Role::Relay } else { Role::Endpoint };
+        let role = role(host, &evidence);
         let products = evidence
             .iter()
             .map(|line| signatures.get(line.indicator))
@@ -186,12 +186,12 @@ impl HostRecord {
 
     /// Whether the host did this because somebody else asked it to.
     fn is_relayed(&self, line: &EvidenceLine) -> bool {
-        match line.seen_as {
-            SeenAs::Lookup => {
+        match (line.field, line.seen_as) {
+            (Field::ResolverOrder, _) | (_, SeenAs::Lookup) => {
                 let asked = |names: &AskedNames| names.contains(&line.observed) || names.lie_below(&line.observed);
                 asked(&self.resolves) || asked(&self.connects)
             }
-            SeenAs::Contact | SeenAs::Hint => self.connects.contains(&line.observed),
+            (_, SeenAs::Contact | SeenAs::Hint) => self.connects.contains(&line.observed),
         }
     }
 
@@ -225,6 +225,21 @@ impl HostRecord {
         {
             *place = line;
         }
+    }
+}
+
+/// What a host is to the traffic that named it.
+fn role(host: HostKey, evidence: &[EvidenceLine]) -> Role {
+    let is_server = |line: &EvidenceLine| line.server == host.address;
+    let serves = |line: &EvidenceLine| {
+        is_server(line) && line.seen_as == SeenAs::Contact && line.reached >= Reached::Established
+    };
+    if evidence.iter().all(|line| line.relayed) {
+        Role::Relay
+    } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {
+        Role::Server
+    } else {
+        Role::Endpoint
     }
 }
 

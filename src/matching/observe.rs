@@ -1,8 +1,9 @@
 //! Holds an observation against the signature set.
 
+use super::management::is_private_name;
 use super::{
     Alert, Answered, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
-    ResolvedOther, SeenAs, SignatureSet, Strength,
+    ResolvedOther, Said, SeenAs, SignatureSet, Spoke, Strength,
 };
 use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
@@ -63,6 +64,7 @@ pub fn observe(
         Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
         Observation::ProxyRequest(request) => {
+            say(signatures, place, || Some(Said::Stranger), &mut emit);
             // The HTTP kinds come beside the request itself, which says the same and more.
             if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
                 && let Some(indicator) = signatures.match_name(name.as_str())
@@ -72,6 +74,21 @@ pub fn observe(
             }
             if request.name.is_some() { Told::Name } else { Told::Nothing }
         }
+    }
+}
+
+/// Passes on what a flow to a port of interest said of itself; other flows are not asked.
+fn say(
+    signatures: &SignatureSet,
+    place: &Place<'_>,
+    said: impl FnOnce() -> Option<Said>,
+    emit: &mut impl FnMut(EventKind),
+) {
+    let flow = place.flow;
+    if signatures.is_port_of_interest(flow.server_port, flow.protocol)
+        && let Some(said) = said()
+    {
+        emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, said })));
     }
 }
 
@@ -223,6 +240,14 @@ fn client_hello(
     {
         emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
     }
+    let said = || match &hello.sni {
+        Some(name) => match signatures.match_name(name.as_str()) {
+            Some(indicator) => Some(Said::Ours(indicator)),
+            None => (!is_private_name(name.as_str())).then_some(Said::Stranger),
+        },
+        None => None,
+    };
+    say(signatures, place, said, emit);
     fingerprints(signatures, hello, place, field, application, emit);
     // A hello that may be encrypted says no less here: browsers send an empty ECH extension beside the true name, and cannot be told
     // apart from those that hide one.
@@ -297,6 +322,9 @@ fn server_certificate(
         };
         emit(found.alert(place, application));
     }
+    let is_own = found.is_some() || (certificate.subject == certificate.issuer && !certificate.issuer.is_empty());
+    let said = || Some(if is_own { Said::OwnCertificate(cut(&certificate.subject)) } else { Said::Stranger });
+    say(signatures, place, said, emit);
     if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
 }
 
@@ -306,6 +334,8 @@ fn http(
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Told {
+    // Neither agents nor their servers speak HTTP in the clear where they manage.
+    say(signatures, place, || Some(Said::Stranger), emit);
     let (name_field, asks_server) = match request.target_form {
         HttpTarget::Absolute => (Field::HttpTarget, true),
         HttpTarget::Authority => (Field::HttpConnect, true),

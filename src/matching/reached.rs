@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn connections_are_told_by_what_either_side_sent() {
-        let (syn, answer, ack): ((u8, &[u8]), (u8, &[u8]), (u8, &[u8])) = ((SYN, &[]), (SYN | ACK, &[]), (ACK, &[]));
+        let [syn, answer, ack]: [(u8, &[u8]); 3] = [(SYN, &[]), (SYN | ACK, &[]), (ACK, &[])];
         assert_eq!(reached(&[syn, syn], &[]), Reached::Attempted);
         assert_eq!(reached(&[syn], &[(RST | ACK, &[])]), Reached::Refused);
         assert_eq!(reached(&[syn, (RST, &[])], &[answer]), Reached::Established, "a scanner hangs up");

@@ -76,10 +76,12 @@ enum Kind {
     Dns,
     AddressRange,
     Fingerprint,
+    Management,
+    Behaviour,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::ServerName,
         Self::Http,
         Self::Proxy,
@@ -88,6 +90,8 @@ impl Kind {
         Self::Dns,
         Self::AddressRange,
         Self::Fingerprint,
+        Self::Management,
+        Self::Behaviour,
     ];
 
     const fn of(field: Field) -> Self {
@@ -100,6 +104,9 @@ impl Kind {
             Field::DnsQuery | Field::DnsAnswer => Self::Dns,
             Field::Address => Self::AddressRange,
             Field::Ja3 | Field::Ja4 => Self::Fingerprint,
+            // A beat and a call need the port, so they are no further kinds.
+            Field::ServerPort | Field::Beat | Field::WakeUp => Self::Management,
+            Field::ResolverOrder => Self::Behaviour,
         }
     }
 }
@@ -131,7 +138,7 @@ const fn ceiling(verdict: Verdict) -> u32 {
 /// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
 ///
 /// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
-/// fingerprint) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
+/// fingerprint, management traffic, behaviour) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
 /// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
 #[must_use]
 pub fn judge(
