@@ -55,6 +55,11 @@ fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> 
             return Some(format!("categories {categories:?}, expected {category}"));
         }
     }
+    for field in expected["absent"].as_array().into_iter().flatten() {
+        if found.evidence.iter().any(|line| line.field.name() == field) {
+            return Some(format!("evidence {field}, which should not be there"));
+        }
+    }
     for evidence in expected["evidence"].as_array().into_iter().flatten() {
         let field = evidence["field"].as_str();
         let observed = evidence["observed"].as_str();

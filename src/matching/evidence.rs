@@ -259,7 +259,7 @@ pub struct EvidenceLine {
     pub indicator: IndicatorIndex,
     /// How close.
     pub seen_as: SeenAs,
-    /// The furthest that any of it came.
+    /// How far it came; of several, what says most.
     pub reached: Reached,
     /// Where in the traffic.
     pub field: Field,

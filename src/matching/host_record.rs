@@ -89,7 +89,7 @@ impl HostRecord {
         self.bytes_received += bytes_received;
     }
 
-    /// Notes that what `which` tells of came as far as `reached`, if it did not come further before.
+    /// Notes that what `which` tells of came as far as `reached`, if that says more than what was known.
     pub fn reach(&mut self, reached: Reached, which: impl Fn(&EvidenceLine) -> bool) {
         for line in self.lines.iter_mut().filter(|line| which(line)) {
             line.reached = line.reached.max(reached);
@@ -231,9 +231,7 @@ impl HostRecord {
 /// What a host is to the traffic that named it.
 fn role(host: HostKey, evidence: &[EvidenceLine]) -> Role {
     let is_server = |line: &EvidenceLine| line.server == host.address;
-    let serves = |line: &EvidenceLine| {
-        is_server(line) && line.seen_as == SeenAs::Contact && line.reached >= Reached::Established
-    };
+    let serves = |line: &EvidenceLine| is_server(line) && line.seen_as == SeenAs::Contact && line.reached.came_about();
     if evidence.iter().all(|line| line.relayed) {
         Role::Relay
     } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {

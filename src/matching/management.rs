@@ -160,7 +160,7 @@ impl Management {
         }
         // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
         let is_strangers = flow.is_strangers && flow.ours.is_none();
-        let counts = !is_strangers && ended.reached >= Reached::Established;
+        let counts = !is_strangers && ended.reached.came_about();
         if let Some((indicator, period_s)) = self.pace(summary, counts, signatures) {
             proofs.push(contact(indicator, Field::Beat, format!("{port} every {period_s} s")));
         }

@@ -2,16 +2,17 @@
 
 use crate::decode::tcp_flags;
 
-/// How far it came; the furthest sorts last.
+/// How far it came. What sorts later says more: a connection that comes about may still be refused, and one that was refused is
+/// overruled by another in which data went both ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reached {
     /// Nobody answered, as far as was seen.
     #[default]
     Attempted,
-    /// The answer was no: a reset, a TLS alert in place of a hello; of a lookup, an error or an address that leads nowhere.
-    Refused,
     /// A connection came about, without an answer to what was asked in it; of a lookup, an answer without an address.
     Established,
+    /// The answer was no: a reset, a TLS alert in place of a hello; of a lookup, an error or an address that leads nowhere.
+    Refused,
     /// Both sides sent data; of a lookup, an answer.
     DataExchanged,
 }
@@ -26,6 +27,12 @@ impl Reached {
             Self::Established => "established",
             Self::DataExchanged => "data-exchanged",
         }
+    }
+
+    /// Whether there was a connection, or an answer, that was not a no.
+    #[must_use]
+    pub const fn came_about(self) -> bool {
+        matches!(self, Self::Established | Self::DataExchanged)
     }
 
     /// How far a TCP connection came, by what either side sent.
@@ -153,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn the_furthest_sorts_last() {
+    fn what_says_more_sorts_later() {
         use Reached::{Attempted, DataExchanged, Established, Refused};
-        assert!(Attempted < Refused && Refused < Established && Established < DataExchanged);
+        assert!(Attempted < Established && Established < Refused && Refused < DataExchanged);
     }
 }

@@ -78,7 +78,7 @@ impl ResolverFallback {
 
     /// Takes an answer: one of use, by the usual resolver, leaves no reason to ask others.
     pub fn answered(&mut self, client: HostKey, resolver: IpAddr, name: &str, reached: Reached) {
-        if reached < Reached::Established {
+        if !reached.came_about() {
             return;
         }
         let key = (client, name.into());
