@@ -14,7 +14,7 @@ use clock::ThreadTime;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, Zone};
-use kaspector::flow::{FlowKey, FlowState, FlowTable, Found};
+use kaspector::flow::{Capacities, FlowKey, FlowState, FlowTable, Found, Tier};
 use kaspector::pipeline::OFFLINE_SEED;
 use traffic::Random;
 
@@ -24,13 +24,22 @@ const BATCH: usize = 32;
 /// As large as what the pipeline keeps per flow.
 #[derive(Default)]
 struct State {
-    packets: u64,
-    _rest: [u64; 7],
+    last_seen_s: u32,
+    packets: u32,
+    _rest: [u64; 8],
 }
 
 impl FlowState for State {
-    fn idle_timeout(&self) -> u64 {
-        600_000_000_000
+    fn idle_timeout_s(&self) -> u32 {
+        600
+    }
+
+    fn last_seen_s(&self) -> u32 {
+        self.last_seen_s
+    }
+
+    fn touch(&mut self, seconds: u32) {
+        self.last_seen_s = seconds;
     }
 
     fn value(&self) -> u8 {
@@ -51,11 +60,11 @@ fn key(number: u32) -> (FlowKey, u64) {
 }
 
 fn touch(table: &mut FlowTable<State>, key: &FlowKey, hash: u64) -> u64 {
-    let found = table.find_or_open(key, hash, Timestamp(1), State::default, |_, _| {});
+    let found = table.find_or_open(key, hash, Timestamp(1), Tier::Kept, State::default, |_, _| {});
     let (Found::Known(slot) | Found::Opened(slot)) = found;
     let state = table.state(slot);
     state.packets += 1;
-    state.packets
+    state.packets.into()
 }
 
 fn lookup(table: &mut FlowTable<State>, order: &[u32]) -> u64 {
@@ -85,7 +94,7 @@ fn flow(criterion: &mut Criterion<ThreadTime>) {
     for (name, flows) in [("1k", 1_000_u32), ("100k", 100_000), ("1M", 1_000_000), ("10M", 10_000_000)] {
         let mut random = Random::new(7);
         let order: Vec<u32> = (0..PACKETS).filter_map(|_| u32::try_from(random.below(flows.into())).ok()).collect();
-        let mut table = FlowTable::with_capacity(flows as usize);
+        let mut table = FlowTable::new(Capacities { kept: flows as usize, half_open: 1, datagrams: 1 }, OFFLINE_SEED);
         for number in 0..flows {
             let (key, hash) = key(number);
             touch(&mut table, &key, hash);
@@ -102,7 +111,7 @@ fn flow(criterion: &mut Criterion<ThreadTime>) {
                 })
             });
         });
-        assert_eq!((table.len(), table.evicted()), (flows as usize, 0), "every flow stays");
+        assert_eq!((table.len(), table.evicted(Tier::Kept)), (flows as usize, 0), "every flow stays");
     }
     group.finish();
 }

@@ -16,19 +16,23 @@ use crate::capture::{Block, Frame, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
-use crate::matching::{Alert, Event, HostFinding, HostKey, HostRecord, Ledger, Place, SignatureSet};
+use crate::matching::{
+    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, Opened, Place, SignatureSet,
+};
 use std::collections::BTreeMap;
 
 pub use lane::{Lane, LaneCounters};
 pub use plan::Plan;
 
 /// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
-pub const LANES: usize = 16;
+pub const LANES: usize = 8;
 /// Frames whose memory is asked for ahead of use (HOTPATH: 16 to 64 is fine).
 const BATCH: usize = 32;
+/// How many frames ahead of its turn a frame's headers are asked for.
+const FRAMES_AHEAD: usize = 16;
 
 /// A packet's flow: its key, the sender's side, and the hash that picks lane and bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Route {
     /// Key of the flow.
     pub key: FlowKey,
@@ -49,7 +53,7 @@ impl Route {
     /// The lane that the flow belongs to, chosen by bits that choose neither bucket nor tag.
     #[must_use]
     pub const fn lane(&self) -> usize {
-        (self.hash >> 60) as usize % LANES
+        (self.hash >> 61) as usize % LANES
     }
 }
 
@@ -57,47 +61,99 @@ impl Route {
 /// words of IPv4 addresses are, and a product of zero and zero keyed would forget both addresses.
 pub const OFFLINE_SEED: u64 = 0x6b61_7370_6563_746f;
 
-/// What a packet of a batch is waiting for.
-#[derive(Clone, Copy)]
-enum Ahead<'a> {
-    /// Its flow's memory.
-    Segment(Segment<'a>, Route),
-    /// Its turn: fragments meet in order.
-    Fragment(Fragment<'a>),
-    /// Nothing.
-    Other(Outcome),
-}
-
 /// Takes what lanes bring about.
 pub trait Outlet {
     /// Something for the ledger.
     fn event(&mut self, event: Event);
+    /// A flow began with `segment`, whose addresses lie in these published ranges. Says whether the flow's end is to be told, too.
+    fn opened(
+        &mut self,
+        packet: u64,
+        segment: &Segment<'_>,
+        src_range: Option<IndicatorIndex>,
+        dst_range: Option<IndicatorIndex>,
+    ) -> bool;
     /// A fact read from payload, whether or not it matches anything.
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         let _ = (place, observation);
     }
 }
 
+/// Keeps what is for the ledger until its turn, in packet order, comes.
 impl Outlet for Vec<Event> {
     fn event(&mut self, event: Event) {
         self.push(event);
     }
+
+    /// What matters is not known yet, so every flow is told of.
+    fn opened(
+        &mut self,
+        packet: u64,
+        segment: &Segment<'_>,
+        src_range: Option<IndicatorIndex>,
+        dst_range: Option<IndicatorIndex>,
+    ) -> bool {
+        self.push(opening(packet, segment, src_range, dst_range));
+        true
+    }
 }
 
-/// Events for the ledger, observations for a caller who wants to see them.
-struct Witnessed<'a, F> {
-    events: &'a mut Vec<Event>,
+/// The ledger itself, where packets are taken one after the other.
+impl Outlet for Ledger<'_> {
+    fn event(&mut self, event: Event) {
+        self.record(event);
+    }
+
+    fn opened(
+        &mut self,
+        packet: u64,
+        segment: &Segment<'_>,
+        src_range: Option<IndicatorIndex>,
+        dst_range: Option<IndicatorIndex>,
+    ) -> bool {
+        let matters = src_range.is_some() || dst_range.is_some() || self.may_matter(&segment.five_tuple);
+        if matters {
+            self.record(opening(packet, segment, src_range, dst_range));
+        }
+        matters
+    }
+}
+
+/// The ledger, and a caller who wants to see observations.
+struct Witnessed<'a, 's, F> {
+    ledger: &'a mut Ledger<'s>,
     witness: F,
 }
 
-impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, F> {
+impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, '_, F> {
     fn event(&mut self, event: Event) {
-        self.events.push(event);
+        self.ledger.event(event);
+    }
+
+    fn opened(
+        &mut self,
+        packet: u64,
+        segment: &Segment<'_>,
+        src_range: Option<IndicatorIndex>,
+        dst_range: Option<IndicatorIndex>,
+    ) -> bool {
+        self.ledger.opened(packet, segment, src_range, dst_range)
     }
 
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         (self.witness)(place, observation);
     }
+}
+
+fn opening(
+    packet: u64,
+    segment: &Segment<'_>,
+    src_range: Option<IndicatorIndex>,
+    dst_range: Option<IndicatorIndex>,
+) -> Event {
+    let &Segment { at, five_tuple, zone, macs, tunnel, .. } = segment;
+    let opened = Opened { five_tuple, zone, macs, tunnel: tunnel.map(Box::new), src_range, dst_range };
+    Event { packet, at, kind: EventKind::Opened(opened) }
 }
 
 /// What one capture, or one stretch of live traffic, came to.
@@ -167,7 +223,6 @@ pub struct Detector<'s> {
     decoder: Decoder,
     lanes: Vec<Lane<'s>>,
     ledger: Ledger<'s>,
-    events: Vec<Event>,
     outcomes: OutcomeCounters,
     last: (u64, Timestamp),
 }
@@ -189,9 +244,8 @@ impl<'s> Detector<'s> {
             input: 0,
             discards_alerts: false,
             decoder: Decoder::default(),
-            lanes: (0..LANES).map(|_| Lane::new(signatures)).collect(),
+            lanes: (0..LANES).map(|_| Lane::new(signatures, seed)).collect(),
             ledger: Ledger::new(signatures, 0),
-            events: Vec::new(),
             outcomes: OutcomeCounters::default(),
             last: (0, Timestamp(0)),
         }
@@ -217,83 +271,68 @@ impl<'s> Detector<'s> {
     /// Takes the next frame, and shows `witness` every fact that it completes.
     pub fn feed_observed(&mut self, frame: &Frame<'_>, witness: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
         self.last = (frame.number, frame.at);
-        let outcome = match self.decoder.decode(frame) {
+        let Self { decoder, lanes, ledger, .. } = self;
+        let outcome = match decoder.decode(frame) {
             Ok(segment) => {
                 let route = Route::of(&segment, self.seed);
-                let mut outlet = Witnessed { events: &mut self.events, witness };
-                if let Some(lane) = self.lanes.get_mut(route.lane()) {
-                    lane.accept(frame.number, frame.wire_len, &segment, &route, &mut outlet);
-                }
+                accept(lanes, frame, &segment, &route, &mut Witnessed { ledger, witness });
                 Outcome::Inspected
             }
             Err(outcome) => outcome,
         };
         self.outcomes.bump(outcome);
-        self.settle();
         outcome
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
     pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
-        let mut frames = block.frames();
         // On the stack, so that a block costs no allocation.
-        let mut batch: [Option<(Frame<'_>, Ahead<'_>)>; BATCH] = [None; BATCH];
-        loop {
-            let mut taken = 0;
-            for (place, frame) in batch.iter_mut().zip(frames.by_ref()) {
-                let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
-                *place = Some((frame, self.look_ahead(dissected)));
-                taken += 1;
+        let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
+        let mut routes = [Route::default(); BATCH];
+        for start in (0..block.records.len()).step_by(BATCH) {
+            let places = batch.iter_mut().zip(&mut routes);
+            for ((dissected, route), index) in places.zip(start..block.records.len()) {
+                block.prefetch(index + FRAMES_AHEAD);
+                let Some(frame) = block.frame(index) else { break };
+                *dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
+                if let Dissected::Segment(segment) = dissected {
+                    *route = Route::of(segment, self.seed);
+                    if let Some(lane) = self.lanes.get(route.lane()) {
+                        lane.prefetch(route);
+                    }
+                }
             }
-            if taken == 0 {
-                return;
-            }
-            let batch = batch.get(..taken).unwrap_or(&[]);
-            for (_, ahead) in batch.iter().flatten() {
-                if let Ahead::Segment(_, route) = ahead
+            let taken = BATCH.min(block.records.len() - start);
+            let ahead = || batch.iter().zip(&routes).take(taken);
+            for (dissected, route) in ahead() {
+                if let Dissected::Segment(_) = dissected
                     && let Some(lane) = self.lanes.get(route.lane())
                 {
                     lane.prefetch_flow(route);
                 }
             }
-            for (frame, ahead) in batch.iter().flatten() {
-                let outcome = match ahead {
-                    Ahead::Segment(segment, route) => {
-                        self.accept(frame, segment, route);
+            for ((dissected, route), index) in ahead().zip(start..) {
+                let Some(frame) = block.frame(index) else { break };
+                let outcome = match dissected {
+                    Dissected::Segment(segment) => {
+                        accept(&mut self.lanes, &frame, segment, route, &mut self.ledger);
                         Outcome::Inspected
                     }
-                    Ahead::Fragment(fragment) => self.resume(frame, fragment),
-                    Ahead::Other(outcome) => *outcome,
+                    Dissected::Fragment(fragment) => self.resume(&frame, fragment),
+                    Dissected::Other(outcome) => *outcome,
                 };
                 self.outcomes.bump(outcome);
                 self.last = (frame.number, frame.at);
             }
-            self.settle();
-        }
-    }
-
-    /// Asks for the memory that a packet will need, while others are still at work.
-    fn look_ahead<'a>(&self, dissected: Dissected<'a>) -> Ahead<'a> {
-        match dissected {
-            Dissected::Segment(segment) => {
-                let route = Route::of(&segment, self.seed);
-                if let Some(lane) = self.lanes.get(route.lane()) {
-                    lane.prefetch(&route);
-                }
-                Ahead::Segment(segment, route)
-            }
-            Dissected::Fragment(fragment) => Ahead::Fragment(fragment),
-            Dissected::Other(outcome) => Ahead::Other(outcome),
         }
     }
 
     fn resume(&mut self, frame: &Frame<'_>, fragment: &Fragment<'_>) -> Outcome {
-        match self.decoder.resume(fragment) {
+        let Self { decoder, lanes, ledger, .. } = self;
+        match decoder.resume(fragment) {
             Ok(segment) => {
                 let route = Route::of(&segment, self.seed);
-                if let Some(lane) = self.lanes.get_mut(route.lane()) {
-                    lane.accept(frame.number, frame.wire_len, &segment, &route, &mut self.events);
-                }
+                accept(lanes, frame, &segment, &route, ledger);
                 Outcome::Inspected
             }
             Err(outcome) => outcome,
@@ -309,11 +348,7 @@ impl<'s> Detector<'s> {
     pub fn finish(&mut self) -> Findings {
         let (packet, at) = self.last;
         for lane in &mut self.lanes {
-            lane.finish(packet, at, &mut self.events);
-            // Lane by lane: each flow of a full table has something to say at its end.
-            for event in self.events.drain(..) {
-                self.ledger.record(event);
-            }
+            lane.finish(packet, at, &mut self.ledger);
         }
         let empty = self.empty_ledger();
         let ledger = std::mem::replace(&mut self.ledger, empty);
@@ -331,17 +366,12 @@ impl<'s> Detector<'s> {
         let ledger = Ledger::new(self.signatures, self.input);
         if self.discards_alerts { ledger.without_alerts() } else { ledger }
     }
+}
 
-    fn accept(&mut self, frame: &Frame<'_>, segment: &Segment<'_>, route: &Route) {
-        if let Some(lane) = self.lanes.get_mut(route.lane()) {
-            lane.accept(frame.number, frame.wire_len, segment, route, &mut self.events);
-        }
-    }
-
-    fn settle(&mut self) {
-        for event in self.events.drain(..) {
-            self.ledger.record(event);
-        }
+/// Hands a packet to the lane of its flow.
+fn accept(lanes: &mut [Lane<'_>], frame: &Frame<'_>, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
+    if let Some(lane) = lanes.get_mut(route.lane()) {
+        lane.accept(frame.number, frame.wire_len, segment, route, outlet);
     }
 }
 
@@ -364,7 +394,7 @@ mod tests {
             .collect();
         let count = |part: fn(u64) -> u64| hashes.iter().map(|&hash| part(hash)).collect::<HashSet<_>>().len();
         assert_eq!(count(|hash| hash), 4096);
-        assert_eq!(count(|hash| hash >> 60), LANES);
+        assert_eq!(count(|hash| hash >> 61), LANES);
         // Thrown at random, 4096 balls meet about 3600 of 16384 bins, and all of 256.
         assert!(count(|hash| hash & 0x3fff) > 3400);
         assert_eq!(count(|hash| hash >> 48 & 0xff), 256);

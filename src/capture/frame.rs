@@ -1,5 +1,10 @@
 //! What leaves this room: a frame, and the block of frames that a worker takes at once.
 
+use super::prefetch::prefetch;
+
+/// Bytes at the start of a frame that hold the headers of most.
+const HEADERS: usize = 96;
+
 /// Nanoseconds since the Unix epoch on the capture's clock: the data plane's only time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
@@ -106,6 +111,16 @@ impl Block {
             wire_len: record.wire_len,
             bytes: self.bytes.get(start..start.checked_add(record.len as usize)?)?,
         })
+    }
+
+    /// Asks for the memory of the `index`th frame's headers; call it some frames before they are read.
+    #[inline]
+    pub fn prefetch(&self, index: usize) {
+        if let Some(record) = self.records.get(index)
+            && let Some(headers) = self.bytes.get(record.start as usize..).and_then(<[u8]>::first_chunk::<HEADERS>)
+        {
+            prefetch(headers);
+        }
     }
 
     /// All frames, in file order.

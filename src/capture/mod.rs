@@ -27,6 +27,7 @@ mod frame;
 mod inputs;
 mod pcap;
 mod pcapng;
+mod prefetch;
 mod source;
 
 pub use error::CaptureError;
@@ -37,3 +38,4 @@ pub use frame::{Block, Frame, LinkType, Record, Timestamp};
 pub use inputs::{Input, expand};
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
+pub use prefetch::prefetch;

@@ -6,12 +6,11 @@
 
 mod community_id;
 mod key;
-mod prefetch;
+mod pages;
 mod reassembly;
 mod table;
 
 pub use community_id::community_id;
 pub use key::{FlowKey, Side};
-pub use prefetch::prefetch;
 pub use reassembly::{Origin, Stream, StreamCounters};
-pub use table::{FlowState, FlowTable, Found, Slot};
+pub use table::{Capacities, FlowState, FlowTable, Found, Slot, Tier};

@@ -1,60 +1,141 @@
-//! The flow table: fixed memory, bounded probes, no displacement, no timers.
+//! The flow table: fixed bounds, bounded probes, no displacement, no timers.
 //!
-//! A key has two candidate buckets of one cache line each, twelve slots per bucket; the second is looked at only when the
-//! first has overflowed. Entries live in a slab, so a lookup touches two lines, both of which [`FlowTable::prefetch`] can ask for
-//! ahead. When both buckets are full the least valuable entry of the two makes room; that is the only way in which a live flow is
-//! lost, and it is counted.
+//! A key has two candidate buckets of one cache line each, twelve slots per bucket; the second is looked at only when the first has
+//! overflowed. Entries lie elsewhere, in one of three [`Tier`]s, so a lookup touches the bucket's line and the entry's first, both of
+//! which [`FlowTable::prefetch`] and [`FlowTable::prefetch_entry`] ask for ahead.
+//!
+//! Each tier has a bound of its own, so a flood of one kind pushes out its own kind alone. Making room costs the same however full the
+//! table is: in a tier of passing flows the oldest goes, among kept ones the least valuable of the few that a hand points at.
 
 use super::FlowKey;
-use super::prefetch::prefetch;
-use crate::capture::Timestamp;
+use super::pages::Pages;
+use crate::capture::{Timestamp, prefetch};
+use bytemuck::Zeroable;
 
-/// Index of a flow in its table; valid until the flow ends.
+/// Where a flow is kept, and what it may push out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Flows that may matter for as long as they live.
+    Kept,
+    /// TCP without payload so far: first in, first out.
+    HalfOpen,
+    /// UDP in no protocol that we know so far: first in, first out.
+    Datagrams,
+}
+
+impl Tier {
+    /// All of them, in the order in which the table ends its flows.
+    pub const ALL: [Self; 3] = [Self::Kept, Self::HalfOpen, Self::Datagrams];
+}
+
+/// How many flows each tier holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacities {
+    /// Of [`Tier::Kept`].
+    pub kept: usize,
+    /// Of [`Tier::HalfOpen`].
+    pub half_open: usize,
+    /// Of [`Tier::Datagrams`].
+    pub datagrams: usize,
+}
+
+/// Names a flow in its table; valid until the flow ends or moves to another tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u32);
 
-/// What the table needs to know of the state that its caller keeps per flow.
-pub trait FlowState {
-    /// How long the flow may be silent before its entry is taken for another, in nanoseconds.
-    fn idle_timeout(&self) -> u64;
-    /// How much is lost if the flow is evicted; the lowest goes first, the oldest of equals.
-    fn value(&self) -> u8;
+impl Slot {
+    const TIER_SHIFT: u32 = 30;
+    const INDEX: u32 = (1 << Self::TIER_SHIFT) - 1;
+
+    /// `index` is less than 2^30: capacities are checked when the table is made.
+    #[allow(clippy::cast_possible_truncation)]
+    const fn new(tier: Tier, index: usize) -> Self {
+        Self((tier as u32) << Self::TIER_SHIFT | index as u32 & Self::INDEX)
+    }
+
+    /// Which tier the flow is in.
+    #[must_use]
+    pub const fn tier(self) -> Tier {
+        match self.0 >> Self::TIER_SHIFT {
+            0 => Tier::Kept,
+            1 => Tier::HalfOpen,
+            _ => Tier::Datagrams,
+        }
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & Self::INDEX) as usize
+    }
 }
 
+/// What the table needs to know of the state that its caller keeps per flow.
+///
+/// A state that puts what every packet needs into its first 16 bytes shares the key's cache line.
+pub trait FlowState {
+    /// How long the flow may be silent before its entry is taken for another, in seconds.
+    fn idle_timeout_s(&self) -> u32;
+    /// How much is lost if the flow is evicted; the lowest goes first, the oldest of equals.
+    fn value(&self) -> u8;
+    /// When the flow was last heard of, in seconds since the epoch.
+    fn last_seen_s(&self) -> u32;
+    /// Notes that it was heard of at `seconds`.
+    fn touch(&mut self, seconds: u32);
+}
+
+/// One flow; with a state of 80 bytes, two cache lines, of which most packets need the first.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Entry<S> {
     key: FlowKey,
-    hash: u64,
-    last_seen: Timestamp,
     /// `None` while the entry is free.
     state: Option<S>,
 }
 
+/// The entries of one tier. They are made as they are needed and never given back.
+#[derive(Debug)]
+struct Store<S> {
+    entries: Pages<Entry<S>>,
+    capacity: usize,
+    free: Vec<u32>,
+    /// The next entry to make room.
+    hand: usize,
+    /// The next entry to be looked at for silence.
+    sweep_at: usize,
+    evicted: u64,
+}
+
 const SLOTS: usize = 12;
 
-/// One cache line: twelve tags, twelve entry numbers (0 is free, else entry + 1), and whether a key went on to its second bucket.
-#[derive(Clone, Debug)]
-#[repr(align(64))]
+/// One cache line: twelve tags (0 is free), the slots of their flows, and whether a key went on to its second bucket.
+#[derive(Clone, Copy, Debug, Zeroable)]
+#[repr(C, align(64))]
 struct Bucket {
-    entries: [u32; SLOTS],
+    slots: [u32; SLOTS],
     tags: [u8; SLOTS],
     overflowed: bool,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-const EMPTY: Bucket = Bucket { entries: [0; SLOTS], tags: [0; SLOTS], overflowed: false };
+const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: [0; SLOTS], overflowed: false };
+
+/// Kept flows looked at for the least valuable one when one has to go.
+const CANDIDATES: usize = 8;
+
+/// How far ahead of its turn the sweep asks for an entry.
+const SWEPT_AHEAD: usize = 8;
+/// How far ahead of its turn a flow that will have to make room has its bucket asked for.
+const VICTIMS_AHEAD: usize = 8;
 
 /// Flows by key, each with a state `S`.
 #[derive(Debug)]
 pub struct FlowTable<S> {
-    buckets: Vec<Bucket>,
+    buckets: Pages<Bucket>,
     mask: u64,
-    entries: Vec<Entry<S>>,
-    capacity: usize,
-    free: Vec<u32>,
-    sweep_at: usize,
-    evicted: u64,
+    seed: u64,
+    /// Whether any bucket has overflowed.
+    overflowed: bool,
+    stores: [Store<S>; 3],
 }
 
 /// What [`FlowTable::find_or_open`] found.
@@ -67,23 +148,31 @@ pub enum Found {
 }
 
 impl<S: FlowState> FlowTable<S> {
-    /// A table for at most `capacity` flows; memory is reserved now and touched as flows come.
+    /// A table for at most so many flows, whose keys are hashed with `seed`. Memory is touched as flows come.
     #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
-        // On average at most six of a bucket's twelve slots are taken, so eviction before the slab is full is rare.
-        let buckets = (capacity / (SLOTS / 2)).next_power_of_two().max(2);
+    pub fn new(capacities: Capacities, seed: u64) -> Self {
+        let Capacities { kept, half_open, datagrams } = capacities;
+        let total = kept.saturating_add(half_open).saturating_add(datagrams);
+        // On average at most six of a bucket's twelve slots are taken, so both buckets of a key are hardly ever full.
+        let buckets = (total / (SLOTS / 2)).next_power_of_two().max(2);
         Self {
-            buckets: vec![EMPTY; buckets],
+            buckets: Pages::zeroed(buckets),
             mask: buckets as u64 - 1,
-            entries: Vec::with_capacity(capacity),
-            capacity,
-            free: Vec::new(),
-            sweep_at: 0,
-            evicted: 0,
+            seed,
+            overflowed: false,
+            stores: [kept, half_open, datagrams].map(Store::with_capacity),
         }
     }
 
+    /// The keyed hash that places `key`.
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        key.hash(self.seed)
+    }
+
     /// Asks for the first bucket of `hash`.
+    #[inline]
     pub fn prefetch(&self, hash: u64) {
         if let Some(bucket) = self.buckets.get(self.first(hash)) {
             prefetch(bucket);
@@ -91,48 +180,46 @@ impl<S: FlowState> FlowTable<S> {
     }
 
     /// Asks for the entry that `hash` probably leads to; call some packets after [`Self::prefetch`].
+    #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         let Some(bucket) = self.buckets.get(self.first(hash)) else { return };
-        let tag = tag(hash);
-        for (&entry, &candidate) in bucket.entries.iter().zip(&bucket.tags) {
-            if candidate == tag && entry != 0 {
-                if let Some(entry) = self.entries.get(entry as usize - 1) {
-                    prefetch(entry);
-                    prefetch(&entry.state);
-                }
-                return;
-            }
+        if let Some((_, slot)) = bucket.candidates(tag(hash)).next()
+            && let Some(entry) = self.entry(slot)
+        {
+            prefetch(entry);
         }
     }
 
-    /// The flow of `key`, opened with `open()` if it is new or has been idle for too long.
+    /// The flow of `key`, opened in `tier` with `open()` if it is new or has been idle for too long.
     ///
     /// `ended` takes the key and state of every flow that had to go.
+    #[inline]
     pub fn find_or_open(
         &mut self,
         key: &FlowKey,
         hash: u64,
         at: Timestamp,
+        tier: Tier,
         open: impl FnOnce() -> S,
         mut ended: impl FnMut(&FlowKey, S),
     ) -> Found {
-        if let Some(slot) = self.find(key, hash) {
-            let entry = self.entries.get_mut(slot.0 as usize).expect("a found slot lies in the slab");
-            let state = entry.state.as_ref().expect("a found entry is in use");
-            if at.since(entry.last_seen) <= state.idle_timeout() {
-                entry.last_seen = entry.last_seen.max(at);
-                return Found::Known(slot);
+        let now = seconds(at);
+        let Some(slot) = self.find(key, hash) else {
+            return Found::Opened(self.insert(key, hash, tier, open(), &mut ended));
+        };
+        let state = self.state(slot);
+        if now.saturating_sub(state.last_seen_s()) <= state.idle_timeout_s() {
+            if now > state.last_seen_s() {
+                state.touch(now);
             }
-            entry.last_seen = at;
-            if let Some(old) = entry.state.replace(open()) {
-                ended(key, old);
-            }
-            return Found::Opened(slot);
+            return Found::Known(slot);
         }
-        Found::Opened(self.insert(key, hash, at, open(), ended))
+        ended(key, std::mem::replace(state, open()));
+        Found::Opened(slot)
     }
 
     /// The flow of `key`, if it is there.
+    #[inline]
     #[must_use]
     pub fn find(&self, key: &FlowKey, hash: u64) -> Option<Slot> {
         let first = self.buckets.get(self.first(hash))?;
@@ -149,8 +236,9 @@ impl<S: FlowState> FlowTable<S> {
     ///
     /// # Panics
     /// When `slot` was not given by this table for a flow that still lives: a bug of the caller.
+    #[inline]
     pub fn state(&mut self, slot: Slot) -> &mut S {
-        self.entries.get_mut(slot.0 as usize).and_then(|entry| entry.state.as_mut()).expect("the slot's flow lives")
+        self.entry_mut(slot).and_then(|entry| entry.state.as_mut()).expect("the slot's flow lives")
     }
 
     /// Replaces the state of a flow that begins anew under the same key, and returns the old one.
@@ -158,37 +246,72 @@ impl<S: FlowState> FlowTable<S> {
         std::mem::replace(self.state(slot), state)
     }
 
-    /// Looks at the next `count` entries of the slab and ends those that have been idle for too long at `now`.
+    /// Moves a flow among those that are kept, and returns its new slot. What it has to push out goes to `ended`.
+    pub fn keep(&mut self, slot: Slot, hash: u64, mut ended: impl FnMut(&FlowKey, S)) -> Slot {
+        if slot.tier() == Tier::Kept {
+            return slot;
+        }
+        self.make_room(Tier::Kept, &mut ended);
+        let Some(entry) = self.entry_mut(slot) else { return slot };
+        let key = entry.key;
+        let Some(state) = entry.state.take() else { return slot };
+        self.store(slot.tier()).release(slot.index());
+        let kept = Slot::new(Tier::Kept, self.store(Tier::Kept).take(key, state));
+        for bucket in [self.first(hash), self.second(hash)] {
+            if let Some(place) = self.bucket(bucket).find_slot(slot) {
+                *place = kept.0;
+                break;
+            }
+        }
+        kept
+    }
+
+    /// Looks at the next `count` entries of each tier and ends those that have been idle for too long at `now`.
     pub fn sweep(&mut self, now: Timestamp, count: usize, mut ended: impl FnMut(&FlowKey, S)) {
-        for _ in 0..count.min(self.entries.len()) {
-            let at = self.sweep_at;
-            self.sweep_at = if at + 1 < self.entries.len() { at + 1 } else { 0 };
-            let Some(entry) = self.entries.get(at) else { continue };
-            let Some(state) = &entry.state else { continue };
-            if now.since(entry.last_seen) > state.idle_timeout() {
-                self.remove(at, &mut ended);
+        let now = seconds(now);
+        for tier in Tier::ALL {
+            let store = self.store(tier);
+            for _ in 0..count.min(store.entries.len()) {
+                let store = self.store(tier);
+                let at = store.sweep_at;
+                store.entries.get(at + SWEPT_AHEAD).inspect(|entry| prefetch(*entry));
+                store.sweep_at = if at + 1 < store.entries.len() { at + 1 } else { 0 };
+                let Some(state) = store.entries.get(at).and_then(|entry| entry.state.as_ref()) else { continue };
+                if now.saturating_sub(state.last_seen_s()) > state.idle_timeout_s() {
+                    self.remove(Slot::new(tier, at), &mut ended);
+                }
             }
         }
     }
 
-    /// Ends every flow, in slab order, and leaves the table empty.
+    /// Ends every flow, tier by tier in the order of entries, and leaves the table empty.
     pub fn drain(&mut self, mut ended: impl FnMut(&FlowKey, S)) {
-        for at in 0..self.entries.len() {
-            self.remove(at, &mut ended);
+        let (seed, mask) = (self.seed, self.mask);
+        // Most captures are small: then only the buckets that were used are emptied.
+        let is_small = self.len() < self.buckets.len() / 16 && !self.overflowed;
+        for store in &mut self.stores {
+            for entry in &mut *store.entries {
+                let Some(state) = entry.state.take() else { continue };
+                if is_small && let Some(bucket) = self.buckets.get_mut(first_bucket(entry.key.hash(seed), mask)) {
+                    *bucket = EMPTY;
+                }
+                ended(&entry.key, state);
+            }
+            store.entries.clear();
+            store.free.clear();
+            store.hand = 0;
+            store.sweep_at = 0;
         }
-        self.entries.clear();
-        self.free.clear();
-        self.sweep_at = 0;
-        // Overflow marks only cost time; but a reused table must answer as a fresh one does.
-        for bucket in &mut self.buckets {
-            bucket.overflowed = false;
+        if !is_small {
+            self.buckets.fill(EMPTY);
+            self.overflowed = false;
         }
     }
 
     /// Flows in the table.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.stores.iter().map(|store| store.entries.len() - store.free.len()).sum()
     }
 
     /// Whether there is no flow in the table.
@@ -197,127 +320,120 @@ impl<S: FlowState> FlowTable<S> {
         self.len() == 0
     }
 
-    /// Flows that had to make room before their time, since the table was made.
+    /// Flows of a tier that had to make room before their time, since the table was made.
     #[must_use]
-    pub fn evicted(&self) -> u64 {
-        self.evicted
+    pub fn evicted(&self, tier: Tier) -> u64 {
+        self.stores.get(tier as usize).map_or(0, |store| store.evicted)
     }
 
     /// Counts evictions from zero again.
     pub fn reset_evicted(&mut self) {
-        self.evicted = 0;
+        for store in &mut self.stores {
+            store.evicted = 0;
+        }
     }
 
-    fn insert(
-        &mut self,
-        key: &FlowKey,
-        hash: u64,
-        at: Timestamp,
-        state: S,
-        mut ended: impl FnMut(&FlowKey, S),
-    ) -> Slot {
+    fn insert(&mut self, key: &FlowKey, hash: u64, tier: Tier, state: S, ended: &mut impl FnMut(&FlowKey, S)) -> Slot {
+        self.make_room(tier, ended);
         let (first, second) = (self.first(hash), self.second(hash));
-        let mut place = self.vacancy(first).map(|index| (first, index));
-        if place.is_none() {
+        let mut home = first;
+        if self.bucket(first).is_full() {
             self.bucket(first).overflowed = true;
-            place = self.vacancy(second).map(|index| (second, index));
-        }
-        let full = self.free.is_empty() && self.entries.len() >= self.capacity;
-        if place.is_none() || full {
-            if let Some(victim) = self.least_valuable(first, second) {
-                self.evicted += 1;
-                let entry_at = victim.2;
-                self.remove(entry_at, &mut ended);
-                place.get_or_insert((victim.0, victim.1));
-            } else if let Some(any) = (0..self.entries.len())
-                .map(|step| (self.sweep_at + step) % self.entries.len())
-                .find(|&at| self.entries.get(at).is_some_and(|entry| entry.state.is_some()))
-            {
-                // Slab full while both buckets are empty: the flow that the sweep would look at next makes room.
-                self.evicted += 1;
-                self.sweep_at = if any + 1 < self.entries.len() { any + 1 } else { 0 };
-                self.remove(any, &mut ended);
+            self.overflowed = true;
+            home = second;
+            if self.bucket(second).is_full() {
+                // With a keyed hash nobody can aim at it, so this is rare enough to take its time.
+                home = self.evict_from(first, second, ended);
             }
         }
-        let (bucket, index) = place.expect("a vacancy was there or was made");
-        let entry = Entry { key: *key, hash, last_seen: at, state: Some(state) };
-        let entry_at = match self.free.pop() {
-            Some(free) => {
-                if let Some(place) = self.entries.get_mut(free as usize) {
-                    *place = entry;
-                }
-                free
-            }
-            None => {
-                self.entries.push(entry);
-                u32::try_from(self.entries.len() - 1).expect("capacity fits 32 bits")
-            }
-        };
-        let bucket = self.bucket(bucket);
-        if let (Some(slot), Some(place)) = (bucket.entries.get_mut(index), bucket.tags.get_mut(index)) {
-            *slot = entry_at + 1;
-            *place = tag(hash);
-        }
-        Slot(entry_at)
+        let slot = Slot::new(tier, self.store(tier).take(*key, state));
+        self.bucket(home).fill(tag(hash), slot);
+        slot
     }
 
-    fn find_in(&self, bucket: &Bucket, key: &FlowKey, hash: u64) -> Option<Slot> {
-        let tag = tag(hash);
-        for (&entry, &candidate) in bucket.entries.iter().zip(&bucket.tags) {
-            if candidate == tag
-                && entry != 0
-                && self.entries.get(entry as usize - 1).is_some_and(|entry| entry.key == *key)
-            {
-                return Some(Slot(entry - 1));
-            }
+    /// Makes sure that the tier has an entry to give.
+    fn make_room(&mut self, tier: Tier, ended: &mut impl FnMut(&FlowKey, S)) {
+        let store = self.store(tier);
+        let Some(victim) = store.victim(tier) else { return };
+        store.evicted += 1;
+        let ahead = |steps| store.entries.get((store.hand + steps) % store.capacity);
+        ahead(2 * VICTIMS_AHEAD).inspect(|entry| prefetch(*entry));
+        if let Some(key) = ahead(VICTIMS_AHEAD).map(|entry| entry.key) {
+            self.prefetch(self.hash(&key));
         }
-        None
+        self.remove(Slot::new(tier, victim), ended);
     }
 
-    fn vacancy(&self, bucket: usize) -> Option<usize> {
-        self.buckets.get(bucket)?.entries.iter().position(|&entry| entry == 0)
-    }
-
-    /// The least valuable flow of two buckets: its bucket, its place there, its entry. Of equal ones, the first.
-    fn least_valuable(&self, first: usize, second: usize) -> Option<(usize, usize, usize)> {
+    /// Ends the least valuable flow of two full buckets, passing ones first, and says which bucket it was in.
+    fn evict_from(&mut self, first: usize, second: usize, ended: &mut impl FnMut(&FlowKey, S)) -> usize {
         let places = [first, second].into_iter().flat_map(|bucket| {
-            let entries = self.buckets.get(bucket).map_or(&[][..], |bucket| &bucket.entries);
-            entries
-                .iter()
-                .enumerate()
-                .filter_map(move |(index, &entry)| Some((bucket, index, (entry as usize).checked_sub(1)?)))
+            let slots = self.buckets.get(bucket).map_or(&[][..], |bucket| &bucket.slots);
+            slots.iter().map(move |&slot| (bucket, Slot(slot)))
         });
-        let rank = |&(_, _, at): &(usize, usize, usize)| {
-            let entry = self.entries.get(at)?;
-            Some((entry.state.as_ref()?.value(), entry.last_seen))
+        let rank = |&(_, slot): &(usize, Slot)| {
+            let state = self.entry(slot)?.state.as_ref()?;
+            Some((slot.tier() == Tier::Kept, state.value(), state.last_seen_s()))
         };
-        places.filter(|place| rank(place).is_some()).min_by_key(rank)
+        let victim = places.filter(|place| rank(place).is_some()).min_by_key(rank);
+        let (bucket, slot) = victim.expect("a full bucket has flows");
+        self.store(slot.tier()).evicted += 1;
+        self.remove(slot, ended);
+        bucket
     }
 
-    fn remove(&mut self, at: usize, ended: &mut impl FnMut(&FlowKey, S)) {
-        let Some(entry) = self.entries.get_mut(at) else { return };
+    #[inline]
+    fn find_in(&self, bucket: &Bucket, key: &FlowKey, hash: u64) -> Option<Slot> {
+        bucket
+            .candidates(tag(hash))
+            .map(|(_, slot)| slot)
+            .find(|&slot| self.entry(slot).is_some_and(|entry| entry.key == *key))
+    }
+
+    fn remove(&mut self, slot: Slot, ended: &mut impl FnMut(&FlowKey, S)) {
+        let Some(entry) = self.entry_mut(slot) else { return };
+        let key = entry.key;
         let Some(state) = entry.state.take() else { return };
-        let (key, hash) = (entry.key, entry.hash);
-        let number = u32::try_from(at).expect("capacity fits 32 bits") + 1;
+        self.store(slot.tier()).release(slot.index());
+        let hash = self.hash(&key);
         for bucket in [self.first(hash), self.second(hash)] {
-            if let Some(slot) = self.bucket(bucket).entries.iter_mut().find(|slot| **slot == number) {
-                *slot = 0;
+            if self.bucket(bucket).clear(tag(hash), slot) {
                 break;
             }
         }
-        self.free.push(number - 1);
         ended(&key, state);
     }
 
+    #[inline]
+    fn entry(&self, slot: Slot) -> Option<&Entry<S>> {
+        self.stores.get(slot.tier() as usize)?.entries.get(slot.index())
+    }
+
+    #[inline]
+    fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry<S>> {
+        self.store(slot.tier()).entries.get_mut(slot.index())
+    }
+
+    #[inline]
+    fn store(&mut self, tier: Tier) -> &mut Store<S> {
+        let [kept, half_open, datagrams] = &mut self.stores;
+        match tier {
+            Tier::Kept => kept,
+            Tier::HalfOpen => half_open,
+            Tier::Datagrams => datagrams,
+        }
+    }
+
+    #[inline]
     fn bucket(&mut self, index: usize) -> &mut Bucket {
         self.buckets.get_mut(index).expect("bucket numbers are masked")
     }
 
-    #[allow(clippy::cast_possible_truncation)]
+    #[inline]
     fn first(&self, hash: u64) -> usize {
-        (hash & self.mask) as usize
+        first_bucket(hash, self.mask)
     }
 
+    #[inline]
     #[allow(clippy::cast_possible_truncation)]
     fn second(&self, hash: u64) -> usize {
         // Odd, so never zero: the two buckets differ.
@@ -325,10 +441,118 @@ impl<S: FlowState> FlowTable<S> {
     }
 }
 
-/// Bits that neither the bucket nor the lane is chosen by.
+impl<S: FlowState> Store<S> {
+    fn with_capacity(capacity: usize) -> Self {
+        let capacity = capacity.clamp(1, Slot::INDEX as usize);
+        Self {
+            entries: Pages::with_capacity(capacity),
+            capacity,
+            free: Vec::with_capacity(capacity),
+            hand: 0,
+            sweep_at: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Which entry has to make room before another can be taken, if any.
+    fn victim(&mut self, tier: Tier) -> Option<usize> {
+        if !self.free.is_empty() || self.entries.len() < self.capacity {
+            return None;
+        }
+        if tier != Tier::Kept {
+            let oldest = self.hand;
+            self.hand = (self.hand + 1) % self.capacity;
+            return Some(oldest);
+        }
+        let count = CANDIDATES.min(self.capacity);
+        let candidates = (0..count).map(|step| (self.hand + step) % self.capacity);
+        let rank = |&at: &usize| {
+            let state = self.entries.get(at)?.state.as_ref()?;
+            Some((state.value(), state.last_seen_s()))
+        };
+        let victim = candidates.min_by_key(rank)?;
+        self.hand = (self.hand + count) % self.capacity;
+        Some(victim)
+    }
+
+    /// Puts a flow into a free entry.
+    fn take(&mut self, key: FlowKey, state: S) -> usize {
+        let entry = Entry { key, state: Some(state) };
+        if let Some(free) = self.free.pop()
+            && let Some(place) = self.entries.get_mut(free as usize)
+        {
+            *place = entry;
+            return free as usize;
+        }
+        self.entries.push(entry)
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn release(&mut self, index: usize) {
+        self.free.push(index as u32);
+    }
+}
+
+impl Bucket {
+    /// Places whose tag is `tag`, and their slots.
+    #[inline]
+    fn candidates(&self, tag: u8) -> impl Iterator<Item = (usize, Slot)> {
+        self.tags
+            .iter()
+            .zip(&self.slots)
+            .enumerate()
+            .filter(move |&(_, (&candidate, _))| candidate == tag)
+            .map(|(at, (_, &slot))| (at, Slot(slot)))
+    }
+
+    fn is_full(&self) -> bool {
+        !self.tags.contains(&0)
+    }
+
+    fn fill(&mut self, tag: u8, slot: Slot) {
+        let vacancy = self.tags.iter_mut().zip(&mut self.slots).find(|(tag, _)| **tag == 0);
+        if let Some((tag_place, slot_place)) = vacancy {
+            *tag_place = tag;
+            *slot_place = slot.0;
+        }
+    }
+
+    fn find_slot(&mut self, slot: Slot) -> Option<&mut u32> {
+        self.tags
+            .iter()
+            .zip(&mut self.slots)
+            .find(|(tag, place)| **tag != 0 && **place == slot.0)
+            .map(|(_, place)| place)
+    }
+
+    /// Whether the flow was here.
+    fn clear(&mut self, tag: u8, slot: Slot) -> bool {
+        let Some((at, _)) = self.candidates(tag).find(|&(_, candidate)| candidate == slot) else { return false };
+        if let Some(place) = self.tags.get_mut(at) {
+            *place = 0;
+        }
+        true
+    }
+}
+
+#[inline]
 #[allow(clippy::cast_possible_truncation)]
-fn tag(hash: u64) -> u8 {
-    (hash >> 48) as u8
+const fn first_bucket(hash: u64, mask: u64) -> usize {
+    (hash & mask) as usize
+}
+
+/// Seconds since the epoch, of which 32 bits last until 2106.
+#[inline]
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.seconds()).unwrap_or(u32::MAX)
+}
+
+/// Bits that neither the bucket nor the lane is chosen by; never zero.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+const fn tag(hash: u64) -> u8 {
+    let tag = (hash >> 48) as u8;
+    if tag == 0 { 1 } else { tag }
 }
 
 #[cfg(test)]
@@ -339,16 +563,39 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
+    /// Its number, and when it was last heard of.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    struct State(u32);
+    struct State(u32, u32);
 
     impl FlowState for State {
-        fn idle_timeout(&self) -> u64 {
+        fn idle_timeout_s(&self) -> u32 {
             1_000
         }
         fn value(&self) -> u8 {
             u8::from(self.0.is_multiple_of(7))
         }
+        fn last_seen_s(&self) -> u32 {
+            self.1
+        }
+        fn touch(&mut self, seconds: u32) {
+            self.1 = seconds;
+        }
+    }
+
+    const SEED: u64 = 3;
+
+    fn table(kept: usize) -> FlowTable<State> {
+        FlowTable::new(Capacities { kept, half_open: 8, datagrams: 4 }, SEED)
+    }
+
+    fn at(seconds: u32) -> Timestamp {
+        Timestamp(u64::from(seconds) * 1_000_000_000)
+    }
+
+    /// Finds or opens flow `number` among those that are kept.
+    fn meet(table: &mut FlowTable<State>, number: u32, now: u32, ended: impl FnMut(&FlowKey, State)) -> Found {
+        let hash = table.hash(&key(number));
+        table.find_or_open(&key(number), hash, at(now), Tier::Kept, || State(number, now), ended)
     }
 
     fn key(number: u32) -> FlowKey {
@@ -365,30 +612,41 @@ mod tests {
     proptest! {
         /// Held against a plain map: as long as nothing is evicted, the table is one.
         #[test]
-        fn agrees_with_a_hash_map(operations in prop::collection::vec((0u32..300, 0u64..200), 1..2000)) {
-            let mut table = FlowTable::with_capacity(4096);
-            let mut model: HashMap<u32, (u32, u64)> = HashMap::new();
+        fn agrees_with_a_hash_map(operations in prop::collection::vec((0u32..300, 0u32..200, any::<bool>()), 1..2000)) {
+            let mut table = FlowTable::new(Capacities { kept: 2048, half_open: 512, datagrams: 512 }, SEED);
+            let mut model: HashMap<u32, (u32, u32)> = HashMap::new();
             let mut now = 0;
-            for (serial, (number, step)) in operations.into_iter().enumerate() {
+            for (serial, (number, step, is_passing)) in operations.into_iter().enumerate() {
                 let serial = u32::try_from(serial).unwrap();
                 now += step;
                 let mut ended = Vec::new();
-                let found = table.find_or_open(&key(number), key(number).hash(3), Timestamp(now), || State(serial), |_, s| ended.push(s));
+                let hash = table.hash(&key(number));
+                let tier = if is_passing { Tier::HalfOpen } else { Tier::Datagrams };
+                let found = table.find_or_open(&key(number), hash, at(now), tier, || State(serial, now), |_, s| ended.push(s.0));
                 let known = model.get(&number).copied().filter(|&(_, seen)| now - seen <= 1_000);
-                match (found, known) {
-                    (Found::Known(slot), Some((state, _))) => prop_assert_eq!(table.state(slot).0, state),
+                let slot = match (found, known) {
+                    (Found::Known(slot), Some((state, _))) => {
+                        prop_assert_eq!(table.state(slot).0, state);
+                        slot
+                    }
                     (Found::Opened(slot), None) => {
                         prop_assert_eq!(table.state(slot).0, serial);
-                        let old = model.get(&number).map(|&(state, _)| State(state));
+                        let old = model.get(&number).map(|&(state, _)| state);
                         prop_assert_eq!(ended, old.into_iter().collect::<Vec<_>>());
+                        slot
                     }
-                    other => prop_assert!(false, "{other:?}"),
+                    other => return Err(TestCaseError::fail(format!("{other:?}"))),
+                };
+                if number.is_multiple_of(3) {
+                    let kept = table.keep(slot, hash, |_, _| {});
+                    prop_assert_eq!(kept.tier(), Tier::Kept);
+                    prop_assert_eq!(table.find(&key(number), hash), Some(kept));
                 }
                 let state = known.map_or(serial, |(state, _)| state);
                 model.insert(number, (state, now));
             }
             prop_assert_eq!(table.len(), model.len());
-            prop_assert_eq!(table.evicted(), 0);
+            prop_assert_eq!(Tier::ALL.map(|tier| table.evicted(tier)), [0; 3]);
             let mut rest = Vec::new();
             table.drain(|_, s| rest.push(s.0));
             let mut expected: Vec<_> = model.values().map(|&(state, _)| state).collect();
@@ -396,23 +654,25 @@ mod tests {
             expected.sort_unstable();
             prop_assert_eq!(rest, expected);
             prop_assert!(table.is_empty());
+            for &number in model.keys() {
+                prop_assert_eq!(table.find(&key(number), table.hash(&key(number))), None);
+            }
         }
 
         /// However many flows come, no more than the capacity stay, each that goes is reported once, and what is found is right.
         #[test]
-        fn stays_within_its_capacity(count in 1u32..3000, capacity in 1usize..200, seed: u64) {
-            let mut table = FlowTable::with_capacity(capacity);
+        fn stays_within_its_capacity(count in 1u32..3000, capacity in 1usize..200) {
+            let mut table = table(capacity);
             let mut ended = 0;
             for number in 0..count {
-                let found = table.find_or_open(&key(number), key(number).hash(seed), Timestamp(0), || State(number), |_, _| ended += 1);
-                let Found::Opened(slot) = found else { panic!("never seen before") };
+                let Found::Opened(slot) = meet(&mut table, number, 0, |_, _| ended += 1) else { panic!("never seen before") };
                 prop_assert_eq!(table.state(slot).0, number);
                 prop_assert!(table.len() <= capacity);
             }
             prop_assert_eq!(table.len() + ended, count as usize);
-            prop_assert_eq!(table.evicted(), ended as u64);
+            prop_assert_eq!(table.evicted(Tier::Kept), ended as u64);
             for number in 0..count {
-                if let Some(slot) = table.find(&key(number), key(number).hash(seed)) {
+                if let Some(slot) = table.find(&key(number), table.hash(&key(number))) {
                     prop_assert_eq!(table.state(slot).0, number);
                 }
             }
@@ -420,30 +680,70 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_eighty_bytes_of_state_takes_two_lines() {
+        assert_eq!(size_of::<Entry<[u64; 9]>>(), 128);
+        assert_eq!(align_of::<Entry<State>>(), 64);
+    }
+
+    #[test]
     fn the_sweep_ends_idle_flows_only() {
-        let mut table = FlowTable::with_capacity(64);
+        let mut table = table(64);
         for number in 0..10 {
-            table.find_or_open(
-                &key(number),
-                key(number).hash(0),
-                Timestamp(u64::from(number) * 200),
-                || State(number),
-                |_, _| {},
-            );
+            meet(&mut table, number, number * 200, |_, _| {});
         }
         let mut ended = Vec::new();
-        table.sweep(Timestamp(2_000), 100, |_, state| ended.push(state.0));
+        table.sweep(at(2_000), 100, |_, state| ended.push(state.0));
         assert_eq!(ended, [0, 1, 2, 3, 4]);
         assert_eq!(table.len(), 5);
     }
 
     #[test]
     fn the_more_valuable_flow_survives_pressure() {
-        let mut table = FlowTable::with_capacity(16);
-        table.find_or_open(&key(7), key(7).hash(0), Timestamp(0), || State(7), |_, _| {});
+        let mut table = table(16);
+        meet(&mut table, 7, 0, |_, _| {});
         for number in (0..2_000).filter(|number| number % 7 != 0) {
-            table.find_or_open(&key(number), key(number).hash(0), Timestamp(1), || State(number), |_, _| {});
+            meet(&mut table, number, 1, |_, _| {});
         }
-        assert!(table.find(&key(7), key(7).hash(0)).is_some());
+        assert!(table.find(&key(7), table.hash(&key(7))).is_some());
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_pushes_out_its_own_kind() {
+        let mut table = table(16);
+        for number in 0..16 {
+            meet(&mut table, number, 0, |_, _| panic!("there is room"));
+        }
+        let mut ended = Vec::new();
+        for number in 100..1_100 {
+            let hash = table.hash(&key(number));
+            table.find_or_open(&key(number), hash, at(0), Tier::HalfOpen, || State(number, 0), |_, s| ended.push(s.0));
+        }
+        assert_eq!(ended, (100..1_092).collect::<Vec<_>>(), "first in, first out");
+        assert_eq!((table.evicted(Tier::Kept), table.evicted(Tier::HalfOpen)), (0, 992));
+        assert!((0..16).all(|number| table.find(&key(number), table.hash(&key(number))).is_some()));
+    }
+
+    #[test]
+    fn a_full_pair_of_buckets_gives_up_a_passing_flow_first() {
+        let mut table = FlowTable::new(Capacities { kept: 4, half_open: 20, datagrams: 4 }, SEED);
+        // Of a mask so small, hashes are tried until all fall on one pair of buckets.
+        let target = table.hash(&key(0)) & table.mask;
+        let pair = [target, table.second(table.hash(&key(0))) as u64];
+        let same: Vec<u32> = (0..100_000)
+            .filter(|&number| {
+                let hash = table.hash(&key(number));
+                hash & table.mask == target && table.second(hash) as u64 == pair[1]
+            })
+            .take(25)
+            .collect();
+        let (&kept, passing) = same.split_first().unwrap();
+        meet(&mut table, kept, 0, |_, _| {});
+        let mut ended = Vec::new();
+        for &number in passing {
+            let hash = table.hash(&key(number));
+            table.find_or_open(&key(number), hash, at(1), Tier::HalfOpen, || State(number, 1), |_, s| ended.push(s.0));
+        }
+        assert!(!ended.is_empty() && !ended.contains(&kept));
+        assert!(table.find(&key(kept), table.hash(&key(kept))).is_some());
     }
 }

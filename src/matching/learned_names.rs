@@ -37,6 +37,8 @@ pub struct LearnedName {
 pub struct LearnedNames {
     bindings: HashMap<(HostKey, IpAddr), Vec<LearnedName>, FixedState>,
     order: VecDeque<(HostKey, IpAddr)>,
+    /// One bit for each hash of an address that was ever told: nearly all other addresses are known to be strangers by it.
+    told: Vec<u64>,
     given_up: u64,
 }
 
@@ -47,6 +49,11 @@ impl LearnedNames {
         let lifetime = (u64::from(ttl_s.min(LIFETIME_MAX_S)) + GRACE_S) * 1_000_000_000;
         let until = Timestamp(at.0.saturating_add(lifetime));
         let key = (*client, address);
+        self.told.resize(TOLD_BITS / 64, 0);
+        let (word, bit) = told_at(address);
+        if let Some(word) = self.told.get_mut(word) {
+            *word |= bit;
+        }
         let names = self.bindings.entry(key).or_insert_with(|| {
             self.order.push_back(key);
             Vec::new()
@@ -82,6 +89,17 @@ impl LearnedNames {
         }
     }
 
+    /// Whether some client may have been told `address`; false for sure when it says no.
+    #[inline]
+    #[must_use]
+    pub fn may_know(&self, address: IpAddr) -> bool {
+        if self.told.is_empty() {
+            return false;
+        }
+        let (word, bit) = told_at(address);
+        self.told.get(word).is_some_and(|word| word & bit != 0)
+    }
+
     /// The name that `client` was last told `address` for, if that answer still held at `at`.
     #[must_use]
     pub fn name_of(&self, client: HostKey, address: IpAddr, at: Timestamp) -> Option<&LearnedName> {
@@ -97,6 +115,24 @@ impl LearnedNames {
         self.given_up
     }
 }
+
+/// Where in the table of hashes an address stands.
+fn told_at(address: IpAddr) -> (usize, u64) {
+    let number = match address {
+        IpAddr::V4(address) => u64::from(u32::from(address)),
+        IpAddr::V6(address) => {
+            let bits = u128::from(address);
+            #[allow(clippy::cast_possible_truncation)]
+            let halves = (bits >> 64) as u64 ^ (bits as u64).rotate_left(32);
+            halves
+        }
+    };
+    #[allow(clippy::cast_possible_truncation)]
+    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % TOLD_BITS;
+    (hash / 64, 1 << (hash % 64))
+}
+
+const TOLD_BITS: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {

@@ -118,6 +118,17 @@ impl<'s> Ledger<'s> {
         }
     }
 
+    /// Whether a flow between these ends may matter for its addresses or its ports alone, so that its opening and its end are to be
+    /// recorded; false for sure when it says no.
+    #[inline]
+    #[must_use]
+    pub fn may_matter(&self, ends: &FiveTuple) -> bool {
+        self.learned.may_know(ends.src)
+            || self.learned.may_know(ends.dst)
+            || self.signatures.is_port_of_interest(ends.src_port, ends.protocol)
+            || self.signatures.is_port_of_interest(ends.dst_port, ends.protocol)
+    }
+
     /// Takes the alerts raised so far, in the order in which they were raised.
     pub fn take_alerts(&mut self) -> Vec<Alert> {
         std::mem::take(&mut self.alerts)

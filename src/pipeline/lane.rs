@@ -5,34 +5,35 @@ use super::pool::{Handle, Pool};
 use super::{Outlet, Route};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
-use crate::flow::{FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters};
+use crate::flow::{Capacities, FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
 use crate::inspect::quic::{self, ConnectionId};
 use crate::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
 use crate::matching::{
-    Ended, Event, EventKind, FlowCounts, FlowSummary, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
+    Ended, Event, EventKind, FlowCounts, FlowSummary, Place, Reached, Sent, SignatureSet, Told, observe,
 };
 use std::collections::BTreeMap;
 
-/// Flows that one lane follows at once.
-pub const FLOWS_MAX: usize = 1 << 16;
+/// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
+pub const FLOWS_MAX: Capacities = Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 };
 /// TCP connections of one lane whose payload is inspected at once.
-pub const CONVERSATIONS_MAX: usize = 1 << 12;
+pub const CONVERSATIONS_MAX: usize = 1 << 13;
 /// QUIC connections of one lane whose hello is incomplete.
-pub const INITIALS_MAX: usize = 1 << 10;
+pub const INITIALS_MAX: usize = 1 << 11;
 /// Bytes that one lane holds back, waiting for missing segments or for the rest of a message.
-pub const HELD_BYTES_MAX: usize = 4 << 20;
+pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Datagrams of one flow that may be in no protocol that we know before the flow is left alone.
 const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
 /// How long a TCP connection may be silent before its next packet is taken for another's.
-const TCP_IDLE_NS: u64 = 600_000_000_000;
+const TCP_IDLE_S: u32 = 600;
 /// The same, once either side has closed it: late duplicates still belong to it.
-const TCP_CLOSED_IDLE_NS: u64 = 10_000_000_000;
+const TCP_CLOSED_IDLE_S: u32 = 10;
 /// The same for UDP.
-const UDP_IDLE_NS: u64 = 120_000_000_000;
-/// Entries looked at for idle flows whenever a flow opens.
-const SWEPT_PER_OPENING: usize = 4;
+const UDP_IDLE_S: u32 = 120;
+/// Whenever so many flows have opened, as many entries of each tier are looked at for idle flows: all at once, since neighbours in
+/// memory cost little.
+const SWEPT_TOGETHER: u64 = 32;
 
 /// How far a flow has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,87 +50,164 @@ enum Phase {
     Settled,
 }
 
-/// What is kept of every flow. Pairs are indexed by side.
+/// Yes or no, of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks(u16);
+
+impl Marks {
+    const TCP: Self = Self(1);
+    /// The sender of the first packet is the higher side.
+    const HIGH_OPENED: Self = Self(1 << 1);
+    /// The client is the higher side.
+    const HIGH_IS_CLIENT: Self = Self(1 << 2);
+    const LOW_SYN_SEEN: Self = Self(1 << 3);
+    const HIGH_SYN_SEEN: Self = Self(1 << 4);
+    const PAYLOAD_SEEN: Self = Self(1 << 5);
+    const CLOSED: Self = Self(1 << 6);
+    /// Its bytes said whom it is for.
+    const NAMED: Self = Self(1 << 7);
+    /// Its server was asked to carry it to another.
+    const PROXIED: Self = Self(1 << 8);
+    const MATCHED: Self = Self(1 << 9);
+    /// Somebody remembers that it opened, and wants to know how it ends.
+    const REMEMBERED: Self = Self(1 << 10);
+    /// One of its addresses lies in a published range.
+    const IN_RANGE: Self = Self(1 << 11);
+
+    const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    const fn set(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+
+    const fn put(&mut self, mark: Self, value: bool) {
+        self.0 = if value { self.0 | mark.0 } else { self.0 & !mark.0 };
+    }
+
+    const fn syn_seen(side: Side) -> Self {
+        match side {
+            Side::Low => Self::LOW_SYN_SEEN,
+            Side::High => Self::HIGH_SYN_SEEN,
+        }
+    }
+}
+
+/// What is kept of every flow. Pairs are indexed by side. The fields before `first_packet` share the key's cache line: a packet of a
+/// settled flow needs no more.
 #[derive(Debug)]
+#[repr(C)]
 struct FlowRecord {
+    phase: Phase,
+    last_seen_s: u32,
+    marks: Marks,
+    sent: [Sent; 2],
     first_packet: u64,
     started: Timestamp,
     bytes: [u64; 2],
     packets: [u32; 2],
     /// Sequence number of each side's SYN.
     syn: [u32; 2],
-    syn_seen: [bool; 2],
-    sent: [Sent; 2],
-    phase: Phase,
-    opener: Side,
-    client: Side,
-    tcp: bool,
-    payload_seen: bool,
-    closed: bool,
-    /// Whether its bytes said whom it is for.
-    named: bool,
-    /// Whether its server was asked to carry it to another.
-    proxied: bool,
-    matched: bool,
     /// The QUIC connection whose hello was read last.
     quic: Option<ConnectionId>,
 }
 
+const _: () = assert!(size_of::<Option<FlowRecord>>() == 80);
+
 impl FlowState for FlowRecord {
-    fn idle_timeout(&self) -> u64 {
-        match (self.tcp, self.closed) {
-            (true, false) => TCP_IDLE_NS,
-            (true, true) => TCP_CLOSED_IDLE_NS,
-            (false, _) => UDP_IDLE_NS,
+    fn idle_timeout_s(&self) -> u32 {
+        match (self.marks.has(Marks::TCP), self.marks.has(Marks::CLOSED)) {
+            (true, false) => TCP_IDLE_S,
+            (true, true) => TCP_CLOSED_IDLE_S,
+            (false, _) => UDP_IDLE_S,
         }
     }
 
     fn value(&self) -> u8 {
         match self.phase {
-            _ if self.matched => 3,
+            _ if self.marks.has(Marks::MATCHED) => 3,
             Phase::Conversing(_) | Phase::Initials(_) => 2,
             Phase::Waiting | Phase::Datagrams(_) => 1,
             Phase::Settled => 0,
         }
     }
+
+    fn last_seen_s(&self) -> u32 {
+        self.last_seen_s
+    }
+
+    fn touch(&mut self, seconds: u32) {
+        self.last_seen_s = seconds;
+    }
 }
 
 impl FlowRecord {
     fn open(packet: u64, segment: &Segment<'_>, side: Side) -> Self {
-        let tcp = matches!(segment.transport, Transport::Tcp { .. });
+        let is_tcp = matches!(segment.transport, Transport::Tcp { .. });
+        let client = if sender_is_probably_client(segment) { side } else { side.other() };
+        let mut marks = Marks::default();
+        marks.put(Marks::TCP, is_tcp);
+        marks.put(Marks::HIGH_OPENED, side == Side::High);
+        marks.put(Marks::HIGH_IS_CLIENT, client == Side::High);
         Self {
+            phase: if is_tcp { Phase::Waiting } else { Phase::Datagrams(0) },
+            last_seen_s: u32::try_from(segment.at.seconds()).unwrap_or(u32::MAX),
+            marks,
+            sent: [Sent::default(); 2],
             first_packet: packet,
             started: segment.at,
             bytes: [0; 2],
             packets: [0; 2],
             syn: [0; 2],
-            syn_seen: [false; 2],
-            sent: [Sent::default(); 2],
-            phase: if tcp { Phase::Waiting } else { Phase::Datagrams(0) },
-            opener: side,
-            client: if sender_is_probably_client(segment) { side } else { side.other() },
-            tcp,
-            payload_seen: false,
-            closed: false,
-            named: false,
-            proxied: false,
-            matched: false,
             quic: None,
         }
     }
 
     fn reached(&self) -> Reached {
-        let (client, server) = (self.client, self.client.other());
-        if self.tcp {
+        let (client, server) = (self.client(), self.client().other());
+        if self.marks.has(Marks::TCP) {
             Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
         } else {
             Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
         }
     }
 
+    fn client(&self) -> Side {
+        if self.marks.has(Marks::HIGH_IS_CLIENT) { Side::High } else { Side::Low }
+    }
+
+    fn set_client(&mut self, side: Side) {
+        self.marks.put(Marks::HIGH_IS_CLIENT, side == Side::High);
+    }
+
+    /// Whether nothing more can come of the flow, and nobody wants its counts: its packets need not be looked at any more.
+    fn is_of_no_interest(&self) -> bool {
+        self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)
+    }
+
+    /// Whether the flow has turned out to be more than one of many that pass.
+    fn is_worth_keeping(&self) -> bool {
+        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_) | Phase::Settled)
+            || self.marks.has(Marks::MATCHED)
+            || self.marks.has(Marks::IN_RANGE)
+    }
+
+    /// Notes the end of a connection.
+    fn note_end(&mut self, flags: u8) {
+        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
+            self.marks.set(Marks::CLOSED);
+        }
+    }
+
+    /// Sequence number of the SYN of `side`, if it was seen.
+    fn syn_of(&self, side: Side) -> Option<u32> {
+        self.marks.has(Marks::syn_seen(side)).then(|| pick(self.syn, side))
+    }
+
     fn counts(&self) -> FlowCounts {
         let [low, high] = [(self.packets[0], self.bytes[0]), (self.packets[1], self.bytes[1])];
-        let (client, server) = if self.client == Side::Low { (low, high) } else { (high, low) };
+        let (client, server) = if self.client() == Side::Low { (low, high) } else { (high, low) };
         FlowCounts {
             packets_to_server: client.0.into(),
             packets_to_client: server.0.into(),
@@ -210,11 +288,11 @@ struct Current<'a> {
 }
 
 impl<'s> Lane<'s> {
-    /// An empty lane.
+    /// An empty lane for flows whose hash is keyed by `seed`.
     #[must_use]
-    pub fn new(signatures: &'s SignatureSet) -> Self {
+    pub fn new(signatures: &'s SignatureSet, seed: u64) -> Self {
         Self {
-            table: FlowTable::with_capacity(FLOWS_MAX),
+            table: FlowTable::new(FLOWS_MAX, seed),
             inspection: Inspection {
                 signatures,
                 conversations: Pool::with_limit(CONVERSATIONS_MAX),
@@ -247,45 +325,61 @@ impl<'s> Lane<'s> {
     ) {
         let Self { table, inspection } = self;
         let Route { key, side, hash } = *route;
-        let found = table.find_or_open(
+        let mut slot = match table.find_or_open(
             &key,
             hash,
             segment.at,
+            tier_of(segment),
             || FlowRecord::open(packet, segment, side),
             |key, record| inspection.end(packet, segment.at, key, record, outlet),
-        );
-        let slot = match found {
+        ) {
             Found::Known(slot) => {
-                if is_new_connection(table.state(slot), segment, side) {
+                let record = table.state(slot);
+                if is_new_connection(record, segment, side) {
                     let old = table.replace(slot, FlowRecord::open(packet, segment, side));
                     inspection.end(packet, segment.at, &key, old, outlet);
-                    inspection.open(packet, segment, outlet);
+                    inspection.open(packet, segment, table.state(slot), outlet);
+                } else if record.is_of_no_interest() {
+                    // What nearly every packet comes to. UDP goes on: its next connection has the same ports and counts.
+                    if let Transport::Tcp { flags, .. } = segment.transport
+                        && flags & tcp_flags::SYN == 0
+                    {
+                        record.note_end(flags);
+                        return;
+                    }
                 }
                 slot
             }
             Found::Opened(slot) => {
-                inspection.open(packet, segment, outlet);
-                table.sweep(segment.at, SWEPT_PER_OPENING, |key, record| {
-                    inspection.end(packet, segment.at, key, record, outlet);
-                });
+                inspection.open(packet, segment, table.state(slot), outlet);
+                if inspection.counters.flows.is_multiple_of(SWEPT_TOGETHER) {
+                    table.sweep(segment.at, SWEPT_TOGETHER as usize, |key, record| {
+                        inspection.end(packet, segment.at, key, record, outlet);
+                    });
+                }
                 slot
             }
         };
+        if slot.tier() == Tier::HalfOpen && (segment.payload_len > 0 || table.state(slot).is_worth_keeping()) {
+            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, outlet));
+        }
         let record = table.state(slot);
         count(record, side, wire_len);
         let current = Current { packet, at: segment.at, key: &key, link: Some((segment, side)) };
-        match segment.transport {
+        let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
-                let displaced = inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet);
-                if let Some(displaced) = displaced {
-                    table.state(displaced).phase = Phase::Settled;
-                }
+                inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet)
             }
-            Transport::Udp => {
-                let displaced = inspection.udp(record, slot, current, side, segment.payload, outlet);
-                if let Some(displaced) = displaced {
-                    table.state(displaced).phase = Phase::Settled;
-                }
+            Transport::Udp => inspection.udp(record, slot, current, side, segment.payload, outlet),
+        };
+        let is_worth_keeping = record.is_worth_keeping();
+        if let Some(displaced) = displaced {
+            table.state(displaced).phase = Phase::Settled;
+        }
+        if slot.tier() == Tier::Datagrams && is_worth_keeping {
+            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, outlet));
+            if let Phase::Initials(handle) = table.state(slot).phase {
+                inspection.openings.give_to(handle, slot);
             }
         }
     }
@@ -312,7 +406,9 @@ impl<'s> Lane<'s> {
     pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
         let counters = &self.inspection.counters;
         for (name, count) in [
-            ("flows", self.table.evicted()),
+            ("flows", self.table.evicted(Tier::Kept)),
+            ("half_open_flows", self.table.evicted(Tier::HalfOpen)),
+            ("datagram_flows", self.table.evicted(Tier::Datagrams)),
             ("conversations", counters.conversations_given_up),
             ("held_bytes", counters.held_bytes_given_up),
             ("stream_gaps", counters.streams.gaps),
@@ -325,16 +421,29 @@ impl<'s> Lane<'s> {
     }
 }
 
+/// Where a flow that begins with `segment` is kept. Anybody can send a segment that says nothing; payload is worth more.
+fn tier_of(segment: &Segment<'_>) -> Tier {
+    match segment.transport {
+        Transport::Udp => Tier::Datagrams,
+        Transport::Tcp { flags, .. } => {
+            let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0;
+            if passing { Tier::HalfOpen } else { Tier::Kept }
+        }
+    }
+}
+
 /// Whether a SYN begins another connection under the key of one that is known.
 fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
     let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
-    let known = pick(record.syn_seen, side).then(|| pick(record.syn, side));
-    match (flags & tcp_flags::SYN != 0, flags & tcp_flags::ACK != 0, known) {
-        (false, ..) | (_, true, None) => false,
-        (_, false, Some(known)) => known != seq,
-        (_, false, None) => record.payload_seen || record.closed,
+    if flags & tcp_flags::SYN == 0 {
+        return false;
+    }
+    match (flags & tcp_flags::ACK != 0, record.syn_of(side)) {
+        (true, None) => false,
+        (false, Some(known)) => known != seq,
+        (false, None) => record.marks.has(Marks::PAYLOAD_SEEN) || record.marks.has(Marks::CLOSED),
         // The client's own SYN tells, unless only this direction was captured.
-        (_, true, Some(known)) => known != seq && !pick(record.syn_seen, side.other()),
+        (true, Some(known)) => known != seq && record.syn_of(side.other()).is_none(),
     }
 }
 
@@ -363,20 +472,12 @@ const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
 }
 
 impl Inspection<'_> {
-    fn open(&mut self, packet: u64, segment: &Segment<'_>, outlet: &mut impl Outlet) {
+    fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
         self.counters.flows += 1;
-        outlet.event(Event {
-            packet,
-            at: segment.at,
-            kind: EventKind::Opened(Opened {
-                five_tuple: segment.five_tuple,
-                zone: segment.zone,
-                macs: segment.macs,
-                tunnel: segment.tunnel.map(Box::new),
-                src_range: self.signatures.match_address(segment.five_tuple.src),
-                dst_range: self.signatures.match_address(segment.five_tuple.dst),
-            }),
-        });
+        let src_range = self.signatures.match_address(segment.five_tuple.src);
+        let dst_range = self.signatures.match_address(segment.five_tuple.dst);
+        record.marks.put(Marks::IN_RANGE, src_range.is_some() || dst_range.is_some());
+        record.marks.put(Marks::REMEMBERED, outlet.opened(packet, segment, src_range, dst_range));
     }
 
     fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
@@ -394,13 +495,16 @@ impl Inspection<'_> {
             }
             _ => {}
         }
+        if !record.marks.has(Marks::REMEMBERED) && !record.marks.has(Marks::MATCHED) {
+            return;
+        }
         outlet.event(Event {
             packet,
             at,
             kind: EventKind::Ended(Ended {
                 flow: record.first_packet,
-                opener_is_client: record.client == record.opener,
-                named: record.named,
+                opener_is_client: record.marks.has(Marks::HIGH_IS_CLIENT) == record.marks.has(Marks::HIGH_OPENED),
+                named: record.marks.has(Marks::NAMED),
                 opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
                 reached: record.reached(),
                 counts: record.counts(),
@@ -424,12 +528,14 @@ impl Inspection<'_> {
         if flags & tcp_flags::SYN != 0 {
             first_byte = seq.wrapping_add(1);
             *pick_mut(&mut record.syn, side) = seq;
-            *pick_mut(&mut record.syn_seen, side) = true;
-            record.client = if flags & tcp_flags::ACK == 0 { side } else { side.other() };
+            record.marks.set(Marks::syn_seen(side));
+            record.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
         }
+        record.note_end(flags);
         pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
-        record.closed |= flags & (tcp_flags::FIN | tcp_flags::RST) != 0;
-        record.payload_seen |= segment.payload_len > 0;
+        if segment.payload_len > 0 {
+            record.marks.set(Marks::PAYLOAD_SEEN);
+        }
         let mut displaced = None;
         let handle = match record.phase {
             Phase::Conversing(handle) => handle,
@@ -443,8 +549,8 @@ impl Inspection<'_> {
                 self.held_bytes -= claimed.held_bytes;
                 claimed.clear();
                 for side in [Side::Low, Side::High] {
-                    if pick(record.syn_seen, side) {
-                        pick_mut(&mut claimed.streams, side).synchronise(pick(record.syn, side));
+                    if let Some(syn) = record.syn_of(side) {
+                        pick_mut(&mut claimed.streams, side).synchronise(syn);
                     }
                 }
                 record.phase = Phase::Conversing(handle);
@@ -620,18 +726,25 @@ impl<O: Outlet> Talk<'_, '_, O> {
     }
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
-        self.record.client = client;
+        self.record.set_client(client);
         let flow = self.summary();
-        let FlowRecord { named, proxied, .. } = *self.record;
+        let marks = &self.record.marks;
+        let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));
         let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied };
         let Self { record, outlet, current, .. } = self;
         outlet.observation(&place, observation);
         let told = observe(self.signatures, observation, &place, |kind| {
-            record.matched |= !matches!(kind, EventKind::ResolvedOther(_));
+            if !matches!(kind, EventKind::ResolvedOther(_)) {
+                record.marks.set(Marks::MATCHED);
+            }
             outlet.event(Event { packet: current.packet, at: current.at, kind });
         });
-        record.named |= told == Told::Name;
-        record.proxied |= matches!(observation, Observation::ProxyRequest(_));
+        if told == Told::Name {
+            record.marks.set(Marks::NAMED);
+        }
+        if matches!(observation, Observation::ProxyRequest(_)) {
+            record.marks.set(Marks::PROXIED);
+        }
     }
 
     fn summary(&self) -> FlowSummary {
@@ -648,7 +761,7 @@ impl<O: Outlet> Talk<'_, '_, O> {
         };
         let low = (src, src_port, low_mac);
         let high = (dst, dst_port, high_mac);
-        let (client, server) = if record.client == Side::Low { (low, high) } else { (high, low) };
+        let (client, server) = if record.client() == Side::Low { (low, high) } else { (high, low) };
         FlowSummary {
             first_packet: record.first_packet,
             started: record.started,

@@ -64,6 +64,13 @@ impl<T: Default> Pool<T> {
         &mut item.value
     }
 
+    /// Notes that the borrower of an item has moved.
+    pub fn give_to(&mut self, handle: Handle, owner: Slot) {
+        if let Some(item) = self.items.get_mut(handle.0 as usize) {
+            item.owner = owner;
+        }
+    }
+
     /// Takes an item back.
     pub fn release(&mut self, handle: Handle) {
         if let Some(item) = self.items.get_mut(handle.0 as usize)

@@ -14,7 +14,7 @@ use super::scan::{InputScan, Tally, compiled};
 use crate::capture::{Block, CaptureFile, Filter, Frame, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
 use crate::matching::{Event, Ledger, SignatureSet};
-use crate::pipeline::{Findings, LANES, Lane, Plan};
+use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan};
 use std::sync::{Barrier, Mutex, PoisonError, RwLock};
 
 /// Blocks in a round: enough to spread, few enough to stay in the last-level cache.
@@ -69,8 +69,9 @@ pub fn run(
                 (&reading, &round, &events, &concluding, &barrier, &finished);
             scope.spawn(move || {
                 let mut filter = filter.map(compiled);
-                let mut lanes: Vec<Option<Lane<'_>>> =
-                    (0..LANES).map(|lane| (lane % threads == thread).then(|| Lane::new(signatures))).collect();
+                let mut lanes: Vec<Option<Lane<'_>>> = (0..LANES)
+                    .map(|lane| (lane % threads == thread).then(|| Lane::new(signatures, OFFLINE_SEED)))
+                    .collect();
                 loop {
                     read_and_plan(reading, round, filter.as_mut(), progress);
                     if barrier.wait().is_leader() {
