@@ -59,6 +59,7 @@ fn host(signatures: &SignatureSet, lines: u16) -> (HostKey, HostRecord) {
             protocol: 6,
             zone: host.zone,
             client_mac: None,
+            client_hop_limit: Some(64),
             server_mac: None,
             tunnel: None,
             counts: FlowCounts::default(),

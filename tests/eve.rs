@@ -97,6 +97,7 @@ fn flows() -> Vec<FlowSummary> {
         protocol,
         zone,
         client_mac: None,
+        client_hop_limit: Some(64),
         server_mac: None,
         tunnel,
         counts: FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 },

@@ -55,6 +55,10 @@ fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> 
             return Some(format!("categories {categories:?}, expected {category}"));
         }
     }
+    let notes: Vec<_> = expected["notes"].as_array().into_iter().flatten().map(|note| note.as_str().unwrap()).collect();
+    if notes.len() != found.notes.len() || !notes.iter().zip(&found.notes).all(|(part, note)| note.contains(part)) {
+        return Some(format!("notes {:?}, expected {notes:?}", found.notes));
+    }
     for field in expected["absent"].as_array().into_iter().flatten() {
         if found.evidence.iter().any(|line| line.field.name() == field) {
             return Some(format!("evidence {field}, which should not be there"));

@@ -26,7 +26,7 @@ shift $((OPTIND - 1))
 
 [[ $(id -u) == 0 ]] || { echo "make.sh: needs root, to make network namespaces" >&2; exit 1; }
 missing=()
-for tool in ip ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
+for tool in ip nft ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
     type -P "$tool" >/dev/null || missing+=("$tool")
 done
 for module in aioquic aiosmtpd OpenSSL requests; do
@@ -307,11 +307,12 @@ serve() {
 
 # --- Recording --------------------------------------------------------------------------------------------------------
 
-# NAME INTERFACE [FILTER]: records on an interface of the switch, "lan" and "trunk" for all of their ports.
+# NAME INTERFACE [FILTER]: records on an interface of the switch, "lan" and "trunk" for all of their ports; or of the host that
+# recording_at names.
 record() {
     recording=$1
     rm -f "$work/tcpdump.log"
-    ip netns exec "$lab-wire" tcpdump -n -U -Z root -s 0 --immediate-mode -i "$2" -w "$work/$1.pcap" "${3:-not icmp6}" \
+    ip netns exec "$lab-${recording_at:-wire}" tcpdump -n -U -Z root -s 0 --immediate-mode -i "$2" -w "$work/$1.pcap" "${3:-not icmp6}" \
         2>"$work/tcpdump.log" &
     recorder=$!
     local try
@@ -601,6 +602,17 @@ make_two_tenants() {
     on pc-b dig @10.20.0.53 www.shop.example
     get pc-b --resolve www.shop.example:443:203.0.113.80 https://www.shop.example/
     finish
+}
+# Behind address translation, two systems: one begins with the hop limit of Linux, the other with that of Windows.
+make_nat_two_systems() {
+    on router nft -f - <<<'table ip nat { chain out { type nat hook postrouting priority 100; oifname "eth1" masquerade; }; }'
+    on pc6 sysctl -qw net.ipv4.ip_default_ttl=128
+    recording_at=router record nat-two-systems eth1
+    tls pc5 https://s07.upd.kaspersky.com/
+    tls pc6 https://ksn-file-geo.kaspersky-labs.com/
+    finish
+    on pc6 sysctl -qw net.ipv4.ip_default_ttl=64
+    on router nft delete table ip nat
 }
 make_midstream_http() {
     local client

@@ -71,6 +71,7 @@ impl Opened {
             protocol,
             zone: self.zone,
             client_mac: client.2,
+            client_hop_limit: None,
             server_mac: server.2,
             tunnel: self.tunnel.as_deref().copied(),
             counts: ended.counts,

@@ -130,6 +130,8 @@ pub struct FlowSummary {
     pub zone: Zone,
     /// The client's link-layer address, as the capture point saw it.
     pub client_mac: Option<MacAddress>,
+    /// Hop limit that was left in the packet at hand, if the client sent it.
+    pub client_hop_limit: Option<u8>,
     /// The server's link-layer address, as the capture point saw it.
     pub server_mac: Option<MacAddress>,
     /// The tunnel its packets came in.
@@ -294,6 +296,8 @@ pub struct HostFinding {
     pub confidence: Confidence,
     /// What the host is to this traffic.
     pub role: Role,
+    /// What a reader should know besides; it moves neither verdict nor confidence.
+    pub notes: Vec<String>,
     /// Categories of its evidence.
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.

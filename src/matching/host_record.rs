@@ -1,5 +1,6 @@
 //! The evidence of one host, and what it adds up to.
 
+use super::hop_limits::HopLimits;
 use super::verdict::judge;
 use super::{
     Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
@@ -57,6 +58,7 @@ pub struct HostRecord {
     resolves: AskedNames,
     /// Names that others asked this host to connect to.
     connects: AskedNames,
+    hop_limits: HopLimits,
     given_up: u64,
 }
 
@@ -65,6 +67,13 @@ impl HostRecord {
     pub fn add(&mut self, alert: &Alert, input: u32, lines_max: usize, signatures: &SignatureSet) {
         let flow = &alert.flow;
         self.mac = self.mac.or(if alert.host_is_server { flow.server_mac } else { flow.client_mac });
+        // What is said to all neighbours has hop limits of its own.
+        if let Some(hop_limit) = flow.client_hop_limit
+            && !alert.host_is_server
+            && !flow.server.is_multicast()
+        {
+            self.hop_limits.note(hop_limit, alert.at);
+        }
         let line = EvidenceLine {
             indicator: alert.indicator,
             seen_as: alert.seen_as,
@@ -112,6 +121,7 @@ impl HostRecord {
         self.bytes_sent += later.bytes_sent;
         self.bytes_received += later.bytes_received;
         self.given_up += later.given_up;
+        self.hop_limits.merge(later.hop_limits);
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
             mine.overflowed |= theirs.overflowed;
             for name in theirs.names {
@@ -173,6 +183,7 @@ impl HostRecord {
             verdict,
             confidence,
             role,
+            notes: self.hop_limits.remark().into_iter().collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
             products,
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),

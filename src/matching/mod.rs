@@ -6,6 +6,7 @@
 
 mod event;
 mod evidence;
+mod hop_limits;
 mod host_record;
 mod indicator;
 mod learned_names;

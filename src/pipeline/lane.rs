@@ -772,6 +772,10 @@ impl<O: Outlet> Talk<'_, '_, O> {
             protocol,
             zone,
             client_mac: client.2,
+            client_hop_limit: self
+                .current
+                .link
+                .and_then(|(segment, side)| (side == record.client()).then_some(segment.hop_limit)),
             server_mac: server.2,
             tunnel: self.current.link.and_then(|(segment, _)| segment.tunnel),
             counts: record.counts(),

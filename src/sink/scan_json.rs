@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan` and `vni` of a host, and `bounds` of the counters, are there only when they say something.
+/// `inner_vlan`, `vni` and `notes` of a host, and `bounds` of the counters, are there only when they say something.
 ///
 /// # Errors
 /// When `out` fails.
@@ -122,6 +122,8 @@ struct Host<'a> {
     verdict: &'static str,
     confidence: u8,
     role: &'static str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
     categories: Vec<&'static str>,
     products: Vec<&'a str>,
     first_seen: String,
@@ -144,6 +146,7 @@ impl<'a> Host<'a> {
             verdict: finding.verdict.name(),
             confidence: finding.confidence.0,
             role: finding.role.name(),
+            notes: &finding.notes,
             categories: finding.categories.iter().map(|category| category.name()).collect(),
             products: finding.products.iter().map(String::as_str).collect(),
             first_seen: rfc3339(finding.first_seen),
@@ -298,6 +301,8 @@ mod tests {
         assert_eq!(host["evidence"][0]["example"], json!({"input": "captures/a.pcap", "packet": 4}));
         assert_eq!(host["evidence"][0]["indicator"], signatures.get(samples::tls().indicator).id.as_str());
         let tenant = &answer["hosts"][1];
+        assert!(host.get("notes").is_none());
+        assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
     }
 
