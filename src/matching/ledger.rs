@@ -261,7 +261,7 @@ impl<'s> Ledger<'s> {
                     (indicator, SeenAs::Hint, Field::Address, flow.server.to_string().into())
                 }
             };
-            let proof = Proof { indicator, seen_as, field, observed, of_server: false };
+            let proof = Proof { indicator, seen_as, field, observed, of_client: true, of_server: false };
             self.evidence(of_flow(proof, false));
         }
         let Some(port) = port else { return };
@@ -269,7 +269,9 @@ impl<'s> Ledger<'s> {
             if proof.of_server {
                 self.evidence(of_flow(proof.clone(), true));
             }
-            self.evidence(of_flow(proof, false));
+            if proof.of_client {
+                self.evidence(of_flow(proof, false));
+            }
         }
     }
 

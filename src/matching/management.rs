@@ -13,6 +13,11 @@ use std::net::IpAddr;
 pub const PACES_MAX: usize = 1 << 16;
 /// Calls to connect back that are remembered.
 pub const CALLS_MAX: usize = 1 << 16;
+/// Clients of management ports whose servers are counted.
+pub const CLIENTS_MAX: usize = 1 << 16;
+/// Servers that one client may try at management ports before it is taken for a scanner: agents know a server, a stand-in, some
+/// distribution points.
+pub const SERVERS_TRIED_MAX: usize = 16;
 /// Connections of one client to one server that are remembered: those of the longest beat, each with another in between.
 pub const STARTS_MAX: usize = 2 * STEPS_MAX;
 
@@ -59,7 +64,9 @@ pub struct Proof {
     pub field: Field,
     /// The value.
     pub observed: Box<str>,
-    /// Whether it is proved of the server, too.
+    /// Whether it is proved of the client.
+    pub of_client: bool,
+    /// Whether it is proved of the server.
     pub of_server: bool,
 }
 
@@ -89,11 +96,17 @@ pub struct Management {
     paces: Recent<Pair, Pace>,
     /// By the host that was called, and the caller.
     calls: Recent<(HostKey, IpAddr), Timestamp>,
+    /// Servers that each client tried; one more than it may, at most.
+    tried: Recent<HostKey, Vec<IpAddr>>,
 }
 
 impl Default for Management {
     fn default() -> Self {
-        Self { paces: Recent::with_limit(PACES_MAX), calls: Recent::with_limit(CALLS_MAX) }
+        Self {
+            paces: Recent::with_limit(PACES_MAX),
+            calls: Recent::with_limit(CALLS_MAX),
+            tried: Recent::with_limit(CLIENTS_MAX),
+        }
     }
 }
 
@@ -127,6 +140,12 @@ impl Management {
                 flow.called = Some((wake.indicator, wake.call));
             }
         }
+        if protocol == FiveTuple::TCP {
+            let tried = self.tried.get_or_insert_with(sender, Vec::new);
+            if tried.len() <= SERVERS_TRIED_MAX && !tried.contains(&dst) {
+                tried.push(dst);
+            }
+        }
         if habits.beats.iter().any(|beat| is_at(beat, dst_port, protocol)) {
             let pace = self.paces.get_or_insert_with((sender, dst, dst_port), Pace::default);
             if pace.starts.len() >= STARTS_MAX {
@@ -153,6 +172,7 @@ impl Management {
             seen_as: SeenAs::Contact,
             field,
             observed: observed.into(),
+            of_client: true,
             of_server: true,
         };
         if let Some((indicator, PortRange { low: called, .. })) = flow.called.filter(|_| ended.opener_is_client) {
@@ -167,10 +187,16 @@ impl Management {
         if is_strangers {
             return proofs;
         }
+        let client = HostKey { address: summary.client, zone: summary.zone };
+        let scans = self.tried.get_mut(&client).is_some_and(|tried| tried.len() > SERVERS_TRIED_MAX);
         if let Some(subject) = &flow.own_certificate {
             let at = |ports: &[PortRange]| ports.iter().any(|range| range.contains(server_port, protocol));
             let signed = signatures.habits().self_signed.iter().find(|one| at(&one.ports));
-            proofs.extend(signed.map(|one| contact(one.indicator, Field::TlsCertificate, subject.to_string())));
+            // A scanner sees the certificate, too: it is the server's.
+            proofs.extend(signed.map(|one| Proof {
+                of_client: !scans,
+                ..contact(one.indicator, Field::TlsCertificate, subject.to_string())
+            }));
         }
         let Some(indicator) = signatures.match_port(server_port, protocol) else { return proofs };
         let of_port = |seen_as, of_server| Proof {
@@ -178,6 +204,7 @@ impl Management {
             seen_as,
             field: Field::ServerPort,
             observed: port.as_str().into(),
+            of_client: true,
             of_server,
         };
         if signatures.get(indicator).category == Category::CloudConsole {
@@ -186,6 +213,7 @@ impl Management {
                 proofs.push(of_port(SeenAs::Contact, false));
             }
         } else if proofs.is_empty()
+            && !scans
             && ended.reached == Reached::DataExchanged
             && (protocol == FiveTuple::UDP || ended.opening_seen)
             && is_internal(server)
@@ -198,8 +226,12 @@ impl Management {
     }
 
     /// What was given up at a bound, under the bound's name.
-    pub const fn given_up(&self) -> [(&'static str, u64); 2] {
-        [("connection_paces", self.paces.given_up()), ("wake_up_calls", self.calls.given_up())]
+    pub const fn given_up(&self) -> [(&'static str, u64); 3] {
+        [
+            ("connection_paces", self.paces.given_up()),
+            ("wake_up_calls", self.calls.given_up()),
+            ("management_clients", self.tried.given_up()),
+        ]
     }
 
     /// Notes whether a connection counts for its pair's pace; the beat that it completes, and its period in seconds.
@@ -403,6 +435,36 @@ mod tests {
         assert!(found(&[stranger_first]).is_empty());
         let other_port = Flow { dst: (SERVER, 14000), ..flow };
         assert_eq!(found(&[other_port]), both(Verdict::Suspected, &[("flow.server_port", "tcp/14000")]));
+    }
+
+    #[test]
+    fn a_scanner_finds_the_server_and_is_none_itself() {
+        const SERVERS: [&str; 17] = [
+            SERVER,
+            "10.1.0.1",
+            "10.1.0.2",
+            "10.1.0.3",
+            "10.1.0.4",
+            "10.1.0.5",
+            "10.1.0.6",
+            "10.1.0.7",
+            "10.1.0.8",
+            "10.1.0.9",
+            "10.1.0.10",
+            "10.1.0.11",
+            "10.1.0.12",
+            "10.1.0.13",
+            "10.1.0.14",
+            "10.1.0.15",
+            "10.1.0.16",
+        ];
+        let mut flows: Vec<_> = SERVERS.iter().map(|&server| Flow { dst: (server, 13000), ..tcp(0, 13000) }).collect();
+        flows[0].said = vec![Said::OwnCertificate("CN=ksc".into())];
+        let scanned = found(&flows);
+        assert_eq!(scanned.len(), 1);
+        assert_eq!(scanned[SERVER].1, Role::Server);
+        flows.pop();
+        assert_eq!(found(&flows).len(), 17, "an agent may know some");
     }
 
     #[test]

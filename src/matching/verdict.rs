@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_no_kind_beside_what_needs_it() {
+        let hint = line(Strength::Ambiguous, SeenAs::Hint, Field::ServerPort, 0);
+        let beat = line(Strength::Installed, SeenAs::Contact, Field::Beat, 1);
+        let certificate = line(Strength::Ambiguous, SeenAs::Contact, Field::TlsCertificate, 2);
+        assert_eq!(verdict(&[beat.clone(), hint.clone()]), (Verdict::Confirmed, 91));
+        assert_eq!(verdict(&[beat, hint.clone(), certificate]), (Verdict::Confirmed, 94));
+        let order = line(Strength::Installed, SeenAs::Hint, Field::ResolverOrder, 3);
+        let lookup = line(Strength::Installed, SeenAs::Lookup, Field::DnsQuery, 4);
+        assert_eq!(verdict(&[lookup, order]), (Verdict::Suspected, 57));
+        assert_eq!(verdict(&[hint]), (Verdict::Suspected, 15));
+    }
+
+    #[test]
     fn any_amount_of_hints_stays_suspected() {
         let lines: Vec<_> = [Field::Address, Field::Ja3, Field::Ja4]
             .into_iter()
