@@ -80,6 +80,7 @@ fn json_keeps_the_documented_shape() {
         "category",
         "strength",
         "seen_as",
+        "reached",
         "field",
         "observed",
         "count",

@@ -3,11 +3,13 @@
 //! `KASPECTOR_EVE_SCHEMAS=DIR cargo test --test eve`, where `DIR` holds `etc/schema.json` of Suricata 7 and 8, named
 //! `suricata-7….schema.json` and `suricata-8….schema.json`. Without the variable the test says so and does nothing.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use kaspector::capture::Timestamp;
 use kaspector::decode::{Tunnel, TunnelKind, Zone};
-use kaspector::matching::{Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, SeenAs, SignatureSet};
+use kaspector::matching::{
+    Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet,
+};
 use kaspector::sink::{EveCompat, EveWriter};
 use std::path::PathBuf;
 
@@ -62,7 +64,7 @@ fn applications() -> Vec<Application> {
 }
 
 /// All fields and closenesses are told apart by text alone, so it is enough that each one occurs.
-const FIELDS: [(Field, SeenAs); 15] = [
+const FIELDS: [(Field, SeenAs); 19] = [
     (Field::TlsSni, SeenAs::Contact),
     (Field::QuicSni, SeenAs::Contact),
     (Field::HttpHost, SeenAs::Contact),
@@ -78,6 +80,10 @@ const FIELDS: [(Field, SeenAs); 15] = [
     (Field::Address, SeenAs::Hint),
     (Field::Ja3, SeenAs::Hint),
     (Field::Ja4, SeenAs::Hint),
+    (Field::ServerPort, SeenAs::Hint),
+    (Field::Beat, SeenAs::Contact),
+    (Field::WakeUp, SeenAs::Contact),
+    (Field::ResolverOrder, SeenAs::Hint),
 ];
 
 fn flows() -> Vec<FlowSummary> {
@@ -91,9 +97,11 @@ fn flows() -> Vec<FlowSummary> {
         protocol,
         zone,
         client_mac: None,
+        client_hop_limit: Some(64),
         server_mac: None,
         tunnel,
         counts: FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 },
+        reached: Reached::Established,
     };
     let tunnel = |kind, ports, depth| {
         Some(Tunnel { kind, src: "192.0.2.1".parse().unwrap(), dst: "2001:db8::2".parse().unwrap(), ports, depth })
@@ -127,6 +135,7 @@ fn alerts(signatures: &SignatureSet) -> Vec<Alert> {
             packet: number as u64 + 1,
             indicator: IndicatorIndex(indicators.clone().cycle().nth(number).unwrap()),
             seen_as,
+            reached: [Reached::Attempted, Reached::Refused, Reached::Established, Reached::DataExchanged][number % 4],
             field,
             observed: "s07.upd.kaspersky.com".into(),
             host_is_server: number % 2 == 1,

@@ -55,15 +55,27 @@ fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> 
             return Some(format!("categories {categories:?}, expected {category}"));
         }
     }
+    let notes: Vec<_> = expected["notes"].as_array().into_iter().flatten().map(|note| note.as_str().unwrap()).collect();
+    if notes.len() != found.notes.len() || !notes.iter().zip(&found.notes).all(|(part, note)| note.contains(part)) {
+        return Some(format!("notes {:?}, expected {notes:?}", found.notes));
+    }
+    for field in expected["absent"].as_array().into_iter().flatten() {
+        if found.evidence.iter().any(|line| line.field.name() == field) {
+            return Some(format!("evidence {field}, which should not be there"));
+        }
+    }
     for evidence in expected["evidence"].as_array().into_iter().flatten() {
         let field = evidence["field"].as_str();
         let observed = evidence["observed"].as_str();
+        let reached = evidence["reached"].as_str();
         let there = found.evidence.iter().any(|line| {
             field.is_none_or(|field| line.field.name() == field)
                 && observed.is_none_or(|observed| &*line.observed == observed)
+                && reached.is_none_or(|reached| line.reached.name() == reached)
         });
         if !there {
-            let lines: Vec<_> = found.evidence.iter().map(|line| (line.field.name(), &*line.observed)).collect();
+            let lines: Vec<_> =
+                found.evidence.iter().map(|line| (line.field.name(), &*line.observed, line.reached.name())).collect();
             return Some(format!("evidence {lines:?}, expected {evidence}"));
         }
     }

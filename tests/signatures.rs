@@ -240,6 +240,7 @@ fn addresses_are_hints_by_range() {
     assert_eq!(told("2a03:2480:69::1"), Some(("2a03:2480:68::/47".to_owned(), "ambiguous")));
     // The vendor's DDoS-protection network, hosting shared with others, its sinkhole, public resolvers, private space.
     for text in [
+        "82.202.186.1",
         "82.202.188.1",
         "117.41.246.36",
         "119.255.133.28",

@@ -839,6 +839,39 @@ def sequence_wraps(packets):
 simple("sequence-wrap", "Sequence numbers pass zero within the ClientHello.", sequence_wraps)
 
 
+def every_quarter_hour(packets):
+    """Moves each connection about 900 seconds behind the one before it."""
+    out, ports = [], {}
+    for packet in packets:
+        ip = ip_of(packet.data)
+        if ip is None or ip.protocol != TCP:
+            continue
+        client = max(ip.ports())
+        number = ports.setdefault(client, len(ports))
+        out.append(Packet(packet.at + number * 890 * 10**9, packet.data))
+    return sorted(out, key=lambda packet: packet.at), ETHERNET
+
+
+def beats(host):
+    host["verdict"] = "confirmed"
+    host["evidence"].insert(0, {"field": "flow.beat", "observed": "tcp/13000 every 900 s", "reached": "data-exchanged"})
+
+
+simple(
+    "management-beat",
+    "The three connections lie about 900 seconds apart.",
+    every_quarter_hour,
+    base="management-three-connections",
+    rewrite=beats,
+)
+simple(
+    "monitored-every-quarter-hour",
+    "The three connections lie about 900 seconds apart, as those of a monitor.",
+    lambda packets: every_quarter_hour(packets),
+    base="port-13000-public-name",
+)
+
+
 def port_reuse(packets):
     """Another client's visit to a stranger, moved to the same addresses and ports a minute before."""
     hello = Tcp(ip_of(packets[client_hello_at(packets)].data)).ip
@@ -1069,6 +1102,7 @@ FIELDS = {
     "http.connect": "http.request.uri",
     "socks.domain": "socks.remote_name,socks.v4a_dns_name",
     "dns.resolved_address": "dns.qry.name",
+    "dns.resolver_order": "dns.qry.name",
 }
 
 

@@ -6,7 +6,7 @@
 #
 # It installs nothing, ends only processes that it started, and takes its namespaces away when it ends. Namespaces:
 #
-#     pc5 pc6 pc7 resolver proxy --- wire (switch "lan", 10.20.0.0/24, 2001:db8:20::/64) --- router --- internet
+#     pc5 pc6 pc7 resolver proxy ksc --- wire (switch "lan", 10.20.0.0/24, 2001:db8:20::/64) --- router --- internet
 #     pc-a server-a pc-b server-b -- wire (switch "trunk", VXLAN 100 and 200 over 192.0.2.0/24, the same addresses in both)
 set -euo pipefail
 
@@ -26,7 +26,7 @@ shift $((OPTIND - 1))
 
 [[ $(id -u) == 0 ]] || { echo "make.sh: needs root, to make network namespaces" >&2; exit 1; }
 missing=()
-for tool in ip ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
+for tool in ip nft ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
     type -P "$tool" >/dev/null || missing+=("$tool")
 done
 for module in aioquic aiosmtpd OpenSSL requests; do
@@ -51,7 +51,8 @@ shift
 exec env -i PATH="$PATH" HOME="$work" LC_ALL=C "\$@"
 END
 chmod +x "$work/as"
-hosts=(wire router internet resolver proxy pc5 pc6 pc7 pc-a server-a pc-b server-b)
+hosts=(wire router internet resolver proxy ksc pc5 pc6 pc7 pc-a server-a pc-b server-b)
+public_resolvers=(8.8.8.8 1.1.1.1 223.6.6.6 9.9.9.9 185.228.168.168)
 started=()
 recorder=
 
@@ -139,14 +140,15 @@ build() {
         in_ns wire link set "$switch" addrgenmode none
         in_ns wire link set "$switch" up
     done
-    for host in router resolver proxy pc5 pc6 pc7; do plug "$host" lan; done
+    for host in router resolver proxy ksc pc5 pc6 pc7; do plug "$host" lan; done
     address pc5 eth0 10.20.0.5/24 2001:db8:20::5/64
     address pc6 eth0 10.20.0.6/24 2001:db8:20::6/64
     address pc7 eth0 10.20.0.7/24 2001:db8:20::7/64
-    address resolver eth0 10.20.0.53/24 2001:db8:20::53/64
+    address ksc eth0 10.20.0.2/24 10.20.0.3/24 10.20.0.4/24 2001:db8:20::2/64
+    address resolver eth0 10.20.0.53/24 10.20.0.54/24 2001:db8:20::53/64
     address proxy eth0 10.20.0.80/24 10.20.0.81/24 10.20.0.82/24 2001:db8:20::80/64
     address router eth0 10.20.0.1/24 2001:db8:20::1/64
-    for host in resolver proxy pc5 pc6 pc7; do
+    for host in resolver proxy ksc pc5 pc6 pc7; do
         in_ns "$host" route add default via 10.20.0.1
         in_ns "$host" -6 route add default via 2001:db8:20::1
     done
@@ -158,14 +160,22 @@ build() {
     quiet internet eth0
     address router eth1 192.0.2.1/30 2001:db8:ffff::1/64
     address internet eth0 192.0.2.2/30 2001:db8:ffff::2/64
-    address internet lo 198.51.100.{10,11,12,13,14,25,26,27,40,41,53,99}/32 203.0.113.80/32 77.74.181.10/32 2001:db8:100::10/128
+    address internet lo 198.51.100.{10,11,12,13,14,25,26,27,40,41,53,96,97,99}/32 203.0.113.80/32 77.74.181.10/32 2001:db8:100::10/128
     on pc5 sysctl -qw net.ipv4.tcp_fastopen=3
     on internet sysctl -qw net.ipv4.tcp_fastopen=3
     on router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
     in_ns router route add 198.51.100.0/24 via 192.0.2.2
     in_ns router route add 203.0.113.0/24 via 192.0.2.2
-    # The one address that is not for documentation: of a prefix that the vendor announces.
+    # Nobody answers for this one: the router drops what is sent there.
+    in_ns router route add blackhole 198.51.100.98/32
+    # An address that is not for documentation: of a prefix that the vendor announces.
     in_ns router route add 77.74.181.10/32 via 192.0.2.2
+    # Nor are those of the public resolvers.
+    local each
+    for each in "${public_resolvers[@]}"; do
+        address internet lo "$each/32"
+        in_ns router route add "$each/32" via 192.0.2.2
+    done
     in_ns router -6 route add 2001:db8:100::/48 via 2001:db8:ffff::2
     in_ns internet route add default via 192.0.2.1
     in_ns internet -6 route add default via 2001:db8:ffff::1
@@ -209,6 +219,14 @@ serve() {
     certificate shared "/O=Laboratory/CN=edge.cdn.example" \
         "DNS:edge.cdn.example,DNS:www.shop.example,DNS:s15.upd.kaspersky.com,DNS:s16.upd.kaspersky.com"
     certificate site "/O=Laboratory/CN=www.kaspersky.com" "DNS:www.kaspersky.com,DNS:kaspersky.com"
+    certificate management "/CN=ksc.corp.example" "DNS:ksc.corp.example"
+    # A web service with a certificate of somebody's authority.
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/O=Laboratory/CN=Some Authority" \
+        -keyout "$work/authority.key" -out "$work/authority.pem" 2>/dev/null
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/O=Laboratory/CN=board.shop.example" \
+        -keyout "$work/board.key" -out "$work/board.csr" 2>/dev/null
+    openssl x509 -req -in "$work/board.csr" -CA "$work/authority.pem" -CAkey "$work/authority.key" -CAcreateserial -days 3650 \
+        -out "$work/board.pem" 2>/dev/null
     certificate mail "/O=Laboratory/CN=mail.example" "DNS:mail.example"
     mkdir -p "$work/dovecot" "$work/mail"
     chown dovecot:dovecot "$work/mail"
@@ -221,6 +239,23 @@ serve() {
     start internet "$python" "$here/servers/quic_server.py" 198.51.100.41 "$work/update.pem" "$work/update.key" retry
     start internet "$python" "$here/servers/smtp_server.py" 198.51.100.25 "$work/mail.pem" "$work/mail.key"
     start internet "$python" "$here/servers/postgresql_server.py" 198.51.100.27 "$work/update.pem" "$work/update.key"
+    # A management server with a certificate that can be read, one whose cannot, and a web service at the same port.
+    start ksc openssl s_server -quiet -www -accept 10.20.0.2:13000 -tls1_2 -cert "$work/management.pem" -key "$work/management.key"
+    start ksc openssl s_server -quiet -www -accept 10.20.0.3:13000 -tls1_3 -cert "$work/management.pem" -key "$work/management.key"
+    start ksc openssl s_server -quiet -www -accept 10.20.0.4:13000 -tls1_2 -cert "$work/board.pem" -key "$work/board.key"
+    start ksc "$python" "$here/servers/echo_server.py" 10.20.0.2 14000 15111
+    start ksc "$python" -m http.server --bind 10.20.0.4 --directory "$work/mail" 14000
+    # Servers that say no: by a reset behind the hello, and by an alert.
+    start internet "$python" "$here/servers/resetting_server.py" 198.51.100.97 443
+    start internet openssl s_server -quiet -accept 198.51.100.96:443 -cert "$work/stranger.pem" -key "$work/stranger.key" \
+        -servername www.example -servername_fatal -cert2 "$work/stranger.pem" -key2 "$work/stranger.key"
+    # A resolver that keeps the vendor's names from its clients, one that leads them nowhere, and public ones that know them not.
+    start resolver dnsmasq -k -C /dev/null --no-resolv --no-hosts --bind-interfaces --listen-address=10.20.0.54 --port 53 \
+        --address=/upd.kaspersky.com/ --address=/geo.kaspersky.com/0.0.0.0
+    local listen=() each
+    for each in "${public_resolvers[@]}"; do listen+=("--listen-address=$each"); done
+    start internet dnsmasq -k -C /dev/null --no-resolv --no-hosts --bind-interfaces "${listen[@]}" --port 53 \
+        --address=/kaspersky.com/ --address=/www.example/198.51.100.11
     start resolver unbound -d -c "$work/unbound.conf"
     start proxy tinyproxy -d -c "$work/tinyproxy.conf"
     start proxy squid -N -f "$work/squid.conf"
@@ -241,7 +276,17 @@ serve() {
         await "server-$tenant" tcp 443
         await "server-$tenant" udp 53
     done
-    await internet udp 53
+    await internet udp 198.51.100.53:53
+    await internet udp 185.228.168.168:53
+    await resolver udp 10.20.0.54:53
+    await internet tcp 198.51.100.97:443
+    await internet tcp 198.51.100.96:443
+    await ksc tcp 10.20.0.2:13000
+    await ksc tcp 10.20.0.3:13000
+    await ksc tcp 10.20.0.4:13000
+    await ksc tcp 10.20.0.2:14000
+    await ksc tcp 10.20.0.4:14000
+    await ksc udp 10.20.0.2:15111
     await internet tcp 443
     await internet tcp 143
     await internet tcp 25
@@ -253,6 +298,7 @@ serve() {
     for port in 8888 3128 10.20.0.80:1080 10.20.0.81:1080 10.20.0.82:1080; do await proxy tcp "$port"; done
     # The neighbours get to know each other, so that captures begin with what they are about.
     local host
+    for host in pc5 pc6; do on ksc ping -qc1 -W2 "10.20.0.${host#pc}" >/dev/null; done
     for host in resolver proxy pc5 pc6 pc7; do
         on "$host" ping -qc1 -W2 10.20.0.1 >/dev/null
         on "$host" ping -qc1 -W2 2001:db8:20::1 >/dev/null
@@ -261,11 +307,12 @@ serve() {
 
 # --- Recording --------------------------------------------------------------------------------------------------------
 
-# NAME INTERFACE [FILTER]: records on an interface of the switch, "lan" and "trunk" for all of their ports.
+# NAME INTERFACE [FILTER]: records on an interface of the switch, "lan" and "trunk" for all of their ports; or of the host that
+# recording_at names.
 record() {
     recording=$1
     rm -f "$work/tcpdump.log"
-    ip netns exec "$lab-wire" tcpdump -n -U -Z root -s 0 --immediate-mode -i "$2" -w "$work/$1.pcap" "${3:-not icmp6}" \
+    ip netns exec "$lab-${recording_at:-wire}" tcpdump -n -U -Z root -s 0 --immediate-mode -i "$2" -w "$work/$1.pcap" "${3:-not icmp6}" \
         2>"$work/tcpdump.log" &
     recorder=$!
     local try
@@ -293,9 +340,9 @@ get() {
     on "$host" curl -q -sSk -o /dev/null --max-time 15 "$@"
 }
 
-# A TLS client that names nobody: HOST ADDRESS.
+# A TLS client that names nobody: HOST ADDRESS [PORT].
 anonymous() {
-    on "$1" openssl s_client -connect "$2:443" -noservername -quiet -no_ign_eof </dev/null >/dev/null 2>&1 || true
+    on "$1" openssl s_client -connect "$2:${3:-443}" -noservername -quiet -no_ign_eof </dev/null >/dev/null 2>&1 || true
 }
 
 # --- Names asked for --------------------------------------------------------------------------------------------------
@@ -556,6 +603,17 @@ make_two_tenants() {
     get pc-b --resolve www.shop.example:443:203.0.113.80 https://www.shop.example/
     finish
 }
+# Behind address translation, two systems: one begins with the hop limit of Linux, the other with that of Windows.
+make_nat_two_systems() {
+    on router nft -f - <<<'table ip nat { chain out { type nat hook postrouting priority 100; oifname "eth1" masquerade; }; }'
+    on pc6 sysctl -qw net.ipv4.ip_default_ttl=128
+    recording_at=router record nat-two-systems eth1
+    tls pc5 https://s07.upd.kaspersky.com/
+    tls pc6 https://ksn-file-geo.kaspersky-labs.com/
+    finish
+    on pc6 sysctl -qw net.ipv4.ip_default_ttl=64
+    on router nft delete table ip nat
+}
 make_midstream_http() {
     local client
     on pc5 "$python" "$here/clients/slow_session.py" 3 http://dnl-08.geo.kaspersky.com/{index/u1313g.xml,diffs/bases/a} &
@@ -582,6 +640,118 @@ make_one_direction_to_server() {
 make_one_direction_from_server() {
     record one-direction-from-server port-pc5 "dst host 10.20.0.5"
     get pc5 https://s07.upd.kaspersky.com/
+    finish
+}
+
+# --- Contacts that failed ------------------------------------------------------------------------------------------------
+
+make_blocked_by_silence() {
+    record blocked-by-silence port-pc5
+    get pc5 --connect-timeout 2 https://dnl-13.geo.kaspersky.com/ || true
+    finish
+}
+make_blocked_behind_hello() { record blocked-behind-hello port-pc5; get pc5 https://dnl-14.geo.kaspersky.com/ || true; finish; }
+make_blocked_by_alert() { record blocked-by-alert port-pc5; get pc5 https://dnl-15.geo.kaspersky.com/ || true; finish; }
+make_dns_sinkhole() { record dns-sinkhole port-pc5; on pc5 dig @10.20.0.54 dnl-05.geo.kaspersky.com; finish; }
+make_dns_unanswered() {
+    record dns-unanswered port-pc5
+    on pc5 dig +time=1 +tries=2 @198.51.100.98 dnl-05.geo.kaspersky.com || true
+    finish
+}
+# HOST NAME RESOLVER...: asks one resolver after the other.
+ask_each() {
+    local each
+    for each in "${@:3}"; do on "$1" dig +tries=1 "@$each" "$2"; done
+}
+make_resolver_fallback() {
+    record resolver-fallback port-pc5
+    ask_each pc5 s07.upd.kaspersky.com 10.20.0.54 "${public_resolvers[@]}"
+    finish
+}
+make_resolver_fallback_other_name() {
+    record resolver-fallback-other-name port-pc6
+    ask_each pc6 www.example 10.20.0.54 "${public_resolvers[@]}"
+    finish
+}
+make_resolver_public_as_usual() {
+    record resolver-public-as-usual port-pc5
+    ask_each pc5 s07.upd.kaspersky.com 8.8.8.8 1.1.1.1
+    finish
+}
+
+# --- Management inside the network -----------------------------------------------------------------------------------
+
+make_management_certificate() { record management-certificate port-pc5; anonymous pc5 10.20.0.2 13000; finish; }
+make_management_port() { record management-port port-pc5; anonymous pc5 10.20.0.3 13000; finish; }
+make_management_wake_up() {
+    local agent
+    on pc5 "$python" "$here/clients/agent.py" 15000 13000 &
+    agent=$!
+    await pc5 udp 15000
+    record management-wake-up port-pc5
+    on ksc "$python" "$here/clients/call.py" 10.20.0.3 10.20.0.5 15000
+    wait "$agent"
+    finish
+}
+make_management_wake_up_refused() {
+    local agent
+    on pc5 "$python" "$here/clients/agent.py" 15000 14000 &
+    agent=$!
+    await pc5 udp 15000
+    record management-wake-up-refused port-pc5
+    # From an address where nothing listens at the port that the agent connects to.
+    on ksc "$python" "$here/clients/call.py" 10.20.0.3 10.20.0.5 15000
+    wait "$agent"
+    finish
+}
+make_management_three_connections() {
+    local each
+    record management-three-connections port-pc5
+    for each in 1 2 3; do anonymous pc5 10.20.0.3 13000; done
+    finish
+}
+make_management_cleartext() { record management-cleartext port-pc5; on pc5 bash -c 'exec 3<>/dev/tcp/10.20.0.2/14000; echo sync >&3; head -n1 <&3'; finish; }
+make_ksn_proxy_udp() {
+    record ksn-proxy-udp port-pc5
+    on pc5 bash -c 'exec 3<>/dev/udp/10.20.0.2/15111; echo ask >&3; head -n1 <&3'
+    finish
+}
+make_cloud_console() {
+    record cloud-console port-pc5
+    tls pc5 https://a1.ksc.kaspersky.com:23150/
+    finish
+}
+
+# --- What looks like management and is not ---------------------------------------------------------------------------
+
+board() { get "$1" --resolve board.shop.example:13000:10.20.0.4 https://board.shop.example:13000/; }
+make_port_13000_public_name() {
+    local each
+    record port-13000-public-name port-pc6
+    for each in 1 2 3; do board pc6; done
+    finish
+}
+make_port_13000_other_authority() { record port-13000-other-authority port-pc6; anonymous pc6 10.20.0.4 13000; finish; }
+make_port_14000_http() { record port-14000-http port-pc6; get pc6 http://10.20.0.4:14000/; finish; }
+make_port_13000_of_client() {
+    record port-13000-of-client port-pc6
+    get pc6 --local-port 13000 https://www.example/
+    get pc6 --local-port 14000 http://news.example/
+    finish
+}
+make_port_13000_scanned() {
+    local address port
+    record port-13000-scanned port-pc6
+    for address in 10.20.0.2 10.20.0.3 10.20.0.1 10.20.0.53; do
+        for port in 13000 14000 13111; do on pc6 bash -c "exec 3<>/dev/tcp/$address/$port" || true; done
+    done
+    finish
+}
+make_internal_host_called_kaspersky() {
+    record internal-host-called-kaspersky port-pc6
+    get pc6 https://kaspersky01.corp.example/
+    get pc6 http://kaspersky01.corp.example/
+    on pc6 dig kaspersky01.corp.example
     finish
 }
 

@@ -35,7 +35,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
         kind = [tag[2], tag[3]];
         rest = after;
     }
-    let (src, dst, protocol, body) = match kind {
+    let (src, dst, hop_limit, protocol, body) = match kind {
         [0x08, 0x00] => {
             let (header, body) = rest.split_first_chunk::<20>()?;
             let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -45,7 +45,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
             }
             let [.., a, b, c, d, e, f, g, h] = *header;
             let body = body.get(..total.checked_sub(20)?)?;
-            (Ipv4Addr::new(a, b, c, d).into(), Ipv4Addr::new(e, f, g, h).into(), header[9], body)
+            (Ipv4Addr::new(a, b, c, d).into(), Ipv4Addr::new(e, f, g, h).into(), header[8], header[9], body)
         }
         [0x86, 0xdd] => {
             let (header, body) = rest.split_first_chunk::<40>()?;
@@ -55,7 +55,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
             }
             let (src, dst) = header.get(8..)?.split_first_chunk::<16>()?;
             let dst = dst.first_chunk::<16>()?;
-            (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst).into(), header[6], body.get(..length)?)
+            (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst).into(), header[7], header[6], body.get(..length)?)
         }
         _ => return None,
     };
@@ -94,6 +94,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
         payload,
         macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
         tunnel: None,
+        hop_limit,
     });
     Some(())
 }

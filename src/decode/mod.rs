@@ -49,6 +49,8 @@ struct Context {
     ip_headers: u8,
     /// VLAN tags of the Ethernet header at hand.
     tags: u8,
+    /// Hop limit of the IP header at hand.
+    hop_limit: u8,
     /// Whether the snap length cut the frame, so that a short header is no contradiction.
     cut: bool,
     /// How many bytes it cut off.
@@ -107,6 +109,7 @@ pub fn dissect_general<'a>(frame: &Frame<'a>) -> Dissected<'a> {
         headers: 0,
         ip_headers: 0,
         tags: 0,
+        hop_limit: 0,
         cut: (frame.wire_len as usize) > frame.bytes.len(),
         missing: frame.wire_len.saturating_sub(u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX)),
     };

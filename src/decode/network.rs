@@ -39,6 +39,7 @@ fn ipv4<'a>(bytes: &'a [u8], context: &mut Context) -> Step<'a> {
         etherparse::err::ipv4::HeaderSliceError::Len(_) => context.short(Outcome::MalformedNetwork),
         etherparse::err::ipv4::HeaderSliceError::Content(_) => Outcome::MalformedNetwork,
     })?;
+    context.hop_limit = header.ttl();
     let length = header.slice().len();
     let captured = bytes.get(length..).unwrap_or(&[]);
     // Segmentation offload leaves the length zero: then all that follows is the packet.
@@ -76,6 +77,7 @@ fn ipv6<'a>(bytes: &'a [u8], context: &mut Context) -> Step<'a> {
     let short = context.short(Outcome::MalformedNetwork);
     let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| short)?;
     let (src, dst) = (header.source_addr().into(), header.destination_addr().into());
+    context.hop_limit = header.hop_limit();
     let captured = bytes.get(40..).unwrap_or(&[]);
     let next = header.next_header().0;
     let promised = match usize::from(header.payload_length()) {

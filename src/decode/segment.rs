@@ -125,4 +125,6 @@ pub struct Segment<'a> {
     pub macs: Option<(MacAddress, MacAddress)>,
     /// The tunnel it came in.
     pub tunnel: Option<Tunnel>,
+    /// Hop limit, or time to live, that was left in the innermost IP header.
+    pub hop_limit: u8,
 }

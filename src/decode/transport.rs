@@ -107,6 +107,7 @@ fn segment<'a>(
         payload,
         macs: context.macs,
         tunnel: context.tunnel,
+        hop_limit: context.hop_limit,
     }
 }
 

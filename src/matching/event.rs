@@ -1,6 +1,6 @@
 //! What the workers tell the ledger, in packet order.
 
-use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex};
+use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached, Said};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
 use std::net::IpAddr;
@@ -23,10 +23,14 @@ pub enum EventKind {
     Opened(Opened),
     /// An observation matched an indicator.
     Evidence(Box<Alert>),
+    /// A lookup that is evidence was answered.
+    Answered(Box<Answered>),
     /// A client was told addresses for a name that matched.
     Resolved(Box<Resolved>),
     /// A client was told an address for a name that matches nothing.
     ResolvedOther(ResolvedOther),
+    /// A flow to a port of interest said something of itself.
+    Spoke(Box<Spoke>),
     /// A flow is over, or was given up.
     Ended(Ended),
 }
@@ -46,31 +50,21 @@ pub struct Opened {
     pub src_range: Option<IndicatorIndex>,
     /// Published range that the receiver's address lies in.
     pub dst_range: Option<IndicatorIndex>,
+    /// Whether the signatures alone make the flow matter, by a range or a port, whoever its ends are.
+    pub of_interest: bool,
 }
 
 impl Opened {
-    /// Whether the signatures alone make the flow matter, whoever its ends are.
-    #[must_use]
-    pub const fn matters(&self) -> bool {
-        self.src_range.is_some() || self.dst_range.is_some()
-    }
-
     /// The flow with the roles and counts that are known now.
     #[must_use]
-    pub fn summary(
-        &self,
-        first_packet: u64,
-        started: Timestamp,
-        opener_is_client: bool,
-        counts: FlowCounts,
-    ) -> FlowSummary {
+    pub fn summary(&self, started: Timestamp, ended: &Ended) -> FlowSummary {
         let FiveTuple { src, dst, src_port, dst_port, protocol } = self.five_tuple;
         let (src_mac, dst_mac) = self.macs.unzip();
         let src = (src, src_port, src_mac);
         let dst = (dst, dst_port, dst_mac);
-        let (client, server) = if opener_is_client { (src, dst) } else { (dst, src) };
+        let (client, server) = if ended.opener_is_client { (src, dst) } else { (dst, src) };
         FlowSummary {
-            first_packet,
+            first_packet: ended.flow,
             started,
             client: client.0,
             client_port: client.1,
@@ -79,11 +73,28 @@ impl Opened {
             protocol,
             zone: self.zone,
             client_mac: client.2,
+            client_hop_limit: None,
             server_mac: server.2,
             tunnel: self.tunnel.as_deref().copied(),
-            counts,
+            counts: ended.counts,
+            reached: ended.reached,
         }
     }
+}
+
+/// The answer to a lookup whose name matched.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Who asked.
+    pub client: HostKey,
+    /// Who was asked.
+    pub server: IpAddr,
+    /// What the name matched.
+    pub indicator: IndicatorIndex,
+    /// The name that was asked for.
+    pub name: Box<str>,
+    /// What the answer came to.
+    pub reached: Reached,
 }
 
 /// An answer to a client.
@@ -112,6 +123,15 @@ pub struct ResolvedOther {
     pub address: IpAddr,
 }
 
+/// What a flow to a port of interest said of itself.
+#[derive(Clone, Debug)]
+pub struct Spoke {
+    /// Number of the flow's first packet.
+    pub flow: u64,
+    /// What it said.
+    pub said: Said,
+}
+
 /// The end of a flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
@@ -123,6 +143,10 @@ pub struct Ended {
     pub named: bool,
     /// Whether it is known already that the flow matters: it gave evidence, or its opening was recorded.
     pub matters: bool,
+    /// Whether the handshake was seen, so that it is certain which side opened the connection.
+    pub opening_seen: bool,
+    /// How far it came.
+    pub reached: Reached,
     /// What was counted.
     pub counts: FlowCounts,
 }

@@ -1,6 +1,6 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Category, Confidence, IndicatorIndex, Role, Verdict};
+use super::{Category, Confidence, IndicatorIndex, Reached, Role, Verdict};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Tunnel, Zone};
 use std::collections::BTreeSet;
@@ -62,6 +62,14 @@ pub enum Field {
     Ja3,
     /// JA4 fingerprint of a ClientHello.
     Ja4,
+    /// Port of the server.
+    ServerPort,
+    /// Connections at a steady pace.
+    Beat,
+    /// A call to connect back, and the connection.
+    WakeUp,
+    /// Resolvers asked one after the other.
+    ResolverOrder,
 }
 
 impl Field {
@@ -84,6 +92,10 @@ impl Field {
             Self::Address => "ip.address",
             Self::Ja3 => "tls.ja3",
             Self::Ja4 => "tls.ja4",
+            Self::ServerPort => "flow.server_port",
+            Self::Beat => "flow.beat",
+            Self::WakeUp => "flow.wake_up",
+            Self::ResolverOrder => "dns.resolver_order",
         }
     }
 }
@@ -118,12 +130,16 @@ pub struct FlowSummary {
     pub zone: Zone,
     /// The client's link-layer address, as the capture point saw it.
     pub client_mac: Option<MacAddress>,
+    /// Hop limit that was left in the packet at hand, if the client sent it.
+    pub client_hop_limit: Option<u8>,
     /// The server's link-layer address, as the capture point saw it.
     pub server_mac: Option<MacAddress>,
     /// The tunnel its packets came in.
     pub tunnel: Option<Tunnel>,
     /// What was counted.
     pub counts: FlowCounts,
+    /// How far it came.
+    pub reached: Reached,
 }
 
 /// Packets and bytes of a flow, by direction.
@@ -211,6 +227,8 @@ pub struct Alert {
     pub indicator: IndicatorIndex,
     /// How close.
     pub seen_as: SeenAs,
+    /// How far it came until then.
+    pub reached: Reached,
     /// Where in the traffic.
     pub field: Field,
     /// The value; at most 255 bytes of text.
@@ -243,6 +261,8 @@ pub struct EvidenceLine {
     pub indicator: IndicatorIndex,
     /// How close.
     pub seen_as: SeenAs,
+    /// How far it came; of several, what says most.
+    pub reached: Reached,
     /// Where in the traffic.
     pub field: Field,
     /// The value.
@@ -276,6 +296,8 @@ pub struct HostFinding {
     pub confidence: Confidence,
     /// What the host is to this traffic.
     pub role: Role,
+    /// What a reader should know besides; it moves neither verdict nor confidence.
+    pub notes: Vec<String>,
     /// Categories of its evidence.
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.

@@ -1,8 +1,9 @@
 //! The evidence of one host, and what it adds up to.
 
+use super::hop_limits::HopLimits;
 use super::verdict::judge;
 use super::{
-    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
@@ -57,6 +58,7 @@ pub struct HostRecord {
     resolves: AskedNames,
     /// Names that others asked this host to connect to.
     connects: AskedNames,
+    hop_limits: HopLimits,
     given_up: u64,
 }
 
@@ -65,9 +67,17 @@ impl HostRecord {
     pub fn add(&mut self, alert: &Alert, input: u32, lines_max: usize, signatures: &SignatureSet) {
         let flow = &alert.flow;
         self.mac = self.mac.or(if alert.host_is_server { flow.server_mac } else { flow.client_mac });
+        // What is said to all neighbours has hop limits of its own.
+        if let Some(hop_limit) = flow.client_hop_limit
+            && !alert.host_is_server
+            && !flow.server.is_multicast()
+        {
+            self.hop_limits.note(hop_limit, alert.at);
+        }
         let line = EvidenceLine {
             indicator: alert.indicator,
             seen_as: alert.seen_as,
+            reached: alert.reached,
             field: alert.field,
             observed: alert.observed.clone(),
             count: 1,
@@ -88,6 +98,13 @@ impl HostRecord {
         self.bytes_received += bytes_received;
     }
 
+    /// Notes that what `which` tells of came as far as `reached`, if that says more than what was known.
+    pub fn reach(&mut self, reached: Reached, which: impl Fn(&EvidenceLine) -> bool) {
+        for line in self.lines.iter_mut().filter(|line| which(line)) {
+            line.reached = line.reached.max(reached);
+        }
+    }
+
     /// Notes that somebody else asked this host for `name`.
     pub fn asked_by_others(&mut self, field: Field, name: &str) {
         let names = match field {
@@ -104,6 +121,7 @@ impl HostRecord {
         self.bytes_sent += later.bytes_sent;
         self.bytes_received += later.bytes_received;
         self.given_up += later.given_up;
+        self.hop_limits.merge(later.hop_limits);
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
             mine.overflowed |= theirs.overflowed;
             for name in theirs.names {
@@ -152,7 +170,7 @@ impl HostRecord {
                 b.field,
             ))
         });
-        let role = if evidence.iter().all(|line| line.relayed) { Role::Relay } else { Role::Endpoint };
+        let role = role(host, &evidence);
         let products = evidence
             .iter()
             .map(|line| signatures.get(line.indicator))
@@ -165,6 +183,7 @@ impl HostRecord {
             verdict,
             confidence,
             role,
+            notes: self.hop_limits.remark().into_iter().collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
             products,
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),
@@ -178,12 +197,12 @@ impl HostRecord {
 
     /// Whether the host did this because somebody else asked it to.
     fn is_relayed(&self, line: &EvidenceLine) -> bool {
-        match line.seen_as {
-            SeenAs::Lookup => {
+        match (line.field, line.seen_as) {
+            (Field::ResolverOrder, _) | (_, SeenAs::Lookup) => {
                 let asked = |names: &AskedNames| names.contains(&line.observed) || names.lie_below(&line.observed);
                 asked(&self.resolves) || asked(&self.connects)
             }
-            SeenAs::Contact | SeenAs::Hint => self.connects.contains(&line.observed),
+            (_, SeenAs::Contact | SeenAs::Hint) => self.connects.contains(&line.observed),
         }
     }
 
@@ -195,6 +214,7 @@ impl HostRecord {
         });
         if let Some(known) = same {
             known.count += line.count;
+            known.reached = known.reached.max(line.reached);
             if (line.first_seen, line.example) < (known.first_seen, known.example) {
                 known.example = line.example;
             }
@@ -216,6 +236,19 @@ impl HostRecord {
         {
             *place = line;
         }
+    }
+}
+
+/// What a host is to the traffic that named it.
+fn role(host: HostKey, evidence: &[EvidenceLine]) -> Role {
+    let is_server = |line: &EvidenceLine| line.server == host.address;
+    let serves = |line: &EvidenceLine| is_server(line) && line.seen_as == SeenAs::Contact && line.reached.came_about();
+    if evidence.iter().all(|line| line.relayed) {
+        Role::Relay
+    } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {
+        Role::Server
+    } else {
+        Role::Endpoint
     }
 }
 

@@ -179,8 +179,16 @@ pub enum MatchKind {
     CertificateSubject,
     /// Attributes of a server certificate's issuer.
     CertificateIssuer,
-    /// A port; listed only.
+    /// A port of a server.
     Port,
+    /// Connections to a port at a steady pace.
+    Beat,
+    /// A datagram to a port, then a connection back.
+    WakeUp,
+    /// Ports whose server signs its certificate itself.
+    SelfSigned,
+    /// Resolvers that are asked one after the other.
+    ResolverOrder,
     /// A header of a mail message; listed only.
     MailHeader,
     /// A header of a request; listed only.
@@ -199,7 +207,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -215,6 +223,10 @@ impl MatchKind {
         Self::CertificateSubject,
         Self::CertificateIssuer,
         Self::Port,
+        Self::Beat,
+        Self::WakeUp,
+        Self::SelfSigned,
+        Self::ResolverOrder,
         Self::MailHeader,
         Self::HttpHeader,
         Self::Payload,
@@ -243,6 +255,10 @@ impl MatchKind {
             Self::CertificateSubject => "certificate-subject",
             Self::CertificateIssuer => "certificate-issuer",
             Self::Port => "port",
+            Self::Beat => "beat",
+            Self::WakeUp => "wake-up",
+            Self::SelfSigned => "self-signed",
+            Self::ResolverOrder => "resolver-order",
             Self::MailHeader => "mail-header",
             Self::HttpHeader => "http-header",
             Self::Payload => "payload",
@@ -264,8 +280,7 @@ impl MatchKind {
     pub const fn is_matched(self) -> bool {
         !matches!(
             self,
-            Self::Port
-                | Self::MailHeader
+            Self::MailHeader
                 | Self::HttpHeader
                 | Self::Payload
                 | Self::Icap

@@ -3,10 +3,12 @@
 //! The one place where flows meet: a DNS answer here, a connection to its address there. It sees only what workers could not settle by
 //! themselves, so it may be sequential without holding them up.
 
-use super::event::{Ended, Event, EventKind, Opened, Resolved};
+use super::event::{Answered, Ended, Event, EventKind, Opened, Resolved};
 use super::host_record::{self, HostRecord};
 use super::learned_names::LearnedNames;
-use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, SeenAs, SignatureSet};
+use super::management::{Management, PortFlow, Proof};
+use super::resolver_fallback::ResolverFallback;
+use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, Said, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
 use foldhash::fast::FixedState;
@@ -35,13 +37,20 @@ enum Suspicion {
 struct PendingFlow {
     at: Timestamp,
     opened: Opened,
-    /// The end that the suspicion is against.
-    client: IpAddr,
-    suspicion: Suspicion,
+    /// What the server's address suggests, and the end that this is held against.
+    suspicion: Option<(IpAddr, Suspicion)>,
+    /// What is known of a flow to a port of interest.
+    port: Option<PortFlow>,
 }
 
-/// A flow with evidence: for each host and indicator that raised an alert, whether the host is the server.
-type MatchedFlow = Vec<(HostKey, IndicatorIndex, bool)>;
+/// A flow with evidence.
+#[derive(Debug)]
+struct MatchedFlow {
+    server: IpAddr,
+    server_port: u16,
+    /// For each host and indicator that raised an alert, whether the host is the server.
+    raised: Vec<(HostKey, IndicatorIndex, bool)>,
+}
 
 /// Evidence by host, and the alerts that it raised.
 #[derive(Debug)]
@@ -50,6 +59,8 @@ pub struct Ledger<'s> {
     input: u32,
     hosts: HashMap<HostKey, HostRecord, FixedState>,
     learned: LearnedNames,
+    management: Management,
+    fallback: ResolverFallback,
     pending: HashMap<u64, PendingFlow, FixedState>,
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
@@ -71,6 +82,8 @@ impl<'s> Ledger<'s> {
             input,
             hosts: HashMap::default(),
             learned: LearnedNames::default(),
+            management: Management::default(),
+            fallback: ResolverFallback::default(),
             pending: HashMap::default(),
             matched: HashMap::default(),
             lines: 0,
@@ -93,18 +106,24 @@ impl<'s> Ledger<'s> {
         match event.kind {
             EventKind::Opened(opened) => self.opened(event.packet, event.at, opened),
             EventKind::Evidence(alert) => self.evidence(*alert),
+            EventKind::Answered(answered) => self.answered(&answered),
             EventKind::Resolved(resolved) => self.resolved(event.at, &resolved),
             EventKind::ResolvedOther(other) => self.learned.forget(other.client, other.address, other.name),
+            EventKind::Spoke(spoke) => {
+                if let Some(PendingFlow { port: Some(port), .. }) = self.pending.get_mut(&spoke.flow) {
+                    port.hear(spoke.said);
+                }
+            }
             EventKind::Ended(ended) => self.ended(&ended),
         }
     }
 
-    /// Whether a flow between these addresses may matter for its addresses alone, so that its opening and its end are to be recorded;
-    /// false for sure when it says no.
+    /// Whether a flow between these ends may matter for what clients were told about its addresses, so that its opening and its end are to
+    /// be recorded; false for sure when it says no.
     #[inline]
     #[must_use]
-    pub fn may_matter(&self, src: IpAddr, dst: IpAddr) -> bool {
-        self.learned.may_know(src) || self.learned.may_know(dst)
+    pub fn may_matter(&self, ends: &FiveTuple) -> bool {
+        self.learned.may_know(ends.src) || self.learned.may_know(ends.dst)
     }
 
     /// Takes the alerts raised so far, in the order in which they were raised.
@@ -127,8 +146,10 @@ impl<'s> Ledger<'s> {
             ("alerts", self.alerts_given_up),
             ("learned_names", self.learned.given_up()),
             ("evidence_lines", lines),
+            ("resolver_orders", self.fallback.given_up()),
         ]
         .into_iter()
+        .chain(self.management.given_up())
         .filter(|&(_, count)| count > 0)
         .collect()
     }
@@ -140,20 +161,22 @@ impl<'s> Ledger<'s> {
             Some((client, Suspicion::Learned { indicator: name.indicator, name: name.name.clone() }))
         };
         // Whoever sent the first packet is usually the client. When the capture began midway it may be the server, so both are asked.
-        let (client, suspicion) = match learned(src, dst).or_else(|| learned(dst, src)) {
-            Some(learned) => learned,
-            None => match (opened.src_range, opened.dst_range) {
-                (None, Some(range)) => (src, Suspicion::Range(range)),
-                (Some(range), None) => (dst, Suspicion::Range(range)),
+        let suspicion =
+            learned(src, dst).or_else(|| learned(dst, src)).or(match (opened.src_range, opened.dst_range) {
+                (None, Some(range)) => Some((src, Suspicion::Range(range))),
+                (Some(range), None) => Some((dst, Suspicion::Range(range))),
                 // With both ends inside, the vendor's own network talks to itself.
-                _ => return,
-            },
-        };
+                _ => None,
+            });
+        let port = self.management.opened(packet, at, &opened, self.signatures);
+        if suspicion.is_none() && port.is_none() {
+            return;
+        }
         if self.pending.len() >= FLOWS_MAX {
             self.flows_given_up += 1;
             return;
         }
-        self.pending.insert(packet, PendingFlow { at, opened, client, suspicion });
+        self.pending.insert(packet, PendingFlow { at, opened, suspicion, port });
     }
 
     fn resolved(&mut self, at: Timestamp, resolved: &Resolved) {
@@ -162,13 +185,34 @@ impl<'s> Ledger<'s> {
         }
     }
 
+    fn answered(&mut self, answered: &Answered) {
+        self.fallback.answered(answered.client, answered.server, &answered.name, answered.reached);
+        if let Some(record) = self.hosts.get_mut(&answered.client) {
+            record.reach(answered.reached, |line| {
+                let is_lookup = (line.indicator, line.seen_as) == (answered.indicator, SeenAs::Lookup);
+                (is_lookup || line.field == Field::ResolverOrder)
+                    && line.server == answered.server
+                    && line.observed == answered.name
+            });
+        }
+    }
+
     fn ended(&mut self, ended: &Ended) {
-        if let Some(pending) = self.pending.remove(&ended.flow)
-            && !ended.named
-        {
+        if let Some(pending) = self.pending.remove(&ended.flow) {
             self.settle(pending, ended);
         }
-        let Some(mut hosts) = self.matched.remove(&ended.flow) else { return };
+        let Some(MatchedFlow { server, server_port, raised: mut hosts }) = self.matched.remove(&ended.flow) else {
+            return;
+        };
+        for (host, indicator, _) in &hosts {
+            if let Some(record) = self.hosts.get_mut(host) {
+                record.reach(ended.reached, |line| {
+                    (line.indicator, line.server, line.server_port) == (*indicator, server, server_port)
+                        && line.seen_as != SeenAs::Lookup
+                        && line.field != Field::ResolverOrder
+                });
+            }
+        }
         hosts.sort_unstable();
         hosts.dedup_by_key(|(host, ..)| *host);
         let FlowCounts { bytes_to_server, bytes_to_client, .. } = ended.counts;
@@ -181,34 +225,70 @@ impl<'s> Ledger<'s> {
         }
     }
 
-    /// The flow is over and never said whom it was for: what its address suggested is all there is.
+    /// The flow is over: what its address suggested counts if it never said whom it was for, and its port may prove something.
     fn settle(&mut self, pending: PendingFlow, ended: &Ended) {
-        let flow = pending.opened.summary(ended.flow, pending.at, ended.opener_is_client, ended.counts);
-        if flow.client != pending.client {
-            return;
-        }
-        let (indicator, seen_as, field, observed) = match pending.suspicion {
-            Suspicion::Learned { indicator, name } => (indicator, SeenAs::Contact, Field::ResolvedAddress, name),
-            Suspicion::Range(indicator) => (indicator, SeenAs::Hint, Field::Address, flow.server.to_string().into()),
-        };
-        self.evidence(Alert {
+        let flow = pending.opened.summary(pending.at, ended);
+        let of_flow = |proof: Proof, host_is_server: bool| Alert {
             at: pending.at,
             packet: ended.flow,
-            indicator,
-            seen_as,
-            field,
-            observed,
-            host_is_server: false,
+            indicator: proof.indicator,
+            seen_as: proof.seen_as,
+            reached: ended.reached,
+            field: proof.field,
+            observed: proof.observed,
+            host_is_server,
             on_behalf: false,
             asks_server: false,
             flow,
             application: Application::Unknown,
-        });
+        };
+        let mut port = pending.port;
+        if let Some((client, suspicion)) = pending.suspicion
+            && client == flow.client
+            && !ended.named
+        {
+            let (indicator, seen_as, field, observed) = match suspicion {
+                Suspicion::Learned { indicator, name } => {
+                    if let Some(port) = &mut port {
+                        port.hear(Said::Ours(indicator));
+                    }
+                    (indicator, SeenAs::Contact, Field::ResolvedAddress, name)
+                }
+                Suspicion::Range(indicator) => {
+                    (indicator, SeenAs::Hint, Field::Address, flow.server.to_string().into())
+                }
+            };
+            let proof = Proof { indicator, seen_as, field, observed, of_client: true, of_server: false };
+            self.evidence(of_flow(proof, false));
+        }
+        let Some(port) = port else { return };
+        for proof in self.management.ended(&port, &flow, ended, self.signatures) {
+            if proof.of_server {
+                self.evidence(of_flow(proof.clone(), true));
+            }
+            if proof.of_client {
+                self.evidence(of_flow(proof, false));
+            }
+        }
     }
 
     fn evidence(&mut self, alert: Alert) {
         let flow = &alert.flow;
         let client = HostKey { address: flow.client, zone: flow.zone };
+        // A resolver that asks for others goes from one to the next by itself.
+        if alert.field == Field::DnsQuery
+            && !alert.on_behalf
+            && let Some(indicator) =
+                self.fallback.asked(alert.at, client, flow.server, &alert.observed, self.signatures)
+        {
+            self.evidence(Alert {
+                indicator,
+                seen_as: SeenAs::Hint,
+                field: Field::ResolverOrder,
+                asks_server: false,
+                ..alert.clone()
+            });
+        }
         let server = HostKey { address: flow.server, zone: flow.zone };
         let host = if alert.host_is_server { server } else { client };
         let (input, signatures) = (self.input, self.signatures);
@@ -227,7 +307,12 @@ impl<'s> Ledger<'s> {
             self.flows_given_up += 1;
             return;
         }
-        let raised = self.matched.entry(flow.first_packet).or_default();
+        let matched = self.matched.entry(flow.first_packet).or_insert_with(|| MatchedFlow {
+            server: flow.server,
+            server_port: flow.server_port,
+            raised: Vec::new(),
+        });
+        let raised = &mut matched.raised;
         let this = (host, alert.indicator, alert.host_is_server);
         if raised.contains(&this) {
             return;

@@ -6,23 +6,30 @@
 
 mod event;
 mod evidence;
+mod hop_limits;
 mod host_record;
 mod indicator;
 mod learned_names;
 mod ledger;
+mod management;
 mod observe;
+mod reached;
+mod recent;
+mod resolver_fallback;
 mod signature_set;
 mod told_addresses;
 mod verdict;
 
-pub use event::{Ended, Event, EventKind, Opened, Resolved, ResolvedOther};
+pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther, Spoke};
 pub use evidence::{
     Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
 };
 pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::Ledger;
+pub use management::Said;
 pub use observe::{Place, Told, observe};
+pub use reached::{Reached, Sent};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
 pub use told_addresses::ToldAddresses;
 pub use verdict::{Confidence, Role, Verdict, judge};

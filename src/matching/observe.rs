@@ -1,8 +1,9 @@
 //! Holds an observation against the signature set.
 
+use super::management::is_private_name;
 use super::{
-    Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, ResolvedOther, SeenAs,
-    SignatureSet, Strength,
+    Alert, Answered, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
+    ResolvedOther, Said, SeenAs, SignatureSet, Spoke, Strength,
 };
 use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
@@ -11,6 +12,7 @@ use crate::inspect::{
 };
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 
 /// Longest observed value that is kept, in bytes.
 pub const OBSERVED_MAX: usize = 255;
@@ -62,6 +64,7 @@ pub fn observe(
         Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
         Observation::ProxyRequest(request) => {
+            say(signatures, place, || Some(Said::Stranger), &mut emit);
             // The HTTP kinds come beside the request itself, which says the same and more.
             if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
                 && let Some(indicator) = signatures.match_name(name.as_str())
@@ -74,6 +77,21 @@ pub fn observe(
     }
 }
 
+/// Passes on what a flow to a port of interest said of itself; other flows are not asked.
+fn say(
+    signatures: &SignatureSet,
+    place: &Place<'_>,
+    said: impl FnOnce() -> Option<Said>,
+    emit: &mut impl FnMut(EventKind),
+) {
+    let flow = place.flow;
+    if signatures.is_port_of_interest(flow.server_port, flow.protocol)
+        && let Some(said) = said()
+    {
+        emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, said })));
+    }
+}
+
 /// A match, on its way to an alert.
 #[derive(Clone, Copy)]
 struct Found<'a> {
@@ -83,11 +101,13 @@ struct Found<'a> {
     observed: &'a str,
     on_behalf: bool,
     asks_server: bool,
+    /// How far it came, where the flow as a whole does not tell.
+    reached: Option<Reached>,
 }
 
 impl<'a> Found<'a> {
     const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
-        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false }
+        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false, reached: None }
     }
 
     const fn asking_server(mut self) -> Self {
@@ -101,6 +121,7 @@ impl<'a> Found<'a> {
             packet: place.packet,
             indicator: self.indicator,
             seen_as: self.seen_as,
+            reached: self.reached.unwrap_or(place.flow.reached),
             field: self.field,
             observed: cut(self.observed),
             host_is_server: false,
@@ -122,10 +143,12 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     };
     // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
     let asks_a_server = !place.flow.server.is_multicast();
+    let reached = if message.is_response { answer(message) } else { Reached::Attempted };
     let lookup = |indicator, field, name: &DomainName| {
         let found = Found {
             on_behalf: asks_a_server && !message.recursion_desired,
             asks_server: asks_a_server && message.recursion_desired,
+            reached: Some(reached),
             ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
         };
         found.alert(place, application())
@@ -148,19 +171,32 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
             if place.flow.counts.packets_to_server == 0 {
                 emit(lookup(indicator, Field::DnsAnswer, name));
             }
+            emit(EventKind::Answered(Box::new(Answered {
+                client: HostKey { address: place.flow.client, zone: place.flow.zone },
+                server: place.flow.server,
+                indicator,
+                name: cut(name.as_str()),
+                reached,
+            })));
         }
         (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
         (None, None) => {}
     }
     let client = HostKey { address: place.flow.client, zone: place.flow.zone };
     match question.or(chain) {
-        _ if message.addresses.is_empty() => {}
+        // What leads nowhere binds nothing.
+        _ if !message.addresses.iter().any(|answer| leads_somewhere(answer.address)) => {}
         Some((indicator, name)) => emit(EventKind::Resolved(Box::new(Resolved {
             client,
             indicator,
             name: name.as_str().into(),
             chain: message.question.iter().map(|(name, _)| name).chain(&message.names).map(hash).collect(),
-            addresses: message.addresses.iter().map(|answer| (answer.address, answer.ttl_s)).collect(),
+            addresses: message
+                .addresses
+                .iter()
+                .filter(|answer| leads_somewhere(answer.address))
+                .map(|answer| (answer.address, answer.ttl_s))
+                .collect(),
         }))),
         None => {
             let name = message.question.as_ref().map_or(0, |(name, _)| hash(name));
@@ -170,6 +206,25 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
         }
     }
     Told::Name
+}
+
+/// What a response came to.
+fn answer(message: &DnsMessage) -> Reached {
+    if message.response_code != 0 {
+        Reached::Refused
+    } else if message.addresses.iter().any(|answer| leads_somewhere(answer.address)) {
+        Reached::DataExchanged
+    } else if message.addresses.is_empty() {
+        Reached::Established
+    } else {
+        Reached::Refused
+    }
+}
+
+/// Whether an address is one to connect to. Filters answer with `0.0.0.0`, `127.0.0.1` or `::` for names that they keep from their
+/// clients.
+const fn leads_somewhere(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_loopback()
 }
 
 fn client_hello(
@@ -185,6 +240,14 @@ fn client_hello(
     {
         emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
     }
+    let said = || match &hello.sni {
+        Some(name) => match signatures.match_name(name.as_str()) {
+            Some(indicator) => Some(Said::Ours(indicator)),
+            None => (!is_private_name(name.as_str())).then_some(Said::Stranger),
+        },
+        None => None,
+    };
+    say(signatures, place, said, emit);
     fingerprints(signatures, hello, place, field, application, emit);
     // A hello that may be encrypted says no less here: browsers send an empty ECH extension beside the true name, and cannot be told
     // apart from those that hide one.
@@ -259,6 +322,9 @@ fn server_certificate(
         };
         emit(found.alert(place, application));
     }
+    let is_own = found.is_some() || (certificate.subject == certificate.issuer && !certificate.issuer.is_empty());
+    let said = || Some(if is_own { Said::OwnCertificate(cut(&certificate.subject)) } else { Said::Stranger });
+    say(signatures, place, said, emit);
     if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
 }
 
@@ -268,6 +334,8 @@ fn http(
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Told {
+    // Neither agents nor their servers speak HTTP in the clear where they manage.
+    say(signatures, place, || Some(Said::Stranger), emit);
     let (name_field, asks_server) = match request.target_form {
         HttpTarget::Absolute => (Field::HttpTarget, true),
         HttpTarget::Authority => (Field::HttpConnect, true),

@@ -5,13 +5,17 @@ mod certificates;
 mod error;
 mod explain;
 mod fingerprints;
+mod habits;
 mod load;
 mod names;
+mod ports;
 mod template;
 mod texts;
 
 pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
+pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
+pub use ports::PortRange;
 
 use super::{Indicator, IndicatorIndex, MatchKind};
 use addresses::Addresses;
@@ -19,6 +23,7 @@ use certificates::Certificates;
 use fingerprints::Fingerprints;
 use load::{Loader, Place};
 use names::Names;
+use ports::Ports;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -45,6 +50,8 @@ pub struct SignatureSet {
     user_agents: Texts,
     fingerprints: Fingerprints,
     certificates: Certificates,
+    ports: Ports,
+    habits: Habits,
 }
 
 impl Default for SignatureSet {
@@ -105,6 +112,8 @@ impl SignatureSet {
         let user_agents = Texts::build(&numbered, &[MatchKind::UserAgentPrefix, MatchKind::UserAgentRegex]);
         let fingerprints = Fingerprints::build(&numbered);
         let certificates = Certificates::build(&numbered);
+        let habits = Habits::build(&numbered);
+        let ports = Ports::build(&numbered, habits.ports());
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
         let sha256 = digest(&indicators);
         Self {
@@ -119,6 +128,8 @@ impl SignatureSet {
             user_agents,
             fingerprints,
             certificates,
+            ports,
+            habits,
         }
     }
 
@@ -222,6 +233,25 @@ impl SignatureSet {
     #[must_use]
     pub fn match_certificate(&self, subject: &str, issuer: &str) -> Option<IndicatorIndex> {
         self.certificates.find(subject, issuer)
+    }
+
+    /// Whether a flow with this port, at either end, may be management traffic. `protocol` is an IP protocol number.
+    #[inline]
+    #[must_use]
+    pub fn is_port_of_interest(&self, port: u16, protocol: u8) -> bool {
+        self.ports.is_of_interest(port, protocol)
+    }
+
+    /// The indicator with the narrowest range of management ports that holds `port`.
+    #[must_use]
+    pub fn match_port(&self, port: u16, protocol: u8) -> Option<IndicatorIndex> {
+        self.ports.find(port, protocol)
+    }
+
+    /// The habits in time and order that are followed.
+    #[must_use]
+    pub fn habits(&self) -> &Habits {
+        &self.habits
     }
 
     /// What the set says of a domain name, an address, a URL, a path, a user agent or a fingerprint, and why.

@@ -76,10 +76,12 @@ enum Kind {
     Dns,
     AddressRange,
     Fingerprint,
+    Management,
+    Behaviour,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::ServerName,
         Self::Http,
         Self::Proxy,
@@ -88,6 +90,8 @@ impl Kind {
         Self::Dns,
         Self::AddressRange,
         Self::Fingerprint,
+        Self::Management,
+        Self::Behaviour,
     ];
 
     const fn of(field: Field) -> Self {
@@ -100,6 +104,9 @@ impl Kind {
             Field::DnsQuery | Field::DnsAnswer => Self::Dns,
             Field::Address => Self::AddressRange,
             Field::Ja3 | Field::Ja4 => Self::Fingerprint,
+            // A beat and a call need the port, so they are no further kinds.
+            Field::ServerPort | Field::Beat | Field::WakeUp => Self::Management,
+            Field::ResolverOrder => Self::Behaviour,
         }
     }
 }
@@ -131,7 +138,7 @@ const fn ceiling(verdict: Verdict) -> u32 {
 /// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
 ///
 /// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
-/// fingerprint) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
+/// fingerprint, management traffic, behaviour) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
 /// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
 #[must_use]
 pub fn judge(
@@ -174,6 +181,7 @@ mod tests {
         EvidenceLine {
             indicator: IndicatorIndex(number * 3 + strength as u16),
             seen_as,
+            reached: crate::matching::Reached::DataExchanged,
             field,
             observed: "x".into(),
             count: 1,
@@ -233,6 +241,19 @@ mod tests {
         let mut sni = line(Strength::Installed, SeenAs::Contact, Field::TlsSni, 0);
         sni.relayed = true;
         assert_eq!(verdict(&[sni]), (Verdict::Suspected, 5));
+    }
+
+    #[test]
+    fn a_port_is_no_kind_beside_what_needs_it() {
+        let hint = line(Strength::Ambiguous, SeenAs::Hint, Field::ServerPort, 0);
+        let beat = line(Strength::Installed, SeenAs::Contact, Field::Beat, 1);
+        let certificate = line(Strength::Ambiguous, SeenAs::Contact, Field::TlsCertificate, 2);
+        assert_eq!(verdict(&[beat.clone(), hint.clone()]), (Verdict::Confirmed, 91));
+        assert_eq!(verdict(&[beat, hint.clone(), certificate]), (Verdict::Confirmed, 94));
+        let order = line(Strength::Installed, SeenAs::Hint, Field::ResolverOrder, 3);
+        let lookup = line(Strength::Installed, SeenAs::Lookup, Field::DnsQuery, 4);
+        assert_eq!(verdict(&[lookup, order]), (Verdict::Suspected, 57));
+        assert_eq!(verdict(&[hint]), (Verdict::Suspected, 15));
     }
 
     #[test]

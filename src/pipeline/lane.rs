@@ -10,7 +10,9 @@ use crate::inspect::quic::{self, ConnectionId};
 use crate::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
-use crate::matching::{Ended, Event, EventKind, FlowCounts, FlowSummary, Place, SignatureSet, Told, observe};
+use crate::matching::{
+    Ended, Event, EventKind, FlowCounts, FlowSummary, Place, Reached, Sent, SignatureSet, Told, observe,
+};
 use std::collections::BTreeMap;
 
 /// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
@@ -69,8 +71,8 @@ impl Marks {
     const MATCHED: Self = Self(1 << 9);
     /// Somebody remembers that it opened, and wants to know how it ends.
     const REMEMBERED: Self = Self(1 << 10);
-    /// One of its addresses lies in a published range.
-    const IN_RANGE: Self = Self(1 << 11);
+    /// One of its addresses lies in a published range, or one of its ports is the vendor's.
+    const OF_INTEREST: Self = Self(1 << 11);
 
     const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -100,6 +102,7 @@ struct FlowRecord {
     phase: Phase,
     last_seen_s: u32,
     marks: Marks,
+    sent: [Sent; 2],
     first_packet: u64,
     started: Timestamp,
     bytes: [u64; 2],
@@ -151,12 +154,22 @@ impl FlowRecord {
             phase: if is_tcp { Phase::Waiting } else { Phase::Datagrams(0) },
             last_seen_s: u32::try_from(segment.at.seconds()).unwrap_or(u32::MAX),
             marks,
+            sent: [Sent::default(); 2],
             first_packet: packet,
             started: segment.at,
             bytes: [0; 2],
             packets: [0; 2],
             syn: [0; 2],
             quic: None,
+        }
+    }
+
+    fn reached(&self) -> Reached {
+        let (client, server) = (self.client(), self.client().other());
+        if self.marks.has(Marks::TCP) {
+            Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
+        } else {
+            Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
         }
     }
 
@@ -173,11 +186,18 @@ impl FlowRecord {
         self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)
     }
 
+    /// Whether something is still to be read or told when the flow ends.
+    fn has_more_to_say(&self) -> bool {
+        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_))
+            || self.marks.has(Marks::MATCHED)
+            || self.marks.has(Marks::REMEMBERED)
+    }
+
     /// Whether the flow has turned out to be more than one of many that pass.
     fn is_worth_keeping(&self) -> bool {
         matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_) | Phase::Settled)
             || self.marks.has(Marks::MATCHED)
-            || self.marks.has(Marks::IN_RANGE)
+            || self.marks.has(Marks::OF_INTEREST)
     }
 
     /// Notes the end of a connection.
@@ -332,6 +352,7 @@ impl<'s> Lane<'s> {
                     }
                     if record.phase == Phase::Waiting && segment.payload_len == 0 {
                         record.note_end(flags);
+                        pick_mut(&mut record.sent, side).note(flags, 0, &[]);
                         count(record, side, wire_len);
                         return;
                     }
@@ -386,10 +407,22 @@ impl<'s> Lane<'s> {
         }
     }
 
-    /// Ends all flows after packet number `packet`, and leaves the lane empty, as new.
-    pub fn finish(&mut self, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
-        let Self { table, inspection } = self;
-        table.drain(|key, record| inspection.end(packet, at, key, record, outlet));
+    /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
+    pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
+        let mut open = Vec::new();
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            lane.table.drain(|key, record| {
+                if record.has_more_to_say() {
+                    open.push((record.first_packet, number, *key, record));
+                }
+            });
+        }
+        open.sort_unstable_by_key(|&(first_packet, ..)| first_packet);
+        for (_, number, key, record) in open {
+            if let Some(lane) = lanes.get_mut(number) {
+                lane.inspection.end(packet, at, &key, record, outlet);
+            }
+        }
     }
 
     /// Counts from zero again.
@@ -476,10 +509,16 @@ const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
 impl Inspection<'_> {
     fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
         self.counters.flows += 1;
-        let src_range = self.signatures.match_address(segment.five_tuple.src);
-        let dst_range = self.signatures.match_address(segment.five_tuple.dst);
-        record.marks.put(Marks::IN_RANGE, src_range.is_some() || dst_range.is_some());
-        record.marks.put(Marks::REMEMBERED, outlet.opened(&Opening { packet, segment, src_range, dst_range }));
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
+        let signatures = self.signatures;
+        let (src_range, dst_range) = (signatures.match_address(src), signatures.match_address(dst));
+        let of_interest = src_range.is_some()
+            || dst_range.is_some()
+            || signatures.is_port_of_interest(src_port, protocol)
+            || signatures.is_port_of_interest(dst_port, protocol);
+        record.marks.put(Marks::OF_INTEREST, of_interest);
+        let opening = Opening { packet, segment, src_range, dst_range, of_interest };
+        record.marks.put(Marks::REMEMBERED, outlet.opened(&opening));
     }
 
     fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
@@ -509,6 +548,8 @@ impl Inspection<'_> {
                 opener_is_client: record.marks.has(Marks::HIGH_IS_CLIENT) == record.marks.has(Marks::HIGH_OPENED),
                 named: record.marks.has(Marks::NAMED),
                 matters,
+                opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
+                reached: record.reached(),
                 counts: record.counts(),
             }),
         });
@@ -534,6 +575,7 @@ impl Inspection<'_> {
             record.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
         }
         record.note_end(flags);
+        pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
         if segment.payload_len > 0 {
             record.marks.set(Marks::PAYLOAD_SEEN);
         }
@@ -773,9 +815,14 @@ impl<O: Outlet> Talk<'_, '_, O> {
             protocol,
             zone,
             client_mac: client.2,
+            client_hop_limit: self
+                .current
+                .link
+                .and_then(|(segment, side)| (side == record.client()).then_some(segment.hop_limit)),
             server_mac: server.2,
             tunnel: self.current.link.and_then(|(segment, _)| segment.tunnel),
             counts: record.counts(),
+            reached: record.reached(),
         }
     }
 }

@@ -32,17 +32,18 @@ struct OwnedSegment {
     payload: Vec<u8>,
     macs: Option<(MacAddress, MacAddress)>,
     tunnel: Option<Tunnel>,
+    hop_limit: u8,
 }
 
 impl OwnedSegment {
     fn of(segment: &Segment<'_>) -> Self {
-        let &Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel } = segment;
-        Self { at, five_tuple, zone, transport, payload_len, payload: payload.to_vec(), macs, tunnel }
+        let &Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel, hop_limit } = segment;
+        Self { at, five_tuple, zone, transport, payload_len, payload: payload.to_vec(), macs, tunnel, hop_limit }
     }
 
     fn borrow(&self) -> Segment<'_> {
-        let &Self { at, five_tuple, zone, transport, payload_len, ref payload, macs, tunnel } = self;
-        Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel }
+        let &Self { at, five_tuple, zone, transport, payload_len, ref payload, macs, tunnel, hop_limit } = self;
+        Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel, hop_limit }
     }
 }
 

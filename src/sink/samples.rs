@@ -7,7 +7,7 @@ use crate::capture::{LinkType, Timestamp};
 use crate::decode::{MacAddress, Outcome, Tunnel, TunnelKind, Zone};
 use crate::matching::{
     Alert, Application, Confidence, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, IndicatorIndex,
-    Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -34,9 +34,11 @@ fn flow() -> FlowSummary {
         protocol: 6,
         zone: Zone::default(),
         client_mac: Some(MacAddress([0x46, 0x7e, 0x3f, 0xaf, 0x25, 0x32])),
+        client_hop_limit: Some(64),
         server_mac: None,
         tunnel: None,
         counts: FlowCounts { packets_to_server: 3, packets_to_client: 1, bytes_to_server: 749, bytes_to_client: 74 },
+        reached: Reached::Established,
     }
 }
 
@@ -46,6 +48,7 @@ pub fn tls() -> Alert {
         packet: 4,
         indicator: indicator("update", Strength::Installed),
         seen_as: SeenAs::Contact,
+        reached: Reached::Established,
         field: Field::TlsSni,
         observed: "s07.upd.kaspersky.com".into(),
         host_is_server: false,
@@ -109,6 +112,7 @@ pub fn line(seen_as: SeenAs, field: Field, observed: &str, packet: u64) -> Evide
     EvidenceLine {
         indicator: indicator("update", Strength::Installed),
         seen_as,
+        reached: Reached::DataExchanged,
         field,
         observed: observed.into(),
         count: 1,
@@ -129,6 +133,7 @@ pub fn host(address: &str, zone: Zone, verdict: Verdict, confidence: u8, evidenc
         verdict,
         confidence: Confidence(confidence),
         role: Role::Endpoint,
+        notes: Vec::new(),
         categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
         products: BTreeSet::new(),
         first_seen: AT,
@@ -171,6 +176,7 @@ pub fn report() -> ScanReport {
     let zone = Zone { vlan: Some(120), inner_vlan: Some(7), vni: Some(5001) };
     let mut suspected = host("10.20.0.53", zone, Verdict::Suspected, 5, vec![hostile]);
     suspected.role = Role::Relay;
+    suspected.notes = vec!["one address, \u{1b}possibly many endpoints".to_owned()];
     let mut page = line(SeenAs::Contact, Field::HttpUserAgent, "=cmd|' /C calc'!A0", 90);
     page.indicator = indicator("web-browse", Strength::Browse);
     let browsing = host("10.20.0.7", Zone::default(), Verdict::Browsing, 3, vec![page]);

@@ -27,7 +27,7 @@ pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &Sig
     rows.flush()
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 30] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -36,6 +36,7 @@ const COLUMNS: [&str; 28] = [
     "verdict",
     "confidence",
     "role",
+    "notes",
     "categories",
     "products",
     "first_seen",
@@ -47,6 +48,7 @@ const COLUMNS: [&str; 28] = [
     "category",
     "strength",
     "seen_as",
+    "reached",
     "field",
     "observed",
     "count",
@@ -58,7 +60,7 @@ const COLUMNS: [&str; 28] = [
     "packet",
 ];
 
-fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
+fn of_host(host: &HostFinding) -> [Cow<'_, str>; 16] {
     let zone = host.host.zone;
     let or_empty = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default().into();
     let categories: Vec<&str> = host.categories.iter().map(|category| category.name()).collect();
@@ -72,6 +74,7 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
         host.verdict.name().into(),
         host.confidence.0.to_string().into(),
         host.role.name().into(),
+        host.notes.join("; ").into(),
         categories.join("; ").into(),
         products.join("; ").into(),
         rfc3339(host.first_seen).into(),
@@ -82,13 +85,14 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
     ]
 }
 
-fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> [Cow<'a, str>; 13] {
+fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> [Cow<'a, str>; 14] {
     let indicator = signatures.get(line.indicator);
     [
         indicator.id.as_str().into(),
         indicator.category.name().into(),
         indicator.strength.name().into(),
         line.seen_as.name().into(),
+        line.reached.name().into(),
         line.field.name().into(),
         (&*line.observed).into(),
         line.count.to_string().into(),

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan` and `vni` of a host, and `bounds` of the counters, are there only when they say something.
+/// `inner_vlan`, `vni` and `notes` of a host, and `bounds` of the counters, are there only when they say something.
 ///
 /// # Errors
 /// When `out` fails.
@@ -122,6 +122,8 @@ struct Host<'a> {
     verdict: &'static str,
     confidence: u8,
     role: &'static str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
     categories: Vec<&'static str>,
     products: Vec<&'a str>,
     first_seen: String,
@@ -144,6 +146,7 @@ impl<'a> Host<'a> {
             verdict: finding.verdict.name(),
             confidence: finding.confidence.0,
             role: finding.role.name(),
+            notes: &finding.notes,
             categories: finding.categories.iter().map(|category| category.name()).collect(),
             products: finding.products.iter().map(String::as_str).collect(),
             first_seen: rfc3339(finding.first_seen),
@@ -162,6 +165,7 @@ struct Evidence<'a> {
     category: &'static str,
     strength: &'static str,
     seen_as: &'static str,
+    reached: &'static str,
     field: &'static str,
     observed: &'a str,
     count: u64,
@@ -180,6 +184,7 @@ impl<'a> Evidence<'a> {
             category: indicator.category.name(),
             strength: indicator.strength.name(),
             seen_as: line.seen_as.name(),
+            reached: line.reached.name(),
             field: line.field.name(),
             observed: &line.observed,
             count: line.count,
@@ -260,6 +265,7 @@ mod tests {
                 "category",
                 "strength",
                 "seen_as",
+                "reached",
                 "field",
                 "observed",
                 "count",
@@ -295,6 +301,8 @@ mod tests {
         assert_eq!(host["evidence"][0]["example"], json!({"input": "captures/a.pcap", "packet": 4}));
         assert_eq!(host["evidence"][0]["indicator"], signatures.get(samples::tls().indicator).id.as_str());
         let tenant = &answer["hosts"][1];
+        assert!(host.get("notes").is_none());
+        assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
     }
 

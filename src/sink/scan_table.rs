@@ -8,7 +8,7 @@ use super::ScanReport;
 use super::escape::for_terminal;
 use super::spelling::formatted;
 use crate::decode::Outcome;
-use crate::matching::{Field, HostFinding, Role, SignatureSet, Verdict};
+use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io;
@@ -51,6 +51,10 @@ pub fn write_table(
         for host in &report.hosts {
             layout.row(out, host, style)?;
             writeln!(out, "{}", painted(evidence(host, report, signatures, style.width), QUIET, style))?;
+            for note in &host.notes {
+                let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
+                writeln!(out, "{}", painted(format!("{INDENT}{note}"), QUIET, style))?;
+            }
         }
         writeln!(out)?;
         writeln!(out, "{}", wrapped(&verdicts(&report.hosts), style.width))?;
@@ -146,6 +150,7 @@ impl Layout {
 
 const GAP_TEXT: &str = "  ";
 const INDENT: &str = "  ";
+const NEXT_INDENTED: &str = "\n  ";
 
 /// The host's address, its tenant, and its role unless it is the usual one.
 fn label(host: &HostFinding) -> String {
@@ -177,8 +182,19 @@ fn evidence(host: &HostFinding, report: &ScanReport, signatures: &SignatureSet, 
         1 => String::new(),
         lines => format!(", +{} more", lines - 1),
     };
-    let end = format!(" #{}{more}", line.example.packet);
-    let (observed, path) = (for_terminal(&line.observed), for_terminal(report.path_of(line.example)));
+    // Worth a word only when it did not come to what one would think.
+    let reached = match line.reached {
+        Reached::Attempted | Reached::Refused => format!(", {}", line.reached.name()),
+        Reached::Established | Reached::DataExchanged => String::new(),
+    };
+    let end = format!(" #{}{reached}{more}", line.example.packet);
+    let (mut observed, path) = (for_terminal(&line.observed), for_terminal(report.path_of(line.example)));
+    if line.field == Field::Address {
+        // Ranges change hands, so how old the knowledge is belongs to it.
+        let range = signatures.get(line.indicator);
+        let seen = if range.era.is_empty() { &range.date } else { &range.era };
+        observed.to_mut().push_str(&format!(" (range: {})", for_terminal(seen)));
+    }
     // The value comes first, but a third of the room stays for the path.
     let room = width.saturating_sub(start.width() + ", ".len() + end.width());
     let for_path = path.width().min(room.saturating_sub(observed.width()).max(room / 3));
@@ -359,6 +375,7 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)
            suspected    5%  2026-11-23 15:43:54  2026-11-23 15:44:59
   update
   UPDATE dns.query \\u{1b}[2Jx.upd.kaspersky.com, captures/a.pcap #17
+  one address, \\u{1b}possibly many endpoints
 10.20.0.7  browsing     3%  2026-11-23 15:43:54  2026-11-23 15:44:59
   web-browse
   WEB http.user_agent =cmd|' /C calc'!A0, captures/a.pcap #90
@@ -367,6 +384,22 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)
 103 packets in 1 input, 9 flows; not inspected: 4 not_ip, 2 truncated.
 ";
         assert_eq!(table(&samples::report(), 80, false), with_identifiers(expected));
+    }
+
+    #[test]
+    fn what_is_no_plain_contact_says_so() {
+        let signatures = SignatureSet::builtin();
+        let range = signatures.match_address("37.203.128.1".parse().unwrap()).unwrap();
+        let mut report = samples::report();
+        report.hosts.truncate(1);
+        report.hosts[0].evidence = vec![samples::line(SeenAs::Hint, Field::Address, "37.203.128.1", 7)];
+        report.hosts[0].evidence[0].indicator = range;
+        report.hosts[0].evidence[0].reached = Reached::Attempted;
+        let table = table(&report, 100, false);
+        assert!(
+            table.contains(" ip.address 37.203.128.1 (range: 2026-05-19), captures/a.pcap #7, attempted\n"),
+            "{table}"
+        );
     }
 
     #[test]

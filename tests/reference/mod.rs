@@ -15,7 +15,7 @@ use kaspector::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
 use kaspector::matching::{
-    Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, SignatureSet, Told, observe,
+    Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
 };
 use kaspector::pipeline::Findings;
 use std::collections::HashMap;
@@ -74,6 +74,7 @@ struct Flow {
     packets: Both<u64>,
     bytes: Both<u64>,
     syn: Both<Option<u32>>,
+    sent: Both<Sent>,
     payload_seen: bool,
     closed: bool,
     named: bool,
@@ -100,6 +101,7 @@ impl Flow {
             packets: Both::default(),
             bytes: Both::default(),
             syn: Both::default(),
+            sent: Both::default(),
             payload_seen: false,
             closed: false,
             named: false,
@@ -142,6 +144,15 @@ impl Flow {
         }
     }
 
+    fn reached(&mut self) -> Reached {
+        let (client, server) = (self.client, self.client.other());
+        if self.tcp {
+            Reached::of_tcp(*self.sent.of(client), *self.sent.of(server))
+        } else {
+            Reached::of_udp(*self.packets.of(client) > 0, *self.packets.of(server) > 0)
+        }
+    }
+
     /// The flow so far; link-layer addresses and tunnel are those of `link`, if it is there.
     fn summary(&mut self, link: Option<(&Segment<'_>, Side)>) -> FlowSummary {
         let (FiveTuple { src, dst, src_port, dst_port, protocol }, zone) = self.key.endpoints();
@@ -163,9 +174,11 @@ impl Flow {
             protocol,
             zone,
             client_mac: client.2,
+            client_hop_limit: link.and_then(|(segment, side)| (side == self.client).then_some(segment.hop_limit)),
             server_mac: server.2,
             tunnel: link.and_then(|(segment, _)| segment.tunnel),
             counts: self.counts(),
+            reached: self.reached(),
         }
     }
 }
@@ -328,6 +341,7 @@ impl<'s> Reference<'s> {
             tunnel: segment.tunnel.map(Box::new),
             src_range: self.desk.signatures.match_address(src),
             dst_range: self.desk.signatures.match_address(dst),
+            of_interest: true,
         };
         self.desk.record(Now { packet, at: segment.at, link: None }, EventKind::Opened(opened));
         let flow = Flow::open(packet, segment, key, side);
@@ -348,6 +362,8 @@ impl<'s> Reference<'s> {
             opener_is_client: flow.client == flow.opener,
             named: flow.named,
             matters: true,
+            opening_seen: flow.sent.low.shook_hands() || flow.sent.high.shook_hands(),
+            reached: flow.reached(),
             counts: flow.counts(),
         };
         self.desk.record(now, EventKind::Ended(ended));
@@ -370,6 +386,7 @@ impl<'s> Reference<'s> {
             flow.client = if has(tcp_flags::ACK) { side.other() } else { side };
         }
         flow.closed |= has(tcp_flags::FIN | tcp_flags::RST);
+        flow.sent.of(side).note(flags, segment.payload_len, segment.payload);
         flow.payload_seen |= segment.payload_len > 0;
         let mut connection = match reading {
             Reading::Connection(connection) => connection,

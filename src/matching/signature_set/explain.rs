@@ -3,7 +3,7 @@
 //! The winner is the one that the matchers of the traffic give. The others are found by holding the text against each indicator alone,
 //! which is slow and plain on purpose.
 
-use super::{SignatureSet, addresses, certificates, fingerprints, template, texts};
+use super::{PortRange, SignatureSet, addresses, certificates, fingerprints, ports, template, texts};
 use crate::matching::{Indicator, IndicatorIndex, MatchKind, Strength};
 use std::net::IpAddr;
 
@@ -23,7 +23,7 @@ pub struct Explained {
     pub indicator: IndicatorIndex,
     /// Its id.
     pub id: String,
-    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`.
+    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`, `port`.
     pub part: &'static str,
     /// That part of the text, as it was compared.
     pub observed: String,
@@ -40,6 +40,7 @@ enum Part {
     Ja3([u8; 16], String),
     Ja4(String),
     Certificate(String),
+    Port(PortRange, String),
 }
 
 /// Holds `text` against the set.
@@ -75,6 +76,9 @@ fn parts(text: &str) -> Vec<Part> {
         return vec![Part::Address(address)];
     }
     let lower = text.to_ascii_lowercase();
+    if let Ok(range) = ports::parse(&lower) {
+        return vec![Part::Port(range, lower)];
+    }
     if let Some(hash) = fingerprints::ja3(&lower) {
         return vec![Part::Ja3(hash, lower)];
     }
@@ -137,6 +141,7 @@ impl Part {
             Self::Ja3(..) => "ja3",
             Self::Ja4(_) => "ja4",
             Self::Certificate(_) => "certificate",
+            Self::Port(..) => "port",
         }
     }
 
@@ -148,7 +153,8 @@ impl Part {
             | Self::UserAgent(text)
             | Self::Ja3(_, text)
             | Self::Ja4(text)
-            | Self::Certificate(text) => text.clone(),
+            | Self::Certificate(text)
+            | Self::Port(_, text) => text.clone(),
         }
     }
 
@@ -161,6 +167,7 @@ impl Part {
             Self::Ja3(hash, _) => set.match_ja3(hash),
             Self::Ja4(text) => set.match_ja4(text),
             Self::Certificate(text) => set.match_certificate(text, text),
+            Self::Port(range, _) => set.match_port(range.low, range.protocol),
         }
     }
 
@@ -188,6 +195,9 @@ impl Part {
             (Self::Certificate(text), MatchKind::CertificateIssuer | MatchKind::CertificateSubject) => {
                 certificates::attributes(value).all(|wanted| certificates::attributes(text).any(|one| one == wanted))
             }
+            (Self::Port(range, _), MatchKind::Port) => {
+                ports::parse(value).is_ok_and(|one| one.contains(range.low, range.protocol))
+            }
             _ => false,
         }
     }
@@ -200,6 +210,9 @@ fn text_fits(one: &Indicator, text: &[u8]) -> bool {
 /// Why the winner wins over those that lost.
 fn why(winner: &Indicator, lost: &[(IndicatorIndex, &Indicator)]) -> String {
     let mut why = described(winner);
+    if winner.kind == MatchKind::Port {
+        why.push_str("; alone it is a hint, and needs a server inside the network");
+    }
     if winner.strength == Strength::Ambiguous && matches!(kind_of_text(winner.kind), Some("path" | "user agent")) {
         why.push_str("; alone it is no evidence, it counts beside a second match in the same request");
     }
@@ -288,6 +301,8 @@ mod tests {
             ("C63E8C55F2A9E27263D28C06B4360880", "ja3"),
             ("t10d130700_25acaf55c982_06756d5f1b38", "ja4"),
             ("CN=x, O=AO Kaspersky Lab", "certificate"),
+            ("tcp/13000", "port"),
+            ("TCP/23150", "port"),
         ] {
             assert_eq!(winner(text).map(|(_, part, _)| part), Some(part), "{text}");
         }

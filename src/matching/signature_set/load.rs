@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::fingerprints::{is_ja4, ja3};
-use super::{SignatureError, certificates, template, texts};
+use super::{SignatureError, certificates, habits, ports, template, texts};
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -449,7 +449,10 @@ fn check(indicator: &Indicator) -> Result<(), String> {
             }
             Ok(())
         }
-        MatchKind::Port => check_port(value),
+        MatchKind::Port => ports::parse(value).map(|_| ()),
+        kind @ (MatchKind::Beat | MatchKind::WakeUp | MatchKind::SelfSigned | MatchKind::ResolverOrder) => {
+            habits::check(kind, value)
+        }
         _ => Ok(()),
     }
 }
@@ -502,14 +505,6 @@ fn check_path(path: &str) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn check_port(value: &str) -> Result<(), String> {
-    let wrong = || format!("bad port {value:?}; expected the form tcp/13000 or udp/23100-23199");
-    let (transport, ports) = value.split_once('/').ok_or_else(wrong)?;
-    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
-    let (low, high): (u16, u16) = low.parse().ok().zip(high.parse().ok()).ok_or_else(wrong)?;
-    if matches!(transport, "tcp" | "udp") && 0 < low && low <= high { Ok(()) } else { Err(wrong()) }
 }
 
 /// Refuses what would match everyday traffic.

@@ -84,6 +84,7 @@ pub(super) struct Metadata<'a> {
     pub kaspector_strength: [&'static str; 1],
     pub kaspector_indicator: [Cow<'a, str>; 1],
     pub kaspector_seen_as: [&'static str; 1],
+    pub kaspector_reached: [&'static str; 1],
     pub kaspector_field: [&'static str; 1],
     pub kaspector_observed: [Cow<'a, str>; 1],
     pub kaspector_signature_set: [Cow<'a, str>; 1],

@@ -58,6 +58,10 @@ const fn field_number(field: Field) -> u32 {
         Field::Address => 13,
         Field::Ja3 => 14,
         Field::Ja4 => 15,
+        Field::ServerPort => 30,
+        Field::Beat => 31,
+        Field::WakeUp => 32,
+        Field::ResolverOrder => 33,
     }
 }
 
@@ -79,6 +83,10 @@ const fn seen(field: Field) -> &'static str {
         Field::Address => "flow to a published address range",
         Field::Ja3 => "JA3 fingerprint",
         Field::Ja4 => "JA4 fingerprint",
+        Field::ServerPort => "management port",
+        Field::Beat => "connections at a steady pace",
+        Field::WakeUp => "wake-up call and connection back",
+        Field::ResolverOrder => "fallback to public resolvers",
     }
 }
 
@@ -105,6 +113,10 @@ mod tests {
             Field::Address,
             Field::Ja3,
             Field::Ja4,
+            Field::ServerPort,
+            Field::Beat,
+            Field::WakeUp,
+            Field::ResolverOrder,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {

@@ -1,0 +1,597 @@
+//! Traffic with a server of the vendor's make inside the network: what a port, a certificate, a pace and a call to connect back prove
+//! together. One of them alone proves little, since anybody may use a port.
+
+use super::recent::Recent;
+use super::signature_set::{Beat, PortRange, STEPS_MAX};
+use super::{Category, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, Reached, SeenAs, SignatureSet};
+use crate::capture::Timestamp;
+use crate::decode::FiveTuple;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// Clients and servers whose pace is followed.
+pub const PACES_MAX: usize = 1 << 16;
+/// Calls to connect back that are remembered.
+pub const CALLS_MAX: usize = 1 << 16;
+/// Clients of management ports whose servers are counted.
+pub const CLIENTS_MAX: usize = 1 << 16;
+/// Servers that one client may try at management ports before it is taken for a scanner: agents know a server, a stand-in, some
+/// distribution points.
+pub const SERVERS_TRIED_MAX: usize = 16;
+/// Connections of one client to one server that are remembered: those of the longest beat, each with another in between.
+pub const STARTS_MAX: usize = 2 * STEPS_MAX;
+
+/// What a flow to a port of interest said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Its hello, or its request, was for somebody else; or it was in a protocol that the products do not use there.
+    Stranger,
+    /// Its hello was for a name that matches this.
+    Ours(IndicatorIndex),
+    /// Its server showed a certificate that it, or the vendor, signed; the subject.
+    OwnCertificate(Box<str>),
+}
+
+/// A flow to a port of interest, until it ends.
+#[derive(Clone, Debug, Default)]
+pub struct PortFlow {
+    is_strangers: bool,
+    ours: Option<IndicatorIndex>,
+    own_certificate: Option<Box<str>>,
+    /// What the call that it answers is evidence for, and the port that was called.
+    called: Option<(IndicatorIndex, PortRange)>,
+}
+
+impl PortFlow {
+    /// Takes what the flow said.
+    pub fn hear(&mut self, said: Said) {
+        match said {
+            Said::Stranger => self.is_strangers = true,
+            Said::Ours(indicator) => self.ours = Some(indicator),
+            Said::OwnCertificate(subject) => self.own_certificate = Some(subject),
+        }
+    }
+}
+
+/// What a flow proves of its ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What matched.
+    pub indicator: IndicatorIndex,
+    /// How close.
+    pub seen_as: SeenAs,
+    /// Where in the traffic.
+    pub field: Field,
+    /// The value.
+    pub observed: Box<str>,
+    /// Whether it is proved of the client.
+    pub of_client: bool,
+    /// Whether it is proved of the server.
+    pub of_server: bool,
+}
+
+/// Client, server, and the server's port.
+type Pair = (HostKey, IpAddr, u16);
+
+/// The beginning of a connection whose pace is followed.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    at: Timestamp,
+    flow: u64,
+    /// Whether it came about, and was not somebody else's.
+    counts: bool,
+}
+
+/// Connections of a pair, in the order of their beginnings.
+#[derive(Debug, Default)]
+struct Pace {
+    starts: VecDeque<Start>,
+    /// Beginning of the last connection that completed a beat.
+    told: Option<Timestamp>,
+}
+
+/// What has to be remembered from flow to flow.
+#[derive(Debug)]
+pub struct Management {
+    paces: Recent<Pair, Pace>,
+    /// By the host that was called, and the caller.
+    calls: Recent<(HostKey, IpAddr), Timestamp>,
+    /// Servers that each client tried; one more than it may, at most.
+    tried: Recent<HostKey, Vec<IpAddr>>,
+}
+
+impl Default for Management {
+    fn default() -> Self {
+        Self {
+            paces: Recent::with_limit(PACES_MAX),
+            calls: Recent::with_limit(CALLS_MAX),
+            tried: Recent::with_limit(CLIENTS_MAX),
+        }
+    }
+}
+
+impl Management {
+    /// Takes the beginning of a flow; what to keep of it if one of its ports is of interest.
+    pub fn opened(
+        &mut self,
+        packet: u64,
+        at: Timestamp,
+        opened: &Opened,
+        signatures: &SignatureSet,
+    ) -> Option<PortFlow> {
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = opened.five_tuple;
+        if !signatures.is_port_of_interest(dst_port, protocol) {
+            // When the capture began midway, the first packet may be the server's.
+            return signatures.is_port_of_interest(src_port, protocol).then(PortFlow::default);
+        }
+        let mut flow = PortFlow::default();
+        let (sender, receiver) =
+            (HostKey { address: src, zone: opened.zone }, HostKey { address: dst, zone: opened.zone });
+        let habits = signatures.habits();
+        for wake in &habits.wake_ups {
+            if wake.call.contains(dst_port, protocol) && !dst.is_multicast() {
+                *self.calls.get_or_insert_with((receiver, src), || at) = at;
+            }
+            if wake.then.iter().any(|range| range.contains(dst_port, protocol))
+                && let Some(&mut called) = self.calls.get_mut(&(sender, dst))
+                && called <= at
+                && at.0 - called.0 <= wake.within_ns
+            {
+                flow.called = Some((wake.indicator, wake.call));
+            }
+        }
+        if protocol == FiveTuple::TCP {
+            let tried = self.tried.get_or_insert_with(sender, Vec::new);
+            if tried.len() <= SERVERS_TRIED_MAX && !tried.contains(&dst) {
+                tried.push(dst);
+            }
+        }
+        if habits.beats.iter().any(|beat| is_at(beat, dst_port, protocol)) {
+            let pace = self.paces.get_or_insert_with((sender, dst, dst_port), Pace::default);
+            if pace.starts.len() >= STARTS_MAX {
+                pace.starts.pop_front();
+            }
+            pace.starts.push_back(Start { at, flow: packet, counts: false });
+        }
+        Some(flow)
+    }
+
+    /// Takes the end of a flow that [`Self::opened`] wanted; what it proves.
+    pub fn ended(
+        &mut self,
+        flow: &PortFlow,
+        summary: &FlowSummary,
+        ended: &Ended,
+        signatures: &SignatureSet,
+    ) -> Vec<Proof> {
+        let FlowSummary { server, server_port, protocol, .. } = *summary;
+        let mut proofs = Vec::new();
+        let port = format!("{}/{server_port}", if protocol == FiveTuple::TCP { "tcp" } else { "udp" });
+        let contact = |indicator, field, observed: String| Proof {
+            indicator,
+            seen_as: SeenAs::Contact,
+            field,
+            observed: observed.into(),
+            of_client: true,
+            of_server: true,
+        };
+        if let Some((indicator, PortRange { low: called, .. })) = flow.called.filter(|_| ended.opener_is_client) {
+            proofs.push(contact(indicator, Field::WakeUp, format!("udp/{called}, then {port}")));
+        }
+        // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
+        let is_strangers = flow.is_strangers && flow.ours.is_none();
+        let counts = !is_strangers && ended.reached.came_about();
+        if let Some((indicator, period_s)) = self.pace(summary, counts, signatures) {
+            proofs.push(contact(indicator, Field::Beat, format!("{port} every {period_s} s")));
+        }
+        if is_strangers {
+            return proofs;
+        }
+        let client = HostKey { address: summary.client, zone: summary.zone };
+        let scans = self.tried.get_mut(&client).is_some_and(|tried| tried.len() > SERVERS_TRIED_MAX);
+        if let Some(subject) = &flow.own_certificate {
+            let at = |ports: &[PortRange]| ports.iter().any(|range| range.contains(server_port, protocol));
+            let signed = signatures.habits().self_signed.iter().find(|one| at(&one.ports));
+            // A scanner sees the certificate, too: it is the server's.
+            proofs.extend(signed.map(|one| Proof {
+                of_client: !scans,
+                ..contact(one.indicator, Field::TlsCertificate, subject.to_string())
+            }));
+        }
+        let Some(indicator) = signatures.match_port(server_port, protocol) else { return proofs };
+        let of_port = |seen_as, of_server| Proof {
+            indicator,
+            seen_as,
+            field: Field::ServerPort,
+            observed: port.as_str().into(),
+            of_client: true,
+            of_server,
+        };
+        if signatures.get(indicator).category == Category::CloudConsole {
+            // The vendor's own servers: the port tells an agent from a person's browser, once the name is theirs.
+            if flow.ours.is_some_and(|name| signatures.get(name).category == Category::CloudConsole) {
+                proofs.push(of_port(SeenAs::Contact, false));
+            }
+        } else if proofs.is_empty()
+            && !scans
+            && ended.reached == Reached::DataExchanged
+            && (protocol == FiveTuple::UDP || ended.opening_seen)
+            && is_internal(server)
+            // Who is called to connect back is no server.
+            && !signatures.habits().wake_ups.iter().any(|wake| wake.call.contains(server_port, protocol))
+        {
+            proofs.push(of_port(SeenAs::Hint, true));
+        }
+        proofs
+    }
+
+    /// What was given up at a bound, under the bound's name.
+    pub const fn given_up(&self) -> [(&'static str, u64); 3] {
+        [
+            ("connection_paces", self.paces.given_up()),
+            ("wake_up_calls", self.calls.given_up()),
+            ("management_clients", self.tried.given_up()),
+        ]
+    }
+
+    /// Notes whether a connection counts for its pair's pace; the beat that it completes, and its period in seconds.
+    fn pace(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Option<(IndicatorIndex, u64)> {
+        let pair = (HostKey { address: flow.client, zone: flow.zone }, flow.server, flow.server_port);
+        let beat = signatures.habits().beats.iter().find(|beat| is_at(beat, flow.server_port, flow.protocol))?;
+        let pace = self.paces.get_mut(&pair)?;
+        if let Some(start) = pace.starts.iter_mut().find(|start| start.flow == flow.first_packet) {
+            start.counts = counts;
+        }
+        if !counts {
+            // Whoever knocks at every door must not push out what is remembered of others.
+            if pace.starts.len() == 1 && pace.starts.front().is_some_and(|only| only.flow == flow.first_packet) {
+                self.paces.remove(&pair);
+            }
+            return None;
+        }
+        let last = pace.last_of_beat(beat)?;
+        if pace.told.is_some_and(|told| told >= last) {
+            return None;
+        }
+        pace.told = Some(last);
+        Some((beat.indicator, beat.period_ns / 1_000_000_000))
+    }
+}
+
+impl Pace {
+    /// Beginning of the last connection that completes a beat. There may be no more other connections in between than the beat has
+    /// gaps: among many, some are always as far apart as one likes.
+    fn last_of_beat(&self, beat: &Beat) -> Option<Timestamp> {
+        // For each start that counts, how many beats lead to it, and where the first of them stands.
+        let mut chains: Vec<(usize, usize)> = Vec::with_capacity(self.starts.len());
+        let mut last = None;
+        for (at, start) in self.starts.iter().enumerate() {
+            let mut chain = (usize::from(start.counts), at);
+            for (earlier, &(length, first)) in self.starts.iter().zip(&chains) {
+                let gap = start.at.0.saturating_sub(earlier.at.0);
+                let most = 2 * length + 1;
+                if start.counts
+                    && length > 0
+                    && gap.abs_diff(beat.period_ns) <= beat.tolerance_ns
+                    && at - first < most
+                    && length + 1 > chain.0
+                {
+                    chain = (length + 1, first);
+                }
+            }
+            if chain.0 >= beat.connections {
+                last = Some(start.at);
+            }
+            chains.push(chain);
+        }
+        last
+    }
+}
+
+fn is_at(beat: &Beat, port: u16, protocol: u8) -> bool {
+    beat.ports.iter().any(|range| range.contains(port, protocol))
+}
+
+/// Whether an address is of a network's own: RFC 1918, RFC 6598, RFC 4193, and link-local ones.
+const fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            address.is_private() || address.is_link_local() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+/// Whether a name can only be somebody's own: a single label, or below one of the top-level names that networks use for themselves
+/// (RFC 6762 appendix G, RFC 8375, and `internal`, which is set aside for this). An address in the place of a name is nobody's.
+pub fn is_private_name(name: &str) -> bool {
+    const PRIVATE: [&str; 10] =
+        ["local", "localdomain", "lan", "internal", "intranet", "private", "corp", "home", "localhost", "arpa"];
+    let is_own = |last: &str| PRIVATE.contains(&last) || last.bytes().all(|byte| byte.is_ascii_digit());
+    name.rsplit('.').next().is_some_and(is_own) || !name.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::decode::Zone;
+    use crate::matching::{Event, EventKind, FlowCounts, HostRecord, Ledger, Role, Spoke, Verdict};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const SECOND: u64 = 1_000_000_000;
+    const AGENT: &str = "10.0.0.7";
+    const SERVER: &str = "10.0.0.2";
+
+    /// A flow: when it began, in seconds, and between whom.
+    #[derive(Clone, Debug)]
+    struct Flow {
+        at_s: u64,
+        src: (&'static str, u16),
+        dst: (&'static str, u16),
+        protocol: u8,
+        said: Vec<Said>,
+        reached: Reached,
+        opening_seen: bool,
+    }
+
+    /// For each host its verdict, its role, and the field and value of its evidence.
+    type Answer = BTreeMap<String, (Verdict, Role, Vec<(&'static str, String)>)>;
+
+    fn tcp(at_s: u64, dst_port: u16) -> Flow {
+        let (src, dst) = ((AGENT, 40000), (SERVER, dst_port));
+        Flow { at_s, src, dst, protocol: 6, said: Vec::new(), reached: Reached::DataExchanged, opening_seen: true }
+    }
+
+    fn call(at_s: u64) -> Flow {
+        let (src, dst) = ((SERVER, 50000), (AGENT, 15000));
+        Flow { src, dst, protocol: 17, reached: Reached::Attempted, ..tcp(at_s, 0) }
+    }
+
+    /// What is found when these flows begin in this order, and end in that of `ends`.
+    fn found_when_ending(flows: &[Flow], ends: &[usize]) -> Answer {
+        let signatures = SignatureSet::builtin();
+        let mut ledger = Ledger::new(&signatures, 0);
+        let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+        for (packet, flow) in (1..).zip(flows) {
+            let at = Timestamp(flow.at_s * SECOND);
+            let (src, dst) = (address(flow.src.0), address(flow.dst.0));
+            let five_tuple =
+                FiveTuple { src, dst, src_port: flow.src.1, dst_port: flow.dst.1, protocol: flow.protocol };
+            let zone = Zone::default();
+            let opened = Opened {
+                five_tuple,
+                zone,
+                macs: None,
+                tunnel: None,
+                src_range: None,
+                dst_range: None,
+                of_interest: true,
+            };
+            ledger.record(Event { packet, at, kind: EventKind::Opened(opened) });
+            for said in &flow.said {
+                let spoke = Spoke { flow: packet, said: said.clone() };
+                ledger.record(Event { packet, at, kind: EventKind::Spoke(Box::new(spoke)) });
+            }
+        }
+        for &number in ends {
+            let flow = &flows[number];
+            let ended = Ended {
+                flow: number as u64 + 1,
+                opener_is_client: true,
+                named: !flow.said.is_empty(),
+                matters: true,
+                opening_seen: flow.opening_seen,
+                reached: flow.reached,
+                counts: FlowCounts::default(),
+            };
+            ledger.record(Event { packet: 1000, at: Timestamp(u64::MAX), kind: EventKind::Ended(ended) });
+        }
+        let finding = |(host, record): (HostKey, HostRecord)| {
+            let finding = record.finding(host, &signatures)?;
+            let lines = finding.evidence.iter().map(|line| (line.field.name(), line.observed.to_string())).collect();
+            Some((host.address.to_string(), (finding.verdict, finding.role, lines)))
+        };
+        ledger.into_hosts().filter_map(finding).collect()
+    }
+
+    fn found(flows: &[Flow]) -> Answer {
+        found_when_ending(flows, &(0..flows.len()).collect::<Vec<_>>())
+    }
+
+    /// Both ends are found with this and nothing else.
+    fn both(verdict: Verdict, lines: &[(&'static str, &str)]) -> Answer {
+        let lines: Vec<_> = lines.iter().map(|&(field, observed)| (field, observed.to_owned())).collect();
+        [
+            (AGENT.to_owned(), (verdict, Role::Endpoint, lines.clone())),
+            (SERVER.to_owned(), (verdict, Role::Server, lines)),
+        ]
+        .into()
+    }
+
+    #[test]
+    fn a_port_alone_is_a_hint_where_the_network_itself_answers() {
+        assert_eq!(found(&[tcp(0, 13000)]), both(Verdict::Suspected, &[("flow.server_port", "tcp/13000")]));
+        let outside = Flow { dst: ("198.51.100.7", 13000), ..tcp(0, 13000) };
+        assert!(found(&[outside]).is_empty(), "not inside the network");
+        for reached in [Reached::Attempted, Reached::Refused, Reached::Established] {
+            assert!(found(&[Flow { reached, ..tcp(0, 13000) }]).is_empty(), "a scan: {reached:?}");
+        }
+        assert!(found(&[Flow { opening_seen: false, ..tcp(0, 13000) }]).is_empty(), "who opened it is not known");
+        assert!(found(&[Flow { src: (AGENT, 13000), ..tcp(0, 443) }]).is_empty(), "the client's port");
+        assert!(found(&[tcp(0, 443)]).is_empty());
+        let datagrams = Flow { protocol: 17, opening_seen: false, ..tcp(0, 15111) };
+        assert_eq!(found(&[datagrams]), both(Verdict::Suspected, &[("flow.server_port", "udp/15111")]));
+    }
+
+    #[test]
+    fn a_flow_for_somebody_else_is_none_of_ours() {
+        let said = vec![Said::Stranger];
+        assert!(found(&[Flow { said: said.clone(), ..tcp(0, 13000) }]).is_empty());
+        let beats: Vec<_> = (0..9).map(|beat| Flow { said: said.clone(), ..tcp(beat * 900, 13000) }).collect();
+        assert!(found(&beats).is_empty());
+    }
+
+    #[test]
+    fn a_certificate_of_the_servers_own_raises_the_port() {
+        let said = vec![Said::OwnCertificate("CN=ksc.corp.example".into())];
+        let flow = Flow { said, ..tcp(0, 13000) };
+        let expected = both(Verdict::Suspected, &[("tls.certificate", "CN=ksc.corp.example")]);
+        assert_eq!(found(std::slice::from_ref(&flow)), expected);
+        let stranger_first = Flow { said: vec![Said::Stranger, flow.said[0].clone()], ..flow.clone() };
+        assert!(found(&[stranger_first]).is_empty());
+        let other_port = Flow { dst: (SERVER, 14000), ..flow };
+        assert_eq!(found(&[other_port]), both(Verdict::Suspected, &[("flow.server_port", "tcp/14000")]));
+    }
+
+    #[test]
+    fn a_scanner_finds_the_server_and_is_none_itself() {
+        const SERVERS: [&str; 17] = [
+            SERVER,
+            "10.1.0.1",
+            "10.1.0.2",
+            "10.1.0.3",
+            "10.1.0.4",
+            "10.1.0.5",
+            "10.1.0.6",
+            "10.1.0.7",
+            "10.1.0.8",
+            "10.1.0.9",
+            "10.1.0.10",
+            "10.1.0.11",
+            "10.1.0.12",
+            "10.1.0.13",
+            "10.1.0.14",
+            "10.1.0.15",
+            "10.1.0.16",
+        ];
+        let mut flows: Vec<_> = SERVERS.iter().map(|&server| Flow { dst: (server, 13000), ..tcp(0, 13000) }).collect();
+        flows[0].said = vec![Said::OwnCertificate("CN=ksc".into())];
+        let scanned = found(&flows);
+        assert_eq!(scanned.len(), 1);
+        assert_eq!(scanned[SERVER].1, Role::Server);
+        flows.pop();
+        assert_eq!(found(&flows).len(), 17, "an agent may know some");
+    }
+
+    #[test]
+    fn a_call_and_the_connection_back_prove_both() {
+        let lines = [("flow.wake_up", "udp/15000, then tcp/13000")];
+        assert_eq!(found(&[call(100), tcp(103, 13000)]), both(Verdict::Confirmed, &lines));
+        let hint = both(Verdict::Suspected, &[("flow.server_port", "tcp/13000")]);
+        assert_eq!(found(&[call(100), tcp(116, 13000)]), hint, "too late");
+        assert_eq!(found(&[tcp(100, 13000), call(101)]), hint, "the wrong way round");
+        let elsewhere = Flow { dst: ("10.0.0.3", 13000), ..tcp(101, 13000) };
+        assert!(found(&[call(100), elsewhere]).values().all(|(verdict, ..)| *verdict == Verdict::Suspected));
+        assert!(found(&[call(100)]).is_empty(), "a call alone");
+        let refused = found(&[call(100), Flow { reached: Reached::Refused, ..tcp(101, 13000) }]);
+        assert_eq!(refused[AGENT].0, Verdict::Confirmed, "an attempt counts");
+    }
+
+    #[test]
+    fn a_steady_pace_proves_both() {
+        let beat = [("flow.beat", "tcp/13000 every 900 s"), ("flow.server_port", "tcp/13000")];
+        assert_eq!(found(&[tcp(0, 13000), tcp(930, 13000), tcp(1801, 13000)]), both(Verdict::Confirmed, &beat));
+        let with_events = [0, 400, 900, 1500, 1800].map(|at| tcp(at, 13000));
+        assert_eq!(found(&with_events), both(Verdict::Confirmed, &beat));
+        let hint = both(Verdict::Suspected, &[("flow.server_port", "tcp/13000")]);
+        assert_eq!(found(&[tcp(0, 13000), tcp(900, 13000)]), hint, "two are no pace");
+        assert_eq!(found(&[tcp(0, 13000), tcp(950, 13000), tcp(1850, 13000)]), hint, "too slow");
+        let busy: Vec<_> = (0..200).map(|minute| tcp(minute * 60, 13000)).collect();
+        assert_eq!(found(&busy), hint, "among many, some are always 900 seconds apart");
+        let mut refused = [0, 900, 1800].map(|at| tcp(at, 13000));
+        refused[1].reached = Reached::Refused;
+        assert_eq!(found(&refused), hint);
+    }
+
+    #[test]
+    fn the_order_in_which_flows_end_does_not_matter() {
+        let flows = [0, 400, 900, 1500, 1800, 2700].map(|at| tcp(at, 13000));
+        let proved = |ends: &[usize]| found_when_ending(&flows, ends)[AGENT].0;
+        for ends in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 0, 5, 2, 1, 3]] {
+            assert_eq!(proved(&ends), Verdict::Confirmed);
+        }
+        // Of many, the few that end first must not look like all there are.
+        let busy: Vec<_> = (0..7).map(|number| tcp(number * 300, 13000)).collect();
+        assert_eq!(found_when_ending(&busy, &[0, 3, 6, 1, 2, 4, 5])[AGENT].0, Verdict::Suspected);
+    }
+
+    #[test]
+    fn the_port_of_a_hosted_console_counts_with_its_name() {
+        let signatures = SignatureSet::builtin();
+        let name = signatures.match_name("a1.ksc.kaspersky.com").unwrap();
+        let flow = Flow { dst: ("198.51.100.7", 23150), said: vec![Said::Ours(name), Said::Stranger], ..tcp(0, 0) };
+        let one = found(std::slice::from_ref(&flow));
+        assert_eq!(one[AGENT].2, [("flow.server_port", "tcp/23150".to_owned())]);
+        assert_eq!(one.len(), 1, "the vendor's server is no host of ours");
+        assert!(found(&[Flow { said: Vec::new(), ..flow }]).is_empty());
+    }
+
+    #[test]
+    fn names_that_anybody_may_use_are_told_from_others() {
+        for own in ["ksc", "ksc.corp.local", "ksc.lan", "10.0.0.2", "server.home.arpa"] {
+            assert!(is_private_name(own), "{own}");
+        }
+        for other in ["www.shop.example", "local.example.com", "ksc.company.com"] {
+            assert!(!is_private_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn knocking_at_every_door_leaves_nothing_behind() {
+        let signatures = SignatureSet::builtin();
+        let mut management = Management::default();
+        let flow = tcp(0, 13000);
+        let src = AGENT.parse().unwrap();
+        for number in 0..1000_u32 {
+            let dst = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
+            let five_tuple = FiveTuple { src, dst, src_port: 1, dst_port: 13000, protocol: 6 };
+            let zone = Zone::default();
+            let opened = Opened {
+                five_tuple,
+                zone,
+                macs: None,
+                tunnel: None,
+                src_range: None,
+                dst_range: None,
+                of_interest: true,
+            };
+            let port = management.opened(number.into(), Timestamp(0), &opened, &signatures).unwrap();
+            let ended = Ended {
+                flow: number.into(),
+                opener_is_client: true,
+                named: false,
+                matters: true,
+                opening_seen: true,
+                reached: Reached::Attempted,
+                counts: FlowCounts::default(),
+            };
+            let summary = opened.summary(Timestamp(flow.at_s), &ended);
+            assert!(management.ended(&port, &summary, &ended, &signatures).is_empty());
+            assert!(management.paces.get_mut(&(HostKey { address: src, zone }, dst, 13000)).is_none());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_order_of_flows_makes_it_stumble(
+            steps in prop::collection::vec((0_u64..4000, 0_usize..6, 0_usize..4, 0_usize..4), 0..60),
+        ) {
+            let flows: Vec<Flow> = steps.iter().map(|&(at_s, port, reached, said)| {
+                let reached =
+                    [Reached::Attempted, Reached::Refused, Reached::Established, Reached::DataExchanged][reached];
+                let said = [vec![], vec![Said::Stranger], vec![Said::OwnCertificate("CN=x".into())], vec![]][said].clone();
+                let base = if port == 0 { call(at_s) } else { tcp(at_s, [0, 13000, 14000, 13111, 443, 13000][port]) };
+                Flow { reached, said, ..base }
+            }).collect();
+            let found = found(&flows);
+            // What is held against the agent is held against the server, and the other way round.
+            let fields = |host: &str| found.get(host).map(|(_, _, lines)| lines.clone());
+            prop_assert_eq!(fields(AGENT), fields(SERVER));
+        }
+    }
+}
