@@ -221,12 +221,15 @@ note = ""
 
 #[test]
 fn help_is_complete() {
-    for command in [&["--help"][..], &["scan", "--help"], &["signatures", "--help"], &["signatures", "test", "--help"]]
-    {
-        let output = kaspector(command);
+    let commands =
+        ["", "scan", "signatures", "signatures list", "signatures show", "signatures check", "signatures test"];
+    for command in commands {
+        let output = kaspector(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);
-        assert!(help.contains("Usage:"), "{help}");
+        assert!(help.contains("Usage:") && help.contains("Example"), "{command}: {help}");
+        assert!(help.contains(&format!("  kaspector {command}")), "{command}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }
     let scan = text(&kaspector(&["scan", "--help"]).stdout);
     let options = [
