@@ -183,6 +183,8 @@ impl HostRecord {
                 let asked = |names: &AskedNames| names.contains(&line.observed) || names.lie_below(&line.observed);
                 asked(&self.resolves) || asked(&self.connects)
             }
+            // An address that was looked up for others may be contacted for them, too: a gateway resolves and forwards.
+            SeenAs::Contact if line.field == Field::ResolvedAddress && self.resolves.contains(&line.observed) => true,
             SeenAs::Contact | SeenAs::Hint => self.connects.contains(&line.observed),
         }
     }
