@@ -220,6 +220,27 @@ note = ""
 }
 
 #[test]
+fn values_are_shown_as_they_are_written_and_on_one_line() {
+    let expression = text(&kaspector(&["signatures", "show", "KL-UPD-0062"]).stdout);
+    assert!(expression.contains(r"^\*[A-Za-z0-9+/]{40,}={0,2}$"), "{expression}");
+    let list = text(&kaspector(&["signatures", "list"]).stdout);
+    assert!(list.lines().all(|line| line.starts_with("KL-")), "a value with a line end breaks the line");
+}
+
+#[test]
+fn a_set_that_finds_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("set.toml"), "version = \"1\"\n").unwrap();
+    let path = folder.path().to_str().unwrap();
+    for arguments in [&["signatures", "check", path][..], &["scan", UPDATE, "--signatures", path]] {
+        let output = kaspector(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("no indicator in this folder's files"));
+    }
+    assert_eq!(kaspector(&["scan", UPDATE, "--signatures-extra", path]).status.code(), Some(0));
+}
+
+#[test]
 fn help_is_complete() {
     let commands =
         ["", "scan", "signatures", "signatures list", "signatures show", "signatures check", "signatures test"];
