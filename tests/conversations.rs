@@ -169,6 +169,20 @@ fn a_gateway_that_resolves_for_others_forwards_for_them_too() {
 }
 
 #[test]
+fn a_resolver_learns_addresses_for_others() {
+    let mut iterative = answer(UPDATES, SERVER);
+    // Recursion desired is copied from the question.
+    if let Some(flags) = iterative.get_mut(2) {
+        *flags &= !1;
+    }
+    let mut wire = Wire::default();
+    wire.udp((RESOLVER, 6_000), ("198.51.100.53", 53), &query(UPDATES, A, false));
+    wire.udp(("198.51.100.53", 53), (RESOLVER, 6_000), &iterative);
+    wire.connection((RESOLVER, 6_001), (SERVER, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [relay(RESOLVER)]);
+}
+
+#[test]
 fn whoever_asks_its_neighbours_is_no_relay() {
     for (group, port) in [("224.0.0.251", 5_353), ("224.0.0.252", 5_355)] {
         let mut wire = Wire::default();

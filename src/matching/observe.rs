@@ -155,6 +155,8 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     let client = HostKey { address: place.flow.client, zone: place.flow.zone };
     match question.or(chain) {
         _ if message.addresses.is_empty() => {}
+        // What a resolver learns on its way is for whoever asked it.
+        _ if asks_a_server && !message.recursion_desired => {}
         Some((indicator, name)) => emit(EventKind::Resolved(Box::new(Resolved {
             client,
             indicator,
