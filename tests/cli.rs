@@ -241,6 +241,18 @@ fn a_set_that_finds_nothing_is_refused() {
 }
 
 #[test]
+fn a_compressed_capture_cut_before_its_first_block_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(root().join("pcaps/derived/zstandard.pcap.zst")).unwrap();
+    let cut = folder.path().join("cut.pcap.zst");
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let output = kaspector(&["scan", cut.to_str().unwrap()]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{complaint}");
+    assert!(complaint.contains("reading stops at byte 0") && complaint.contains("zstd -t"), "{complaint}");
+}
+
+#[test]
 fn help_is_complete() {
     let commands =
         ["", "scan", "signatures", "signatures list", "signatures show", "signatures check", "signatures test"];
