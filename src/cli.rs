@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Kaspector reads captured traffic and says which hosts contacted Kaspersky update, telemetry, activation and management endpoints, on
 /// what evidence, and how sure that is. It only reads: it never sends a packet.
 #[derive(Debug, Parser)]
-#[command(name = "kaspector", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "kaspector", version, max_term_width = 100, after_help = PROGRAM_HELP)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -19,7 +19,7 @@ pub struct Arguments {
 pub enum Command {
     Scan(ScanArguments),
     /// Show, check and try out the signature set.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]
     Signatures(SignaturesCommand),
 }
 
@@ -89,6 +89,7 @@ pub struct SignatureFolders {
 #[derive(Debug, Subcommand)]
 pub enum SignaturesCommand {
     /// List every indicator: id, category, strength, what it matches.
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         signatures: SignatureFolders,
@@ -103,6 +104,7 @@ pub enum SignaturesCommand {
         signatures: SignatureFolders,
     },
     /// Check the signature files of a folder, as --signatures would read them.
+    #[command(after_help = "Example:\n  kaspector signatures check ./my-signatures")]
     Check {
         /// Folder with *.toml files
         #[arg(value_name = "DIR")]
@@ -164,7 +166,12 @@ impl From<FailOn> for Verdict {
     }
 }
 
-const EXIT_CODES: &str = "\
+const PROGRAM_HELP: &str = "\
+Examples:
+  kaspector scan office.pcap
+  kaspector scan /captures --format json
+  kaspector signatures test s07.upd.kaspersky.com
+
 Exit codes:
   0  ran
   1  unexpected failure
@@ -180,6 +187,19 @@ Examples:
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
   kaspector scan a.pcap --fail-on confirmed         exit code 3 when found";
+
+const SIGNATURES_EXAMPLES: &str = "\
+Examples:
+  kaspector signatures list
+  kaspector signatures show KL-UPD-0001
+  kaspector signatures check ./my-signatures
+  kaspector signatures test s07.upd.kaspersky.com";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  kaspector signatures list
+  kaspector signatures list | grep installed
+  kaspector signatures list --signatures-extra ./my-signatures";
 
 const TEST_EXAMPLES: &str = "\
 Examples:

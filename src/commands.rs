@@ -8,6 +8,7 @@ use super::cli::{SignatureFolders, SignaturesCommand};
 use anstyle::{AnsiColor, Style};
 use kaspector::matching::SignatureSet;
 use std::fmt::Display;
+use std::path::Path;
 
 pub use scan::scan;
 
@@ -37,5 +38,13 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
     if let Some(folder) = &folders.extra {
         set = set.with_folder(folder).map_err(usage)?;
     }
+    if let (true, Some(folder)) = (set.is_empty(), &folders.replace) {
+        return Err(holds_nothing(folder).into());
+    }
     Ok(set)
+}
+
+/// A set without indicators finds nothing, which would look like a clean network.
+fn holds_nothing(folder: &Path) -> Usage {
+    Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", folder.display()))
 }

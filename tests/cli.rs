@@ -221,13 +221,49 @@ note = ""
 }
 
 #[test]
+fn values_are_shown_as_they_are_written_and_on_one_line() {
+    let expression = text(&kaspector(&["signatures", "show", "KL-UPD-0062"]).stdout);
+    assert!(expression.contains(r"^\*[A-Za-z0-9+/]{40,}={0,2}$"), "{expression}");
+    let list = text(&kaspector(&["signatures", "list"]).stdout);
+    assert!(list.lines().all(|line| line.starts_with("KL-")), "a value with a line end breaks the line");
+}
+
+#[test]
+fn a_set_that_finds_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("set.toml"), "version = \"1\"\n").unwrap();
+    let path = folder.path().to_str().unwrap();
+    for arguments in [&["signatures", "check", path][..], &["scan", UPDATE, "--signatures", path]] {
+        let output = kaspector(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("no indicator in this folder's files"));
+    }
+    assert_eq!(kaspector(&["scan", UPDATE, "--signatures-extra", path]).status.code(), Some(0));
+}
+
+#[test]
+fn a_compressed_capture_cut_before_its_first_block_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(root().join("pcaps/derived/zstandard.pcap.zst")).unwrap();
+    let cut = folder.path().join("cut.pcap.zst");
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let output = kaspector(&["scan", cut.to_str().unwrap()]);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{complaint}");
+    assert!(complaint.contains("reading stops at byte 0") && complaint.contains("zstd -t"), "{complaint}");
+}
+
+#[test]
 fn help_is_complete() {
-    for command in [&["--help"][..], &["scan", "--help"], &["signatures", "--help"], &["signatures", "test", "--help"]]
-    {
-        let output = kaspector(command);
+    let commands =
+        ["", "scan", "signatures", "signatures list", "signatures show", "signatures check", "signatures test"];
+    for command in commands {
+        let output = kaspector(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(0));
         let help = text(&output.stdout);
-        assert!(help.contains("Usage:"), "{help}");
+        assert!(help.contains("Usage:") && help.contains("Example"), "{command}: {help}");
+        assert!(help.contains(&format!("  kaspector {command}")), "{command}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     }
     let scan = text(&kaspector(&["scan", "--help"]).stdout);
     let options = [

@@ -157,6 +157,32 @@ fn a_resolver_that_validates_asks_for_the_zones_above_on_behalf_of_others() {
 }
 
 #[test]
+fn a_gateway_that_resolves_for_others_forwards_for_them_too() {
+    let mut wire = Wire::default();
+    wire.udp((PC, 4_000), (PROXY, 53), &query(UPDATES, A, true));
+    wire.lookup(PROXY, 5_000, UPDATES, SERVER);
+    wire.udp((PROXY, 53), (PC, 4_000), &answer(UPDATES, SERVER));
+    wire.connection((PROXY, 5_001), (SERVER, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Suspected), relay(PROXY)]);
+    wire.connection((PC, 4_001), (SERVER, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed), relay(PROXY)]);
+}
+
+#[test]
+fn a_resolver_learns_addresses_for_others() {
+    let mut iterative = answer(UPDATES, SERVER);
+    // Recursion desired is copied from the question.
+    if let Some(flags) = iterative.get_mut(2) {
+        *flags &= !1;
+    }
+    let mut wire = Wire::default();
+    wire.udp((RESOLVER, 6_000), ("198.51.100.53", 53), &query(UPDATES, A, false));
+    wire.udp(("198.51.100.53", 53), (RESOLVER, 6_000), &iterative);
+    wire.connection((RESOLVER, 6_001), (SERVER, 443), &[&hello(None)]);
+    assert_eq!(wire.hosts(), [relay(RESOLVER)]);
+}
+
+#[test]
 fn whoever_asks_its_neighbours_is_no_relay() {
     for (group, port) in [("224.0.0.251", 5_353), ("224.0.0.252", 5_355)] {
         let mut wire = Wire::default();

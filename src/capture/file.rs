@@ -80,7 +80,8 @@ impl CaptureFile {
     /// Opens a capture and reads its header.
     ///
     /// # Errors
-    /// [`CaptureError::Open`], [`CaptureError::NotACapture`], or damage in the header.
+    /// [`CaptureError::Open`], [`CaptureError::NotACapture`], [`CaptureError::Read`] when nothing could be decompressed, or
+    /// damage in the header.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
         let path = path.as_ref();
         let input = path.display().to_string();
@@ -109,6 +110,9 @@ impl CaptureFile {
         let source = match Source::new(Box::new(reader)) {
             Ok(source) => source,
             Err(Refused::Io(cause)) => return Err(CaptureError::Open { input, cause }),
+            Err(Refused::Packed(cause)) => {
+                return Err(CaptureError::Read { input, offset: 0, decompressed: true, packet: 1, cause });
+            }
             Err(Refused::Foreign(foreign)) => {
                 return Err(CaptureError::NotACapture {
                     input,

@@ -37,6 +37,8 @@ impl LinkType {
     pub const PPP: Self = Self(9);
     /// PPP in HDLC-like framing, as Cisco routers write it.
     pub const PPP_HDLC: Self = Self(50);
+    /// A PPPoE session packet without its Ethernet header.
+    pub const PPPOE: Self = Self(51);
     /// Raw IPv4 or IPv6 (also seen as 12 and 14, the DLT numbers of some systems).
     pub const RAW: Self = Self(101);
     /// Cisco HDLC.
@@ -47,8 +49,18 @@ impl LinkType {
     pub const LOOP: Self = Self(108);
     /// Linux cooked capture v1.
     pub const LINUX_SLL: Self = Self(113);
+    /// 802.11 behind a Prism header, or an AVS one.
+    pub const PRISM: Self = Self(119);
     /// 802.11 behind a radiotap header.
     pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// 802.11 behind an AVS header.
+    pub const IEEE802_11_AVS: Self = Self(163);
+    /// PPP as Linux's daemon writes it, with the direction in place of the HDLC address.
+    pub const PPP_PPPD: Self = Self(166);
+    /// Per-packet information in front of a frame of another link type.
+    pub const PPI: Self = Self(192);
+    /// PPP behind a byte that says the direction.
+    pub const PPP_WITH_DIRECTION: Self = Self(204);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.

@@ -20,8 +20,8 @@ pub enum Input {
 impl Input {
     /// Opens the input. `None`: a file found in a folder holds no frames by its content; the caller counts it.
     ///
-    /// A found file that is a capture in a format that we cannot read, or that is called a pcap and is compressed in a way
-    /// that we cannot undo, stays an error: frames are missed there.
+    /// A found file stays an error where frames are missed: a capture in a format that we cannot read, a file named as
+    /// captures are that is none (emptied, overwritten), or one called a pcap that is compressed in a way we cannot undo.
     ///
     /// # Errors
     /// As [`CaptureFile::open`].
@@ -32,7 +32,7 @@ impl Input {
             Self::Found(path) => path,
         };
         match CaptureFile::open(path) {
-            Err(CaptureError::NotACapture { kind: ForeignKind::Other, .. }) => Ok(None),
+            Err(CaptureError::NotACapture { kind: ForeignKind::Other, .. }) if !is_named_as_capture(path) => Ok(None),
             Err(CaptureError::NotACapture { kind: ForeignKind::Packed, .. }) if !is_called_pcap(path) => Ok(None),
             opened => opened.map(Some),
         }
@@ -162,6 +162,15 @@ fn leads_up(entry: &walkdir::DirEntry) -> bool {
     place.zip(entry.path().canonicalize().ok()).is_some_and(|(place, target)| place.starts_with(target))
 }
 
+/// Whether the name ends as programs that capture let it end. `pcap.h` and `x.pcap.expect.json` do not.
+fn is_named_as_capture(path: &Path) -> bool {
+    let has = |path: &Path, extensions: &[&str]| {
+        path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
+    };
+    let unpacked = if has(path, &["gz", "zst"]) { path.with_extension("") } else { path.to_owned() };
+    has(&unpacked, &["pcap", "pcapng", "cap"])
+}
+
 fn is_called_pcap(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_ascii_lowercase().contains("pcap"))
 }
@@ -268,11 +277,12 @@ mod tests {
             house.path().join(name)
         };
         let text = write("notes.txt", b"seen at noon\n");
-        let empty = write("empty.pcap", b"");
+        let empty = write("empty", b"");
+        let sidecar = write("1.pcap.md5", b"d41d8cd98f00b204e9800998ecf8427e\n");
         let xz = write("log.xz", b"\xfd7zXZ\0rest");
         let xz_pcap = write("1.pcap.xz", b"\xfd7zXZ\0rest");
         let snoop = write("1.snoop", b"snoop\0\0\0rest");
-        for path in [&text, &empty, &xz] {
+        for path in [&text, &empty, &sidecar, &xz] {
             assert!(Input::Found(path.clone()).open().unwrap().is_none());
             assert!(Input::Named(path.clone()).open().is_err());
         }
@@ -280,6 +290,10 @@ mod tests {
             let Err(error) = Input::Found(path.clone()).open() else { panic!("{} was read", path.display()) };
             let text = error.to_string();
             assert!(text.contains("xz -d") || text.contains("editcap -F pcap"), "{text}");
+        }
+        for name in ["emptied.pcap", "zeroed.CAP", "overwritten.pcapng.gz"] {
+            let path = write(name, if name.starts_with('e') { b"" } else { &[0; 64] });
+            assert!(Input::Found(path).open().is_err(), "{name} is no capture, and its frames are missed");
         }
         assert!(Input::Found(house.path().join("1.pcap")).open().unwrap().is_some());
         assert!(Input::Found(house.path().join("gone.pcap")).open().is_err());

@@ -25,6 +25,8 @@ pub(super) struct Source {
 /// Why there is no [`Source`].
 pub(super) enum Refused {
     Io(io::Error),
+    /// Not one byte of it could be decompressed.
+    Packed(io::Error),
     Foreign(Foreign),
 }
 
@@ -40,9 +42,9 @@ impl Source {
             let packed = BufReader::with_capacity(PACKED_BYTES, Cursor::new(head).chain(rest));
             rest = match format {
                 Format::Gzip => Box::new(Gzip(flate2::bufread::MultiGzDecoder::new(packed))),
-                _ => Box::new(unzstd(packed).map_err(Refused::Io)?),
+                _ => Box::new(unzstd(packed).map_err(Refused::Packed)?),
             };
-            (head, failed) = take_head(&mut rest).map_err(Refused::Io)?;
+            (head, failed) = take_head(&mut rest).map_err(Refused::Packed)?;
             format = format::recognise(&head);
         }
         match format {

@@ -1,6 +1,6 @@
 //! `kaspector signatures`.
 
-use super::{Exit, Usage, load};
+use super::{Exit, Usage, holds_nothing, load};
 use crate::cli::SignaturesCommand;
 use kaspector::matching::{Explanation, Indicator, SignatureSet};
 use std::io::{self, BufWriter, Write};
@@ -22,11 +22,15 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
         }
         SignaturesCommand::Check { folder } => {
             let set = SignatureSet::from_folder(folder).map_err(|error| Usage(error.to_string()))?;
+            if set.is_empty() {
+                return Err(holds_nothing(folder).into());
+            }
             writeln!(
                 out,
-                "{}: {} indicators, version {}, sha256 {}",
+                "{}: {} indicator{}, version {}, sha256 {}",
                 folder.display(),
                 set.len(),
+                if set.len() == 1 { "" } else { "s" },
                 set.version(),
                 set.sha256()
             )?;
@@ -61,16 +65,28 @@ fn list(out: &mut impl Write, set: &SignatureSet) -> io::Result<Exit> {
         for (width, cell) in widths.iter().zip(cells(indicator)) {
             write!(out, "{cell:width$}  ")?;
         }
-        writeln!(out, "{}", indicator.value.escape_debug())?;
+        writeln!(out, "{}", on_one_line(&indicator.value))?;
     }
     Ok(Exit::Ran)
+}
+
+/// A value as it stands in its file, but for line ends and the like, which some payloads have.
+fn on_one_line(value: &str) -> String {
+    value.chars().fold(String::new(), |mut line, character| {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+        line
+    })
 }
 
 fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
     let mut row = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<11}{value}") };
     row("id", &indicator.id)?;
     row("match", indicator.kind.name())?;
-    row("value", &indicator.value.escape_debug().to_string())?;
+    row("value", &on_one_line(&indicator.value))?;
     for also in &indicator.also {
         row("and", also)?;
     }

@@ -49,7 +49,9 @@ pub(super) fn first<'a>(link_type: LinkType, bytes: &'a [u8], context: &mut Cont
             source_only(bytes, 12, bytes.get(11), context);
             cooked(be16(0)?, be16(8)?, skip(20)?, context)
         }
-        LinkType::PPP | LinkType::PPP_HDLC => match bytes {
+        LinkType::PPP | LinkType::PPP_HDLC | LinkType::PPP_PPPD => match bytes {
+            // The daemon on Linux has the direction in place of the address.
+            [0x00 | 0x01, 0x03, rest @ ..] if link_type == LinkType::PPP_PPPD => Ok(Layer::Ppp(rest)),
             [0xff, 0x03, rest @ ..] => Ok(Layer::Ppp(rest)),
             // PPP in HDLC framing may also be Cisco HDLC: unicast or multicast address, control zero.
             [0x0f | 0x8f, 0x00, ..] => Ok(Layer::EtherType(be16(2)?, skip(4)?)),
@@ -58,8 +60,10 @@ pub(super) fn first<'a>(link_type: LinkType, bytes: &'a [u8], context: &mut Cont
         LinkType::C_HDLC => Ok(Layer::EtherType(be16(2)?, skip(4)?)),
         LinkType::IEEE802_11 => ieee802_11(bytes, false, context),
         LinkType::IEEE802_11_RADIOTAP => radiotap(bytes, context),
-        // Prism and AVS radio headers say their own length, too, but are no longer written; PPPoE alone is not.
-        LinkType(51) => pppoe(bytes, context),
+        LinkType::PRISM | LinkType::IEEE802_11_AVS => older_radio(bytes, context),
+        LinkType::PPI => per_packet_information(bytes, context),
+        LinkType::PPPOE => pppoe(bytes, context),
+        LinkType::PPP_WITH_DIRECTION => Ok(Layer::Ppp(skip(1)?)),
         _ => Err(Outcome::UnsupportedLinkType),
     }
 }
@@ -71,6 +75,7 @@ fn cooked<'a>(protocol: u16, hardware: u16, rest: &'a [u8], context: &mut Contex
         // Netlink: the protocol is a netlink family.
         824 => Err(Outcome::NotIp),
         801 => ieee802_11(rest, false, context),
+        802 => older_radio(rest, context),
         803 => radiotap(rest, context),
         _ if protocol == 0x0004 => llc(rest, context),
         _ => Ok(Layer::EtherType(protocol, rest)),
@@ -302,6 +307,29 @@ fn radiotap<'a>(bytes: &'a [u8], context: &mut Context) -> Result<Layer<'a>, Out
     ieee802_11(bytes.get(length..).ok_or(short)?, flags & 0x20 != 0, context)
 }
 
+/// 802.11 behind a Prism or AVS header; either says its length in the second word, Prism in the byte order of its writer. Files
+/// that are said to have one may have the other.
+fn older_radio<'a>(bytes: &'a [u8], context: &mut Context) -> Result<Layer<'a>, Outcome> {
+    let short = context.short(Outcome::MalformedLink);
+    let word = bytes.get(4..).and_then(<[u8]>::first_chunk::<4>).ok_or(short)?;
+    let length = usize::try_from(u32::from_be_bytes(*word).min(u32::from_le_bytes(*word))).unwrap_or(usize::MAX);
+    ieee802_11(bytes.get(length..).ok_or(short)?, false, context)
+}
+
+/// A frame of any link type behind fields about its reception (PPI, version 0); little endian. Only 802.11 is common in it.
+fn per_packet_information<'a>(bytes: &'a [u8], context: &mut Context) -> Result<Layer<'a>, Outcome> {
+    let short = context.short(Outcome::MalformedLink);
+    let [_, _, low, high, link, 0, 0, 0, ..] = *bytes else {
+        return Err(if bytes.len() < 8 { short } else { Outcome::UnsupportedLinkType });
+    };
+    let rest = bytes.get(usize::from(u16::from_le_bytes([low, high]))..).ok_or(short)?;
+    match LinkType(u16::from(link)) {
+        LinkType::IEEE802_11 => ieee802_11(rest, false, context),
+        LinkType::ETHERNET => Ok(Layer::Ethernet(rest)),
+        _ => Err(Outcome::UnsupportedLinkType),
+    }
+}
+
 /// Data frames of IEEE 802.11 that carry LLC in the clear. Of several frames in one (A-MSDU), the first.
 fn ieee802_11<'a>(bytes: &'a [u8], padded: bool, context: &mut Context) -> Result<Layer<'a>, Outcome> {
     let short = context.short(Outcome::MalformedLink);
@@ -450,6 +478,15 @@ mod tests {
     }
 
     #[test]
+    fn ppp_with_the_direction() {
+        for direction in [0, 1] {
+            raw(&[&[direction, 3, 0, 0x21]], LinkType::PPP_PPPD);
+            raw(&[&[direction, 0xff, 3, 0, 0x21]], LinkType::PPP_WITH_DIRECTION);
+        }
+        raw(&[&[0xff, 3, 0, 0x21]], LinkType::PPP_PPPD);
+    }
+
+    #[test]
     fn ppp_and_hdlc() {
         for link_type in [LinkType::PPP, LinkType::PPP_HDLC] {
             raw(&[&[0xff, 3, 0, 0x21]], link_type);
@@ -518,6 +555,26 @@ mod tests {
     }
 
     #[test]
+    fn older_radio_headers_say_their_length() {
+        let wireless = [0x08, 1, 0, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0, 0];
+        let avs = glue(&[&[0x80, 0x21, 0x10, 1, 0, 0, 0, 64], &[0; 56]]);
+        for prism in
+            [glue(&[&[0, 0, 0, 0x44, 0, 0, 0, 144], &[0; 136]]), glue(&[&[0x44, 0, 0, 0, 144, 0, 0, 0], &[0; 136]])]
+        {
+            raw(&[&prism, &wireless, &SNAP], LinkType::PRISM);
+            assert_eq!(outcome(LinkType::PRISM, &prism[..100]), Outcome::MalformedLink);
+        }
+        raw(&[&avs, &wireless, &SNAP], LinkType::PRISM);
+        raw(&[&avs, &wireless, &SNAP], LinkType::IEEE802_11_AVS);
+        let ppi = [0, 0, 16, 0, 105, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9];
+        raw(&[&ppi, &wireless, &SNAP], LinkType::PPI);
+        let ethernet = glue(&[&[0, 0, 8, 0, 1, 0, 0, 0], &ethernet(0x0800, &tcp4())]);
+        check(LinkType::PPI, &ethernet, TCP4);
+        assert_eq!(outcome(LinkType::PPI, &[0, 0, 8, 0, 147, 0, 0, 0, 1]), Outcome::UnsupportedLinkType);
+        assert_eq!(outcome(LinkType::PPI, &ppi[..7]), Outcome::MalformedLink);
+    }
+
+    #[test]
     fn mpls_is_read_by_its_first_nibble() {
         let label = |bottom: u8| [0, 1, 0x40 | bottom, 64];
         let over = |body: &[u8]| ethernet(0x8847, &glue(&[&label(0), &label(1), body]));
@@ -541,7 +598,7 @@ mod tests {
         let length = ((body.len() + 2) as u16).to_be_bytes();
         let session = glue(&[&[0x11, 0, 0, 9], &length, &[0, 0x21], &body]);
         check(LinkType::ETHERNET, &ethernet(0x8864, &session), TCP4);
-        check(LinkType(51), &session, TCP4);
+        check(LinkType::PPPOE, &session, TCP4);
         let discovery = ethernet(0x8864, &glue(&[&[0x11, 9, 0, 0], &[0; 8]]));
         assert_eq!(outcome(LinkType::ETHERNET, &discovery), Outcome::NotIp);
     }

@@ -101,16 +101,14 @@ fn erspan<'a>(bytes: &'a [u8], context: &Context) -> Step<'a> {
     }
 }
 
-/// L2TPv3 over IP (RFC 3931): a session identifier, a cookie of unknown length, then most often Ethernet.
+/// L2TPv3 over IP (RFC 3931): a session identifier, a cookie, then most often Ethernet.
 pub(super) fn l2tp_v3<'a>(carried: Carried<'a>, context: &mut Context) -> Step<'a> {
     let short = context.short(Outcome::MalformedTunnel);
     let (session, rest) = carried.bytes.split_first_chunk::<4>().ok_or(short)?;
     if *session == [0; 4] {
         return Err(Outcome::OtherTransport);
     }
-    // Cookies have 0, 4 or 8 bytes; a sublayer of four more may follow. Neither is announced.
-    let inner = [0, 4, 8, 12].into_iter().filter_map(|skip| rest.get(skip..)).find(|rest| is_ethernet(rest));
-    let Some(inner) = inner else {
+    let Some(inner) = behind_cookie(rest) else {
         // With less than the longest cookie and an Ethernet header there is no telling.
         return Err(if rest.len() < 12 + 15 {
             context.short(Outcome::OtherTransport)
@@ -121,6 +119,12 @@ pub(super) fn l2tp_v3<'a>(carried: Carried<'a>, context: &mut Context) -> Step<'
     context.enter(TunnelKind::L2tp, carried.src, carried.dst, None);
     context.tags = 0;
     Ok(Next::Layer(Layer::Ethernet(inner)))
+}
+
+/// The Ethernet frame of an L2TPv3 data message. Cookies have 0, 4 or 8 bytes; a sublayer of four more may follow. Neither is
+/// announced.
+fn behind_cookie(rest: &[u8]) -> Option<&[u8]> {
+    [0, 4, 8, 12].into_iter().filter_map(|skip| rest.get(skip..)).find(|rest| is_ethernet(rest))
 }
 
 /// The header inside a datagram that is a tunnel's; `None` when it is just a datagram.
@@ -143,7 +147,7 @@ pub(super) fn over_udp<'a>(
     } else if either(ports::TEREDO) {
         (TunnelKind::Teredo, teredo(payload, context.cut)?)
     } else if either(ports::L2TP) {
-        (TunnelKind::L2tp, l2tp_v2(payload)?)
+        (TunnelKind::L2tp, l2tp_v2(payload).or_else(|| l2tp_v3_udp(payload))?)
     } else if dst_port == ports::MPLS_IN_UDP {
         (TunnelKind::IpInIp, mpls_in_udp(payload)?)
     } else {
@@ -268,6 +272,16 @@ fn l2tp_v2(payload: &[u8]) -> Option<Layer<'_>> {
         [0x00, 0x21 | 0x57, inner @ ..] | [0x21 | 0x57, inner @ ..] => ip_layer(inner),
         _ => None,
     }
+}
+
+/// RFC 3931 section 4.1.2.1: data messages of version 3 have two reserved bytes and a session identifier before the cookie.
+fn l2tp_v3_udp(payload: &[u8]) -> Option<Layer<'_>> {
+    let (header, rest) = payload.split_first_chunk::<8>()?;
+    let [high, low, _, _, session @ ..] = *header;
+    if high & 0x80 != 0 || low & 0x0f != 3 || session == [0; 4] {
+        return None;
+    }
+    behind_cookie(rest).map(Layer::Ethernet)
 }
 
 /// RFC 7510.
@@ -503,6 +517,12 @@ mod tests {
         opens(kind, &outer(115, &glue(&[&[0, 0, 0, 9], &inner()])), TCP4);
         assert_eq!(said(&segment(ETHERNET, &outer(115, &glue(&[&[0, 0, 0, 9, 7, 7, 7, 7], &inner()])))), TCP4);
         assert_eq!(outcome(ETHERNET, &outer(115, &[0; 20])), Outcome::OtherTransport);
+        // Version 3 over UDP, without a cookie and with one of eight bytes and a sublayer.
+        for cookie in [&[][..], &[7; 4], &[7; 12]] {
+            opens(kind, &over(1701, &[&[0, 3, 0, 0, 0, 0, 0, 9], cookie, &inner()]), TCP4);
+        }
+        stays(&over(1701, &[&[0xc8, 3, 0, 20, 0, 0, 0, 0], &[0; 12]]), 1701);
+        stays(&over(1701, &[&[0, 3, 0, 0, 0, 0, 0, 0], &inner()]), 1701);
     }
 
     #[test]

@@ -124,7 +124,17 @@ impl Stream {
             return;
         }
         #[allow(clippy::cast_possible_wrap)]
-        let offset = position.saturating_add_signed(i64::from(ahead as i32));
+        let Some(offset) = position.checked_add_signed(i64::from(ahead as i32)) else {
+            // What stands before the beginning is no part of the stream: a keep-alive probe has the number of the SYN and a byte
+            // of anything.
+            #[allow(clippy::cast_possible_truncation)]
+            let before = next.wrapping_sub(sequence).wrapping_sub(position as u32);
+            let rest = usize::try_from(before).ok().and_then(|before| payload.get(before..)).unwrap_or(&[]);
+            counters.duplicate += u64::from(rest.is_empty());
+            #[allow(clippy::cast_possible_truncation)]
+            let promised = promised.saturating_sub(u64::from(before)) as u32;
+            return self.accept(origin, sequence.wrapping_add(before), rest, promised, counters, deliver);
+        };
         let segment = Segment { origin, offset, bytes: payload, missing: promised - payload.len() as u64 };
         if offset == position && self.held.is_empty() {
             self.deliver(segment, counters, &mut deliver);
@@ -417,6 +427,19 @@ mod tests {
         assert_eq!(collector.counters.overlapping, 1);
         collector.segment(100, b"zzz");
         assert_eq!(collector.counters.duplicate, 1);
+    }
+
+    #[test]
+    fn bytes_before_the_beginning_are_no_part_of_the_stream() {
+        let mut collector = Collector::default();
+        collector.stream.synchronise(99);
+        // A keep-alive probe, before anything was said.
+        collector.segment(99, b"\0");
+        assert_eq!((collector.text(), collector.counters.duplicate), (Vec::new(), 1));
+        collector.segment(97, b"xyzab");
+        collector.segment(102, b"c");
+        collector.segment(99, b"\0");
+        assert_eq!(collector.text(), b"abc");
     }
 
     #[test]

@@ -202,6 +202,8 @@ impl HostRecord {
                 let asked = |names: &AskedNames| names.contains(&line.observed) || names.lie_below(&line.observed);
                 asked(&self.resolves) || asked(&self.connects)
             }
+            // An address that was looked up for others may be contacted for them, too: a gateway resolves and forwards.
+            (Field::ResolvedAddress, SeenAs::Contact) if self.resolves.contains(&line.observed) => true,
             (_, SeenAs::Contact | SeenAs::Hint) => self.connects.contains(&line.observed),
         }
     }

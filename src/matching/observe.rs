@@ -186,6 +186,8 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     match question.or(chain) {
         // What leads nowhere binds nothing.
         _ if !message.addresses.iter().any(|answer| leads_somewhere(answer.address)) => {}
+        // What a resolver learns on its way is for whoever asked it.
+        _ if asks_a_server && !message.recursion_desired => {}
         Some((indicator, name)) => emit(EventKind::Resolved(Box::new(Resolved {
             client,
             indicator,

@@ -1,6 +1,6 @@
 //! Handshake messages out of records: a record may hold several messages, a message may span several records.
 
-use super::{CERTIFICATE, CLIENT_HELLO, Certificate, ClientHello, RECORD_HANDSHAKE};
+use super::{ALERT_LEN, CERTIFICATE, CLIENT_HELLO, Certificate, ClientHello, RECORD_ALERT, RECORD_HANDSHAKE};
 
 /// Bytes of a ClientHello that are kept. With a post-quantum key share it has some 1,800; tickets and padding may add thousands.
 const CLIENT_HELLO_MAX: usize = 20 << 10;
@@ -39,6 +39,8 @@ pub struct HandshakeStream {
     header_len: usize,
     /// Bytes of the record at hand still to come.
     record_left: usize,
+    /// Whether that record is an alert, which is passed over.
+    is_alert: bool,
     /// Message at hand, as far as it was seen.
     held: Vec<u8>,
     /// Bytes of the message at hand that are let go.
@@ -63,17 +65,20 @@ impl HandshakeStream {
                 }
                 self.header_len = 0;
                 let [kind, major, _, high, low] = self.header;
-                // Behind the first record of another type the rest is encrypted.
-                if kind != RECORD_HANDSHAKE || major != 3 {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                // A server may warn in the clear before it goes on (RFC 6066 section 3, of a name that it does not know). Behind the
+                // first record of another type the rest is encrypted.
+                self.is_alert = kind == RECORD_ALERT && length == ALERT_LEN;
+                if !(self.is_alert || kind == RECORD_HANDSHAKE) || major != 3 {
                     return Progress::Done;
                 }
-                self.record_left = usize::from(u16::from_be_bytes([high, low]));
+                self.record_left = length;
                 continue;
             }
             let (fragment, rest) = split(bytes, self.record_left);
             self.record_left -= fragment.len();
             bytes = rest;
-            if self.messages(fragment, &mut emit) == Progress::Done {
+            if !self.is_alert && self.messages(fragment, &mut emit) == Progress::Done {
                 return Progress::Done;
             }
         }
@@ -99,6 +104,7 @@ impl HandshakeStream {
     pub fn clear(&mut self) {
         self.header_len = 0;
         self.record_left = 0;
+        self.is_alert = false;
         self.held.clear();
         self.skip = 0;
         self.seen = 0;

@@ -13,7 +13,10 @@ pub use fingerprint::{Ja4, Ja4Transport};
 pub use handshake::{Handshake, HandshakeStream, Progress};
 
 /// Record types (RFC 8446 section 5.1).
+const RECORD_ALERT: u8 = 21;
 const RECORD_HANDSHAKE: u8 = 22;
+/// Length of an alert in the clear (RFC 8446 section 6): level and description.
+const ALERT_LEN: usize = 2;
 /// Handshake message types (RFC 8446 section 4).
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -25,10 +28,23 @@ pub fn recognise_client(bytes: &[u8]) -> Match {
     recognise(bytes, CLIENT_HELLO)
 }
 
-/// Whether a stream begins with a ServerHello.
+/// Whether a stream begins with a ServerHello; a warning may precede it.
 #[must_use]
 pub fn recognise_server(bytes: &[u8]) -> Match {
-    recognise(bytes, SERVER_HELLO)
+    let is_warning = |(at, &byte): (usize, &u8)| match at {
+        0 => byte == RECORD_ALERT,
+        1 => byte == 3,
+        2 => byte <= 4,
+        3 => byte == 0,
+        4 => usize::from(byte) == ALERT_LEN,
+        // The level; a fatal one would end it all.
+        5 => byte == 1,
+        _ => true,
+    };
+    if bytes.is_empty() || !bytes.iter().take(7).enumerate().all(is_warning) {
+        return recognise(bytes, SERVER_HELLO);
+    }
+    bytes.get(7..).map_or(Match::NeedMore, |rest| recognise(rest, SERVER_HELLO))
 }
 
 /// The ClientHello that handshake bytes without records begin with, as in QUIC. `None` while it is incomplete; `Some(None)` when they

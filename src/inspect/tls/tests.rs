@@ -140,6 +140,26 @@ fn every_prefix_is_recognised_or_waited_for() {
 }
 
 #[test]
+fn a_server_may_warn_before_it_goes_on() {
+    let warning = [21, 3, 3, 0, 2, 1, 112];
+    let stream = [&warning[..], &records(SERVER_HELLO, &[7; 70], 16_000)].concat();
+    for end in 0..stream.len() {
+        let expected = if end < 14 { Match::NeedMore } else { Match::Yes };
+        assert_eq!(recognise_server(&stream[..end]), expected, "{end}");
+    }
+    let fatal = [&[21, 3, 3, 0, 2, 2, 40][..], &stream].concat();
+    assert_eq!(recognise_server(&fatal), Match::No);
+    // What is behind the warning is read, however it is cut.
+    let hello = records(CLIENT_HELLO, &body(&browser_extensions("a.example")), 16_000);
+    let stream = [&warning[..], &hello].concat();
+    for step in 1..20 {
+        assert_eq!(name_of(&stream, step).as_deref(), Some("a.example"));
+    }
+    let long_alert = [&[21, 3, 3, 0, 3, 1, 112, 0][..], &hello].concat();
+    assert_eq!(name_of(&long_alert, 1_000), None, "an alert of another length is encrypted");
+}
+
+#[test]
 fn grease_is_what_the_rfc_lists() {
     let listed = (0..16u16).map(|step| 0x0a0a + step * 0x1010);
     assert!(listed.clone().all(is_grease));
