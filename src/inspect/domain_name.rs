@@ -1,15 +1,29 @@
 //! A domain name, parsed once at the edge: later rooms cannot hold a bad one.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A domain name in lower case, without the final dot; 1 to 253 bytes of text, held inline.
 ///
 /// Labels are the bytes that the wire carried. Bytes other than letters, digits, `-` and `_` are kept as `?`, so that a
 /// name is always printable and never matches by accident.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Eq)]
 pub struct DomainName {
     len: u8,
+    /// Of which the first `len` count.
     bytes: [u8; Self::MAX],
+}
+
+impl PartialEq for DomainName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Hash for DomainName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
 }
 
 impl DomainName {
@@ -66,6 +80,23 @@ impl fmt::Display for DomainName {
     }
 }
 
+/// What each byte of a label is kept as.
+const FOLDED: [u8; 256] = {
+    let mut folded = [b'?'; 256];
+    let mut byte = 0_u8;
+    loop {
+        match byte {
+            b'A'..=b'Z' => folded[byte as usize] = byte | 0x20,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => folded[byte as usize] = byte,
+            _ => {}
+        }
+        if byte == u8::MAX {
+            break folded;
+        }
+        byte += 1;
+    }
+};
+
 /// Collects labels into a [`DomainName`].
 #[derive(Clone, Copy)]
 pub struct DomainNameBuilder {
@@ -92,11 +123,7 @@ impl DomainNameBuilder {
         let end = at + label.len();
         let room = self.name.bytes.get_mut(at..end)?;
         for (into, &byte) in room.iter_mut().zip(label) {
-            *into = match byte {
-                b'A'..=b'Z' => byte | 0x20,
-                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => byte,
-                _ => b'?',
-            };
+            *into = FOLDED.get(usize::from(byte)).copied().unwrap_or(b'?');
         }
         self.name.len = u8::try_from(end).ok()?;
         Some(())

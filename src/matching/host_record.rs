@@ -160,6 +160,8 @@ impl HostRecord {
                     Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed),
                     strength_of(line.indicator),
                     line.seen_as,
+                    // What the bytes of a connection say goes before what an answer said about its address.
+                    line.field == Field::ResolvedAddress,
                 )
             };
             (rank(a), a.first_seen, a.example, a.indicator, a.field).cmp(&(

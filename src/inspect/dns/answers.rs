@@ -1,7 +1,7 @@
 //! The records of an answer, and which of them the question leads to.
 
-use super::name::read_name;
-use super::{Header, ResolvedAddress};
+use super::name_table::{NameId, NameTable};
+use super::{HEADER, Header, ResolvedAddress};
 use crate::inspect::{DomainName, Reader};
 use std::net::IpAddr;
 
@@ -27,23 +27,24 @@ const IPV6_HINT: u16 = 6;
 /// Records of the message at hand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
+    names: NameTable,
     /// `from` is answered by `to`: CNAME, SVCB.
     aliases: Vec<Alias>,
     addresses: Vec<Address>,
     /// Names that the question leads to, each with the time to live of the way to it.
-    reached: Vec<(DomainName, u32)>,
+    reached: Vec<(NameId, u32)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Alias {
-    from: DomainName,
-    to: DomainName,
+    from: NameId,
+    to: NameId,
     ttl_s: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Address {
-    owner: DomainName,
+    owner: NameId,
     address: IpAddr,
     ttl_s: u32,
     /// Of the answer section itself, rather than an address volunteered beside it.
@@ -51,8 +52,12 @@ struct Address {
 }
 
 impl Answers {
-    /// Collects the records from `at` on; stops where the bytes do.
-    pub(super) fn read(&mut self, message: &[u8], at: usize, header: &Header) {
+    /// Collects the records from `at` on; stops where the bytes do. The question is that of the same message.
+    pub(super) fn read(&mut self, message: &[u8], question: Option<&DomainName>, at: usize, header: &Header) {
+        self.names.clear();
+        if let Some(name) = question {
+            self.names.begin(name, HEADER);
+        }
         self.aliases.clear();
         self.addresses.clear();
         let answers = usize::from(header.answers);
@@ -65,15 +70,10 @@ impl Answers {
         }
     }
 
-    /// Walks from the question along the aliases, whatever order they came in.
-    pub(super) fn follow(
-        &mut self,
-        question: Option<DomainName>,
-        names: &mut Vec<DomainName>,
-        addresses: &mut Vec<ResolvedAddress>,
-    ) {
+    /// Walks from the question, if there is one, along the aliases, whatever order they came in.
+    pub(super) fn follow(&mut self, names: &mut Vec<DomainName>, addresses: &mut Vec<ResolvedAddress>) {
         self.reached.clear();
-        let Some(question) = question else { return };
+        let Some(question) = self.names.question() else { return };
         self.reached.push((question, u32::MAX));
         // Each name enters once and their number is bounded, so a loop of aliases ends.
         let mut done = 0;
@@ -86,7 +86,7 @@ impl Answers {
                 }
             }
         }
-        names.extend(self.reached.iter().skip(1).map(|&(name, _)| name));
+        names.extend(self.reached.iter().skip(1).filter_map(|&(name, _)| self.names.get(name)));
         for record in &self.addresses {
             let Some(&(name, ttl_s)) = self.reached.iter().find(|(name, _)| *name == record.owner) else { continue };
             // An additional record counts for the target of a service record, not for the question itself.
@@ -99,7 +99,7 @@ impl Answers {
 
     /// Reads one record and says where the next begins.
     fn record(&mut self, message: &[u8], at: usize, answer: bool) -> Option<usize> {
-        let (owner, after) = read_name(message, at)?;
+        let (owner, after) = self.names.read(message, at)?;
         let mut fields = Reader::new(message.get(after..)?);
         let record_type = fields.u16()?;
         fields.u16()?;
@@ -124,7 +124,7 @@ impl Answers {
             }
             // The server adds a CNAME to a DNAME (RFC 6672 section 3.1), so that one says all.
             CNAME if answer => {
-                if let Some((Some(to), _)) = read_name(message, start) {
+                if let Some((Some(to), _)) = self.names.read(message, start) {
                     self.aliases.push(Alias { from: owner, to, ttl_s });
                 }
             }
@@ -144,8 +144,8 @@ impl Answers {
     }
 
     /// A SVCB or HTTPS record (RFC 9460 section 2.2): priority, target, parameters.
-    fn service(&mut self, message: &[u8], start: usize, end: usize, owner: DomainName, ttl_s: u32) -> Option<()> {
-        let (target, after) = read_name(message, start + 2)?;
+    fn service(&mut self, message: &[u8], start: usize, end: usize, owner: NameId, ttl_s: u32) -> Option<()> {
+        let (target, after) = self.names.read(message, start + 2)?;
         // A target of "." is the owner itself.
         if let Some(to) = target {
             self.aliases.push(Alias { from: owner, to, ttl_s });

@@ -2,6 +2,7 @@
 
 mod answers;
 mod name;
+mod name_table;
 mod tcp;
 
 use super::recognition::Match;
@@ -87,8 +88,8 @@ impl Message {
             }
         }
         if self.is_response && header.questions <= QUESTIONS_MAX {
-            self.answers.read(bytes, at, &header);
-            self.answers.follow(self.question.map(|(name, _)| name), &mut self.names, &mut self.addresses);
+            self.answers.read(bytes, self.question.as_ref().map(|(name, _)| name), at, &header);
+            self.answers.follow(&mut self.names, &mut self.addresses);
         }
         Ok(())
     }
