@@ -11,7 +11,7 @@ build:
 	cargo build --release --locked
 
 test:
-	scripts/install-deps
+	scripts/install-deps test
 	scripts/check
 
 # Minutes each; results in target/criterion, tables in BENCHMARKS.md.

@@ -1,7 +1,8 @@
 //! How fast facts are held against the built-in signatures: `cargo bench --bench matching`.
 //!
-//! `names only` and `addresses only` read the same values and match nothing: the baselines. `verdict` is the whole finding of one host
-//! with 8 or 64 lines of evidence, which is asked for at the end or for a report, never per packet.
+//! `names only`, `addresses only`, `bytes only` and `lines only` read the same values and match nothing: the baselines. `judge` is the
+//! verdict on the evidence of one host with 8 or 64 lines; `finding` sorts and sums it up besides. Both are asked for at the end or for a
+//! report, never per packet.
 
 mod clock;
 
@@ -14,7 +15,7 @@ use kaspector::capture::Timestamp;
 use kaspector::decode::Zone;
 use kaspector::matching::{
     Alert, Application, Field, FlowCounts, FlowSummary, HostKey, HostRecord, IndicatorIndex, LINES_MAX, Reached,
-    SeenAs, SignatureSet,
+    SeenAs, SignatureSet, judge,
 };
 
 const MISSES: [&str; 8] = [
@@ -119,19 +120,40 @@ fn matching(criterion: &mut Criterion<ThreadTime>) {
             bench.iter(|| values.iter().filter(|&&one| signatures.match_address(black_box(one)).is_some()).count());
         });
     }
-    group.throughput(Throughput::Elements(PATHS.len() as u64));
-    group.bench_function("paths miss/match", |bench| {
-        bench.iter(|| PATHS.iter().filter(|path| signatures.match_path(black_box(path.as_bytes())).is_some()).count());
-    });
-    group.throughput(Throughput::Elements(1));
-    group.bench_function("user agent miss/match", |bench| {
-        bench.iter(|| signatures.match_user_agent(black_box(AGENT.as_bytes())));
-    });
+    for (what, texts) in [("paths miss", &PATHS[..]), ("user agent miss", &[AGENT])] {
+        group.throughput(Throughput::ElementsAndBytes {
+            elements: texts.len() as u64,
+            bytes: texts.iter().map(|text| text.len() as u64).sum(),
+        });
+        group.bench_function(format!("{what}/bytes only"), |bench| {
+            let all = |text: &&str| black_box(text).bytes().fold(0_u64, |sum, byte| sum.wrapping_add(byte.into()));
+            bench.iter(|| texts.iter().map(all).fold(0, u64::wrapping_add));
+        });
+        group.bench_function(format!("{what}/match"), |bench| {
+            let matches = |text: &&&str| {
+                let bytes = black_box(**text).as_bytes();
+                if what == "paths miss" {
+                    signatures.match_path(bytes).is_some()
+                } else {
+                    signatures.match_user_agent(bytes).is_some()
+                }
+            };
+            bench.iter(|| texts.iter().filter(matches).count());
+        });
+    }
     for lines in [8, 64] {
         let (host, record) = host(&signatures, lines);
-        group.bench_function(format!("verdict of a host/{lines} lines"), |bench| {
-            bench.iter(|| black_box(&record).finding(host, &signatures));
+        let evidence = record.finding(host, &signatures).map(|finding| finding.evidence).unwrap_or_default();
+        assert_eq!(evidence.len(), usize::from(lines));
+        let id = |what| format!("verdict on {lines} lines/{what}");
+        group.throughput(Throughput::Elements(lines.into()));
+        group.bench_function(id("lines only"), |bench| {
+            bench.iter(|| black_box(&evidence).iter().map(|line| line.count).sum::<u64>());
         });
+        group.bench_function(id("judge"), |bench| {
+            bench.iter(|| judge(black_box(&evidence), |indicator| signatures.get(indicator).strength));
+        });
+        group.bench_function(id("finding"), |bench| bench.iter(|| black_box(&record).finding(host, &signatures)));
     }
     group.finish();
 }

@@ -11,9 +11,10 @@
 mod lane;
 mod plan;
 mod pool;
+mod round;
 
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect};
+use crate::decode::{Decoder, Dissected, FiveTuple, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 pub use lane::{Lane, LaneCounters};
 pub use plan::Plan;
+pub use round::RoundEvents;
 
 /// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
 pub const LANES: usize = 8;
@@ -44,6 +46,7 @@ pub struct Route {
 
 impl Route {
     /// The route of a segment. `seed` keys the hash: constant offline, random on a sensor.
+    #[inline]
     #[must_use]
     pub fn of(segment: &Segment<'_>, seed: u64) -> Self {
         let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);
@@ -65,36 +68,49 @@ pub const OFFLINE_SEED: u64 = 0x6b61_7370_6563_746f;
 pub trait Outlet {
     /// Something for the ledger.
     fn event(&mut self, event: Event);
-    /// A flow began with `segment`, whose addresses lie in these published ranges. Says whether the flow's end is to be told, too.
-    fn opened(
-        &mut self,
-        packet: u64,
-        segment: &Segment<'_>,
-        src_range: Option<IndicatorIndex>,
-        dst_range: Option<IndicatorIndex>,
-    ) -> bool;
+    /// A flow began. Says whether the ledger remembers it, so that its end is to be told, too.
+    fn opened(&mut self, opening: &Opening<'_>) -> bool;
+    /// Whether it is still open if the ledger remembers the flow that began with this packet.
+    fn is_undecided(&self, first_packet: u64) -> bool {
+        let _ = first_packet;
+        false
+    }
     /// A fact read from payload, whether or not it matches anything.
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         let _ = (place, observation);
     }
 }
 
-/// Keeps what is for the ledger until its turn, in packet order, comes.
-impl Outlet for Vec<Event> {
-    fn event(&mut self, event: Event) {
-        self.push(event);
+/// The first packet of a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// Its number.
+    pub packet: u64,
+    /// What it carries.
+    pub segment: &'a Segment<'a>,
+    /// Published range that its source lies in.
+    pub src_range: Option<IndicatorIndex>,
+    /// Published range that its destination lies in.
+    pub dst_range: Option<IndicatorIndex>,
+    /// Whether one of its ports is a management port.
+    pub at_management_port: bool,
+}
+
+impl Opening<'_> {
+    /// Whether the signatures alone make the flow matter, whoever its ends are.
+    #[must_use]
+    pub const fn matters(&self) -> bool {
+        self.src_range.is_some() || self.dst_range.is_some() || self.at_management_port
     }
 
-    /// What matters is not known yet, so every flow is told of.
-    fn opened(
-        &mut self,
-        packet: u64,
-        segment: &Segment<'_>,
-        src_range: Option<IndicatorIndex>,
-        dst_range: Option<IndicatorIndex>,
-    ) -> bool {
-        self.push(opening(packet, segment, src_range, dst_range));
-        true
+    /// What the ledger is told.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        let Self { packet, segment, src_range, dst_range, at_management_port } = *self;
+        let &Segment { at, five_tuple, zone, macs, tunnel, .. } = segment;
+        let opened =
+            Opened { five_tuple, zone, macs, tunnel: tunnel.map(Box::new), src_range, dst_range, at_management_port };
+        Event { packet, at, kind: EventKind::Opened(opened) }
     }
 }
 
@@ -104,16 +120,11 @@ impl Outlet for Ledger<'_> {
         self.record(event);
     }
 
-    fn opened(
-        &mut self,
-        packet: u64,
-        segment: &Segment<'_>,
-        src_range: Option<IndicatorIndex>,
-        dst_range: Option<IndicatorIndex>,
-    ) -> bool {
-        let matters = src_range.is_some() || dst_range.is_some() || self.may_matter(&segment.five_tuple);
+    fn opened(&mut self, opening: &Opening<'_>) -> bool {
+        let FiveTuple { src, dst, .. } = opening.segment.five_tuple;
+        let matters = opening.matters() || self.may_matter(src, dst);
         if matters {
-            self.record(opening(packet, segment, src_range, dst_range));
+            self.record(opening.event());
         }
         matters
     }
@@ -130,30 +141,13 @@ impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, '_, F> {
         self.ledger.event(event);
     }
 
-    fn opened(
-        &mut self,
-        packet: u64,
-        segment: &Segment<'_>,
-        src_range: Option<IndicatorIndex>,
-        dst_range: Option<IndicatorIndex>,
-    ) -> bool {
-        self.ledger.opened(packet, segment, src_range, dst_range)
+    fn opened(&mut self, opening: &Opening<'_>) -> bool {
+        self.ledger.opened(opening)
     }
 
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         (self.witness)(place, observation);
     }
-}
-
-fn opening(
-    packet: u64,
-    segment: &Segment<'_>,
-    src_range: Option<IndicatorIndex>,
-    dst_range: Option<IndicatorIndex>,
-) -> Event {
-    let &Segment { at, five_tuple, zone, macs, tunnel, .. } = segment;
-    let opened = Opened { five_tuple, zone, macs, tunnel: tunnel.map(Box::new), src_range, dst_range };
-    Event { packet, at, kind: EventKind::Opened(opened) }
 }
 
 /// What one capture, or one stretch of live traffic, came to.
@@ -294,7 +288,11 @@ impl<'s> Detector<'s> {
             for ((dissected, route), index) in places.zip(start..block.records.len()) {
                 block.prefetch(index + FRAMES_AHEAD);
                 let Some(frame) = block.frame(index) else { break };
-                *dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
+                if accepts(&frame) {
+                    dissect_into(&frame, dissected);
+                } else {
+                    *dissected = Dissected::Other(Outcome::Filtered);
+                }
                 if let Dissected::Segment(segment) = dissected {
                     *route = Route::of(segment, self.seed);
                     if let Some(lane) = self.lanes.get(route.lane()) {

@@ -80,14 +80,15 @@ pub struct Generator<'r> {
 /// One flow's addresses: IPv4 and ports.
 #[derive(Clone, Copy)]
 pub struct Pair {
-    client: u32,
-    server: u32,
-    client_port: u16,
-    server_port: u16,
+    pub client: u32,
+    pub server: u32,
+    pub client_port: u16,
+    pub server_port: u16,
 }
 
 impl Pair {
-    fn of(number: u64, server_port: u16) -> Self {
+    /// The addresses and ports of flow `number`.
+    pub fn of(number: u64, server_port: u16) -> Self {
         let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
             client: 0x0a00_0000 | (number as u32 & 0x00ff_ffff),
@@ -98,8 +99,8 @@ impl Pair {
     }
 }
 
-const SYN: u8 = 2;
-const ACK: u8 = 16;
+pub const SYN: u8 = 2;
+pub const ACK: u8 = 16;
 const PSH: u8 = 8;
 
 impl<'r> Generator<'r> {
@@ -121,6 +122,12 @@ impl<'r> Generator<'r> {
         frame.extend(payload);
         let len = frame.len().max(60);
         frame.resize(len, 0);
+        self.at += self.step;
+        self.receiver.frame(self.at, frame)
+    }
+
+    /// Any frame.
+    pub fn raw(&mut self, frame: &[u8]) -> io::Result<()> {
         self.at += self.step;
         self.receiver.frame(self.at, frame)
     }
@@ -155,6 +162,19 @@ impl<'r> Generator<'r> {
         header[2..4].copy_from_slice(&ports[1].to_be_bytes());
         header[4..6].copy_from_slice(&((8 + payload.len()) as u16).to_be_bytes());
         self.ip(pair, to_server, 17, &header, payload)
+    }
+
+    /// The first fragment of an IPv4 datagram whose rest never comes.
+    pub fn fragment(&mut self, pair: Pair, payload: &[u8]) -> io::Result<()> {
+        let number = (self.random.next() as u16).to_be_bytes();
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+        frame.extend(((20 + payload.len()) as u16).to_be_bytes());
+        frame.extend([number[0], number[1], 0x20, 0, 64, 17, 0, 0]);
+        frame.extend(pair.client.to_be_bytes());
+        frame.extend(pair.server.to_be_bytes());
+        frame.extend(payload);
+        self.at += self.step;
+        self.receiver.frame(self.at, &frame)
     }
 
     fn name(&mut self) -> String {

@@ -1,16 +1,16 @@
 //! The common shape, by fixed offsets: Ethernet, up to two VLAN tags, IPv4 without options or IPv6 without extensions, TCP or UDP.
 //! Anything else, and anything odd, is left to the general walk, which must agree on every frame that this one takes.
 
-use super::{FiveTuple, MacAddress, Segment, Transport, Zone};
+use super::{Dissected, FiveTuple, MacAddress, Segment, Transport, Zone};
 use crate::capture::{Frame, LinkType};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// UDP ports that may carry a tunnel, which the general walk has to look into.
 const TUNNEL_PORTS: [u16; 8] = [1701, 2152, 3544, 4789, 4790, 6081, 6635, 8472];
 
-/// The segment of a frame of the common shape.
-#[inline]
-pub(super) fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
+/// Puts the segment of a frame of the common shape into its place; `None` when the frame has another shape.
+#[inline(always)]
+pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> Option<()> {
     if frame.link_type != LinkType::ETHERNET || frame.wire_len as usize != frame.bytes.len() {
         return None;
     }
@@ -84,7 +84,8 @@ pub(super) fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
         _ => return None,
     };
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *link;
-    Some(Segment {
+    // In place, since a segment is large for one packet's share of time.
+    *place = Dissected::Segment(Segment {
         at: frame.at,
         five_tuple: FiveTuple { src, dst, src_port, dst_port, protocol },
         zone,
@@ -94,16 +95,25 @@ pub(super) fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
         macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
         tunnel: None,
         hop_limit,
-    })
+    });
+    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+    use super::super::Outcome;
     use super::super::sample::*;
     use super::*;
     use crate::capture::Timestamp;
     use proptest::prelude::*;
+
+    fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
+        let mut place = Dissected::Other(Outcome::NotIp);
+        dissect_into(frame, &mut place)?;
+        let Dissected::Segment(segment) = place else { panic!("not filled") };
+        Some(segment)
+    }
 
     /// A frame of the common shape, most of the time.
     fn common() -> impl Strategy<Value = Vec<u8>> {

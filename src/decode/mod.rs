@@ -82,12 +82,20 @@ enum Next<'a> {
 }
 
 /// Reads the headers of one frame.
+#[inline]
 #[must_use]
 pub fn dissect<'a>(frame: &Frame<'a>) -> Dissected<'a> {
-    if let Some(segment) = fast::dissect(frame) {
-        return Dissected::Segment(segment);
+    let mut place = Dissected::Other(Outcome::NotIp);
+    dissect_into(frame, &mut place);
+    place
+}
+
+/// The same, into a place that is there already.
+#[inline]
+pub fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) {
+    if fast::dissect_into(frame, place).is_none() {
+        *place = dissect_general(frame);
     }
-    dissect_general(frame)
 }
 
 /// The same without the short cut for the common shape.

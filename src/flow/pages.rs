@@ -8,6 +8,15 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+/// What stands behind [`Pages`], where the system has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageSize {
+    /// For memory that is gone through in order, or little of which is used.
+    Small,
+    /// For memory that is touched at random. The first use of each takes 2 MiB.
+    Huge,
+}
+
 /// A vector of fixed capacity whose first item lies at the start of a huge page.
 #[derive(Debug)]
 pub struct Pages<T> {
@@ -29,7 +38,7 @@ impl<T> Pages<T> {
     /// # Panics
     /// When the system has no such room, as any allocation does.
     #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
+    pub fn with_capacity(capacity: usize, pages: PageSize) -> Self {
         const { assert!(HUGE_PAGE.is_multiple_of(align_of::<T>())) };
         let size = capacity.checked_mul(size_of::<T>()).expect("a table fits the address space").max(1);
         let mapped = size.next_multiple_of(PAGE) + HUGE_PAGE;
@@ -40,7 +49,9 @@ impl<T> Pages<T> {
         let skipped = mapping.addr().get().next_multiple_of(HUGE_PAGE) - mapping.addr().get();
         // SAFETY: less than a huge page is skipped, and the mapping is longer than that by `size`.
         let first = unsafe { mapping.byte_add(skipped) };
-        advise_huge_pages(first, size.next_multiple_of(PAGE));
+        if pages == PageSize::Huge {
+            advise_huge_pages(first, size.next_multiple_of(PAGE));
+        }
         Self { mapping, mapped, first: first.cast(), len: 0, capacity }
     }
 
@@ -69,8 +80,8 @@ impl<T> Pages<T> {
 impl<T: Zeroable> Pages<T> {
     /// `count` items, all of zero bytes; memory comes as they are used.
     #[must_use]
-    pub fn zeroed(count: usize) -> Self {
-        let mut pages = Self::with_capacity(count);
+    pub fn zeroed(count: usize, pages: PageSize) -> Self {
+        let mut pages = Self::with_capacity(count, pages);
         // Fresh pages of the system are zero, and zero is a value of `T`.
         pages.len = count;
         pages
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn items_are_where_they_were_put() {
-        let mut pages = Pages::with_capacity(100_000);
+        let mut pages = Pages::with_capacity(100_000, PageSize::Huge);
         for number in 0..100_000_u64 {
             assert_eq!(pages.push([number; 3]), pages.len() - 1);
         }
@@ -143,17 +154,17 @@ mod tests {
 
     #[test]
     fn zeroed_items_are_zero() {
-        let mut pages = Pages::<u32>::zeroed(1 << 20);
+        let mut pages = Pages::<u32>::zeroed(1 << 20, PageSize::Huge);
         assert!(pages.iter().all(|&item| item == 0));
         pages.fill(9);
         assert!(pages.iter().all(|&item| item == 9));
-        assert!(Pages::<u32>::zeroed(0).is_empty());
+        assert!(Pages::<u32>::zeroed(0, PageSize::Huge).is_empty());
     }
 
     #[test]
     fn each_item_is_dropped_once() {
         let item = Rc::new(());
-        let mut pages = Pages::with_capacity(8);
+        let mut pages = Pages::with_capacity(8, PageSize::Small);
         for _ in 0..5 {
             pages.push(Rc::clone(&item));
         }
@@ -167,7 +178,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "gives up a flow")]
     fn there_is_no_room_beyond_the_capacity() {
-        let mut pages = Pages::with_capacity(1);
+        let mut pages = Pages::with_capacity(1, PageSize::Small);
         pages.push(1);
         pages.push(2);
     }

@@ -8,7 +8,7 @@
 //! table is: in a tier of passing flows the oldest goes, among kept ones the least valuable of the few that a hand points at.
 
 use super::FlowKey;
-use super::pages::Pages;
+use super::pages::{PageSize, Pages};
 use crate::capture::{Timestamp, prefetch};
 use bytemuck::Zeroable;
 
@@ -54,6 +54,7 @@ impl Slot {
     }
 
     /// Which tier the flow is in.
+    #[inline]
     #[must_use]
     pub const fn tier(self) -> Tier {
         match self.0 >> Self::TIER_SHIFT {
@@ -63,6 +64,13 @@ impl Slot {
         }
     }
 
+    /// The tier's number.
+    #[inline]
+    const fn store(self) -> usize {
+        (self.0 >> Self::TIER_SHIFT) as usize
+    }
+
+    #[inline]
     const fn index(self) -> usize {
         (self.0 & Self::INDEX) as usize
     }
@@ -106,18 +114,18 @@ struct Store<S> {
 
 const SLOTS: usize = 12;
 
-/// One cache line: twelve tags (0 is free), the slots of their flows, and whether a key went on to its second bucket.
+/// One cache line: the slots of twelve flows, their tags (0 is free), and whether a key went on to its second bucket.
 #[derive(Clone, Copy, Debug, Zeroable)]
 #[repr(C, align(64))]
 struct Bucket {
     slots: [u32; SLOTS],
-    tags: [u8; SLOTS],
-    overflowed: bool,
+    /// Twelve bytes of tags, the lowest of the first slot; behind them, not zero once the bucket has overflowed.
+    tags: u128,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
-const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: [0; SLOTS], overflowed: false };
+const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: 0 };
 
 /// Kept flows looked at for the least valuable one when one has to go.
 const CANDIDATES: usize = 8;
@@ -156,11 +164,15 @@ impl<S: FlowState> FlowTable<S> {
         // On average at most six of a bucket's twelve slots are taken, so both buckets of a key are hardly ever full.
         let buckets = (total / (SLOTS / 2)).next_power_of_two().max(2);
         Self {
-            buckets: Pages::zeroed(buckets),
+            buckets: Pages::zeroed(buckets, PageSize::Huge),
             mask: buckets as u64 - 1,
             seed,
             overflowed: false,
-            stores: [kept, half_open, datagrams].map(Store::with_capacity),
+            stores: [
+                Store::with_capacity(kept, PageSize::Huge),
+                Store::with_capacity(half_open, PageSize::Small),
+                Store::with_capacity(datagrams, PageSize::Small),
+            ],
         }
     }
 
@@ -226,7 +238,7 @@ impl<S: FlowState> FlowTable<S> {
         if let Some(slot) = self.find_in(first, key, hash) {
             return Some(slot);
         }
-        if !first.overflowed {
+        if !first.has_overflowed() {
             return None;
         }
         self.find_in(self.buckets.get(self.second(hash))?, key, hash)
@@ -258,7 +270,7 @@ impl<S: FlowState> FlowTable<S> {
         self.store(slot.tier()).release(slot.index());
         let kept = Slot::new(Tier::Kept, self.store(Tier::Kept).take(key, state));
         for bucket in [self.first(hash), self.second(hash)] {
-            if let Some(place) = self.bucket(bucket).find_slot(slot) {
+            if let Some(place) = self.bucket(bucket).find_slot(tag(hash), slot) {
                 *place = kept.0;
                 break;
             }
@@ -338,7 +350,7 @@ impl<S: FlowState> FlowTable<S> {
         let (first, second) = (self.first(hash), self.second(hash));
         let mut home = first;
         if self.bucket(first).is_full() {
-            self.bucket(first).overflowed = true;
+            self.bucket(first).overflow();
             self.overflowed = true;
             home = second;
             if self.bucket(second).is_full() {
@@ -405,12 +417,12 @@ impl<S: FlowState> FlowTable<S> {
 
     #[inline]
     fn entry(&self, slot: Slot) -> Option<&Entry<S>> {
-        self.stores.get(slot.tier() as usize)?.entries.get(slot.index())
+        self.stores.get(slot.store())?.entries.get(slot.index())
     }
 
     #[inline]
     fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry<S>> {
-        self.store(slot.tier()).entries.get_mut(slot.index())
+        self.stores.get_mut(slot.store())?.entries.get_mut(slot.index())
     }
 
     #[inline]
@@ -442,10 +454,10 @@ impl<S: FlowState> FlowTable<S> {
 }
 
 impl<S: FlowState> Store<S> {
-    fn with_capacity(capacity: usize) -> Self {
+    fn with_capacity(capacity: usize, pages: PageSize) -> Self {
         let capacity = capacity.clamp(1, Slot::INDEX as usize);
         Self {
-            entries: Pages::with_capacity(capacity),
+            entries: Pages::with_capacity(capacity, pages),
             capacity,
             free: Vec::with_capacity(capacity),
             hand: 0,
@@ -494,45 +506,86 @@ impl<S: FlowState> Store<S> {
 }
 
 impl Bucket {
+    /// The places of all tags.
+    const TAGS: u128 = (1 << (8 * SLOTS)) - 1;
+
+    /// A bit for each slot whose tag is `tag`, the lowest for the first.
+    #[inline]
+    fn equal_to(&self, tag: u8) -> u32 {
+        equal_bytes(self.tags, tag) & ((1 << SLOTS) - 1)
+    }
+
     /// Places whose tag is `tag`, and their slots.
     #[inline]
     fn candidates(&self, tag: u8) -> impl Iterator<Item = (usize, Slot)> {
-        self.tags
-            .iter()
-            .zip(&self.slots)
-            .enumerate()
-            .filter(move |&(_, (&candidate, _))| candidate == tag)
-            .map(|(at, (_, &slot))| (at, Slot(slot)))
+        let mut found = self.equal_to(tag);
+        std::iter::from_fn(move || {
+            if found == 0 {
+                return None;
+            }
+            let at = found.trailing_zeros() as usize;
+            found &= found - 1;
+            Some((at, Slot(*self.slots.get(at)?)))
+        })
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
-        !self.tags.contains(&0)
+        self.equal_to(0) == 0
     }
 
+    #[inline]
+    fn has_overflowed(&self) -> bool {
+        self.tags & !Self::TAGS != 0
+    }
+
+    fn overflow(&mut self) {
+        self.tags |= 1 << (8 * SLOTS);
+    }
+
+    /// Puts a flow into a free place, which must be there.
+    #[inline]
     fn fill(&mut self, tag: u8, slot: Slot) {
-        let vacancy = self.tags.iter_mut().zip(&mut self.slots).find(|(tag, _)| **tag == 0);
-        if let Some((tag_place, slot_place)) = vacancy {
-            *tag_place = tag;
-            *slot_place = slot.0;
+        let at = self.equal_to(0).trailing_zeros() as usize;
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = slot.0;
+            self.tags |= u128::from(tag) << (8 * at);
         }
     }
 
-    fn find_slot(&mut self, slot: Slot) -> Option<&mut u32> {
-        self.tags
-            .iter()
-            .zip(&mut self.slots)
-            .find(|(tag, place)| **tag != 0 && **place == slot.0)
-            .map(|(_, place)| place)
+    /// Where the slot of a flow with this tag stands.
+    fn find_slot(&mut self, tag: u8, slot: Slot) -> Option<&mut u32> {
+        let (at, _) = self.candidates(tag).find(|&(_, candidate)| candidate == slot)?;
+        self.slots.get_mut(at)
     }
 
     /// Whether the flow was here.
+    #[inline]
     fn clear(&mut self, tag: u8, slot: Slot) -> bool {
         let Some((at, _)) = self.candidates(tag).find(|&(_, candidate)| candidate == slot) else { return false };
-        if let Some(place) = self.tags.get_mut(at) {
-            *place = 0;
-        }
+        self.tags &= !(0xff << (8 * at));
         true
     }
+}
+
+/// A bit for each of the sixteen bytes that equals `byte`, the lowest for the lowest byte.
+#[inline]
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+fn equal_bytes(bytes: u128, byte: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+    #[allow(unsafe_code)]
+    // SAFETY: every processor of this architecture has these instructions, and they touch no memory.
+    unsafe {
+        let bytes = _mm_set_epi64x((bytes >> 64) as i64, bytes as i64);
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8))) as u32
+    }
+}
+
+#[inline]
+#[cfg(not(target_arch = "x86_64"))]
+fn equal_bytes(bytes: u128, byte: u8) -> u32 {
+    bytes.to_le_bytes().iter().rev().fold(0, |found, &candidate| found << 1 | u32::from(candidate == byte))
 }
 
 #[inline]

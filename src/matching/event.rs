@@ -50,9 +50,17 @@ pub struct Opened {
     pub src_range: Option<IndicatorIndex>,
     /// Published range that the receiver's address lies in.
     pub dst_range: Option<IndicatorIndex>,
+    /// Whether one of its ports is a management port.
+    pub at_management_port: bool,
 }
 
 impl Opened {
+    /// Whether the signatures alone make the flow matter, whoever its ends are.
+    #[must_use]
+    pub const fn matters(&self) -> bool {
+        self.src_range.is_some() || self.dst_range.is_some() || self.at_management_port
+    }
+
     /// The flow with the roles and counts that are known now.
     #[must_use]
     pub fn summary(&self, started: Timestamp, ended: &Ended) -> FlowSummary {
@@ -143,6 +151,8 @@ pub struct Ended {
     pub opening_seen: bool,
     /// How far it came.
     pub reached: Reached,
+    /// Whether it is known already that the flow matters: it gave evidence, or its opening was recorded.
+    pub matters: bool,
     /// What was counted.
     pub counts: FlowCounts,
 }

@@ -1,7 +1,7 @@
 //! Which client was told which address for a name that we know. What one client learned says nothing about another: the address
 //! of a content network serves many names.
 
-use super::{HostKey, IndicatorIndex, Resolved};
+use super::{HostKey, IndicatorIndex, Resolved, ToldAddresses};
 use crate::capture::Timestamp;
 use foldhash::fast::FixedState;
 use std::collections::{HashMap, VecDeque};
@@ -37,8 +37,7 @@ pub struct LearnedName {
 pub struct LearnedNames {
     bindings: HashMap<(HostKey, IpAddr), Vec<LearnedName>, FixedState>,
     order: VecDeque<(HostKey, IpAddr)>,
-    /// One bit for each hash of an address that was ever told: nearly all other addresses are known to be strangers by it.
-    told: Vec<u64>,
+    told: ToldAddresses,
     given_up: u64,
 }
 
@@ -49,11 +48,7 @@ impl LearnedNames {
         let lifetime = (u64::from(ttl_s.min(LIFETIME_MAX_S)) + GRACE_S) * 1_000_000_000;
         let until = Timestamp(at.0.saturating_add(lifetime));
         let key = (*client, address);
-        self.told.resize(TOLD_BITS / 64, 0);
-        let (word, bit) = told_at(address);
-        if let Some(word) = self.told.get_mut(word) {
-            *word |= bit;
-        }
+        self.told.insert(address);
         let names = self.bindings.entry(key).or_insert_with(|| {
             self.order.push_back(key);
             Vec::new()
@@ -93,11 +88,7 @@ impl LearnedNames {
     #[inline]
     #[must_use]
     pub fn may_know(&self, address: IpAddr) -> bool {
-        if self.told.is_empty() {
-            return false;
-        }
-        let (word, bit) = told_at(address);
-        self.told.get(word).is_some_and(|word| word & bit != 0)
+        self.told.may_contain(address)
     }
 
     /// The name that `client` was last told `address` for, if that answer still held at `at`.
@@ -115,24 +106,6 @@ impl LearnedNames {
         self.given_up
     }
 }
-
-/// Where in the table of hashes an address stands.
-fn told_at(address: IpAddr) -> (usize, u64) {
-    let number = match address {
-        IpAddr::V4(address) => u64::from(u32::from(address)),
-        IpAddr::V6(address) => {
-            let bits = u128::from(address);
-            #[allow(clippy::cast_possible_truncation)]
-            let halves = (bits >> 64) as u64 ^ (bits as u64).rotate_left(32);
-            halves
-        }
-    };
-    #[allow(clippy::cast_possible_truncation)]
-    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % TOLD_BITS;
-    (hash / 64, 1 << (hash % 64))
-}
-
-const TOLD_BITS: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {

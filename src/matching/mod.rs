@@ -17,6 +17,7 @@ mod reached;
 mod recent;
 mod resolver_fallback;
 mod signature_set;
+mod told_addresses;
 mod verdict;
 
 pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther, Spoke};
@@ -30,4 +31,5 @@ pub use management::Said;
 pub use observe::{Place, Told, observe};
 pub use reached::{Reached, Sent};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
+pub use told_addresses::ToldAddresses;
 pub use verdict::{Confidence, Role, Verdict, judge};

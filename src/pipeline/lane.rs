@@ -2,7 +2,7 @@
 //! nothing in it is locked or shared.
 
 use super::pool::{Handle, Pool};
-use super::{Outlet, Route};
+use super::{Opening, Outlet, Route};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
 use crate::flow::{Capacities, FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
 pub const FLOWS_MAX: Capacities = Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 };
 /// TCP connections of one lane whose payload is inspected at once.
-pub const CONVERSATIONS_MAX: usize = 1 << 13;
+pub const CONVERSATIONS_MAX: usize = 1 << 12;
 /// QUIC connections of one lane whose hello is incomplete.
 pub const INITIALS_MAX: usize = 1 << 11;
 /// Bytes that one lane holds back, waiting for missing segments or for the rest of a message.
@@ -324,9 +324,9 @@ impl<'s> Lane<'s> {
         outlet: &mut impl Outlet,
     ) {
         let Self { table, inspection } = self;
-        let Route { key, side, hash } = *route;
+        let &Route { ref key, side, hash } = route;
         let mut slot = match table.find_or_open(
-            &key,
+            key,
             hash,
             segment.at,
             tier_of(segment),
@@ -335,18 +335,24 @@ impl<'s> Lane<'s> {
         ) {
             Found::Known(slot) => {
                 let record = table.state(slot);
-                if is_new_connection(record, segment, side) {
-                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
-                    inspection.end(packet, segment.at, &key, old, outlet);
-                    inspection.open(packet, segment, table.state(slot), outlet);
-                } else if record.is_of_no_interest() {
-                    // What nearly every packet comes to. UDP goes on: its next connection has the same ports and counts.
-                    if let Transport::Tcp { flags, .. } = segment.transport
-                        && flags & tcp_flags::SYN == 0
-                    {
+                if let Transport::Tcp { flags, .. } = segment.transport
+                    && flags & tcp_flags::SYN == 0
+                {
+                    // What nearly every packet comes to.
+                    if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
                         record.note_end(flags);
                         return;
                     }
+                    if record.phase == Phase::Waiting && segment.payload_len == 0 {
+                        record.note_end(flags);
+                        pick_mut(&mut record.sent, side).note(flags, 0, &[]);
+                        count(record, side, wire_len);
+                        return;
+                    }
+                } else if is_new_connection(record, segment, side) {
+                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
+                    inspection.end(packet, segment.at, key, old, outlet);
+                    inspection.open(packet, segment, table.state(slot), outlet);
                 }
                 slot
             }
@@ -365,7 +371,7 @@ impl<'s> Lane<'s> {
         }
         let record = table.state(slot);
         count(record, side, wire_len);
-        let current = Current { packet, at: segment.at, key: &key, link: Some((segment, side)) };
+        let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
                 inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet)
@@ -380,6 +386,16 @@ impl<'s> Lane<'s> {
             slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, outlet));
             if let Phase::Initials(handle) = table.state(slot).phase {
                 inspection.openings.give_to(handle, slot);
+            }
+        }
+    }
+
+    /// Notes that the ledger remembers the flow that began with `first_packet`, if it still lives.
+    pub fn remember(&mut self, route: &Route, first_packet: u64) {
+        if let Some(slot) = self.table.find(&route.key, route.hash) {
+            let record = self.table.state(slot);
+            if record.first_packet == first_packet {
+                record.marks.set(Marks::REMEMBERED);
             }
         }
     }
@@ -477,7 +493,11 @@ impl Inspection<'_> {
         let src_range = self.signatures.match_address(segment.five_tuple.src);
         let dst_range = self.signatures.match_address(segment.five_tuple.dst);
         record.marks.put(Marks::IN_RANGE, src_range.is_some() || dst_range.is_some());
-        record.marks.put(Marks::REMEMBERED, outlet.opened(packet, segment, src_range, dst_range));
+        let FiveTuple { src_port, dst_port, protocol, .. } = segment.five_tuple;
+        let at_management_port = self.signatures.is_port_of_interest(src_port, protocol)
+            || self.signatures.is_port_of_interest(dst_port, protocol);
+        let opening = Opening { packet, segment, src_range, dst_range, at_management_port };
+        record.marks.put(Marks::REMEMBERED, outlet.opened(&opening));
     }
 
     fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
@@ -495,7 +515,8 @@ impl Inspection<'_> {
             }
             _ => {}
         }
-        if !record.marks.has(Marks::REMEMBERED) && !record.marks.has(Marks::MATCHED) {
+        let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
+        if !matters && !outlet.is_undecided(record.first_packet) {
             return;
         }
         outlet.event(Event {
@@ -507,6 +528,7 @@ impl Inspection<'_> {
                 named: record.marks.has(Marks::NAMED),
                 opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
                 reached: record.reached(),
+                matters,
                 counts: record.counts(),
             }),
         });

@@ -11,7 +11,6 @@ struct Item<T> {
     value: T,
     owner: Slot,
     lent: bool,
-    used: u64,
 }
 
 /// Items looked at for one that was unused for long.
@@ -21,6 +20,8 @@ const CANDIDATES: usize = 16;
 #[derive(Debug)]
 pub struct Pool<T> {
     items: Vec<Item<T>>,
+    /// When each item was used last; apart from the items, so that looking for an old one touches little memory.
+    used: Vec<u64>,
     free: Vec<u32>,
     limit: usize,
     clock: u64,
@@ -31,7 +32,7 @@ impl<T: Default> Pool<T> {
     /// A pool of at most `limit` items, at least one; they are made as they are needed.
     #[must_use]
     pub fn with_limit(limit: usize) -> Self {
-        Self { items: Vec::new(), free: Vec::new(), limit: limit.max(1), clock: 0, hand: 0 }
+        Self { items: Vec::new(), used: Vec::new(), free: Vec::new(), limit: limit.max(1), clock: 0, hand: 0 }
     }
 
     /// Lends an item, as its last borrower left it. When none is free, also gives the slot of the flow that lost its own.
@@ -43,12 +44,13 @@ impl<T: Default> Pool<T> {
         }
         if self.items.len() < self.limit {
             let number = u32::try_from(self.items.len()).expect("limits fit 32 bits");
-            self.items.push(Item { value: T::default(), owner, lent: true, used: self.clock });
+            self.items.push(Item { value: T::default(), owner, lent: true });
+            self.used.push(self.clock);
             return (Handle(number), None);
         }
         let victim = (0..CANDIDATES.min(self.items.len()))
             .map(|step| (self.hand + step) % self.items.len())
-            .min_by_key(|&at| self.items.get(at).map_or(u64::MAX, |item| item.used))
+            .min_by_key(|&at| self.used.get(at).copied())
             .unwrap_or(0);
         self.hand = (self.hand + CANDIDATES) % self.items.len();
         let number = u32::try_from(victim).expect("limits fit 32 bits");
@@ -59,9 +61,10 @@ impl<T: Default> Pool<T> {
     /// The item behind a handle that is lent.
     pub fn get(&mut self, handle: Handle) -> &mut T {
         self.clock += 1;
-        let item = self.items.get_mut(handle.0 as usize).expect("handles come from this pool");
-        item.used = self.clock;
-        &mut item.value
+        if let Some(used) = self.used.get_mut(handle.0 as usize) {
+            *used = self.clock;
+        }
+        &mut self.items.get_mut(handle.0 as usize).expect("handles come from this pool").value
     }
 
     /// Notes that the borrower of an item has moved.
@@ -82,10 +85,11 @@ impl<T: Default> Pool<T> {
     }
 
     fn lend(&mut self, number: u32, owner: Slot) -> Slot {
-        let clock = self.clock;
+        if let Some(used) = self.used.get_mut(number as usize) {
+            *used = self.clock;
+        }
         let item = self.items.get_mut(number as usize).expect("numbers come from this pool");
         item.lent = true;
-        item.used = clock;
         std::mem::replace(&mut item.owner, owner)
     }
 }

@@ -1,11 +1,12 @@
 //! One big capture on several threads, with the answer of one thread.
 //!
-//! The capture is taken in rounds of a few blocks. In a round, threads meet at barriers between four steps:
+//! The capture is taken in rounds of a few blocks. In a round, threads meet at barriers between five steps:
 //!
 //! 1. each takes blocks from the reader in turn, and says for every packet which lane it belongs to;
 //! 2. one puts fragments together, in packet order, since they belong to no lane before they are whole;
-//! 3. each runs its own lanes over all blocks of the round;
-//! 4. one gives the ledger the events of all lanes in packet order, while the others begin the next round.
+//! 3. each runs its own lanes over all blocks of the round, and tells the others which addresses it saw in answers;
+//! 4. each drops those of its events that matter to nobody, as it now knows;
+//! 5. one gives the ledger the events of all lanes in packet order, while the others begin the next round.
 //!
 //! Lanes are fixed in number and each sees its packets in order, so nothing depends on which thread did what.
 
@@ -13,8 +14,8 @@ use super::progress::Progress;
 use super::scan::{InputScan, Tally, compiled};
 use crate::capture::{Block, CaptureFile, Filter, Frame, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
-use crate::matching::{Event, Ledger, SignatureSet};
-use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan};
+use crate::matching::{Event, Ledger, SignatureSet, ToldAddresses};
+use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents};
 use std::sync::{Barrier, Mutex, PoisonError, RwLock};
 
 /// Blocks in a round: enough to spread, few enough to stay in the last-level cache.
@@ -58,15 +59,16 @@ pub fn run(
     let tally = Tally::new(&file);
     let reading = Mutex::new(Reading { file, tally, taken: 0, ended: false, last: (0, Timestamp::default()) });
     let round: Vec<RwLock<Planned>> = (0..BLOCKS).map(|_| RwLock::default()).collect();
-    let events: Vec<Mutex<Vec<Event>>> = (0..threads).map(|_| Mutex::default()).collect();
+    let events: Vec<Mutex<RoundEvents>> = (0..threads).map(|_| Mutex::default()).collect();
+    let told = RwLock::new(ToldAddresses::default());
     let concluding =
         Mutex::new(Concluding { ledger, decoder: Decoder::default(), outcomes: OutcomeCounters::default() });
     let barrier = Barrier::new(threads);
     let finished: Mutex<Vec<(usize, Lane<'_>)>> = Mutex::default();
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (reading, round, events, concluding, barrier, finished) =
-                (&reading, &round, &events, &concluding, &barrier, &finished);
+            let (reading, round, events, told, concluding, barrier, finished) =
+                (&reading, &round, &events, &told, &concluding, &barrier, &finished);
             scope.spawn(move || {
                 let mut filter = filter.map(compiled);
                 let mut lanes: Vec<Option<Lane<'_>>> = (0..LANES)
@@ -83,10 +85,18 @@ pub fn run(
                     let ended = lock(reading).ended;
                     if let Some(events) = events.get(thread) {
                         let mut events = lock(events);
-                        for planned in round {
+                        for (number, planned) in round.iter().enumerate() {
                             let planned = planned.read().unwrap_or_else(PoisonError::into_inner);
+                            if number == 0 {
+                                events.begin(planned.block.first_number);
+                            }
                             planned.plan.run(&planned.block, &mut lanes, &mut *events);
                         }
+                        if events.was_told() {
+                            events.take_told(&mut told.write().unwrap_or_else(PoisonError::into_inner));
+                        }
+                        barrier.wait();
+                        events.sift(&told.read().unwrap_or_else(PoisonError::into_inner), &mut lanes);
                     }
                     if barrier.wait().is_leader() {
                         // The others read on meanwhile. They cannot add events before this one has read its share, too.
@@ -106,13 +116,8 @@ pub fn run(
     finished.sort_by_key(|&(number, _)| number);
     let Reading { file, tally, last, .. } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut lanes = Vec::with_capacity(LANES);
-    let mut events = Vec::new();
     for (_, mut lane) in finished {
-        // Lane by lane: each flow of a full table has something to say at its end.
-        lane.finish(last.0, last.1, &mut events);
-        for event in events.drain(..) {
-            ledger.record(event);
-        }
+        lane.finish(last.0, last.1, &mut ledger);
         lanes.push(lane);
     }
     InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, &lanes, &decoder) }
@@ -173,8 +178,11 @@ fn reassemble(reading: &mut Reading, round: &[RwLock<Planned>], concluding: &mut
 }
 
 /// Each thread's events are in packet order, and a packet has events of one thread only.
-fn conclude(events: &[Mutex<Vec<Event>>], ledger: &mut Ledger<'_>) {
-    let mut all: Vec<Event> = events.iter().flat_map(|events| std::mem::take(&mut *lock(events))).collect();
+fn conclude(events: &[Mutex<RoundEvents>], ledger: &mut Ledger<'_>) {
+    let mut all: Vec<Event> = Vec::new();
+    for events in events {
+        all.extend(lock(events).drain());
+    }
     all.sort_by_key(|event| event.packet);
     for event in all {
         ledger.record(event);

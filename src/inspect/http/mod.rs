@@ -42,8 +42,9 @@ pub fn recognise_request(bytes: &[u8]) -> Match {
     if bytes.is_empty() || bytes == b"\r" {
         return Match::NeedMore;
     }
+    // No byte but a capital letter begins a method, and bytes of all kinds come here.
     let mut partial = false;
-    for method in METHODS {
+    for method in METHODS.iter().filter(|method| method.as_bytes().first() == bytes.first()) {
         match bytes.strip_prefix(method.as_bytes()) {
             Some([b' ', ..]) => return Match::Yes,
             Some([]) => partial = true,

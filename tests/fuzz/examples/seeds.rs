@@ -47,6 +47,7 @@ impl Corpus {
         let bytes = std::fs::read(path)?;
         self.add("capture_file", &[&bytes])?;
         self.add("detector", &[&bytes])?;
+        self.add("differential", &[&bytes])?;
         self.add("scan_threads", &[&[0], &bytes])?;
         let Ok(mut file) = CaptureFile::open(path) else { return Ok(()) };
         let (mut block, mut decoder) = (Block::default(), Decoder::default());

@@ -19,7 +19,7 @@ fn scanned(data: &[u8], threads: usize) -> String {
     drop(writer);
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let options = ScanOptions { paths: vec![path.clone()], threads, filter: None };
-    let mut scan = scan(&options, &SIGNATURES, &Progress::default()).expect("there is no filter");
+    let mut scan = scan(&options, &SIGNATURES, &Progress::default(), None).expect("there is no filter");
     for input in &mut scan.report.inputs {
         input.path.clear();
         input.error = input.error.take().map(|error| error.replace(&path, ""));

@@ -1,0 +1,96 @@
+//! What lanes bring about in one round, while other threads run the other lanes.
+//!
+//! Which flows matter for their addresses depends on DNS answers that other lanes may be reading at this moment. So every opening is kept
+//! until all lanes are through with the round and everybody knows every answer in it; then each thread drops what matters to nobody. Few
+//! events are left for the ledger, which takes them in packet order.
+
+use super::{Lane, OFFLINE_SEED, Opening, Outlet, Route};
+use crate::decode::FiveTuple;
+use crate::flow::FlowKey;
+use crate::matching::{Ended, Event, EventKind, Opened, ToldAddresses};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+/// The events of some lanes in one round, in packet order.
+#[derive(Debug, Default)]
+pub struct RoundEvents {
+    events: Vec<Event>,
+    /// Number of the round's first packet.
+    first_packet: u64,
+    /// Addresses that clients were told in this round.
+    told: Vec<IpAddr>,
+    /// First packets of the flows of this round that matter for their addresses.
+    remembered: HashSet<u64>,
+}
+
+impl RoundEvents {
+    /// Begins the round whose first packet has this number.
+    pub fn begin(&mut self, first_packet: u64) {
+        self.first_packet = first_packet;
+        self.remembered.clear();
+    }
+
+    /// Whether a client was told an address since the last [`Self::take_told`].
+    #[must_use]
+    pub fn was_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// Takes the addresses that clients were told since the last call, for all threads to know.
+    pub fn take_told(&mut self, into: &mut ToldAddresses) {
+        self.told.drain(..).for_each(|address| into.insert(address));
+    }
+
+    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before. `lanes` are those whose events these are.
+    pub fn sift(&mut self, told: &ToldAddresses, lanes: &mut [Option<Lane<'_>>]) {
+        let Self { events, remembered, .. } = self;
+        events.retain(|event| match &event.kind {
+            EventKind::Opened(opened) => {
+                let FiveTuple { src, dst, .. } = opened.five_tuple;
+                if opened.matters() {
+                    return true;
+                }
+                let matters = told.may_contain(src) || told.may_contain(dst);
+                if matters {
+                    remembered.insert(event.packet);
+                    remember(opened, event.packet, lanes);
+                }
+                matters
+            }
+            EventKind::Ended(Ended { flow, matters, .. }) => *matters || remembered.contains(flow),
+            _ => true,
+        });
+    }
+
+    /// Takes the events that are left.
+    pub fn drain(&mut self) -> impl Iterator<Item = Event> {
+        self.events.drain(..)
+    }
+}
+
+/// Tells the flow's lane that the flow's end is wanted; unless it has ended, which was noted.
+fn remember(opened: &Opened, first_packet: u64, lanes: &mut [Option<Lane<'_>>]) {
+    let (key, side) = FlowKey::of(&opened.five_tuple, &opened.zone);
+    let route = Route { key, side, hash: key.hash(OFFLINE_SEED) };
+    if let Some(Some(lane)) = lanes.get_mut(route.lane()) {
+        lane.remember(&route, first_packet);
+    }
+}
+
+impl Outlet for RoundEvents {
+    fn event(&mut self, event: Event) {
+        if let EventKind::Resolved(resolved) = &event.kind {
+            self.told.extend(resolved.addresses.iter().map(|&(address, _)| address));
+        }
+        self.events.push(event);
+    }
+
+    fn opened(&mut self, opening: &Opening<'_>) -> bool {
+        self.events.push(opening.event());
+        opening.matters()
+    }
+
+    fn is_undecided(&self, first_packet: u64) -> bool {
+        first_packet >= self.first_packet
+    }
+}

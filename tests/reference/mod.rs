@@ -1,0 +1,508 @@
+//! The simple order of work, to hold the fast one against: one packet at a time, the general decoder, one plain map of flows.
+//!
+//! No lanes, no batches, no short cuts, and no bounds on flows, conversations or held bytes: what it is fed must stay below those of the
+//! real pipeline. It tells the ledger of every flow's beginning and end, whether or not the flow can matter.
+
+#![allow(clippy::unwrap_used)]
+
+use kaspector::capture::{Frame, Timestamp};
+use kaspector::decode::{
+    Decoder, Dissected, FiveTuple, Outcome, OutcomeCounters, Segment, Transport, dissect_general, tcp_flags,
+};
+use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
+use kaspector::inspect::quic::{self, ConnectionId};
+use kaspector::inspect::{
+    Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
+};
+use kaspector::matching::{
+    Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
+};
+use kaspector::pipeline::Findings;
+use std::collections::HashMap;
+
+/// How long a flow may be silent before its next packet begins another, in nanoseconds (docs/limits.md).
+const TCP_IDLE_NS: u64 = 600_000_000_000;
+const TCP_CLOSED_IDLE_NS: u64 = 10_000_000_000;
+const UDP_IDLE_NS: u64 = 120_000_000_000;
+/// Datagrams in no known protocol after which a flow is left alone.
+const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
+
+/// One value for each side of a flow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Both<T> {
+    low: T,
+    high: T,
+}
+
+impl<T> Both<T> {
+    const fn of(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Low => &mut self.low,
+            Side::High => &mut self.high,
+        }
+    }
+}
+
+/// What is being read from a flow.
+enum Reading {
+    /// TCP without payload so far.
+    Silent,
+    Connection(Box<Connection>),
+    /// UDP, and how many datagrams said nothing.
+    Datagrams(u8),
+    Initials(Box<InitialConversation>, Origin),
+    Settled,
+}
+
+#[derive(Default)]
+struct Connection {
+    streams: Both<Stream>,
+    conversation: Conversation,
+    last: Both<Origin>,
+    /// Sequence numbers of the FINs.
+    ends: Both<Option<u32>>,
+}
+
+struct Flow {
+    key: FlowKey,
+    first_packet: u64,
+    started: Timestamp,
+    last_seen: Timestamp,
+    tcp: bool,
+    opener: Side,
+    client: Side,
+    packets: Both<u64>,
+    bytes: Both<u64>,
+    syn: Both<Option<u32>>,
+    sent: Both<Sent>,
+    payload_seen: bool,
+    closed: bool,
+    named: bool,
+    proxied: bool,
+    quic: Option<ConnectionId>,
+}
+
+impl Flow {
+    fn open(packet: u64, segment: &Segment<'_>, key: FlowKey, side: Side) -> Self {
+        let FiveTuple { src_port, dst_port, .. } = segment.five_tuple;
+        let (tcp, sender_is_client) = match segment.transport {
+            Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0 => (true, flags & tcp_flags::ACK == 0),
+            Transport::Tcp { .. } => (true, src_port >= dst_port),
+            Transport::Udp => (false, src_port >= 1024 || dst_port < 1024),
+        };
+        Self {
+            key,
+            first_packet: packet,
+            started: segment.at,
+            last_seen: segment.at,
+            tcp,
+            opener: side,
+            client: if sender_is_client { side } else { side.other() },
+            packets: Both::default(),
+            bytes: Both::default(),
+            syn: Both::default(),
+            sent: Both::default(),
+            payload_seen: false,
+            closed: false,
+            named: false,
+            proxied: false,
+            quic: None,
+        }
+    }
+
+    fn is_over(&self, at: Timestamp) -> bool {
+        let idle = match (self.tcp, self.closed) {
+            (true, false) => TCP_IDLE_NS,
+            (true, true) => TCP_CLOSED_IDLE_NS,
+            (false, _) => UDP_IDLE_NS,
+        };
+        at.since(self.last_seen) > idle
+    }
+
+    /// Whether a SYN begins another connection between the same ports.
+    fn begins_anew(&mut self, segment: &Segment<'_>, side: Side) -> bool {
+        let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
+        if flags & tcp_flags::SYN == 0 {
+            return false;
+        }
+        let (mine, other) = (*self.syn.of(side), *self.syn.of(side.other()));
+        match (flags & tcp_flags::ACK != 0, mine) {
+            (false, Some(known)) => known != seq,
+            (false, None) => self.payload_seen || self.closed,
+            (true, Some(known)) => known != seq && other.is_none(),
+            (true, None) => false,
+        }
+    }
+
+    fn counts(&mut self) -> FlowCounts {
+        let (client, server) = (self.client, self.client.other());
+        FlowCounts {
+            packets_to_server: *self.packets.of(client),
+            packets_to_client: *self.packets.of(server),
+            bytes_to_server: *self.bytes.of(client),
+            bytes_to_client: *self.bytes.of(server),
+        }
+    }
+
+    fn reached(&mut self) -> Reached {
+        let (client, server) = (self.client, self.client.other());
+        if self.tcp {
+            Reached::of_tcp(*self.sent.of(client), *self.sent.of(server))
+        } else {
+            Reached::of_udp(*self.packets.of(client) > 0, *self.packets.of(server) > 0)
+        }
+    }
+
+    /// The flow so far; link-layer addresses and tunnel are those of `link`, if it is there.
+    fn summary(&mut self, link: Option<(&Segment<'_>, Side)>) -> FlowSummary {
+        let (FiveTuple { src, dst, src_port, dst_port, protocol }, zone) = self.key.endpoints();
+        let mut ends = Both { low: (src, src_port, None), high: (dst, dst_port, None) };
+        if let Some((segment, side)) = link
+            && let Some((sender, receiver)) = segment.macs
+        {
+            ends.of(side).2 = Some(sender);
+            ends.of(side.other()).2 = Some(receiver);
+        }
+        let (client, server) = (*ends.of(self.client), *ends.of(self.client.other()));
+        FlowSummary {
+            first_packet: self.first_packet,
+            started: self.started,
+            client: client.0,
+            client_port: client.1,
+            server: server.0,
+            server_port: server.1,
+            protocol,
+            zone,
+            client_mac: client.2,
+            client_hop_limit: link.and_then(|(segment, side)| (side == self.client).then_some(segment.hop_limit)),
+            server_mac: server.2,
+            tunnel: link.and_then(|(segment, _)| segment.tunnel),
+            counts: self.counts(),
+            reached: self.reached(),
+        }
+    }
+}
+
+/// The packet at hand; without its segment once it only ends a flow.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    packet: u64,
+    at: Timestamp,
+    link: Option<(&'a Segment<'a>, Side)>,
+}
+
+/// Where observations go.
+struct Desk<'s> {
+    signatures: &'s SignatureSet,
+    ledger: Ledger<'s>,
+    observations: Vec<String>,
+}
+
+impl Desk<'_> {
+    fn record(&mut self, now: Now<'_>, kind: EventKind) {
+        self.ledger.record(Event { packet: now.packet, at: now.at, kind });
+    }
+
+    fn tell(&mut self, flow: &mut Flow, now: Now<'_>, origin: Origin, client: Side, observation: &Observation<'_>) {
+        flow.client = client;
+        let summary = flow.summary(now.link);
+        let Flow { named, proxied, .. } = *flow;
+        let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied };
+        self.observations.push(spell(&place, observation));
+        let told = observe(self.signatures, observation, &place, |kind| {
+            self.ledger.record(Event { packet: now.packet, at: now.at, kind });
+        });
+        flow.named |= told == Told::Name;
+        flow.proxied |= matches!(observation, Observation::ProxyRequest(_));
+    }
+}
+
+/// An observation and its place, in words.
+pub fn spell(place: &Place<'_>, observation: &Observation<'_>) -> String {
+    // A message is used again for the next, so it holds memory of the one before besides its own fields.
+    let Observation::Dns(message) = observation else { return format!("{place:?} {observation:?}") };
+    let DnsMessage { id, is_response, recursion_desired, response_code, truncated, question, names, addresses, .. } =
+        message;
+    format!(
+        "{place:?} {id} {is_response} {recursion_desired} {response_code} {truncated} {question:?} {names:?} {addresses:?}"
+    )
+}
+
+/// The pipeline of this file.
+pub struct Reference<'s> {
+    desk: Desk<'s>,
+    decoder: Decoder,
+    flows: HashMap<FlowKey, (Flow, Reading)>,
+    outcomes: OutcomeCounters,
+    opened: u64,
+    streams: StreamCounters,
+    last: (u64, Timestamp),
+}
+
+impl<'s> Reference<'s> {
+    /// Nothing seen yet.
+    pub fn new(signatures: &'s SignatureSet) -> Self {
+        Self {
+            desk: Desk { signatures, ledger: Ledger::new(signatures, 0), observations: Vec::new() },
+            decoder: Decoder::default(),
+            flows: HashMap::new(),
+            outcomes: OutcomeCounters::default(),
+            opened: 0,
+            streams: StreamCounters::default(),
+            last: (0, Timestamp(0)),
+        }
+    }
+
+    /// Takes the next frame.
+    pub fn feed(&mut self, frame: &Frame<'_>) -> Outcome {
+        self.last = (frame.number, frame.at);
+        // Out of the way, because a segment of fragments borrows it.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let segment = match dissect_general(frame) {
+            Dissected::Segment(segment) => Ok(segment),
+            Dissected::Fragment(fragment) => decoder.resume(&fragment),
+            Dissected::Other(outcome) => Err(outcome),
+        };
+        let outcome = match segment {
+            Ok(segment) => {
+                self.accept(frame.number, frame.wire_len, &segment);
+                Outcome::Inspected
+            }
+            Err(outcome) => outcome,
+        };
+        self.decoder = decoder;
+        self.outcomes.bump(outcome);
+        outcome
+    }
+
+    /// What was observed since the last call, in words.
+    pub fn take_observations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.desk.observations)
+    }
+
+    /// Ends every flow.
+    pub fn finish(mut self) -> Findings {
+        let (packet, at) = self.last;
+        let mut rest: Vec<_> = std::mem::take(&mut self.flows).into_values().collect();
+        rest.sort_by_key(|(flow, _)| flow.first_packet);
+        for (flow, reading) in rest {
+            self.end(flow, reading, Now { packet, at, link: None });
+        }
+        let mut given_up = self.desk.ledger.given_up();
+        self.decoder.add_given_up(&mut given_up);
+        for (name, count) in
+            [("stream_gaps", self.streams.gaps), ("segments_out_of_window", self.streams.out_of_window)]
+        {
+            if count > 0 {
+                *given_up.entry(name).or_default() += count;
+            }
+        }
+        Findings {
+            alerts: self.desk.ledger.take_alerts(),
+            hosts: self.desk.ledger.into_hosts().collect(),
+            outcomes: self.outcomes,
+            flows: self.opened,
+            given_up,
+        }
+    }
+
+    fn accept(&mut self, packet: u64, wire_len: u32, segment: &Segment<'_>) {
+        let at = segment.at;
+        let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);
+        let (mut flow, mut reading) = match self.flows.remove(&key) {
+            Some((mut flow, reading)) => {
+                if flow.is_over(at) || flow.begins_anew(segment, side) {
+                    self.end(flow, reading, Now { packet, at, link: None });
+                    self.open(packet, segment, key, side)
+                } else {
+                    (flow, reading)
+                }
+            }
+            None => self.open(packet, segment, key, side),
+        };
+        flow.last_seen = flow.last_seen.max(at);
+        *flow.packets.of(side) += 1;
+        *flow.bytes.of(side) += u64::from(wire_len);
+        let now = Now { packet, at, link: Some((segment, side)) };
+        reading = match segment.transport {
+            Transport::Tcp { seq, ack, flags } => self.tcp(&mut flow, reading, now, side, (seq, ack, flags), segment),
+            Transport::Udp => self.udp(&mut flow, reading, now, side, segment.payload),
+        };
+        self.flows.insert(key, (flow, reading));
+    }
+
+    fn open(&mut self, packet: u64, segment: &Segment<'_>, key: FlowKey, side: Side) -> (Flow, Reading) {
+        self.opened += 1;
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
+        let opened = Opened {
+            five_tuple: segment.five_tuple,
+            zone: segment.zone,
+            macs: segment.macs,
+            tunnel: segment.tunnel.map(Box::new),
+            src_range: self.desk.signatures.match_address(src),
+            dst_range: self.desk.signatures.match_address(dst),
+            at_management_port: [src_port, dst_port]
+                .iter()
+                .any(|&port| self.desk.signatures.is_port_of_interest(port, protocol)),
+        };
+        self.desk.record(Now { packet, at: segment.at, link: None }, EventKind::Opened(opened));
+        let flow = Flow::open(packet, segment, key, side);
+        let reading = if flow.tcp { Reading::Silent } else { Reading::Datagrams(0) };
+        (flow, reading)
+    }
+
+    fn end(&mut self, mut flow: Flow, reading: Reading, now: Now<'_>) {
+        match reading {
+            Reading::Connection(connection) => self.finish_connection(&mut flow, *connection, now),
+            Reading::Initials(mut initials, last) => {
+                initials.finish(|client, observation| self.desk.tell(&mut flow, now, last, client, observation));
+            }
+            Reading::Silent | Reading::Datagrams(_) | Reading::Settled => {}
+        }
+        let ended = Ended {
+            flow: flow.first_packet,
+            opener_is_client: flow.client == flow.opener,
+            named: flow.named,
+            matters: true,
+            opening_seen: flow.sent.low.shook_hands() || flow.sent.high.shook_hands(),
+            reached: flow.reached(),
+            counts: flow.counts(),
+        };
+        self.desk.record(now, EventKind::Ended(ended));
+    }
+
+    fn tcp(
+        &mut self,
+        flow: &mut Flow,
+        reading: Reading,
+        now: Now<'_>,
+        side: Side,
+        (seq, ack, flags): (u32, u32, u8),
+        segment: &Segment<'_>,
+    ) -> Reading {
+        let has = |flag: u8| flags & flag != 0;
+        let mut first_byte = seq;
+        if has(tcp_flags::SYN) {
+            first_byte = seq.wrapping_add(1);
+            *flow.syn.of(side) = Some(seq);
+            flow.client = if has(tcp_flags::ACK) { side.other() } else { side };
+        }
+        flow.closed |= has(tcp_flags::FIN | tcp_flags::RST);
+        flow.sent.of(side).note(flags, segment.payload_len, segment.payload);
+        flow.payload_seen |= segment.payload_len > 0;
+        let mut connection = match reading {
+            Reading::Connection(connection) => connection,
+            Reading::Silent if !segment.payload.is_empty() => {
+                let mut connection = Box::<Connection>::default();
+                for side in [Side::Low, Side::High] {
+                    if let Some(seq) = *flow.syn.of(side) {
+                        connection.streams.of(side).synchronise(seq);
+                    }
+                }
+                connection
+            }
+            other => return other,
+        };
+        let Connection { streams, conversation, last, ends } = &mut *connection;
+        let origin = Origin { packet: now.packet, at: now.at };
+        if has(tcp_flags::SYN) {
+            streams.of(side).synchronise(seq);
+        }
+        let desk = &mut self.desk;
+        let mut hear = |conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]| {
+            *last.of(from) = origin;
+            conversation.accept(from, offset, bytes, |client, observation| {
+                desk.tell(flow, now, origin, client, observation);
+            });
+        };
+        if has(tcp_flags::ACK) {
+            let other = side.other();
+            streams.of(other).acknowledge(now.at, ack, &mut self.streams, |origin, offset, bytes| {
+                hear(conversation, other, origin, offset, bytes);
+            });
+        }
+        if segment.payload_len > 0 {
+            let stream = streams.of(side);
+            let begins = !stream.has_started();
+            let payload = if conversation.wants(side) { segment.payload } else { &[] };
+            stream.accept(
+                origin,
+                first_byte,
+                payload,
+                segment.payload_len,
+                &mut self.streams,
+                |origin, offset, bytes| {
+                    hear(conversation, side, origin, offset, bytes);
+                },
+            );
+            if begins && stream.is_midstream() && !conversation.recognised(side) {
+                stream.keep_first(origin, segment.payload);
+            }
+        }
+        if has(tcp_flags::FIN) {
+            *ends.of(side) = Some(first_byte.wrapping_add(segment.payload_len));
+        }
+        if conversation.is_settled() {
+            return Reading::Settled;
+        }
+        let is_through = [Side::Low, Side::High]
+            .iter()
+            .all(|&side| ends.of(side).is_some_and(|end| streams.of(side).is_through(end)));
+        if is_through {
+            self.finish_connection(flow, *connection, now);
+            return Reading::Settled;
+        }
+        Reading::Connection(connection)
+    }
+
+    fn finish_connection(&mut self, flow: &mut Flow, mut connection: Connection, now: Now<'_>) {
+        let Connection { streams, conversation, last, .. } = &mut connection;
+        for side in [Side::Low, Side::High] {
+            streams.of(side).finish(&mut self.streams, |origin, offset, bytes| {
+                *last.of(side) = origin;
+                conversation.accept(side, offset, bytes, |client, observation| {
+                    self.desk.tell(flow, now, origin, client, observation);
+                });
+            });
+            let origin = *last.of(side);
+            conversation.finish(side, |client, observation| self.desk.tell(flow, now, origin, client, observation));
+        }
+    }
+
+    fn udp(&mut self, flow: &mut Flow, reading: Reading, now: Now<'_>, side: Side, datagram: &[u8]) -> Reading {
+        let origin = Origin { packet: now.packet, at: now.at };
+        let mut initials = match reading {
+            Reading::Initials(initials, _) => initials,
+            Reading::Datagrams(unknown) => match recognise_datagram(datagram) {
+                DatagramProtocol::Dns => {
+                    let mut message = DnsMessage::default();
+                    if message.parse(datagram).is_err() {
+                        return Reading::Datagrams(unknown);
+                    }
+                    let client = if message.is_response { side.other() } else { side };
+                    self.desk.tell(flow, now, origin, client, &Observation::Dns(&message));
+                    return Reading::Datagrams(0);
+                }
+                DatagramProtocol::QuicInitial => Box::default(),
+                DatagramProtocol::Unknown if unknown + 1 < UNKNOWN_DATAGRAMS_MAX => {
+                    return Reading::Datagrams(unknown + 1);
+                }
+                DatagramProtocol::Unknown => return Reading::Settled,
+            },
+            // Another connection between the same ports.
+            Reading::Settled
+                if quic::recognise(datagram)
+                    && quic::connection_begun(datagram).is_some_and(|begun| flow.quic != Some(begun)) =>
+            {
+                Box::default()
+            }
+            other => return other,
+        };
+        initials.accept(side, datagram, |client, observation| self.desk.tell(flow, now, origin, client, observation));
+        if initials.is_settled() {
+            flow.quic = initials.connection();
+            return Reading::Settled;
+        }
+        Reading::Initials(initials, origin)
+    }
+}
