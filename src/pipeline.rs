@@ -14,7 +14,7 @@ mod pool;
 mod round;
 
 use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, FiveTuple, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
+use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
@@ -92,24 +92,17 @@ pub struct Opening<'a> {
     pub src_range: Option<IndicatorIndex>,
     /// Published range that its destination lies in.
     pub dst_range: Option<IndicatorIndex>,
-    /// Whether one of its ports is a management port.
-    pub at_management_port: bool,
+    /// Whether the signatures alone make the flow matter, by a range or a port, whoever its ends are.
+    pub of_interest: bool,
 }
 
 impl Opening<'_> {
-    /// Whether the signatures alone make the flow matter, whoever its ends are.
-    #[must_use]
-    pub const fn matters(&self) -> bool {
-        self.src_range.is_some() || self.dst_range.is_some() || self.at_management_port
-    }
-
     /// What the ledger is told.
     #[must_use]
     pub fn event(&self) -> Event {
-        let Self { packet, segment, src_range, dst_range, at_management_port } = *self;
+        let Self { packet, segment, src_range, dst_range, of_interest } = *self;
         let &Segment { at, five_tuple, zone, macs, tunnel, .. } = segment;
-        let opened =
-            Opened { five_tuple, zone, macs, tunnel: tunnel.map(Box::new), src_range, dst_range, at_management_port };
+        let opened = Opened { five_tuple, zone, macs, tunnel: tunnel.map(Box::new), src_range, dst_range, of_interest };
         Event { packet, at, kind: EventKind::Opened(opened) }
     }
 }
@@ -121,8 +114,7 @@ impl Outlet for Ledger<'_> {
     }
 
     fn opened(&mut self, opening: &Opening<'_>) -> bool {
-        let FiveTuple { src, dst, .. } = opening.segment.five_tuple;
-        let matters = opening.matters() || self.may_matter(src, dst);
+        let matters = opening.of_interest || self.may_matter(&opening.segment.five_tuple);
         if matters {
             self.record(opening.event());
         }
@@ -345,9 +337,7 @@ impl<'s> Detector<'s> {
     /// Ends every flow and gives what it all came to. The detector is then as new.
     pub fn finish(&mut self) -> Findings {
         let (packet, at) = self.last;
-        for lane in &mut self.lanes {
-            lane.finish(packet, at, &mut self.ledger);
-        }
+        Lane::finish(&mut self.lanes, packet, at, &mut self.ledger);
         let empty = self.empty_ledger();
         let ledger = std::mem::replace(&mut self.ledger, empty);
         let outcomes = std::mem::take(&mut self.outcomes);

@@ -50,17 +50,11 @@ pub struct Opened {
     pub src_range: Option<IndicatorIndex>,
     /// Published range that the receiver's address lies in.
     pub dst_range: Option<IndicatorIndex>,
-    /// Whether one of its ports is a management port.
-    pub at_management_port: bool,
+    /// Whether the signatures alone make the flow matter, by a range or a port, whoever its ends are.
+    pub of_interest: bool,
 }
 
 impl Opened {
-    /// Whether the signatures alone make the flow matter, whoever its ends are.
-    #[must_use]
-    pub const fn matters(&self) -> bool {
-        self.src_range.is_some() || self.dst_range.is_some() || self.at_management_port
-    }
-
     /// The flow with the roles and counts that are known now.
     #[must_use]
     pub fn summary(&self, started: Timestamp, ended: &Ended) -> FlowSummary {
@@ -147,12 +141,12 @@ pub struct Ended {
     pub opener_is_client: bool,
     /// Whether the flow's own bytes said whom it was for: then its address proves nothing besides.
     pub named: bool,
+    /// Whether it is known already that the flow matters: it gave evidence, or its opening was recorded.
+    pub matters: bool,
     /// Whether the handshake was seen, so that it is certain which side opened the connection.
     pub opening_seen: bool,
     /// How far it came.
     pub reached: Reached,
-    /// Whether it is known already that the flow matters: it gave evidence, or its opening was recorded.
-    pub matters: bool,
     /// What was counted.
     pub counts: FlowCounts,
 }

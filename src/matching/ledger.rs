@@ -118,12 +118,12 @@ impl<'s> Ledger<'s> {
         }
     }
 
-    /// Whether a flow between these addresses may matter for its addresses alone, so that its opening and its end are to be recorded;
-    /// false for sure when it says no.
+    /// Whether a flow between these ends may matter for what clients were told about its addresses, so that its opening and its end are to
+    /// be recorded; false for sure when it says no.
     #[inline]
     #[must_use]
-    pub fn may_matter(&self, src: IpAddr, dst: IpAddr) -> bool {
-        self.learned.may_know(src) || self.learned.may_know(dst)
+    pub fn may_matter(&self, ends: &FiveTuple) -> bool {
+        self.learned.may_know(ends.src) || self.learned.may_know(ends.dst)
     }
 
     /// Takes the alerts raised so far, in the order in which they were raised.
@@ -168,8 +168,7 @@ impl<'s> Ledger<'s> {
                 // With both ends inside, the vendor's own network talks to itself.
                 _ => None,
             });
-        let port =
-            if opened.at_management_port { self.management.opened(packet, at, &opened, self.signatures) } else { None };
+        let port = self.management.opened(packet, at, &opened, self.signatures);
         if suspicion.is_none() && port.is_none() {
             return;
         }

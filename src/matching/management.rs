@@ -399,8 +399,6 @@ mod tests {
             let five_tuple =
                 FiveTuple { src, dst, src_port: flow.src.1, dst_port: flow.dst.1, protocol: flow.protocol };
             let zone = Zone::default();
-            let at_management_port =
-                [flow.src.1, flow.dst.1].iter().any(|&port| signatures.is_port_of_interest(port, flow.protocol));
             let opened = Opened {
                 five_tuple,
                 zone,
@@ -408,7 +406,7 @@ mod tests {
                 tunnel: None,
                 src_range: None,
                 dst_range: None,
-                at_management_port,
+                of_interest: true,
             };
             ledger.record(Event { packet, at, kind: EventKind::Opened(opened) });
             for said in &flow.said {
@@ -589,7 +587,6 @@ mod tests {
             let dst = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
             let five_tuple = FiveTuple { src, dst, src_port: 1, dst_port: 13000, protocol: 6 };
             let zone = Zone::default();
-            let at_management_port = true;
             let opened = Opened {
                 five_tuple,
                 zone,
@@ -597,7 +594,7 @@ mod tests {
                 tunnel: None,
                 src_range: None,
                 dst_range: None,
-                at_management_port,
+                of_interest: true,
             };
             let port = management.opened(number.into(), Timestamp(0), &opened, &signatures).unwrap();
             let ended = Ended {

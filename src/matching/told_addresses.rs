@@ -43,7 +43,7 @@ fn place(address: IpAddr) -> (usize, u64) {
             (bits >> 64) as u64 ^ (bits as u64).rotate_left(32)
         }
     };
-    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % BITS;
+    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % BITS;
     (hash / 64, 1 << (hash % 64))
 }
 

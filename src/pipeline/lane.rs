@@ -71,8 +71,8 @@ impl Marks {
     const MATCHED: Self = Self(1 << 9);
     /// Somebody remembers that it opened, and wants to know how it ends.
     const REMEMBERED: Self = Self(1 << 10);
-    /// One of its addresses lies in a published range.
-    const IN_RANGE: Self = Self(1 << 11);
+    /// One of its addresses lies in a published range, or one of its ports is the vendor's.
+    const OF_INTEREST: Self = Self(1 << 11);
 
     const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -186,11 +186,18 @@ impl FlowRecord {
         self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)
     }
 
+    /// Whether something is still to be read or told when the flow ends.
+    fn has_more_to_say(&self) -> bool {
+        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_))
+            || self.marks.has(Marks::MATCHED)
+            || self.marks.has(Marks::REMEMBERED)
+    }
+
     /// Whether the flow has turned out to be more than one of many that pass.
     fn is_worth_keeping(&self) -> bool {
         matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_) | Phase::Settled)
             || self.marks.has(Marks::MATCHED)
-            || self.marks.has(Marks::IN_RANGE)
+            || self.marks.has(Marks::OF_INTEREST)
     }
 
     /// Notes the end of a connection.
@@ -400,10 +407,22 @@ impl<'s> Lane<'s> {
         }
     }
 
-    /// Ends all flows after packet number `packet`, and leaves the lane empty, as new.
-    pub fn finish(&mut self, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
-        let Self { table, inspection } = self;
-        table.drain(|key, record| inspection.end(packet, at, key, record, outlet));
+    /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
+    pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
+        let mut open = Vec::new();
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            lane.table.drain(|key, record| {
+                if record.has_more_to_say() {
+                    open.push((record.first_packet, number, *key, record));
+                }
+            });
+        }
+        open.sort_unstable_by_key(|&(first_packet, ..)| first_packet);
+        for (_, number, key, record) in open {
+            if let Some(lane) = lanes.get_mut(number) {
+                lane.inspection.end(packet, at, &key, record, outlet);
+            }
+        }
     }
 
     /// Counts from zero again.
@@ -490,13 +509,15 @@ const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
 impl Inspection<'_> {
     fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
         self.counters.flows += 1;
-        let src_range = self.signatures.match_address(segment.five_tuple.src);
-        let dst_range = self.signatures.match_address(segment.five_tuple.dst);
-        record.marks.put(Marks::IN_RANGE, src_range.is_some() || dst_range.is_some());
-        let FiveTuple { src_port, dst_port, protocol, .. } = segment.five_tuple;
-        let at_management_port = self.signatures.is_port_of_interest(src_port, protocol)
-            || self.signatures.is_port_of_interest(dst_port, protocol);
-        let opening = Opening { packet, segment, src_range, dst_range, at_management_port };
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
+        let signatures = self.signatures;
+        let (src_range, dst_range) = (signatures.match_address(src), signatures.match_address(dst));
+        let of_interest = src_range.is_some()
+            || dst_range.is_some()
+            || signatures.is_port_of_interest(src_port, protocol)
+            || signatures.is_port_of_interest(dst_port, protocol);
+        record.marks.put(Marks::OF_INTEREST, of_interest);
+        let opening = Opening { packet, segment, src_range, dst_range, of_interest };
         record.marks.put(Marks::REMEMBERED, outlet.opened(&opening));
     }
 
@@ -526,9 +547,9 @@ impl Inspection<'_> {
                 flow: record.first_packet,
                 opener_is_client: record.marks.has(Marks::HIGH_IS_CLIENT) == record.marks.has(Marks::HIGH_OPENED),
                 named: record.marks.has(Marks::NAMED),
+                matters,
                 opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
                 reached: record.reached(),
-                matters,
                 counts: record.counts(),
             }),
         });

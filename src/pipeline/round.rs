@@ -47,7 +47,7 @@ impl RoundEvents {
         events.retain(|event| match &event.kind {
             EventKind::Opened(opened) => {
                 let FiveTuple { src, dst, .. } = opened.five_tuple;
-                if opened.matters() {
+                if opened.of_interest {
                     return true;
                 }
                 let matters = told.may_contain(src) || told.may_contain(dst);
@@ -87,7 +87,7 @@ impl Outlet for RoundEvents {
 
     fn opened(&mut self, opening: &Opening<'_>) -> bool {
         self.events.push(opening.event());
-        opening.matters()
+        opening.of_interest
     }
 
     fn is_undecided(&self, first_packet: u64) -> bool {

@@ -115,11 +115,8 @@ pub fn run(
     let mut finished = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
     finished.sort_by_key(|&(number, _)| number);
     let Reading { file, tally, last, .. } = reading.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut lanes = Vec::with_capacity(LANES);
-    for (_, mut lane) in finished {
-        lane.finish(last.0, last.1, &mut ledger);
-        lanes.push(lane);
-    }
+    let mut lanes: Vec<Lane<'_>> = finished.into_iter().map(|(_, lane)| lane).collect();
+    Lane::finish(&mut lanes, last.0, last.1, &mut ledger);
     InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, &lanes, &decoder) }
 }
 

@@ -333,7 +333,7 @@ impl<'s> Reference<'s> {
 
     fn open(&mut self, packet: u64, segment: &Segment<'_>, key: FlowKey, side: Side) -> (Flow, Reading) {
         self.opened += 1;
-        let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
+        let FiveTuple { src, dst, .. } = segment.five_tuple;
         let opened = Opened {
             five_tuple: segment.five_tuple,
             zone: segment.zone,
@@ -341,9 +341,7 @@ impl<'s> Reference<'s> {
             tunnel: segment.tunnel.map(Box::new),
             src_range: self.desk.signatures.match_address(src),
             dst_range: self.desk.signatures.match_address(dst),
-            at_management_port: [src_port, dst_port]
-                .iter()
-                .any(|&port| self.desk.signatures.is_port_of_interest(port, protocol)),
+            of_interest: true,
         };
         self.desk.record(Now { packet, at: segment.at, link: None }, EventKind::Opened(opened));
         let flow = Flow::open(packet, segment, key, side);
