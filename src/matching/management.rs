@@ -18,6 +18,9 @@ pub const CLIENTS_MAX: usize = 1 << 16;
 /// Servers that one client may try at management ports before it is taken for a scanner: agents know a server, a stand-in, some
 /// distribution points.
 pub const SERVERS_TRIED_MAX: usize = 16;
+/// Lowest port that a client of datagrams has by itself, on any system of the last fifteen years (RFC 6335 section 6 begins at 49152, Linux
+/// at 32768). Both ends of a telephone call have lower ones, among them the management ports.
+const EPHEMERAL_MIN: u16 = 32_768;
 /// Connections of one client to one server that are remembered: those of the longest beat, each with another in between.
 pub const STARTS_MAX: usize = 2 * STEPS_MAX;
 
@@ -238,7 +241,7 @@ impl Management {
         } else if proofs.is_empty()
             && !scans
             && ended.reached == Reached::DataExchanged
-            && (protocol == FiveTuple::UDP || ended.opening_seen)
+            && if protocol == FiveTuple::UDP { summary.client_port >= EPHEMERAL_MIN } else { ended.opening_seen }
             && is_internal(server)
             // Who is called to connect back is no server.
             && !signatures.habits().wake_ups.iter().any(|wake| wake.call.contains(server_port, protocol))
@@ -461,6 +464,8 @@ mod tests {
         assert!(found(&[Flow { src: (AGENT, 13000), ..tcp(0, 443) }]).is_empty(), "the client's port");
         assert!(found(&[tcp(0, 443)]).is_empty());
         let datagrams = Flow { protocol: 17, opening_seen: false, ..tcp(0, 15111) };
+        let call = Flow { src: (AGENT, 15110), ..datagrams.clone() };
+        assert!(found(&[call]).is_empty(), "a telephone call");
         assert_eq!(found(&[datagrams]), both(Verdict::Suspected, &[("flow.server_port", "udp/15111")]));
     }
 
