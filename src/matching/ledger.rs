@@ -228,18 +228,18 @@ impl<'s> Ledger<'s> {
     /// The flow is over: what its address suggested counts if it never said whom it was for, and its port may prove something.
     fn settle(&mut self, pending: PendingFlow, ended: &Ended) {
         let flow = pending.opened.summary(pending.at, ended);
-        let of_flow = |proof: Proof, host_is_server: bool| Alert {
-            at: pending.at,
-            packet: ended.flow,
+        let alert = |proof: Proof, host_is_server: bool| Alert {
+            at: proof.flow.started,
+            packet: proof.flow.first_packet,
             indicator: proof.indicator,
             seen_as: proof.seen_as,
-            reached: ended.reached,
+            reached: proof.flow.reached,
             field: proof.field,
             observed: proof.observed,
             host_is_server,
             on_behalf: false,
             asks_server: false,
-            flow,
+            flow: proof.flow,
             application: Application::Unknown,
         };
         let mut port = pending.port;
@@ -258,16 +258,21 @@ impl<'s> Ledger<'s> {
                     (indicator, SeenAs::Hint, Field::Address, flow.server.to_string().into())
                 }
             };
-            let proof = Proof { indicator, seen_as, field, observed, of_client: true, of_server: false };
-            self.evidence(of_flow(proof, false));
+            let proof = Proof { indicator, seen_as, field, observed, of_client: true, of_server: false, flow };
+            self.evidence(alert(proof, false));
         }
         let Some(port) = port else { return };
         for proof in self.management.ended(&port, &flow, ended, self.signatures) {
+            let first_packet = proof.flow.first_packet;
             if proof.of_server {
-                self.evidence(of_flow(proof.clone(), true));
+                self.evidence(alert(proof.clone(), true));
             }
             if proof.of_client {
-                self.evidence(of_flow(proof, false));
+                self.evidence(alert(proof, false));
+            }
+            // A flow that ended before was counted then.
+            if first_packet != ended.flow {
+                self.matched.remove(&first_packet);
             }
         }
     }

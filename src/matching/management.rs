@@ -18,6 +18,9 @@ pub const CLIENTS_MAX: usize = 1 << 16;
 /// Servers that one client may try at management ports before it is taken for a scanner: agents know a server, a stand-in, some
 /// distribution points.
 pub const SERVERS_TRIED_MAX: usize = 16;
+/// Lowest port that a client of datagrams has by itself, on any system of the last fifteen years (RFC 6335 section 6 begins at 49152, Linux
+/// at 32768). Both ends of a telephone call have lower ones, among them the management ports.
+const EPHEMERAL_MIN: u16 = 32_768;
 /// Connections of one client to one server that are remembered: those of the longest beat, each with another in between.
 pub const STARTS_MAX: usize = 2 * STEPS_MAX;
 
@@ -54,7 +57,7 @@ impl PortFlow {
 }
 
 /// What a flow proves of its ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Proof {
     /// What matched.
     pub indicator: IndicatorIndex,
@@ -68,26 +71,44 @@ pub struct Proof {
     pub of_client: bool,
     /// Whether it is proved of the server.
     pub of_server: bool,
+    /// The flow.
+    pub flow: FlowSummary,
+}
+
+impl Proof {
+    /// A contact between both ends of `flow`.
+    fn contact(indicator: IndicatorIndex, field: Field, observed: String, flow: FlowSummary) -> Self {
+        let observed = observed.into();
+        Self { indicator, seen_as: SeenAs::Contact, field, observed, of_client: true, of_server: true, flow }
+    }
 }
 
 /// Client, server, and the server's port.
 type Pair = (HostKey, IpAddr, u16);
 
 /// The beginning of a connection whose pace is followed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Start {
     at: Timestamp,
     flow: u64,
-    /// Whether it came about, and was not somebody else's.
-    counts: bool,
+    state: State,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+enum State {
+    /// It goes on.
+    Open,
+    /// It is over, but one that began before it is not; the flow, if it counts.
+    Over(Option<Box<FlowSummary>>),
+    /// It is over, and so are all that began before it; whether it counts: it came about, and was not somebody else's.
+    Settled(bool),
 }
 
 /// Connections of a pair, in the order of their beginnings.
 #[derive(Debug, Default)]
 struct Pace {
     starts: VecDeque<Start>,
-    /// Beginning of the last connection that completed a beat.
-    told: Option<Timestamp>,
 }
 
 /// What has to be remembered from flow to flow.
@@ -151,12 +172,12 @@ impl Management {
             if pace.starts.len() >= STARTS_MAX {
                 pace.starts.pop_front();
             }
-            pace.starts.push_back(Start { at, flow: packet, counts: false });
+            pace.starts.push_back(Start { at, flow: packet, state: State::Open });
         }
         Some(flow)
     }
 
-    /// Takes the end of a flow that [`Self::opened`] wanted; what it proves.
+    /// Takes the end of a flow that [`Self::opened`] wanted; what it proves, and what others prove that ended before it.
     pub fn ended(
         &mut self,
         flow: &PortFlow,
@@ -164,25 +185,29 @@ impl Management {
         ended: &Ended,
         signatures: &SignatureSet,
     ) -> Vec<Proof> {
+        // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
+        let is_strangers = flow.is_strangers && flow.ours.is_none();
+        let beats = self.pace(summary, !is_strangers && ended.reached.came_about(), signatures);
+        let mut proofs = self.proofs_of(flow, is_strangers, summary, ended, signatures);
+        proofs.extend(beats);
+        proofs
+    }
+
+    /// What a flow proves by itself, or with the call that it answers.
+    fn proofs_of(
+        &mut self,
+        flow: &PortFlow,
+        is_strangers: bool,
+        summary: &FlowSummary,
+        ended: &Ended,
+        signatures: &SignatureSet,
+    ) -> Vec<Proof> {
         let FlowSummary { server, server_port, protocol, .. } = *summary;
         let mut proofs = Vec::new();
         let port = format!("{}/{server_port}", if protocol == FiveTuple::TCP { "tcp" } else { "udp" });
-        let contact = |indicator, field, observed: String| Proof {
-            indicator,
-            seen_as: SeenAs::Contact,
-            field,
-            observed: observed.into(),
-            of_client: true,
-            of_server: true,
-        };
+        let contact = |indicator, field, observed| Proof::contact(indicator, field, observed, *summary);
         if let Some((indicator, PortRange { low: called, .. })) = flow.called.filter(|_| ended.opener_is_client) {
             proofs.push(contact(indicator, Field::WakeUp, format!("udp/{called}, then {port}")));
-        }
-        // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
-        let is_strangers = flow.is_strangers && flow.ours.is_none();
-        let counts = !is_strangers && ended.reached.came_about();
-        if let Some((indicator, period_s)) = self.pace(summary, counts, signatures) {
-            proofs.push(contact(indicator, Field::Beat, format!("{port} every {period_s} s")));
         }
         if is_strangers {
             return proofs;
@@ -206,6 +231,7 @@ impl Management {
             observed: port.as_str().into(),
             of_client: true,
             of_server,
+            flow: *summary,
         };
         if signatures.get(indicator).category == Category::CloudConsole {
             // The vendor's own servers: the port tells an agent from a person's browser, once the name is theirs.
@@ -215,7 +241,7 @@ impl Management {
         } else if proofs.is_empty()
             && !scans
             && ended.reached == Reached::DataExchanged
-            && (protocol == FiveTuple::UDP || ended.opening_seen)
+            && if protocol == FiveTuple::UDP { summary.client_port >= EPHEMERAL_MIN } else { ended.opening_seen }
             && is_internal(server)
             // Who is called to connect back is no server.
             && !signatures.habits().wake_ups.iter().any(|wake| wake.call.contains(server_port, protocol))
@@ -234,57 +260,72 @@ impl Management {
         ]
     }
 
-    /// Notes whether a connection counts for its pair's pace; the beat that it completes, and its period in seconds.
-    fn pace(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Option<(IndicatorIndex, u64)> {
+    /// Notes whether a connection counts for its pair's pace; the beats that are complete by it, each with its last flow.
+    fn pace(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Vec<Proof> {
         let pair = (HostKey { address: flow.client, zone: flow.zone }, flow.server, flow.server_port);
-        let beat = signatures.habits().beats.iter().find(|beat| is_at(beat, flow.server_port, flow.protocol))?;
-        let pace = self.paces.get_mut(&pair)?;
+        let Some(beat) = signatures.habits().beats.iter().find(|beat| is_at(beat, flow.server_port, flow.protocol))
+        else {
+            return Vec::new();
+        };
+        let Some(pace) = self.paces.get_mut(&pair) else { return Vec::new() };
         if let Some(start) = pace.starts.iter_mut().find(|start| start.flow == flow.first_packet) {
-            start.counts = counts;
-        }
-        if !counts {
+            start.state = State::Over(counts.then(|| Box::new(*flow)));
             // Whoever knocks at every door must not push out what is remembered of others.
-            if pace.starts.len() == 1 && pace.starts.front().is_some_and(|only| only.flow == flow.first_packet) {
+            if !counts && pace.starts.len() == 1 {
                 self.paces.remove(&pair);
+                return Vec::new();
             }
-            return None;
         }
-        let last = pace.last_of_beat(beat)?;
-        if pace.told.is_some_and(|told| told >= last) {
-            return None;
-        }
-        pace.told = Some(last);
-        Some((beat.indicator, beat.period_ns / 1_000_000_000))
+        let observed = format!("tcp/{} every {} s", flow.server_port, beat.period_ns / 1_000_000_000);
+        let proof = |flow| Proof::contact(beat.indicator, Field::Beat, observed.clone(), flow);
+        pace.settle(beat).into_iter().map(proof).collect()
     }
 }
 
 impl Pace {
-    /// Beginning of the last connection that completes a beat. There may be no more other connections in between than the beat has
+    /// Settles what can be, in the order of the beginnings, whatever the order of the ends; the last flows of the beats that are complete
+    /// by it.
+    fn settle(&mut self, beat: &Beat) -> Vec<FlowSummary> {
+        let mut found = Vec::new();
+        for at in 0..self.starts.len() {
+            let Some(start) = self.starts.get_mut(at) else { break };
+            let flow = match &mut start.state {
+                State::Open => break,
+                State::Settled(_) => continue,
+                State::Over(flow) => flow.take(),
+            };
+            start.state = State::Settled(flow.is_some());
+            if let Some(flow) = flow
+                && self.completes_beat(at, beat)
+            {
+                found.push(*flow);
+            }
+        }
+        found
+    }
+
+    /// Whether a beat ends with the connection at this place. There may be no more other connections in between than the beat has
     /// gaps: among many, some are always as far apart as one likes.
-    fn last_of_beat(&self, beat: &Beat) -> Option<Timestamp> {
-        // For each start that counts, how many beats lead to it, and where the first of them stands.
-        let mut chains: Vec<(usize, usize)> = Vec::with_capacity(self.starts.len());
-        let mut last = None;
-        for (at, start) in self.starts.iter().enumerate() {
-            let mut chain = (usize::from(start.counts), at);
+    fn completes_beat(&self, place: usize, beat: &Beat) -> bool {
+        // For each start, how many of a beat lead to it, and where the first of them stands.
+        let mut chains: Vec<(usize, usize)> = Vec::with_capacity(place + 1);
+        for (at, start) in self.starts.iter().enumerate().take(place + 1) {
+            let counts = matches!(start.state, State::Settled(true));
+            let mut chain = (usize::from(counts), at);
             for (earlier, &(length, first)) in self.starts.iter().zip(&chains) {
                 let gap = start.at.0.saturating_sub(earlier.at.0);
-                let most = 2 * length + 1;
-                if start.counts
+                if counts
                     && length > 0
                     && gap.abs_diff(beat.period_ns) <= beat.tolerance_ns
-                    && at - first < most
+                    && at - first <= 2 * length
                     && length + 1 > chain.0
                 {
                     chain = (length + 1, first);
                 }
             }
-            if chain.0 >= beat.connections {
-                last = Some(start.at);
-            }
             chains.push(chain);
         }
-        last
+        chains.last().is_some_and(|&(length, _)| length >= beat.connections)
     }
 }
 
@@ -423,6 +464,8 @@ mod tests {
         assert!(found(&[Flow { src: (AGENT, 13000), ..tcp(0, 443) }]).is_empty(), "the client's port");
         assert!(found(&[tcp(0, 443)]).is_empty());
         let datagrams = Flow { protocol: 17, opening_seen: false, ..tcp(0, 15111) };
+        let call = Flow { src: (AGENT, 15110), ..datagrams.clone() };
+        assert!(found(&[call]).is_empty(), "a telephone call");
         assert_eq!(found(&[datagrams]), both(Verdict::Suspected, &[("flow.server_port", "udp/15111")]));
     }
 

@@ -143,12 +143,12 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     };
     // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
     let asks_a_server = !place.flow.server.is_multicast();
-    let reached = if message.is_response { answer(message) } else { Reached::Attempted };
+    let reached = || if message.is_response { answer(message) } else { Reached::Attempted };
     let lookup = |indicator, field, name: &DomainName| {
         let found = Found {
             on_behalf: asks_a_server && !message.recursion_desired,
             asks_server: asks_a_server && message.recursion_desired,
-            reached: Some(reached),
+            reached: Some(reached()),
             ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
         };
         found.alert(place, application())
@@ -176,7 +176,7 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
                 server: place.flow.server,
                 indicator,
                 name: cut(name.as_str()),
-                reached,
+                reached: reached(),
             })));
         }
         (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
