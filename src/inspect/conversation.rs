@@ -4,9 +4,11 @@
 //! decides what the other's bytes mean: behind a CONNECT or a SOCKS request.
 
 use super::dns::{self, Message};
-use super::http::{self, RequestStream};
+use super::ftp;
+use super::http::{self, RequestStream, ResponseStream};
 use super::lines::{self, LineStream};
 use super::recognition::Match;
+use super::smtp;
 use super::socks::{self, ClientStream};
 use super::tls::{self, Handshake, HandshakeStream};
 use super::{HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
@@ -17,6 +19,8 @@ use crate::flow::Side;
 const TRIES_MAX: u8 = 16;
 /// Bytes kept while they may still become one protocol or another.
 const PREFIX_MAX: usize = 1024;
+/// Bytes that are given of a stream that begins in no protocol that we know.
+const UNKNOWN_START_MAX: usize = 16;
 /// Tunnels within tunnels, and refused ones, that are followed: a client that may not out asks on in the same connection.
 const TUNNELS_MAX: u8 = 64;
 
@@ -34,9 +38,15 @@ enum Speech {
     Dns,
     /// A SOCKS client's negotiation.
     Socks,
+    /// A mail client's commands and messages.
+    Smtp,
+    /// A file transfer client's commands.
+    Ftp,
     /// Lines of text.
     Lines,
-    /// Answers that we do not read, unless a tunnel changes what they are.
+    /// HTTP/1 responses: the beginning of one.
+    Responses,
+    /// The rest of a response, which we do not read: until there is another, or a tunnel changes what it is.
     Parked,
     /// Nothing more to learn.
     Done,
@@ -68,13 +78,18 @@ impl Conversation {
             Side::Low => (&mut self.low, &mut self.high),
             Side::High => (&mut self.high, &mut self.low),
         };
-        let mut emit = |is_client: bool, observation: &Observation<'_>| {
+        let mut tell = |is_client: bool, observation: &Observation<'_>| {
             emit(if is_client { from } else { from.other() }, observation);
         };
-        mine.arrive(offset, bytes.len(), &mut emit);
+        mine.arrive(offset, bytes.len(), &mut tell);
         let mut rest = bytes;
         loop {
-            let (turn, left) = mine.read(rest, &mut emit);
+            let (turn, left) = mine.read(rest, &mut |is_client, observation: &Observation<'_>| {
+                if let Observation::HttpRequest(request) = observation {
+                    other.expect_response(request.head);
+                }
+                tell(is_client, observation);
+            });
             if turn == Turn::None {
                 break;
             }
@@ -161,8 +176,12 @@ struct Direction {
     tls: HandshakeStream,
     requests: RequestStream,
     dns: TcpMessages,
+    responses: ResponseStream,
     socks: ClientStream,
     lines: LineStream,
+    /// Mail and file transfer are rare among connections, so their readers are made when they are met.
+    smtp: Option<Box<smtp::ClientStream>>,
+    ftp: Option<Box<ftp::ClientStream>>,
 }
 
 /// DNS over TCP is rare among connections, so its message is made when it is met.
@@ -189,8 +208,25 @@ impl Direction {
         if kept || matches!(self.speech, Speech::Parked | Speech::Done) {
             return;
         }
+        if self.speech == Speech::Responses {
+            // Bytes that nobody listened to were left out between one response and the next.
+            if self.responses.interrupt(|response| emit(false, &Observation::HttpResponse(response)))
+                == http::ResponseProgress::Over
+            {
+                self.speech = Speech::Parked;
+            }
+            return;
+        }
         self.finish(emit);
         self.speech = Speech::Start;
+    }
+
+    /// The other side sent a request with this head: a response will come.
+    fn expect_response(&mut self, request: &[u8]) {
+        self.responses.expect(request);
+        if self.speech == Speech::Parked {
+            self.speech = Speech::Responses;
+        }
     }
 
     /// Reads bytes as far as they go; what a tunnel's first bytes are is given back.
@@ -203,7 +239,10 @@ impl Direction {
                 Speech::Parked | Speech::Done => return (Turn::None, &[]),
                 Speech::Start if self.prefix.is_empty() => match self.begin(rest) {
                     Match::Yes => {}
-                    Match::No => return (Turn::None, &[]),
+                    Match::No => {
+                        self.tell_unknown(rest, emit);
+                        return (Turn::None, &[]);
+                    }
                     Match::NeedMore => {
                         self.prefix.extend_from_slice(rest.get(..PREFIX_MAX.min(rest.len())).unwrap_or(&[]));
                         return (Turn::None, &[]);
@@ -240,6 +279,40 @@ impl Direction {
                             self.speech = Speech::Done;
                             return (Turn::None, &[]);
                         }
+                    }
+                }
+                Speech::Responses => {
+                    let progress =
+                        self.responses.accept(rest, |response| emit(false, &Observation::HttpResponse(response)));
+                    if progress == http::ResponseProgress::Over {
+                        self.speech = Speech::Parked;
+                    }
+                    return (Turn::None, &[]);
+                }
+                Speech::Smtp => {
+                    let smtp = self.smtp.get_or_insert_default();
+                    match smtp.accept(rest, |header| emit(true, &Observation::MailHeader(header))) {
+                        smtp::Progress::More => return (Turn::None, &[]),
+                        smtp::Progress::Over(at) => {
+                            smtp.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        smtp::Progress::Endless => self.speech = Speech::Done,
+                    }
+                }
+                Speech::Ftp => {
+                    let ftp = self.ftp.get_or_insert_default();
+                    match ftp.accept(rest, |request| emit(true, &Observation::FtpRequest(request))) {
+                        ftp::Progress::More => return (Turn::None, &[]),
+                        ftp::Progress::Over(at) => {
+                            ftp.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        ftp::Progress::Endless => self.speech = Speech::Done,
                     }
                 }
                 Speech::Lines => {
@@ -286,7 +359,10 @@ impl Direction {
                 (Turn::None, &[][..])
             }
             // The new bytes may begin what the old ones did not.
-            Match::No => self.read(bytes, emit),
+            Match::No => {
+                self.tell_unknown(&prefix, emit);
+                self.read(bytes, emit)
+            }
             // Old and new one after the other, since a border between segments may be one between messages.
             Match::Yes => match self.read(old, emit) {
                 (Turn::Tunnel, inside) => {
@@ -311,7 +387,7 @@ impl Direction {
                 Match::Yes if undecided => break,
                 Match::Yes => {
                     self.speech = match speech {
-                        Speech::Parked if self.tunnel_asked => Speech::Lines,
+                        Speech::Responses if self.tunnel_asked => Speech::Lines,
                         speech => *speech,
                     };
                     self.lines = LineStream::default();
@@ -326,6 +402,14 @@ impl Direction {
         }
         self.fail();
         Match::No
+    }
+
+    /// Tells what the stream began with, once that turned out to be nothing that we know.
+    fn tell_unknown(&self, start: &[u8], emit: &mut impl Emit) {
+        if self.tries == 1 && !self.tunnel_asked {
+            let start = start.get(..UNKNOWN_START_MAX).unwrap_or(start);
+            emit(true, &Observation::UnknownStart(start));
+        }
     }
 
     /// Counts a run of bytes that began nothing.
@@ -354,10 +438,19 @@ impl Direction {
             Speech::Tls => self.tls.finish(|message| handshake(&message, emit)),
             Speech::Requests => self.requests.finish(|request| http_request(request, emit)),
             Speech::Dns => self.dns.finish(emit),
+            Speech::Responses => self.responses.finish(|response| emit(false, &Observation::HttpResponse(response))),
+            Speech::Smtp => {
+                if let Some(smtp) = &mut self.smtp {
+                    smtp.finish(|header| emit(true, &Observation::MailHeader(header)));
+                }
+            }
             _ => {}
         }
         self.prefix.clear();
         self.socks.clear();
+        if let Some(ftp) = &mut self.ftp {
+            ftp.clear();
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -365,7 +458,10 @@ impl Direction {
             + self.tls.held_bytes()
             + self.requests.held_bytes()
             + self.dns.stream.held_bytes()
+            + self.responses.held_bytes()
             + self.socks.held_bytes()
+            + self.smtp.as_ref().map_or(0, |smtp| smtp.held_bytes())
+            + self.ftp.as_ref().map_or(0, |ftp| ftp.held_bytes())
     }
 
     fn clear(&mut self) {
@@ -379,7 +475,14 @@ impl Direction {
         self.requests.clear();
         self.dns.stream.clear();
         self.socks.clear();
+        self.responses.clear();
         self.lines = LineStream::default();
+        if let Some(smtp) = &mut self.smtp {
+            smtp.clear();
+        }
+        if let Some(ftp) = &mut self.ftp {
+            ftp.clear();
+        }
     }
 }
 
@@ -391,9 +494,11 @@ const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (tls::recognise_client, Speech::Tls),
     (tls::recognise_server, Speech::Tls),
     (http::recognise_request, Speech::Requests),
-    (http::recognise_response, Speech::Parked),
+    (http::recognise_response, Speech::Responses),
     (dns::recognise_stream, Speech::Dns),
     (socks::recognise, Speech::Socks),
+    (smtp::recognise, Speech::Smtp),
+    (ftp::recognise, Speech::Ftp),
     (lines::recognise, Speech::Lines),
 ];
 

@@ -62,6 +62,16 @@ pub enum Field {
     Ja3,
     /// JA4 fingerprint of a ClientHello.
     Ja4,
+    /// Name of a header field of a request.
+    HttpHeader,
+    /// First bytes of the body of a response.
+    HttpBody,
+    /// Path that an FTP client asked for.
+    FtpPath,
+    /// Header field of a mail message.
+    MailHeader,
+    /// What a client or a server sent first, in no protocol that is known.
+    FirstBytes,
 }
 
 impl Field {
@@ -84,6 +94,11 @@ impl Field {
             Self::Address => "ip.address",
             Self::Ja3 => "tls.ja3",
             Self::Ja4 => "tls.ja4",
+            Self::HttpHeader => "http.header",
+            Self::HttpBody => "http.body",
+            Self::FtpPath => "ftp.path",
+            Self::MailHeader => "mail.header",
+            Self::FirstBytes => "payload.first_bytes",
         }
     }
 }
@@ -259,6 +274,8 @@ pub struct EvidenceLine {
     pub server_port: u16,
     /// Whether the host did this for somebody else (a resolver, a proxy).
     pub relayed: bool,
+    /// What the host is to the traffic that showed it: never a relay, which only the whole of the evidence can tell.
+    pub role: Role,
     /// The first packet that showed it.
     pub example: Position,
 }
@@ -280,6 +297,8 @@ pub struct HostFinding {
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.
     pub products: BTreeSet<String>,
+    /// Products of other vendors with the engine inside, that its evidence names.
+    pub engine_in: BTreeSet<String>,
     /// First evidence.
     pub first_seen: Timestamp,
     /// Last evidence.

@@ -2,7 +2,7 @@
 
 use super::verdict::judge;
 use super::{
-    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
@@ -76,6 +76,11 @@ impl HostRecord {
             server: flow.server,
             server_port: flow.server_port,
             relayed: alert.on_behalf,
+            role: match alert.field {
+                _ if alert.host_is_server => Role::Server,
+                Field::MailHeader => Role::Gateway,
+                _ => Role::Endpoint,
+            },
             example: Position { input, packet: alert.packet },
         };
         self.add_line(line, lines_max, signatures);
@@ -152,13 +157,21 @@ impl HostRecord {
                 b.field,
             ))
         });
-        let role = if evidence.iter().all(|line| line.relayed) { Role::Relay } else { Role::Endpoint };
-        let products = evidence
-            .iter()
-            .map(|line| signatures.get(line.indicator))
-            .filter(|indicator| indicator.strength != Strength::Browse)
-            .flat_map(|indicator| indicator.products.iter().cloned())
-            .collect();
+        let has_role = |role| evidence.iter().any(|line| !line.relayed && line.role == role);
+        let role = if evidence.iter().all(|line| line.relayed) {
+            Role::Relay
+        } else {
+            // A mirror fetches what it hands out, and a gateway its own updates: what others get from it says more.
+            [Role::Server, Role::Gateway].into_iter().find(|&role| has_role(role)).unwrap_or(Role::Endpoint)
+        };
+        let products_of = |wanted: fn(Category) -> bool| {
+            evidence
+                .iter()
+                .map(|line| signatures.get(line.indicator))
+                .filter(|indicator| indicator.strength != Strength::Browse && wanted(indicator.category))
+                .flat_map(|indicator| indicator.products.iter().cloned())
+                .collect()
+        };
         Some(HostFinding {
             host,
             mac: self.mac,
@@ -166,7 +179,8 @@ impl HostRecord {
             confidence,
             role,
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-            products,
+            products: products_of(|category| category != Category::Oem),
+            engine_in: products_of(|category| category == Category::Oem),
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),
             last_seen: evidence.iter().map(|line| line.last_seen).max().unwrap_or_default(),
             flows: self.flows,
@@ -189,8 +203,8 @@ impl HostRecord {
 
     fn add_line(&mut self, line: EvidenceLine, lines_max: usize, signatures: &SignatureSet) {
         let same = self.lines.iter_mut().find(|known| {
-            (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed)
-                == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed)
+            (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed, known.role)
+                == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed, line.role)
                 && known.observed == line.observed
         });
         if let Some(known) = same {

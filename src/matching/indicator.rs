@@ -179,12 +179,16 @@ pub enum MatchKind {
     CertificateSubject,
     /// Attributes of a server certificate's issuer.
     CertificateIssuer,
+    /// The name of a header field of an HTTP request.
+    HttpHeader,
+    /// The body of an HTTP response begins with this.
+    BodyPrefix,
+    /// What a client or a server sends first begins with these bytes, at the ports given beside them.
+    StreamPrefix,
+    /// A header field of a mail message begins with this.
+    MailHeader,
     /// A port; listed only.
     Port,
-    /// A header of a mail message; listed only.
-    MailHeader,
-    /// A header of a request; listed only.
-    HttpHeader,
     /// Bytes of a payload; listed only.
     Payload,
     /// A mark of the ICAP protocol; listed only.
@@ -199,7 +203,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -214,9 +218,11 @@ impl MatchKind {
         Self::Ja4,
         Self::CertificateSubject,
         Self::CertificateIssuer,
-        Self::Port,
-        Self::MailHeader,
         Self::HttpHeader,
+        Self::BodyPrefix,
+        Self::StreamPrefix,
+        Self::MailHeader,
+        Self::Port,
         Self::Payload,
         Self::Icap,
         Self::TlsFeatures,
@@ -242,9 +248,11 @@ impl MatchKind {
             Self::Ja4 => "ja4",
             Self::CertificateSubject => "certificate-subject",
             Self::CertificateIssuer => "certificate-issuer",
-            Self::Port => "port",
-            Self::MailHeader => "mail-header",
             Self::HttpHeader => "http-header",
+            Self::BodyPrefix => "body-prefix",
+            Self::StreamPrefix => "stream-prefix",
+            Self::MailHeader => "mail-header",
+            Self::Port => "port",
             Self::Payload => "payload",
             Self::Icap => "icap",
             Self::TlsFeatures => "tls-features",
@@ -264,14 +272,7 @@ impl MatchKind {
     pub const fn is_matched(self) -> bool {
         !matches!(
             self,
-            Self::Port
-                | Self::MailHeader
-                | Self::HttpHeader
-                | Self::Payload
-                | Self::Icap
-                | Self::TlsFeatures
-                | Self::DnsBehaviour
-                | Self::Behaviour
+            Self::Port | Self::Payload | Self::Icap | Self::TlsFeatures | Self::DnsBehaviour | Self::Behaviour
         )
     }
 }
@@ -295,6 +296,8 @@ pub struct Indicator {
     pub also: Vec<String>,
     /// For JA3: the highest TLS version of the hello that was hashed, 0x0303 for TLS 1.2. The hash does not show it.
     pub tls_version: Option<u16>,
+    /// For what a stream begins with: the ports at which it means something, as `tcp/443`.
+    pub ports: Vec<String>,
     /// Service.
     pub category: Category,
     /// What it proves.

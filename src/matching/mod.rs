@@ -10,7 +10,9 @@ mod host_record;
 mod indicator;
 mod learned_names;
 mod ledger;
+mod mail;
 mod observe;
+mod served;
 mod signature_set;
 mod verdict;
 

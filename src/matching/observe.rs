@@ -1,9 +1,10 @@
 //! Holds an observation against the signature set.
 
 use super::{
-    Alert, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, ResolvedOther, SeenAs,
-    SignatureSet, Strength,
+    Alert, Application, Category, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Resolved, ResolvedOther,
+    SeenAs, SignatureSet, Strength,
 };
+use super::{mail, served};
 use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
 use crate::inspect::{
@@ -61,6 +62,26 @@ pub fn observe(
         }
         Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
+        Observation::HttpResponse(response) => {
+            served::http(signatures, response, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::FtpRequest(request) => {
+            served::ftp(signatures, request, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::MailHeader(header) => {
+            mail::header(signatures, header, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::UnknownStart(start) => {
+            let flow = place.flow;
+            if let Some(indicator) = signatures.match_stream(start, flow.protocol, flow.server_port) {
+                let value = &signatures.get(indicator).value;
+                emit(Found::new(indicator, SeenAs::Hint, Field::FirstBytes, value).alert(place, Application::Unknown));
+            }
+            Told::Nothing
+        }
         Observation::ProxyRequest(request) => {
             // The HTTP kinds come beside the request itself, which says the same and more.
             if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
@@ -76,18 +97,20 @@ pub fn observe(
 
 /// A match, on its way to an alert.
 #[derive(Clone, Copy)]
-struct Found<'a> {
-    indicator: IndicatorIndex,
-    seen_as: SeenAs,
-    field: Field,
-    observed: &'a str,
-    on_behalf: bool,
-    asks_server: bool,
+pub(super) struct Found<'a> {
+    pub indicator: IndicatorIndex,
+    pub seen_as: SeenAs,
+    pub field: Field,
+    pub observed: &'a str,
+    pub on_behalf: bool,
+    pub asks_server: bool,
+    /// Whether it is said of the flow's server.
+    pub at_server: bool,
 }
 
 impl<'a> Found<'a> {
-    const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
-        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false }
+    pub const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
+        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false, at_server: false }
     }
 
     const fn asking_server(mut self) -> Self {
@@ -95,7 +118,7 @@ impl<'a> Found<'a> {
         self
     }
 
-    fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
+    pub fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
         EventKind::Evidence(Box::new(Alert {
             at: place.at,
             packet: place.packet,
@@ -103,7 +126,7 @@ impl<'a> Found<'a> {
             seen_as: self.seen_as,
             field: self.field,
             observed: cut(self.observed),
-            host_is_server: false,
+            host_is_server: self.at_server,
             on_behalf: self.on_behalf,
             asks_server: self.asks_server || place.proxied,
             flow: *place.flow,
@@ -283,7 +306,12 @@ fn http(
         .and_then(|value| signatures.match_user_agent(value))
         .zip(user_agent.as_deref())
         .map(|(indicator, value)| (indicator, Field::HttpUserAgent, value));
-    let matches = [host, path_match, agent_match];
+    // In another vendor's product the engine asks for the same files.
+    let of_oem = host.is_some_and(|(indicator, ..)| signatures.get(indicator).category == Category::Oem);
+    let of_same = |&(indicator, ..): &(IndicatorIndex, Field, &str)| {
+        !of_oem || signatures.get(indicator).category == Category::Oem
+    };
+    let matches = [host, path_match.filter(of_same), agent_match.filter(of_same)];
     let count = matches.iter().flatten().count();
     for (indicator, field, observed) in matches.into_iter().flatten() {
         // A weak form of a path or of a user agent also fits strangers: it counts beside another part of the same request.
@@ -297,7 +325,7 @@ fn http(
     if request.host.is_some() { Told::Name } else { Told::Nothing }
 }
 
-fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
+pub(super) fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
     let host =
         request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
     let url = if request.target_form == HttpTarget::Authority {

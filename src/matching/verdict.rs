@@ -76,10 +76,13 @@ enum Kind {
     Dns,
     AddressRange,
     Fingerprint,
+    Ftp,
+    Mail,
+    FirstBytes,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::ServerName,
         Self::Http,
         Self::Proxy,
@@ -88,18 +91,26 @@ impl Kind {
         Self::Dns,
         Self::AddressRange,
         Self::Fingerprint,
+        Self::Ftp,
+        Self::Mail,
+        Self::FirstBytes,
     ];
 
     const fn of(field: Field) -> Self {
         match field {
             Field::TlsSni | Field::QuicSni => Self::ServerName,
-            Field::HttpHost | Field::HttpPath | Field::HttpUserAgent => Self::Http,
+            Field::HttpHost | Field::HttpPath | Field::HttpUserAgent | Field::HttpHeader | Field::HttpBody => {
+                Self::Http
+            }
             Field::HttpConnect | Field::HttpTarget | Field::SocksDomain => Self::Proxy,
             Field::TlsCertificate => Self::Certificate,
             Field::ResolvedAddress => Self::ResolvedAddress,
             Field::DnsQuery | Field::DnsAnswer => Self::Dns,
             Field::Address => Self::AddressRange,
             Field::Ja3 | Field::Ja4 => Self::Fingerprint,
+            Field::FtpPath => Self::Ftp,
+            Field::MailHeader => Self::Mail,
+            Field::FirstBytes => Self::FirstBytes,
         }
     }
 }
@@ -131,7 +142,7 @@ const fn ceiling(verdict: Verdict) -> u32 {
 /// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
 ///
 /// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
-/// fingerprint) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
+/// fingerprint, FTP, mail, first bytes) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
 /// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
 #[must_use]
 pub fn judge(
@@ -182,6 +193,7 @@ mod tests {
             server: "192.0.2.1".parse().unwrap(),
             server_port: 443,
             relayed: false,
+            role: Role::Endpoint,
             example: Position { input: 0, packet: 1 },
         }
     }

@@ -559,6 +559,11 @@ impl Inspection<'_> {
                     handle
                 }
                 DatagramProtocol::Unknown => {
+                    if unknown == 0 && self.signatures.may_match_stream(datagram) {
+                        let start = datagram.get(..16).unwrap_or(datagram);
+                        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+                        talk.tell(origin, side, &Observation::UnknownStart(start));
+                    }
                     let unknown = unknown + 1;
                     record.phase =
                         if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
@@ -604,7 +609,10 @@ impl<O: Outlet> Talk<'_, '_, O> {
     }
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
-        self.record.client = client;
+        // Bytes of no known protocol do not tell who sent them.
+        if !matches!(observation, Observation::UnknownStart(_)) {
+            self.record.client = client;
+        }
         let flow = self.summary();
         let FlowRecord { named, proxied, .. } = *self.record;
         let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied };

@@ -27,7 +27,7 @@ pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &Sig
     rows.flush()
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -38,6 +38,7 @@ const COLUMNS: [&str; 28] = [
     "role",
     "categories",
     "products",
+    "engine_in",
     "first_seen",
     "last_seen",
     "flows",
@@ -58,11 +59,12 @@ const COLUMNS: [&str; 28] = [
     "packet",
 ];
 
-fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
+fn of_host(host: &HostFinding) -> [Cow<'_, str>; 16] {
     let zone = host.host.zone;
     let or_empty = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default().into();
     let categories: Vec<&str> = host.categories.iter().map(|category| category.name()).collect();
     let products: Vec<&str> = host.products.iter().map(String::as_str).collect();
+    let engine_in: Vec<&str> = host.engine_in.iter().map(String::as_str).collect();
     [
         host.host.address.to_string().into(),
         or_empty(zone.vlan.map(u32::from)),
@@ -74,6 +76,7 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 15] {
         host.role.name().into(),
         categories.join("; ").into(),
         products.join("; ").into(),
+        engine_in.join("; ").into(),
         rfc3339(host.first_seen).into(),
         rfc3339(host.last_seen).into(),
         host.flows.to_string().into(),

@@ -1,4 +1,8 @@
-//! HTTP/1 request heads (RFC 9112): every request of a connection, and where CONNECT turns it into something else.
+//! HTTP/1 (RFC 9112): the head of every request of a connection, where CONNECT turns it into something else, and how a response begins.
+
+mod response;
+
+pub use response::{BODY_MAX, Progress as ResponseProgress, ResponseStream};
 
 use super::recognition::Match;
 use super::{DomainName, HttpRequest, HttpTarget, Reader};
@@ -353,11 +357,14 @@ impl<'a> Head<'a> {
             path: target,
             user_agent: None,
             minor_version,
+            has_own_fields: false,
+            head: bytes,
         };
         request.read_target(target)?;
         let mut body = State::Head;
         for line in lines {
             let Some((name, value)) = field(line) else { continue };
+            request.has_own_fields |= matches!(name, [b'X' | b'x', b'-', ..]);
             if name.eq_ignore_ascii_case(b"host") {
                 // The target says more than the Host field (RFC 9112 section 3.2.2).
                 if matches!(request.target_form, HttpTarget::Origin | HttpTarget::Asterisk) && !request.has_host() {
@@ -384,6 +391,11 @@ impl<'a> Head<'a> {
 }
 
 impl<'a> HttpRequest<'a> {
+    /// Name and value of each header field, as on the wire.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        Lines(self.head).skip(1).filter_map(field)
+    }
+
     const fn has_host(&self) -> bool {
         self.host.is_some() || self.host_address.is_some()
     }

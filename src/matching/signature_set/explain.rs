@@ -3,7 +3,7 @@
 //! The winner is the one that the matchers of the traffic give. The others are found by holding the text against each indicator alone,
 //! which is slow and plain on purpose.
 
-use super::{SignatureSet, addresses, certificates, fingerprints, template, texts};
+use super::{SignatureSet, addresses, certificates, fingerprints, prefixes, template, texts};
 use crate::matching::{Indicator, IndicatorIndex, MatchKind, Strength};
 use std::net::IpAddr;
 
@@ -23,7 +23,8 @@ pub struct Explained {
     pub indicator: IndicatorIndex,
     /// Its id.
     pub id: String,
-    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`.
+    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`, `http header`, `body`,
+    /// `first bytes`, `mail header`.
     pub part: &'static str,
     /// That part of the text, as it was compared.
     pub observed: String,
@@ -40,6 +41,10 @@ enum Part {
     Ja3([u8; 16], String),
     Ja4(String),
     Certificate(String),
+    HttpHeader(String),
+    Body(String),
+    FirstBytes(Vec<u8>, String),
+    MailHeader(String),
 }
 
 /// Holds `text` against the set.
@@ -96,7 +101,11 @@ fn parts(text: &str) -> Vec<Part> {
     if text.contains('=') && certificates::attributes(text).all(|attribute| attribute.contains('=')) {
         return vec![Part::Certificate(text.to_owned()), Part::UserAgent(text.to_owned())];
     }
-    vec![Part::UserAgent(text.to_owned())]
+    if let Some(bytes) = prefixes::hexadecimal(text) {
+        return vec![Part::FirstBytes(bytes, text.to_owned())];
+    }
+    // A word, or a line of some header: nothing in it tells of what.
+    [Part::UserAgent, Part::MailHeader, Part::HttpHeader, Part::Body].map(|part| part(text.to_owned())).into()
 }
 
 /// Host and path of what stands behind a scheme.
@@ -137,6 +146,10 @@ impl Part {
             Self::Ja3(..) => "ja3",
             Self::Ja4(_) => "ja4",
             Self::Certificate(_) => "certificate",
+            Self::HttpHeader(_) => "http header",
+            Self::Body(_) => "body",
+            Self::FirstBytes(..) => "first bytes",
+            Self::MailHeader(_) => "mail header",
         }
     }
 
@@ -148,6 +161,10 @@ impl Part {
             | Self::UserAgent(text)
             | Self::Ja3(_, text)
             | Self::Ja4(text)
+            | Self::HttpHeader(text)
+            | Self::Body(text)
+            | Self::FirstBytes(_, text)
+            | Self::MailHeader(text)
             | Self::Certificate(text) => text.clone(),
         }
     }
@@ -161,6 +178,10 @@ impl Part {
             Self::Ja3(hash, _) => set.match_ja3(hash),
             Self::Ja4(text) => set.match_ja4(text),
             Self::Certificate(text) => set.match_certificate(text, text),
+            Self::HttpHeader(text) => set.match_http_header(text.as_bytes()),
+            Self::Body(text) => set.match_body(text.as_bytes()),
+            Self::FirstBytes(bytes, _) => set.streams.find(bytes),
+            Self::MailHeader(text) => set.match_mail_header(text.as_bytes()),
         }
     }
 
@@ -188,6 +209,13 @@ impl Part {
             (Self::Certificate(text), MatchKind::CertificateIssuer | MatchKind::CertificateSubject) => {
                 certificates::attributes(value).all(|wanted| certificates::attributes(text).any(|one| one == wanted))
             }
+            (Self::HttpHeader(text), MatchKind::HttpHeader) => {
+                prefixes::fits(one, text.as_bytes()) && text.len() == value.len()
+            }
+            (Self::Body(text), MatchKind::BodyPrefix) | (Self::MailHeader(text), MatchKind::MailHeader) => {
+                prefixes::fits(one, text.as_bytes())
+            }
+            (Self::FirstBytes(bytes, _), MatchKind::StreamPrefix) => prefixes::fits(one, bytes),
             _ => false,
         }
     }
@@ -200,7 +228,9 @@ fn text_fits(one: &Indicator, text: &[u8]) -> bool {
 /// Why the winner wins over those that lost.
 fn why(winner: &Indicator, lost: &[(IndicatorIndex, &Indicator)]) -> String {
     let mut why = described(winner);
-    if winner.strength == Strength::Ambiguous && matches!(kind_of_text(winner.kind), Some("path" | "user agent")) {
+    if winner.strength == Strength::Ambiguous
+        && matches!(kind_of_text(winner.kind), Some("path" | "user agent" | "body"))
+    {
         why.push_str("; alone it is no evidence, it counts beside a second match in the same request");
     }
     if lost.is_empty() {
@@ -223,14 +253,21 @@ fn described(one: &Indicator) -> String {
     match one.kind {
         MatchKind::Exact => "exact name".to_owned(),
         MatchKind::Address => format!("address range {}", one.value),
-        kind => format!("{} {}", kind.name().replace('-', " "), one.value),
+        MatchKind::StreamPrefix => format!("stream prefix {} at {}; a hint", one.value, one.ports.join(", ")),
+        kind => format!("{} {}", kind.name().replace('-', " "), for_one_line(&one.value)),
     }
+}
+
+/// A value with its line ends and tabs spelled out.
+fn for_one_line(value: &str) -> String {
+    value.replace('\n', "\\n").replace('\t', "\\t")
 }
 
 const fn kind_of_text(kind: MatchKind) -> Option<&'static str> {
     match kind {
         MatchKind::PathPrefix | MatchKind::PathSuffix | MatchKind::PathContains | MatchKind::PathRegex => Some("path"),
         MatchKind::UserAgentPrefix | MatchKind::UserAgentRegex => Some("user agent"),
+        MatchKind::BodyPrefix => Some("body"),
         _ => None,
     }
 }

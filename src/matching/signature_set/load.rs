@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::fingerprints::{is_ja4, ja3};
-use super::{SignatureError, certificates, template, texts};
+use super::{SignatureError, certificates, prefixes, template, texts};
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -234,13 +234,14 @@ struct Entry<'a> {
 }
 
 /// Keys of an indicator, in the order of the documentation.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "id",
     "match",
     "value",
     "literal",
     "also",
     "tls_version",
+    "ports",
     "category",
     "strength",
     "products",
@@ -276,6 +277,7 @@ impl Entry<'_> {
             literal: self.optional_text("literal")?.map(str::to_owned),
             also: self.texts("also")?,
             tls_version: self.tls_version()?,
+            ports: self.texts("ports")?,
             category,
             strength,
             products: self.texts("products")?,
@@ -289,6 +291,7 @@ impl Entry<'_> {
             ("literal", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
             ("also", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
             ("tls_version", kind == MatchKind::Ja3),
+            ("ports", kind == MatchKind::StreamPrefix),
         ] {
             if !allowed && let Some((span, _)) = self.find(key) {
                 return Err(self
@@ -450,6 +453,9 @@ fn check(indicator: &Indicator) -> Result<(), String> {
             Ok(())
         }
         MatchKind::Port => check_port(value),
+        MatchKind::HttpHeader | MatchKind::BodyPrefix | MatchKind::StreamPrefix | MatchKind::MailHeader => {
+            prefixes::check(indicator)
+        }
         _ => Ok(()),
     }
 }

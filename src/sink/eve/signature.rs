@@ -58,6 +58,11 @@ const fn field_number(field: Field) -> u32 {
         Field::Address => 13,
         Field::Ja3 => 14,
         Field::Ja4 => 15,
+        Field::HttpHeader => 24,
+        Field::HttpBody => 25,
+        Field::FtpPath => 26,
+        Field::MailHeader => 27,
+        Field::FirstBytes => 28,
     }
 }
 
@@ -79,6 +84,11 @@ const fn seen(field: Field) -> &'static str {
         Field::Address => "flow to a published address range",
         Field::Ja3 => "JA3 fingerprint",
         Field::Ja4 => "JA4 fingerprint",
+        Field::HttpHeader => "HTTP header",
+        Field::HttpBody => "HTTP response body",
+        Field::FtpPath => "FTP path",
+        Field::MailHeader => "mail header",
+        Field::FirstBytes => "first bytes of a flow",
     }
 }
 
@@ -105,6 +115,11 @@ mod tests {
             Field::Address,
             Field::Ja3,
             Field::Ja4,
+            Field::HttpHeader,
+            Field::HttpBody,
+            Field::FtpPath,
+            Field::MailHeader,
+            Field::FirstBytes,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {

@@ -1,0 +1,152 @@
+//! What a server hands out, and what that says of both ends: who fetches update files, and who keeps them for others.
+
+use super::observe::{Found, Place, http_application};
+use super::{Application, Category, EventKind, Field, IndicatorIndex, SeenAs, SignatureSet, Strength};
+use crate::inspect::{FtpRequest, HttpResponse, HttpTarget};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A match of one part of a request or its response.
+type Part<'a> = (IndicatorIndex, Field, &'a str);
+
+/// The body of a response begins like an update file: then its client fetches updates, whatever the server is called. A server inside the
+/// network that hands such files out is a mirror; the vendor's own servers, and whatever has a public address, are not named.
+pub(super) fn http(
+    signatures: &SignatureSet,
+    response: &HttpResponse<'_>,
+    place: &Place<'_>,
+    emit: &mut impl FnMut(EventKind),
+) {
+    let mark = signatures.match_body(response.body);
+    let inside = is_inside(place.flow.server);
+    if mark.is_none() && !inside {
+        return;
+    }
+    let request = response.request();
+    let path = request.as_ref().map(|request| String::from_utf8_lossy(request.path)).unwrap_or_default();
+    let of_path = request.as_ref().and_then(|request| signatures.match_path(request.path));
+    let header = request.as_ref().filter(|request| request.has_own_fields).and_then(|request| {
+        request
+            .fields()
+            .find_map(|(name, _)| Some((signatures.match_http_header(name)?, String::from_utf8_lossy(name))))
+    });
+    if mark.is_none() && of_path.is_none() && header.is_none() {
+        return;
+    }
+    let agent = request.as_ref().and_then(|request| request.user_agent).map(String::from_utf8_lossy);
+    let of_host = request.as_ref().and_then(|request| signatures.match_name(request.host.as_ref()?.as_str()));
+    let of_agent = agent.as_ref().and_then(|agent| signatures.match_user_agent(agent.as_bytes()));
+    let application =
+        || request.as_ref().map_or(Application::Unknown, |request| http_application(request, &path, agent.as_deref()));
+    let strong = |indicator: IndicatorIndex| signatures.get(indicator).strength == Strength::Installed;
+    let of_oem = [of_host, of_path].into_iter().flatten().any(|one| signatures.get(one).category == Category::Oem);
+    // A weak mark counts beside another part of the same exchange, and so does a weak path beside a mark.
+    let company = of_path.is_some() || of_host.is_some() || of_agent.is_some();
+    let mark = mark.filter(|&mark| !of_oem && (strong(mark) || company));
+    let value = mark.map(|mark| one_line(&signatures.get(mark).value)).unwrap_or_default();
+    let mark = mark.map(|mark| (mark, Field::HttpBody, &*value));
+    let asks_proxy = request.as_ref().is_some_and(|request| request.target_form == HttpTarget::Absolute);
+    let mut tell = |(indicator, field, observed): Part<'_>, at_server| {
+        let found =
+            Found { at_server, asks_server: asks_proxy, ..Found::new(indicator, SeenAs::Contact, field, observed) };
+        emit(found.alert(place, application()));
+    };
+    let path_part = of_path.map(|one| (one, Field::HttpPath, &*path));
+    if let Some(mark) = mark {
+        tell(mark, false);
+        if of_host.is_none()
+            && of_agent.is_none()
+            && let Some(path) = path_part.filter(|&(one, ..)| !strong(one))
+        {
+            tell(path, false);
+        }
+    }
+    let succeeded = (200..300).contains(&response.status) && !is_page(response.body);
+    if !inside || asks_proxy || place.proxied || of_host.is_some() || !succeeded {
+        return;
+    }
+    let header = header.as_ref().map(|(indicator, name)| (*indicator, Field::HttpHeader, &**name));
+    let parts = [mark, path_part, header];
+    let alone = parts.iter().flatten().count() == 1;
+    for part in parts.into_iter().flatten().filter(|&(one, ..)| !alone || strong(one)) {
+        tell(part, true);
+    }
+}
+
+/// A path that an FTP client asks for. The server's answer is not read, so that it is a mirror remains a guess.
+pub(super) fn ftp(
+    signatures: &SignatureSet,
+    request: &FtpRequest<'_>,
+    place: &Place<'_>,
+    emit: &mut impl FnMut(EventKind),
+) {
+    let Some(indicator) = signatures.match_path(request.path) else { return };
+    if signatures.get(indicator).strength != Strength::Installed {
+        return;
+    }
+    let path = String::from_utf8_lossy(request.path);
+    emit(Found::new(indicator, SeenAs::Contact, Field::FtpPath, &path).alert(place, Application::Unknown));
+    if request.fetches && is_inside(place.flow.server) {
+        let found = Found { at_server: true, ..Found::new(indicator, SeenAs::Hint, Field::FtpPath, &path) };
+        emit(found.alert(place, Application::Unknown));
+    }
+}
+
+/// Whether an address is of somebody's own network: private (RFC 1918, RFC 4193), shared by a provider (RFC 6598) or of the link
+/// (RFC 3927, RFC 4291 section 2.5.6).
+fn is_inside(address: IpAddr) -> bool {
+    let v4 = |address: Ipv4Addr| {
+        address.is_private() || address.is_link_local() || matches!(address.octets(), [100, 64..=127, ..])
+    };
+    match address {
+        IpAddr::V4(address) => v4(address),
+        IpAddr::V6(address) => {
+            address.is_unique_local() || address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(v4)
+        }
+    }
+}
+
+/// Whether a body begins as a web page does: some servers answer whatever they are asked with one, and say that all is well.
+fn is_page(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    [&b"<!doctype"[..], b"<html", b"<head", b"<body"]
+        .iter()
+        .any(|start| body.get(..start.len()).is_some_and(|here| here.eq_ignore_ascii_case(start)))
+}
+
+/// A value whose line ends and tabs have become single blanks.
+fn one_line(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_inside_is_private_shared_or_local() {
+        for address in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.0.1",
+            "100.64.0.1",
+            "169.254.1.1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(is_inside(address.parse().unwrap()), "{address}");
+        }
+        for address in [
+            "198.51.100.10",
+            "172.32.0.1",
+            "100.128.0.1",
+            "100.63.0.1",
+            "2001:db8::1",
+            "::ffff:198.51.100.1",
+            "8.8.8.8",
+        ] {
+            assert!(!is_inside(address.parse().unwrap()), "{address}");
+        }
+    }
+}
