@@ -176,12 +176,32 @@ struct Direction {
     tls: HandshakeStream,
     requests: RequestStream,
     dns: TcpMessages,
-    responses: ResponseStream,
     socks: ClientStream,
     lines: LineStream,
-    /// Mail and file transfer are rare among connections, so their readers are made when they are met.
-    smtp: Option<Box<smtp::ClientStream>>,
-    ftp: Option<Box<ftp::ClientStream>>,
+    /// Apart from the others, so that connections that do not need them do not touch their memory either. Made when first needed.
+    further: Option<Box<Further>>,
+    /// Whether what they hold is of this connection.
+    further_used: bool,
+}
+
+/// Readers that few connections need.
+#[derive(Debug, Default)]
+struct Further {
+    responses: ResponseStream,
+    smtp: smtp::ClientStream,
+    ftp: ftp::ClientStream,
+}
+
+impl Further {
+    fn clear(&mut self) {
+        self.responses.clear();
+        self.smtp.clear();
+        self.ftp.clear();
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.responses.held_bytes() + self.smtp.held_bytes() + self.ftp.held_bytes()
+    }
 }
 
 /// DNS over TCP is rare among connections, so its message is made when it is met.
@@ -210,7 +230,7 @@ impl Direction {
         }
         if self.speech == Speech::Responses {
             // Bytes that nobody listened to were left out between one response and the next.
-            if self.responses.interrupt(|response| emit(false, &Observation::HttpResponse(response)))
+            if self.further().responses.interrupt(|response| emit(false, &Observation::HttpResponse(response)))
                 == http::ResponseProgress::Over
             {
                 self.speech = Speech::Parked;
@@ -221,9 +241,19 @@ impl Direction {
         self.speech = Speech::Start;
     }
 
+    /// The readers that few connections need, as new for each connection.
+    fn further(&mut self) -> &mut Further {
+        let further = self.further.get_or_insert_default();
+        if !self.further_used {
+            self.further_used = true;
+            further.clear();
+        }
+        further
+    }
+
     /// The other side sent a request with this head: a response will come.
     fn expect_response(&mut self, request: &[u8]) {
-        self.responses.expect(request);
+        self.further().responses.expect(request);
         if self.speech == Speech::Parked {
             self.speech = Speech::Responses;
         }
@@ -282,15 +312,17 @@ impl Direction {
                     }
                 }
                 Speech::Responses => {
-                    let progress =
-                        self.responses.accept(rest, |response| emit(false, &Observation::HttpResponse(response)));
+                    let progress = self
+                        .further()
+                        .responses
+                        .accept(rest, |response| emit(false, &Observation::HttpResponse(response)));
                     if progress == http::ResponseProgress::Over {
                         self.speech = Speech::Parked;
                     }
                     return (Turn::None, &[]);
                 }
                 Speech::Smtp => {
-                    let smtp = self.smtp.get_or_insert_default();
+                    let smtp = &mut self.further().smtp;
                     match smtp.accept(rest, |header| emit(true, &Observation::MailHeader(header))) {
                         smtp::Progress::More => return (Turn::None, &[]),
                         smtp::Progress::Over(at) => {
@@ -303,7 +335,7 @@ impl Direction {
                     }
                 }
                 Speech::Ftp => {
-                    let ftp = self.ftp.get_or_insert_default();
+                    let ftp = &mut self.further().ftp;
                     match ftp.accept(rest, |request| emit(true, &Observation::FtpRequest(request))) {
                         ftp::Progress::More => return (Turn::None, &[]),
                         ftp::Progress::Over(at) => {
@@ -438,19 +470,22 @@ impl Direction {
             Speech::Tls => self.tls.finish(|message| handshake(&message, emit)),
             Speech::Requests => self.requests.finish(|request| http_request(request, emit)),
             Speech::Dns => self.dns.finish(emit),
-            Speech::Responses => self.responses.finish(|response| emit(false, &Observation::HttpResponse(response))),
-            Speech::Smtp => {
-                if let Some(smtp) = &mut self.smtp {
-                    smtp.finish(|header| emit(true, &Observation::MailHeader(header)));
-                }
+            Speech::Responses => {
+                self.further().responses.finish(|response| emit(false, &Observation::HttpResponse(response)))
+            }
+            Speech::Smtp => self.further().smtp.finish(|header| emit(true, &Observation::MailHeader(header))),
+            Speech::Ftp => self.further().ftp.clear(),
+            // Too few bytes to tell, and no more will come.
+            Speech::Start if !self.prefix.is_empty() && self.tries == 0 => {
+                self.tries = 1;
+                let prefix = std::mem::take(&mut self.prefix);
+                self.tell_unknown(&prefix, emit);
+                self.prefix = prefix;
             }
             _ => {}
         }
         self.prefix.clear();
         self.socks.clear();
-        if let Some(ftp) = &mut self.ftp {
-            ftp.clear();
-        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -458,10 +493,8 @@ impl Direction {
             + self.tls.held_bytes()
             + self.requests.held_bytes()
             + self.dns.stream.held_bytes()
-            + self.responses.held_bytes()
             + self.socks.held_bytes()
-            + self.smtp.as_ref().map_or(0, |smtp| smtp.held_bytes())
-            + self.ftp.as_ref().map_or(0, |ftp| ftp.held_bytes())
+            + self.further.as_ref().filter(|_| self.further_used).map_or(0, |further| further.held_bytes())
     }
 
     fn clear(&mut self) {
@@ -475,14 +508,8 @@ impl Direction {
         self.requests.clear();
         self.dns.stream.clear();
         self.socks.clear();
-        self.responses.clear();
         self.lines = LineStream::default();
-        if let Some(smtp) = &mut self.smtp {
-            smtp.clear();
-        }
-        if let Some(ftp) = &mut self.ftp {
-            ftp.clear();
-        }
+        self.further_used = false;
     }
 }
 
