@@ -14,8 +14,10 @@ pub const BODY_MAX: usize = 64;
 const CODED_MAX: usize = 1 << 10;
 /// Bytes of a response head that are kept.
 const HEAD_MAX: usize = 8 << 10;
-/// Bytes of the request that are kept beside the response to it: its first line and the fields that usually come first.
-const ASKED_MAX: usize = 512;
+/// Bytes of the request that are kept beside the response to it: its first line and the fields that usually come first. More, where
+/// somebody's own fields are among them.
+const ASKED_MAX: usize = 256;
+const ASKED_OWN_MAX: usize = 512;
 /// Tries to decompress a body that comes in pieces.
 const INFLATIONS_MAX: u8 = 4;
 
@@ -52,13 +54,14 @@ pub struct ResponseStream {
 }
 
 impl ResponseStream {
-    /// Notes that the client sent a request with this head.
-    pub fn expect(&mut self, request: &[u8]) {
+    /// Notes that the client sent this request.
+    pub fn expect(&mut self, request: &HttpRequest<'_>) {
         self.pipelined |= self.awaited;
         self.awaited = true;
         self.asked.clear();
         if !self.pipelined {
-            self.asked.extend_from_slice(request.get(..ASKED_MAX).unwrap_or(request));
+            let most = if request.has_own_fields { ASKED_OWN_MAX } else { ASKED_MAX };
+            self.asked.extend_from_slice(request.head.get(..most).unwrap_or(request.head));
         }
         self.held.clear();
         self.state = State::Head;
@@ -346,12 +349,17 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write;
 
+    /// Notes a request.
+    fn expect(http: &mut ResponseStream, request: &[u8]) {
+        http.expect(&super::super::Head::parse(request).unwrap().request);
+    }
+
     const REQUEST: &[u8] = b"GET /index/u1313g.xml HTTP/1.1\r\nHost: mirror.example\r\nUser-Agent: x\r\n\r\n";
 
     /// Status, body and path of each response, to one request.
     fn responses(request: &[u8], stream: &[u8], step: usize) -> Vec<(u16, Vec<u8>, String)> {
         let mut http = ResponseStream::default();
-        http.expect(request);
+        expect(&mut http, request);
         let mut all = Vec::new();
         let mut see = |response: &HttpResponse<'_>| {
             let path = response.request().map(|request| String::from_utf8_lossy(request.path).into_owned());
@@ -461,11 +469,11 @@ mod tests {
     #[test]
     fn nobody_knows_whose_response_it_is_once_requests_overlapped() {
         let mut http = ResponseStream::default();
-        http.expect(REQUEST);
-        http.expect(b"GET /other HTTP/1.1\r\n\r\n");
+        expect(&mut http, REQUEST);
+        expect(&mut http, b"GET /other HTTP/1.1\r\n\r\n");
         let mut requests = Vec::new();
         http.accept(&stream("Content-Length: 4\r\n", b"KLZF"), |response| requests.push(response.request().is_some()));
-        http.expect(REQUEST);
+        expect(&mut http, REQUEST);
         http.accept(&stream("Content-Length: 4\r\n", b"KLZF"), |response| requests.push(response.request().is_some()));
         assert_eq!(requests, [false, false]);
     }
@@ -483,7 +491,7 @@ mod tests {
             for piece in pieces.concat().chunks(step) {
                 let mut bodies = 0;
                 if http.accept(piece, |response| { bodies += 1; assert!(response.body.len() <= BODY_MAX) }) == Progress::Over {
-                    http.expect(REQUEST);
+                    expect(&mut http, REQUEST);
                 }
                 prop_assert!(bodies <= 1 && http.held_bytes() <= HEAD_MAX);
             }
