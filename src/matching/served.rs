@@ -93,7 +93,7 @@ pub(super) fn ftp(
 
 /// Whether an address is of somebody's own network: private (RFC 1918, RFC 4193), shared by a provider (RFC 6598) or of the link
 /// (RFC 3927, RFC 4291 section 2.5.6).
-fn is_inside(address: IpAddr) -> bool {
+pub(super) fn is_inside(address: IpAddr) -> bool {
     let v4 = |address: Ipv4Addr| {
         address.is_private() || address.is_link_local() || matches!(address.octets(), [100, 64..=127, ..])
     };
