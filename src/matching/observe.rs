@@ -256,14 +256,12 @@ fn server_certificate(
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Told {
-    let mut found = signatures
-        .match_certificate(&certificate.subject, &certificate.issuer)
-        .map(|indicator| Found {
-            // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
-            // or passes the client's packets on (a host of containers), and has no address here.
-            at_server: place.proxied && served::is_inside(place.flow.server),
-            ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer)
-        });
+    let mut found = signatures.match_certificate(&certificate.subject, &certificate.issuer).map(|indicator| Found {
+        // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
+        // or passes the client's packets on (a host of containers), and has no address here.
+        at_server: place.proxied && served::is_inside(place.flow.server),
+        ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer)
+    });
     if found.is_none() && !place.named {
         // A certificate of a content network names many customers. It is the vendor's own only if every name is the vendor's, and it
         // proves no more than the weakest of them.

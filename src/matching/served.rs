@@ -122,6 +122,9 @@ fn one_line(value: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::Timestamp;
+    use crate::decode::Zone;
+    use crate::matching::{FlowCounts, FlowSummary};
 
     #[test]
     fn the_inside_is_private_shared_or_local() {
@@ -148,5 +151,116 @@ mod tests {
         ] {
             assert!(!is_inside(address.parse().unwrap()), "{address}");
         }
+    }
+
+    /// Field, observed value and closeness of each piece of evidence, with whether it is said of the server.
+    fn told(server: &str, response: &HttpResponse<'_>, proxied: bool) -> Vec<(Field, String, bool)> {
+        let flow = FlowSummary {
+            first_packet: 1,
+            started: Timestamp(0),
+            client: "10.0.0.5".parse().unwrap(),
+            client_port: 50_000,
+            server: server.parse().unwrap(),
+            server_port: 80,
+            protocol: 6,
+            zone: Zone::default(),
+            client_mac: None,
+            server_mac: None,
+            tunnel: None,
+            counts: FlowCounts::default(),
+        };
+        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied };
+        let mut all = Vec::new();
+        http(&SignatureSet::builtin(), response, &place, &mut |event| {
+            let EventKind::Evidence(alert) = event else { panic!("only evidence") };
+            assert_eq!(alert.seen_as, SeenAs::Contact);
+            all.push((alert.field, alert.observed.into(), alert.host_is_server));
+        });
+        all
+    }
+
+    fn answer<'a>(request_head: &'a str, status: u16, body: &'a str) -> HttpResponse<'a> {
+        HttpResponse { status, body: body.as_bytes(), request_head: request_head.as_bytes() }
+    }
+
+    const PLAIN: &str = "GET /pub/a HTTP/1.1\r\nHost: files.corp.example\r\n\r\n";
+    const INDEX: &str = "GET /index/u1313g.xml HTTP/1.1\r\nHost: files.corp.example\r\n\r\n";
+
+    #[test]
+    fn a_mark_is_evidence_of_the_client_and_of_a_server_inside() {
+        let both = [(Field::HttpBody, "KLZF".to_owned(), false), (Field::HttpBody, "KLZF".to_owned(), true)];
+        assert_eq!(told("10.0.0.9", &answer(PLAIN, 200, "KLZF\x01"), false), both);
+        assert_eq!(told("10.0.0.9", &answer("", 200, "KLZF\x01"), false), both, "the request was not captured");
+        assert_eq!(told("198.51.100.9", &answer(PLAIN, 200, "KLZF\x01"), false), both[..1]);
+        assert_eq!(
+            told("10.0.0.9", &answer(PLAIN, 200, "KLZF\x01"), true),
+            both[..1],
+            "a proxy, or what lies behind one"
+        );
+        let named = PLAIN.replace("files.corp.example", "dnl-05.geo.kaspersky.com");
+        assert_eq!(told("10.0.0.9", &answer(&named, 200, "KLZF\x01"), false), both[..1], "the vendor's by name");
+        assert!(told("10.0.0.9", &answer(PLAIN, 200, "<!DOCTYPE html>"), false).is_empty());
+    }
+
+    #[test]
+    fn a_weak_mark_needs_company() {
+        assert!(told("10.0.0.9", &answer(PLAIN, 200, "DIFF\x01"), false).is_empty());
+        let fields = |head: &str| {
+            told("198.51.100.9", &answer(head, 200, "DIFF\x01"), false)
+                .into_iter()
+                .map(|(field, ..)| field)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(fields(&PLAIN.replace("/pub/a", "/updates/ksc/a")), [Field::HttpBody, Field::HttpPath]);
+        assert_eq!(fields(INDEX), [Field::HttpBody], "the path counted by itself");
+        assert_eq!(fields(&PLAIN.replace("files.corp.example", "www.kaspersky.com")), [Field::HttpBody]);
+    }
+
+    #[test]
+    fn a_mirror_is_who_answers_a_path() {
+        let server = |head: &str, status, body| {
+            told("10.0.0.9", &answer(head, status, body), false)
+                .into_iter()
+                .filter(|(.., at_server)| *at_server)
+                .count()
+        };
+        assert_eq!(server(INDEX, 200, "x"), 1);
+        assert_eq!(server(INDEX, 200, "<Update\n\tDate=\"04012026 0027\""), 2);
+        for (head, status, body) in [
+            (INDEX, 404, "x"),
+            (INDEX, 302, ""),
+            (INDEX, 200, "\r\n<!doctype HTML>"),
+            (PLAIN, 200, "x"),
+            ("GET /updates/x.json HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x"),
+            ("GET /updates/ksc/x HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x"),
+            ("GET http://10.0.0.1/index/u1313g.xml HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x"),
+            ("GET /cgi-bin/cgictl HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x"),
+        ] {
+            assert_eq!(server(head, status, body), 0, "{head} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_scan_engine_is_who_answers_its_fields() {
+        let head = "POST /api/v3.0/scanmemory HTTP/1.1\r\nHost: a\r\nx-kav-protocolversion: 1\r\n\r\n";
+        let expected = [
+            (Field::HttpPath, "/api/v3.0/scanmemory".to_owned(), true),
+            (Field::HttpHeader, "x-kav-protocolversion".to_owned(), true),
+        ];
+        assert_eq!(told("10.0.0.9", &answer(head, 200, "{}"), false), expected);
+        assert!(
+            told("10.0.0.9", &answer(&head.replace("x-kav-protocolversion", "x-own"), 200, "{}"), false).is_empty()
+        );
+        assert!(told("198.51.100.9", &answer(head, 200, "{}"), false).is_empty());
+    }
+
+    #[test]
+    fn the_engine_in_another_product_is_that_products() {
+        let host = PLAIN.replace("files.corp.example", "kav8.zonealarm.com");
+        assert!(told("10.0.0.9", &answer(&host, 200, "KLZF"), false).is_empty());
+        assert!(
+            told("198.51.100.9", &answer(&PLAIN.replace("/pub/a", "/v6/index/u1313g.xml"), 200, "KLZF"), false)
+                .is_empty()
+        );
     }
 }
