@@ -198,10 +198,6 @@ impl Further {
         self.smtp.clear();
         self.ftp.clear();
     }
-
-    fn held_bytes(&self) -> usize {
-        self.responses.held_bytes() + self.smtp.held_bytes() + self.ftp.held_bytes()
-    }
 }
 
 /// DNS over TCP is rare among connections, so its message is made when it is met.
@@ -494,7 +490,17 @@ impl Direction {
             + self.requests.held_bytes()
             + self.dns.stream.held_bytes()
             + self.socks.held_bytes()
-            + self.further.as_ref().filter(|_| self.further_used).map_or(0, |further| further.held_bytes())
+            + self.further_held_bytes()
+    }
+
+    /// Asked of every packet, so the memory of readers that are at rest is not touched.
+    fn further_held_bytes(&self) -> usize {
+        match (self.speech, &self.further) {
+            (Speech::Responses, Some(further)) => further.responses.held_bytes(),
+            (Speech::Smtp, Some(further)) => further.smtp.held_bytes(),
+            (Speech::Ftp, Some(further)) => further.ftp.held_bytes(),
+            _ => 0,
+        }
     }
 
     fn clear(&mut self) {

@@ -102,10 +102,12 @@ impl ResponseStream {
                         continue;
                     }
                     self.inflations = 0;
-                    if self.try_give(head, bytes, false, &mut emit) {
+                    // What is made of a body must not depend on the pieces that it comes in.
+                    let bytes = bytes.get(..CODED_MAX).unwrap_or(bytes);
+                    if self.try_give(head, bytes, bytes.len() >= CODED_MAX, &mut emit) {
                         return self.over();
                     }
-                    self.held.extend_from_slice(bytes.get(..CODED_MAX).unwrap_or(bytes));
+                    self.held.extend_from_slice(bytes);
                     self.state = State::Body(head);
                     return Progress::More;
                 }
@@ -230,7 +232,8 @@ impl Head {
                     head.length = text(value).and_then(|value| value.parse().ok())
                 }
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                    head.chunked = value.to_ascii_lowercase().ends_with(b"chunked");
+                    let last = value.len().saturating_sub(b"chunked".len());
+                    head.chunked = value.get(last..).is_some_and(|last| last.eq_ignore_ascii_case(b"chunked"));
                 }
                 16 if name.eq_ignore_ascii_case(b"content-encoding") => {
                     head.coding = match value {
