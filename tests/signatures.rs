@@ -322,6 +322,14 @@ fn beginnings_of_bodies_flows_and_header_fields_are_known() {
     for line in ["X-Spam-Status: No", "X-KIMS-Rule-ID: 1", "Subject: X-KSMG-Rule-ID: 1", "XX-KSMG-Rule-ID: 1"] {
         assert_eq!(of(set.match_mail_header(line.as_bytes())), None, "{line}");
     }
+    let page = "<head><script src=\"http://gc.kis.v2.scr.kaspersky-labs.com/fd126c42-ebfa-4e12-b309-bb3fdd723ac1/main.js?attr=x\">";
+    assert_eq!(of(set.match_upload(page.as_bytes())), Some(("in-page-script", "ambiguous")));
+    for text in [
+        "see http://gc.kis.v2.scr.kaspersky-labs.com/ for more",
+        "url=http://dnl-05.geo.kaspersky.com/index/u1313g.xml",
+    ] {
+        assert_eq!(of(set.match_upload(text.as_bytes())), None, "{text}");
+    }
     assert_eq!(of(set.match_http_header(b"x-kav-protocolversion")), Some(("management", "installed")));
     assert_eq!(of(set.match_http_header(b"X-KAV")), None);
 }

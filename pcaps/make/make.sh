@@ -517,6 +517,21 @@ make_oem_engine() {
 make_ftp_update() { record ftp-update port-pc5; get pc5 ftp://10.20.0.90/index/u1313g.xml; finish; }
 make_ftp_other_port() { record ftp-other-port port-pc5; get pc5 --ftp-method nocwd ftp://10.20.0.90:2121/bases/av/kdb/i386/base001.kdc; finish; }
 make_ftp_of_others() { record ftp-of-others port-pc6; get pc6 ftp://10.20.0.90/updates/app/list.xml; finish; }
+make_upload_of_saved_page() {
+    printf '<html><head><script type="text/javascript" src="http://gc.kis.v2.scr.kaspersky-labs.com/%s/main.js?attr=abc"></script></head></html>' \
+        FD126C42-EBFA-4E12-B309-BB3FDD723AC1 >"$work/files/saved.html"
+    record upload-of-saved-page port-pc5
+    get pc5 -F "file=@$work/files/saved.html" http://www.example/upload
+    finish
+}
+make_download_of_saved_page() {
+    printf '<html><head><script type="text/javascript" src="http://gc.kis.v2.scr.kaspersky-labs.com/%s/main.js?attr=abc"></script></head></html>' \
+        FD126C42-EBFA-4E12-B309-BB3FDD723AC1 >"$work/files/saved.html"
+    record download-of-saved-page port-pc6
+    get pc6 http://10.20.0.90/saved.html
+    get pc6 -d 'text=what is http://gc.kis.v2.scr.kaspersky-labs.com/ for?' http://www.example/forum
+    finish
+}
 make_scan_engine() {
     record scan-engine port-pc6
     get pc6 -H 'X-KAV-ProtocolVersion: 1' -H 'X-KAV-Timeout: 5000' -d hello http://10.20.0.90/api/v3.0/scanmemory

@@ -13,6 +13,7 @@ use super::socks::{self, ClientStream};
 use super::tls::{self, Handshake, HandshakeStream};
 use super::{HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
 use crate::flow::Side;
+use std::cell::RefCell;
 
 /// Runs of bytes that may begin no protocol that we know before a direction is left alone. A run is tried at its start: after an
 /// unknown preamble the next message usually begins a segment.
@@ -283,7 +284,7 @@ impl Direction {
                     }
                     return (Turn::None, &[]);
                 }
-                Speech::Requests => match self.requests.accept(rest, |request| http_request(request, emit)) {
+                Speech::Requests => match accept_requests(&mut self.requests, rest, emit) {
                     http::Progress::More => return (Turn::None, &[]),
                     http::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
                     http::Progress::Lost(at) => {
@@ -562,6 +563,16 @@ fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
     }
 }
 
+/// Reads requests and what they upload.
+fn accept_requests<'b>(requests: &mut RequestStream, bytes: &'b [u8], emit: &mut impl Emit) -> http::Progress<'b> {
+    let emit = RefCell::new(emit);
+    requests.accept_with_uploads(
+        bytes,
+        |request| http_request(request, &mut **emit.borrow_mut()),
+        |piece| (**emit.borrow_mut())(true, &Observation::HttpUpload(piece)),
+    )
+}
+
 /// A request, and that it asks a proxy if it does.
 fn http_request(request: &HttpRequest<'_>, emit: &mut impl Emit) {
     emit(true, &Observation::HttpRequest(request));
@@ -632,6 +643,7 @@ mod tests {
             }
             Observation::FtpRequest(request) => format!("ftp {}", String::from_utf8_lossy(request.path)),
             Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
+            Observation::HttpUpload(piece) => format!("upload {}", String::from_utf8_lossy(piece)),
             Observation::UnknownStart(start) => format!("unknown {start:?}"),
             Observation::Dns(message) => {
                 format!("dns {}", message.question.map(|(name, _)| name.to_string()).unwrap_or_default())

@@ -26,6 +26,8 @@ pub enum Observation<'a> {
     },
     /// One HTTP/1 request head.
     HttpRequest(&'a HttpRequest<'a>),
+    /// A piece of the beginning of an HTTP/1 request's body, as it came.
+    HttpUpload(&'a [u8]),
     /// How an HTTP/1 response begins.
     HttpResponse(&'a HttpResponse<'a>),
     /// A path that an FTP client asked for.

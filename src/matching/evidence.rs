@@ -66,6 +66,8 @@ pub enum Field {
     HttpHeader,
     /// First bytes of the body of a response.
     HttpBody,
+    /// Near the beginning of the body of a request.
+    HttpUpload,
     /// Path that an FTP client asked for.
     FtpPath,
     /// Header field of a mail message.
@@ -96,6 +98,7 @@ impl Field {
             Self::Ja4 => "tls.ja4",
             Self::HttpHeader => "http.header",
             Self::HttpBody => "http.body",
+            Self::HttpUpload => "http.upload",
             Self::FtpPath => "ftp.path",
             Self::MailHeader => "mail.header",
             Self::FirstBytes => "payload.first_bytes",

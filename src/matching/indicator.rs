@@ -183,6 +183,8 @@ pub enum MatchKind {
     HttpHeader,
     /// The body of an HTTP response begins with this.
     BodyPrefix,
+    /// This stands near the beginning of the body of an HTTP request.
+    UploadContains,
     /// What a client or a server sends first begins with these bytes, at the ports given beside them.
     StreamPrefix,
     /// A header field of a mail message begins with this.
@@ -203,7 +205,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -220,6 +222,7 @@ impl MatchKind {
         Self::CertificateIssuer,
         Self::HttpHeader,
         Self::BodyPrefix,
+        Self::UploadContains,
         Self::StreamPrefix,
         Self::MailHeader,
         Self::Port,
@@ -250,6 +253,7 @@ impl MatchKind {
             Self::CertificateIssuer => "certificate-issuer",
             Self::HttpHeader => "http-header",
             Self::BodyPrefix => "body-prefix",
+            Self::UploadContains => "upload-contains",
             Self::StreamPrefix => "stream-prefix",
             Self::MailHeader => "mail-header",
             Self::Port => "port",

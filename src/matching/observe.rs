@@ -62,6 +62,13 @@ pub fn observe(
         }
         Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
+        Observation::HttpUpload(piece) => {
+            if let Some(indicator) = signatures.match_upload(piece) {
+                let value = &signatures.get(indicator).value;
+                emit(Found::new(indicator, SeenAs::Hint, Field::HttpUpload, value).alert(place, Application::Unknown));
+            }
+            Told::Nothing
+        }
         Observation::HttpResponse(response) => {
             served::http(signatures, response, place, &mut emit);
             Told::Nothing

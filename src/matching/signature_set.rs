@@ -49,6 +49,7 @@ pub struct SignatureSet {
     certificates: Certificates,
     http_headers: Prefixes,
     bodies: Prefixes,
+    uploads: Texts,
     streams: Prefixes,
     mail_headers: Prefixes,
 }
@@ -113,6 +114,7 @@ impl SignatureSet {
         let certificates = Certificates::build(&numbered);
         let http_headers = Prefixes::build(&numbered, MatchKind::HttpHeader);
         let bodies = Prefixes::build(&numbered, MatchKind::BodyPrefix);
+        let uploads = Texts::build(&numbered, &[MatchKind::UploadContains]);
         let streams = Prefixes::build(&numbered, MatchKind::StreamPrefix);
         let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
@@ -131,6 +133,7 @@ impl SignatureSet {
             certificates,
             http_headers,
             bodies,
+            uploads,
             streams,
             mail_headers,
         }
@@ -250,6 +253,12 @@ impl SignatureSet {
     #[must_use]
     pub fn match_body(&self, body: &[u8]) -> Option<IndicatorIndex> {
         self.bodies.find(body)
+    }
+
+    /// The indicator that wins for a piece of what a client uploads: the strongest, then the longest.
+    #[must_use]
+    pub fn match_upload(&self, piece: &[u8]) -> Option<IndicatorIndex> {
+        self.uploads.find(piece)
     }
 
     /// The indicator that wins for what a flow begins with, at that port of its server. `protocol` is the number that IP has for it.

@@ -99,9 +99,12 @@ impl Kind {
     const fn of(field: Field) -> Self {
         match field {
             Field::TlsSni | Field::QuicSni => Self::ServerName,
-            Field::HttpHost | Field::HttpPath | Field::HttpUserAgent | Field::HttpHeader | Field::HttpBody => {
-                Self::Http
-            }
+            Field::HttpHost
+            | Field::HttpPath
+            | Field::HttpUserAgent
+            | Field::HttpHeader
+            | Field::HttpBody
+            | Field::HttpUpload => Self::Http,
             Field::HttpConnect | Field::HttpTarget | Field::SocksDomain => Self::Proxy,
             Field::TlsCertificate => Self::Certificate,
             Field::ResolvedAddress => Self::ResolvedAddress,

@@ -24,7 +24,7 @@ pub struct Explained {
     /// Its id.
     pub id: String,
     /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`, `http header`, `body`,
-    /// `first bytes`, `mail header`.
+    /// `first bytes`, `mail header`, `upload`.
     pub part: &'static str,
     /// That part of the text, as it was compared.
     pub observed: String,
@@ -45,6 +45,7 @@ enum Part {
     Body(String),
     FirstBytes(Vec<u8>, String),
     MailHeader(String),
+    Upload(String),
 }
 
 /// Holds `text` against the set.
@@ -105,7 +106,9 @@ fn parts(text: &str) -> Vec<Part> {
         return vec![Part::FirstBytes(bytes, text.to_owned())];
     }
     // A word, or a line of some header: nothing in it tells of what.
-    [Part::UserAgent, Part::MailHeader, Part::HttpHeader, Part::Body].map(|part| part(text.to_owned())).into()
+    [Part::UserAgent, Part::MailHeader, Part::HttpHeader, Part::Body, Part::Upload]
+        .map(|part| part(text.to_owned()))
+        .into()
 }
 
 /// Host and path of what stands behind a scheme.
@@ -150,6 +153,7 @@ impl Part {
             Self::Body(_) => "body",
             Self::FirstBytes(..) => "first bytes",
             Self::MailHeader(_) => "mail header",
+            Self::Upload(_) => "upload",
         }
     }
 
@@ -163,6 +167,7 @@ impl Part {
             | Self::Ja4(text)
             | Self::HttpHeader(text)
             | Self::Body(text)
+            | Self::Upload(text)
             | Self::FirstBytes(_, text)
             | Self::MailHeader(text)
             | Self::Certificate(text) => text.clone(),
@@ -182,6 +187,7 @@ impl Part {
             Self::Body(text) => set.match_body(text.as_bytes()),
             Self::FirstBytes(bytes, _) => set.streams.find(bytes),
             Self::MailHeader(text) => set.match_mail_header(text.as_bytes()),
+            Self::Upload(text) => set.match_upload(text.as_bytes()),
         }
     }
 
@@ -215,6 +221,7 @@ impl Part {
             (Self::Body(text), MatchKind::BodyPrefix) | (Self::MailHeader(text), MatchKind::MailHeader) => {
                 prefixes::fits(one, text.as_bytes())
             }
+            (Self::Upload(text), MatchKind::UploadContains) => text_fits(one, text.as_bytes()),
             (Self::FirstBytes(bytes, _), MatchKind::StreamPrefix) => prefixes::fits(one, bytes),
             _ => false,
         }

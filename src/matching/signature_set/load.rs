@@ -20,6 +20,9 @@ const TEMPLATE_NAMES_MAX: usize = 200_000;
 /// Shortest path that may be looked for: anything shorter also stands in the paths of strangers.
 const PATH_BYTES_MIN: usize = 8;
 
+/// Shortest text that may be looked for in uploads: anything shorter also stands in what strangers write.
+const UPLOAD_BYTES_MIN: usize = 24;
+
 /// Highest number of an indicator within its category: signature numbers are dealt out in blocks of 500.
 const NUMBER_MAX: u16 = 499;
 
@@ -453,6 +456,9 @@ fn check(indicator: &Indicator) -> Result<(), String> {
             Ok(())
         }
         MatchKind::Port => check_port(value),
+        MatchKind::UploadContains if value.len() < UPLOAD_BYTES_MIN => Err(format!(
+            "{value:?} is too short to tell anything apart in an upload; {UPLOAD_BYTES_MIN} bytes are the least"
+        )),
         MatchKind::HttpHeader | MatchKind::BodyPrefix | MatchKind::StreamPrefix | MatchKind::MailHeader => {
             prefixes::check(indicator)
         }

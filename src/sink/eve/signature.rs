@@ -63,6 +63,7 @@ const fn field_number(field: Field) -> u32 {
         Field::FtpPath => 26,
         Field::MailHeader => 27,
         Field::FirstBytes => 28,
+        Field::HttpUpload => 29,
     }
 }
 
@@ -86,6 +87,7 @@ const fn seen(field: Field) -> &'static str {
         Field::Ja4 => "JA4 fingerprint",
         Field::HttpHeader => "HTTP header",
         Field::HttpBody => "HTTP response body",
+        Field::HttpUpload => "HTTP upload",
         Field::FtpPath => "FTP path",
         Field::MailHeader => "mail header",
         Field::FirstBytes => "first bytes of a flow",
@@ -120,6 +122,7 @@ mod tests {
             Field::FtpPath,
             Field::MailHeader,
             Field::FirstBytes,
+            Field::HttpUpload,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {
