@@ -52,6 +52,7 @@ fn weigh(observation: &Observation<'_>) -> usize {
             hello.sni.map_or(0, |name| name.as_bytes().len())
         }
         Observation::HttpRequest(request) => request.path.len(),
+        Observation::HttpResponse(response) => response.body.len(),
         _ => 0,
     }
 }

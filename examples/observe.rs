@@ -61,6 +61,13 @@ fn words(observation: &Observation<'_>) -> String {
             let (method, path) = (String::from_utf8_lossy(request.method), String::from_utf8_lossy(request.path));
             format!("http {method} {} {path}", or_nobody(request.host.map(|name| name.to_string())))
         }
+        Observation::HttpResponse(response) => {
+            format!("http answer {}: {:?}", response.status, String::from_utf8_lossy(response.body))
+        }
+        Observation::FtpRequest(request) => format!("ftp asks for {}", String::from_utf8_lossy(request.path)),
+        Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
+        Observation::HttpUpload(piece) => format!("http uploads {} bytes", piece.len()),
+        Observation::UnknownStart(start) => format!("begins with {start:02x?}"),
         Observation::ProxyRequest(request) => {
             format!("asks a proxy for {}", or_nobody(request.name.map(ToString::to_string)))
         }

@@ -275,6 +275,81 @@ fn fingerprints_and_certificates_are_known() {
 }
 
 #[test]
+fn beginnings_of_bodies_flows_and_header_fields_are_known() {
+    let set = SignatureSet::builtin();
+    let of = |index: Option<kaspector::matching::IndicatorIndex>| {
+        index.map(|index| (set.get(index).category.name(), set.get(index).strength.name()))
+    };
+    for (body, strength) in [
+        (&b"KLZF\x01\0\0\0"[..], "installed"),
+        (b"KLD2\x01", "installed"),
+        (b"DIFF\x01", "ambiguous"),
+        (b"<Update\n\tDate=\"04012026 0027\"", "installed"),
+        (b"<UpdateFiles\n\tUpdateDate=\"04012026 0021\"", "installed"),
+        (b"S0xyZwAAAABLTHN3", "installed"),
+        (b";:10abcd%%", "ambiguous"),
+    ] {
+        assert_eq!(of(set.match_body(body)), Some(("update", strength)), "{body:?}");
+    }
+    for body in [
+        &b"<Update Date=\"x\""[..],
+        b"<Updates>",
+        b"klzf",
+        b" KLZF",
+        b"KLZ",
+        b"",
+        b"DIF",
+        b"<!DOCTYPE html>",
+        b"PK\x03\x04",
+    ] {
+        assert_eq!(of(set.match_body(body)), None, "{body:?}");
+    }
+    for start in [&b"KE\0\0rest"[..], b"KE\0\x02", b"KE\0\x07", b"KS\0\0"] {
+        assert_eq!(of(set.match_stream(start, 6, 443)), Some(("reputation", "ambiguous")), "{start:?}");
+        assert_eq!(of(set.match_stream(start, 17, 2001)), Some(("reputation", "ambiguous")), "{start:?}");
+        assert_eq!(of(set.match_stream(start, 6, 2001)), None, "{start:?}");
+        assert_eq!(of(set.match_stream(start, 17, 443)), None, "{start:?}");
+    }
+    assert_eq!(of(set.match_stream(b"KE\0\x01", 6, 443)), None);
+    for (line, strength) in [
+        ("X-KSMG-AntiVirus: Kaspersky Secure Mail Gateway, version 2.1.0.7854", "installed"),
+        ("x-klms-message-action: clean", "installed"),
+        ("X-KSE-ServerInfo: ex01.corp.example, 9", "installed"),
+        ("X-KSE-Something-New: 1", "installed"),
+        ("X-SpamTest-Rate: 0", "ambiguous"),
+    ] {
+        assert_eq!(of(set.match_mail_header(line.as_bytes())), Some(("mail", strength)), "{line}");
+    }
+    for line in ["X-Spam-Status: No", "X-KIMS-Rule-ID: 1", "Subject: X-KSMG-Rule-ID: 1", "XX-KSMG-Rule-ID: 1"] {
+        assert_eq!(of(set.match_mail_header(line.as_bytes())), None, "{line}");
+    }
+    let page = "<head><script src=\"http://gc.kis.v2.scr.kaspersky-labs.com/fd126c42-ebfa-4e12-b309-bb3fdd723ac1/main.js?attr=x\">";
+    assert_eq!(of(set.match_upload(page.as_bytes())), Some(("in-page-script", "ambiguous")));
+    for text in [
+        "see http://gc.kis.v2.scr.kaspersky-labs.com/ for more",
+        "url=http://dnl-05.geo.kaspersky.com/index/u1313g.xml",
+    ] {
+        assert_eq!(of(set.match_upload(text.as_bytes())), None, "{text}");
+    }
+    assert_eq!(of(set.match_http_header(b"x-kav-protocolversion")), Some(("management", "installed")));
+    assert_eq!(of(set.match_http_header(b"X-KAV")), None);
+}
+
+#[test]
+fn folders_of_components_name_the_product_in_company() {
+    let set = SignatureSet::builtin();
+    for (path, product) in [
+        ("/mirror/updates/ksc/x.klz", "Kaspersky Security Center"),
+        ("/updates/ksvla/ksvla.dat", "Kaspersky Security for Virtualization Light Agent"),
+        ("/updates/kumares/a/b", "KUMA SIEM"),
+    ] {
+        let one = set.get(set.match_path(path.as_bytes()).unwrap());
+        assert_eq!((one.strength.name(), &*one.products[0]), ("ambiguous", product), "{path}");
+    }
+    assert!(set.match_path(b"/updates/kscx/a").is_none());
+}
+
+#[test]
 fn what_is_only_listed_matches_nothing() {
     let set = SignatureSet::builtin();
     for one in set.iter().filter(|one| !one.kind.is_matched()) {
@@ -464,7 +539,7 @@ fn bad_lines_are_named_and_put_right() {
         ),
         (
             format!("version = \"1\"\n{right}\nindicators = 1"),
-            "a.toml:12: unknown key \"indicators\"; expected one of id, match, value, literal, also, tls_version, category, strength, \
+            "a.toml:12: unknown key \"indicators\"; expected one of id, match, value, literal, also, tls_version, ports, category, strength, \
              products, era, sources, date, note, rev",
         ),
         (

@@ -791,6 +791,13 @@ for base, size, more in [
     ("tls-hello-in-records", 7, {}),
     ("tls-hello-retry", 11, {}),
     ("tls12-certificate", 5, {}),
+    ("body-chunked", 1, {}),
+    ("body-gzip", 3, {}),
+    ("body-keepalive", 7, {}),
+    ("ftp-update", 2, {}),
+    ("mail-gateway", 3, {}),
+    ("mail-gateway-in-chunks", 5, {}),
+    ("mail-from-elsewhere", 7, {}),
 ]:
     description = f"TCP payloads in segments of {size} bytes.".replace(" 1 bytes", " one byte")
     simple(f"{base}-in-pieces", description, all_in_pieces(size), base=base, **more)

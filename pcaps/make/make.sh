@@ -6,7 +6,7 @@
 #
 # It installs nothing, ends only processes that it started, and takes its namespaces away when it ends. Namespaces:
 #
-#     pc5 pc6 pc7 resolver proxy ksc --- wire (switch "lan", 10.20.0.0/24, 2001:db8:20::/64) --- router --- internet
+#     pc5 pc6 pc7 resolver proxy mirror ksc --- wire (switch "lan", 10.20.0.0/24, 2001:db8:20::/64) --- router --- internet
 #     pc-a server-a pc-b server-b -- wire (switch "trunk", VXLAN 100 and 200 over 192.0.2.0/24, the same addresses in both)
 set -euo pipefail
 
@@ -29,7 +29,7 @@ missing=()
 for tool in ip nft ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
     type -P "$tool" >/dev/null || missing+=("$tool")
 done
-for module in aioquic aiosmtpd OpenSSL requests; do
+for module in aioquic aiosmtpd OpenSSL requests pyftpdlib; do
     "$python" -c "import $module" 2>/dev/null || missing+=("python module $module")
 done
 if ((${#missing[@]})); then
@@ -51,7 +51,7 @@ shift
 exec env -i PATH="$PATH" HOME="$work" LC_ALL=C "\$@"
 END
 chmod +x "$work/as"
-hosts=(wire router internet resolver proxy ksc pc5 pc6 pc7 pc-a server-a pc-b server-b)
+hosts=(wire router internet resolver proxy mirror ksc pc5 pc6 pc7 pc-a server-a pc-b server-b)
 public_resolvers=(8.8.8.8 1.1.1.1 223.6.6.6 9.9.9.9 185.228.168.168)
 started=()
 recorder=
@@ -140,15 +140,16 @@ build() {
         in_ns wire link set "$switch" addrgenmode none
         in_ns wire link set "$switch" up
     done
-    for host in router resolver proxy ksc pc5 pc6 pc7; do plug "$host" lan; done
+    for host in router resolver proxy mirror ksc pc5 pc6 pc7; do plug "$host" lan; done
     address pc5 eth0 10.20.0.5/24 2001:db8:20::5/64
     address pc6 eth0 10.20.0.6/24 2001:db8:20::6/64
     address pc7 eth0 10.20.0.7/24 2001:db8:20::7/64
     address ksc eth0 10.20.0.2/24 10.20.0.3/24 10.20.0.4/24 2001:db8:20::2/64
     address resolver eth0 10.20.0.53/24 10.20.0.54/24 2001:db8:20::53/64
     address proxy eth0 10.20.0.80/24 10.20.0.81/24 10.20.0.82/24 2001:db8:20::80/64
+    address mirror eth0 10.20.0.90/24 2001:db8:20::90/64
     address router eth0 10.20.0.1/24 2001:db8:20::1/64
-    for host in resolver proxy ksc pc5 pc6 pc7; do
+    for host in resolver proxy mirror ksc pc5 pc6 pc7; do
         in_ns "$host" route add default via 10.20.0.1
         in_ns "$host" -6 route add default via 2001:db8:20::1
     done
@@ -160,7 +161,7 @@ build() {
     quiet internet eth0
     address router eth1 192.0.2.1/30 2001:db8:ffff::1/64
     address internet eth0 192.0.2.2/30 2001:db8:ffff::2/64
-    address internet lo 198.51.100.{10,11,12,13,14,25,26,27,40,41,53,96,97,99}/32 203.0.113.80/32 77.74.181.10/32 2001:db8:100::10/128
+    address internet lo 198.51.100.{10,11,12,13,14,25,26,27,40,41,53,96,97,98,99}/32 203.0.113.80/32 77.74.181.10/32 2001:db8:100::10/128
     on pc5 sysctl -qw net.ipv4.tcp_fastopen=3
     on internet sysctl -qw net.ipv4.tcp_fastopen=3
     on router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
@@ -211,7 +212,7 @@ certificate() {
 
 serve() {
     local file
-    for file in nsd.conf unbound.conf nginx.conf dovecot.conf tinyproxy.conf squid.conf sshd.conf; do
+    for file in nsd.conf unbound.conf nginx.conf mirror.conf dovecot.conf tinyproxy.conf squid.conf sshd.conf; do
         sed "s|@work@|$work|g; s|@here@|$here|g" "$here/servers/$file" >"$work/$file"
     done
     certificate update "/O=Laboratory/CN=s07.upd.kaspersky.com" "DNS:s07.upd.kaspersky.com,DNS:p07.upd.kaspersky.com"
@@ -232,6 +233,10 @@ serve() {
     chown dovecot:dovecot "$work/mail"
     touch "$work/squid.log" && chown proxy "$work/squid.log"
 
+    files "$work/files"
+    start mirror nginx -c "$work/mirror.conf" -e "$work/mirror-error.log"
+    start mirror "$python" "$here/servers/ftp_server.py" 10.20.0.90 "$work/files"
+    start internet "$python" "$here/servers/silent_server.py" 198.51.100.98 443
     start internet nsd -d -c "$work/nsd.conf"
     start internet nginx -c "$work/nginx.conf" -e "$work/nginx-error.log"
     start internet dovecot -F -c "$work/dovecot.conf"
@@ -293,16 +298,35 @@ serve() {
     await internet tcp 5432
     await internet udp 198.51.100.40:443
     await internet udp 198.51.100.41:443
+    await internet tcp 198.51.100.98:443
+    await mirror tcp 80
+    await mirror tcp 21
+    await mirror tcp 2121
     await resolver udp 53
     local port
     for port in 8888 3128 10.20.0.80:1080 10.20.0.81:1080 10.20.0.82:1080; do await proxy tcp "$port"; done
     # The neighbours get to know each other, so that captures begin with what they are about.
     local host
     for host in pc5 pc6; do on ksc ping -qc1 -W2 "10.20.0.${host#pc}" >/dev/null; done
-    for host in resolver proxy pc5 pc6 pc7; do
+    for host in resolver proxy mirror pc5 pc6 pc7; do
         on "$host" ping -qc1 -W2 10.20.0.1 >/dev/null
         on "$host" ping -qc1 -W2 2001:db8:20::1 >/dev/null
     done
+}
+
+# Files of a mirror: each begins as its kind does, and goes on with something.
+files() {
+    local noise
+    noise=$(seq 1 2000 | sha512sum | cut -c1-60; seq 1 300)
+    mkdir -p "$1"/{pub/7,index,bases/av/kdb/i386,updates/app,updates/ksc,chunked}
+    printf 'KLZF\1\0\0\0%s' "$noise" | tee "$1/pub/7/a1" "$1/chunked/a1" >"$1/bases/av/kdb/i386/base001.kdc"
+    printf 'KLD2\1\0\0\0%s' "$noise" >"$1/pub/7/b2"
+    printf 'DIFF\1\0\0\0%s' "$noise" | tee "$1/pub/7/patch" >"$1/updates/ksc/ksc.dif"
+    printf '<UpdateFiles\n\tUpdateDate="04012026 0021"\n\tBlackDate="x">\n%s</UpdateFiles>\n' "$noise" >"$1/pub/7/c3.xml"
+    printf '<Update\n\tDate="04012026 0027">\n%s</Update>\n' "$noise" >"$1/index/u1313g.xml"
+    printf '%s' "$noise" >"$1/bases/av/kdb/i386/kdb.stt"
+    printf '<Updates><Update Date="04012026"/></Updates>\n' >"$1/updates/app/list.xml"
+    printf '{"KLZF":"<Update"}' >"$1/updates/app/latest.json"
 }
 
 # --- Recording --------------------------------------------------------------------------------------------------------
@@ -507,6 +531,74 @@ make_http_other_port() {
     finish
 }
 
+# --- Mirrors inside the network, and strangers' files ------------------------------------------------------------------
+
+make_body_database() { record body-database port-pc5; get pc5 http://10.20.0.90/pub/7/a1; finish; }
+make_body_difference() { record body-difference port-pc5; get pc5 http://10.20.0.90/pub/7/b2; finish; }
+make_body_gzip() { record body-gzip port-pc5; get pc5 --compressed http://10.20.0.90/pub/7/c3.xml; finish; }
+make_body_chunked() { record body-chunked port-pc5; get pc5 http://10.20.0.90/chunked/a1; finish; }
+make_body_public_server() { record body-public-server port-pc5; get pc5 http://198.51.100.11/pub/7/a1; finish; }
+make_body_keepalive() {
+    record body-keepalive port-pc5
+    get pc5 http://10.20.0.90/updates/app/list.xml -o /dev/null http://10.20.0.90/updates/app/latest.json \
+        -o /dev/null http://10.20.0.90/pub/7/a1 -o /dev/null http://10.20.0.90/updates/app/list.xml
+    finish
+}
+make_body_of_named_component() { record body-of-named-component port-pc5; get pc5 http://10.20.0.90/updates/ksc/ksc.dif; finish; }
+make_mirror_index() { record mirror-index port-pc5; get pc5 http://10.20.0.90/index/u1313g.xml; finish; }
+make_mirror_path() { record mirror-path port-pc5; get pc5 http://10.20.0.90/bases/av/kdb/i386/kdb.stt; finish; }
+make_mirror_has_none() { record mirror-has-none port-pc5; get pc5 http://10.20.0.90/index/umeta.xml; finish; }
+make_mirror_of_others() {
+    record mirror-of-others port-pc6
+    get pc6 http://10.20.0.90/updates/app/list.xml -o /dev/null http://10.20.0.90/updates/app/latest.json
+    get pc6 --compressed http://10.20.0.90/updates/app/list.xml
+    get pc6 http://10.20.0.90/pub/7/patch
+    finish
+}
+make_oem_engine() {
+    record oem-engine port-pc5
+    get pc5 -H 'Host: kav8.zonealarm.com' http://198.51.100.11/v6/index/u1313g.xml \
+        -o /dev/null http://198.51.100.11/bases/av/kdb/i386/base001.kdc
+    finish
+}
+make_ftp_update() { record ftp-update port-pc5; get pc5 ftp://10.20.0.90/index/u1313g.xml; finish; }
+make_ftp_other_port() { record ftp-other-port port-pc5; get pc5 --ftp-method nocwd ftp://10.20.0.90:2121/bases/av/kdb/i386/base001.kdc; finish; }
+make_ftp_of_others() { record ftp-of-others port-pc6; get pc6 ftp://10.20.0.90/updates/app/list.xml; finish; }
+make_upload_of_saved_page() {
+    printf '<html><head><script type="text/javascript" src="http://gc.kis.v2.scr.kaspersky-labs.com/%s/main.js?attr=abc"></script></head></html>' \
+        FD126C42-EBFA-4E12-B309-BB3FDD723AC1 >"$work/files/saved.html"
+    record upload-of-saved-page port-pc5
+    get pc5 -F "file=@$work/files/saved.html" http://www.example/upload
+    finish
+}
+make_download_of_saved_page() {
+    printf '<html><head><script type="text/javascript" src="http://gc.kis.v2.scr.kaspersky-labs.com/%s/main.js?attr=abc"></script></head></html>' \
+        FD126C42-EBFA-4E12-B309-BB3FDD723AC1 >"$work/files/saved.html"
+    record download-of-saved-page port-pc6
+    get pc6 http://10.20.0.90/saved.html
+    get pc6 -d 'text=what is http://gc.kis.v2.scr.kaspersky-labs.com/ for?' http://www.example/forum
+    finish
+}
+make_scan_engine() {
+    record scan-engine port-pc6
+    get pc6 -H 'X-KAV-ProtocolVersion: 1' -H 'X-KAV-Timeout: 5000' -d hello http://10.20.0.90/api/v3.0/scanmemory
+    finish
+}
+
+# --- Protocols of old clients -----------------------------------------------------------------------------------------
+
+make_old_cloud_tcp() {
+    record old-cloud-tcp port-pc5
+    on pc5 bash -c 'exec 3<>/dev/tcp/198.51.100.98/443; printf "KE\\0\\2\\0\\1hello" >&3; sleep 0.3'
+    finish
+}
+make_old_cloud_udp() { record old-cloud-udp port-pc5; on pc5 bash -c 'printf "KS\\0\\0\\0\\1hello" >/dev/udp/198.51.100.98/2001'; finish; }
+make_old_cloud_other_port() {
+    record old-cloud-other-port port-pc6
+    on pc6 bash -c 'printf "KS\\0\\0\\0\\1hello" >/dev/udp/198.51.100.98/2002'
+    finish
+}
+
 # --- Proxies ----------------------------------------------------------------------------------------------------------
 
 make_http_proxy_absolute() {
@@ -565,6 +657,54 @@ make_starttls_smtp() {
     record starttls-smtp port-pc5
     on pc5 swaks --server 198.51.100.25 --helo pc5.example --from a@mail.example --to b@mail.example --tls --tls-sni sm.kaspersky.com \
         --h-Subject hello --body hello
+    finish
+}
+# HOST GREETING MESSAGE: hands a message over as a mail server does.
+hand_over() {
+    printf '%b' "$3" >"$work/message"
+    on "$1" swaks --server 198.51.100.25 --helo "$2" --from a@corp.example --to b@mail.example --data "@$work/message"
+}
+trace_of() { printf 'Received: from %s (%s [10.20.0.5])\\r\\n\\tby %s (Postfix) with ESMTP id 1; Mon, 23 Nov 2026 15:43:54 +0000\\r\\n' "$1" "$1" "$2"; }
+ksmg='X-KSMG-Rule-ID: 1\r\nX-KSMG-Message-Action: clean\r\nX-KSMG-AntiVirus: Kaspersky Secure Mail Gateway, version 2.1.0.7854,\r\n bases: 2026/11/23\r\n'
+letter='From: a@corp.example\r\nTo: b@mail.example\r\nSubject: hello\r\n'
+
+make_mail_gateway() {
+    record mail-gateway port-pc6
+    hand_over pc6 mx.corp.example "$ksmg$(trace_of pc5.corp.example mx.corp.example)$(trace_of pc5 mail.corp.example)$letter\r\nhello\r\n"
+    finish
+}
+make_mail_gateway_without_trace() {
+    record mail-gateway-without-trace port-pc6
+    hand_over pc6 mx.corp.example "$letter${ksmg//KSMG/KLMS}\r\nhello\r\n"
+    finish
+}
+make_mail_gateway_below_own_trace() {
+    record mail-gateway-below-own-trace port-pc6
+    hand_over pc6 mx.corp.example "$(trace_of pc5 mx.corp.example)$letter$ksmg\r\nhello\r\n"
+    finish
+}
+make_mail_gateway_names_itself() {
+    record mail-gateway-names-itself port-pc6
+    hand_over pc6 ex01.corp.example "$(trace_of ex02.corp.example ex01.corp.example)$(trace_of pc5 ex02.corp.example)${letter}X-KSE-ServerInfo: ex01.corp.example, 9\r\n\r\nhello\r\n"
+    finish
+}
+make_mail_gateway_in_chunks() {
+    printf '%b' "$ksmg$(trace_of pc5 mx.corp.example)$letter\r\nhello\r\n" >"$work/message"
+    record mail-gateway-in-chunks port-pc6
+    on pc6 "$python" "$here/clients/bdat_session.py" 198.51.100.25 mx.corp.example "$work/message"
+    finish
+}
+make_mail_old_filter() {
+    record mail-old-filter port-pc6
+    hand_over pc6 mx.corp.example "X-SpamTest-Group-ID: 00000000\r\n$(trace_of pc5 mx.corp.example)$letter\r\nhello\r\n"
+    finish
+}
+make_mail_from_elsewhere() {
+    record mail-from-elsewhere port-pc6
+    # A mailing list's mail, one that a forwarder sends on, and one that quotes such a header.
+    hand_over pc6 lists.corp.example "$(trace_of lists.corp.example lists.corp.example)$(trace_of mx.other.example lists.corp.example)$(trace_of pc9.other.example mx.other.example)List-Id: <x.corp.example>\r\n$letter$ksmg\r\nhello\r\n"
+    hand_over pc6 mx.corp.example "$(trace_of mx.other.example mx.corp.example)$ksmg$(trace_of pc9.other.example mx.other.example)$letter\r\nhello\r\n"
+    hand_over pc6 mx.corp.example "$(trace_of pc5 mx.corp.example)$letter\r\n$ksmg\r\nhello\r\n"
     finish
 }
 make_starttls_imap() {

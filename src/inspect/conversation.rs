@@ -4,19 +4,24 @@
 //! decides what the other's bytes mean: behind a CONNECT or a SOCKS request.
 
 use super::dns::{self, Message};
-use super::http::{self, RequestStream};
+use super::ftp;
+use super::http::{self, RequestStream, ResponseStream};
 use super::lines::{self, LineStream};
 use super::recognition::Match;
+use super::smtp;
 use super::socks::{self, ClientStream};
 use super::tls::{self, Handshake, HandshakeStream};
 use super::{HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
 use crate::flow::Side;
+use std::cell::RefCell;
 
 /// Runs of bytes that may begin no protocol that we know before a direction is left alone. A run is tried at its start: after an
 /// unknown preamble the next message usually begins a segment.
 const TRIES_MAX: u8 = 16;
 /// Bytes kept while they may still become one protocol or another.
 const PREFIX_MAX: usize = 1024;
+/// Bytes that are given of a stream that begins in no protocol that we know.
+const UNKNOWN_START_MAX: usize = 16;
 /// Tunnels within tunnels, and refused ones, that are followed: a client that may not out asks on in the same connection.
 const TUNNELS_MAX: u8 = 64;
 
@@ -34,9 +39,15 @@ enum Speech {
     Dns,
     /// A SOCKS client's negotiation.
     Socks,
+    /// A mail client's commands and messages.
+    Smtp,
+    /// A file transfer client's commands.
+    Ftp,
     /// Lines of text.
     Lines,
-    /// Answers that we do not read, unless a tunnel changes what they are.
+    /// HTTP/1 responses: the beginning of one.
+    Responses,
+    /// The rest of a response, which we do not read: until there is another, or a tunnel changes what it is.
     Parked,
     /// Nothing more to learn.
     Done,
@@ -68,13 +79,18 @@ impl Conversation {
             Side::Low => (&mut self.low, &mut self.high),
             Side::High => (&mut self.high, &mut self.low),
         };
-        let mut emit = |is_client: bool, observation: &Observation<'_>| {
+        let mut tell = |is_client: bool, observation: &Observation<'_>| {
             emit(if is_client { from } else { from.other() }, observation);
         };
-        mine.arrive(offset, bytes.len(), &mut emit);
+        mine.arrive(offset, bytes.len(), &mut tell);
         let mut rest = bytes;
         loop {
-            let (turn, left) = mine.read(rest, &mut emit);
+            let (turn, left) = mine.read(rest, &mut |is_client, observation: &Observation<'_>| {
+                if let Observation::HttpRequest(request) = observation {
+                    other.expect_response(request);
+                }
+                tell(is_client, observation);
+            });
             if turn == Turn::None {
                 break;
             }
@@ -163,6 +179,26 @@ struct Direction {
     dns: TcpMessages,
     socks: ClientStream,
     lines: LineStream,
+    /// Apart from the others, so that connections that do not need them do not touch their memory either. Made when first needed.
+    further: Option<Box<Further>>,
+    /// Whether what they hold is of this connection.
+    further_used: bool,
+}
+
+/// Readers that few connections need.
+#[derive(Debug, Default)]
+struct Further {
+    responses: ResponseStream,
+    smtp: smtp::ClientStream,
+    ftp: ftp::ClientStream,
+}
+
+impl Further {
+    fn clear(&mut self) {
+        self.responses.clear();
+        self.smtp.clear();
+        self.ftp.clear();
+    }
 }
 
 /// DNS over TCP is rare among connections, so its message is made when it is met.
@@ -189,8 +225,35 @@ impl Direction {
         if kept || matches!(self.speech, Speech::Parked | Speech::Done) {
             return;
         }
+        if self.speech == Speech::Responses {
+            // Bytes that nobody listened to were left out between one response and the next.
+            if self.further().responses.interrupt(|response| emit(false, &Observation::HttpResponse(response)))
+                == http::ResponseProgress::Over
+            {
+                self.speech = Speech::Parked;
+            }
+            return;
+        }
         self.finish(emit);
         self.speech = Speech::Start;
+    }
+
+    /// The readers that few connections need, as new for each connection.
+    fn further(&mut self) -> &mut Further {
+        let further = self.further.get_or_insert_default();
+        if !self.further_used {
+            self.further_used = true;
+            further.clear();
+        }
+        further
+    }
+
+    /// The other side sent a request: a response will come.
+    fn expect_response(&mut self, request: &HttpRequest<'_>) {
+        self.further().responses.expect(request);
+        if self.speech == Speech::Parked {
+            self.speech = Speech::Responses;
+        }
     }
 
     /// Reads bytes as far as they go; what a tunnel's first bytes are is given back.
@@ -203,7 +266,10 @@ impl Direction {
                 Speech::Parked | Speech::Done => return (Turn::None, &[]),
                 Speech::Start if self.prefix.is_empty() => match self.begin(rest) {
                     Match::Yes => {}
-                    Match::No => return (Turn::None, &[]),
+                    Match::No => {
+                        self.tell_unknown(rest, emit);
+                        return (Turn::None, &[]);
+                    }
                     Match::NeedMore => {
                         self.prefix.extend_from_slice(rest.get(..PREFIX_MAX.min(rest.len())).unwrap_or(&[]));
                         return (Turn::None, &[]);
@@ -218,7 +284,7 @@ impl Direction {
                     }
                     return (Turn::None, &[]);
                 }
-                Speech::Requests => match self.requests.accept(rest, |request| http_request(request, emit)) {
+                Speech::Requests => match accept_requests(&mut self.requests, rest, emit) {
                     http::Progress::More => return (Turn::None, &[]),
                     http::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
                     http::Progress::Lost(at) => {
@@ -240,6 +306,42 @@ impl Direction {
                             self.speech = Speech::Done;
                             return (Turn::None, &[]);
                         }
+                    }
+                }
+                Speech::Responses => {
+                    let progress = self
+                        .further()
+                        .responses
+                        .accept(rest, |response| emit(false, &Observation::HttpResponse(response)));
+                    if progress == http::ResponseProgress::Over {
+                        self.speech = Speech::Parked;
+                    }
+                    return (Turn::None, &[]);
+                }
+                Speech::Smtp => {
+                    let smtp = &mut self.further().smtp;
+                    match smtp.accept(rest, |header| emit(true, &Observation::MailHeader(header))) {
+                        smtp::Progress::More => return (Turn::None, &[]),
+                        smtp::Progress::Over(at) => {
+                            smtp.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        smtp::Progress::Endless => self.speech = Speech::Done,
+                    }
+                }
+                Speech::Ftp => {
+                    let ftp = &mut self.further().ftp;
+                    match ftp.accept(rest, |request| emit(true, &Observation::FtpRequest(request))) {
+                        ftp::Progress::More => return (Turn::None, &[]),
+                        ftp::Progress::Over(at) => {
+                            ftp.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        ftp::Progress::Endless => self.speech = Speech::Done,
                     }
                 }
                 Speech::Lines => {
@@ -286,7 +388,10 @@ impl Direction {
                 (Turn::None, &[][..])
             }
             // The new bytes may begin what the old ones did not.
-            Match::No => self.read(bytes, emit),
+            Match::No => {
+                self.tell_unknown(&prefix, emit);
+                self.read(bytes, emit)
+            }
             // Old and new one after the other, since a border between segments may be one between messages.
             Match::Yes => match self.read(old, emit) {
                 (Turn::Tunnel, inside) => {
@@ -311,7 +416,7 @@ impl Direction {
                 Match::Yes if undecided => break,
                 Match::Yes => {
                     self.speech = match speech {
-                        Speech::Parked if self.tunnel_asked => Speech::Lines,
+                        Speech::Responses if self.tunnel_asked => Speech::Lines,
                         speech => *speech,
                     };
                     self.lines = LineStream::default();
@@ -326,6 +431,14 @@ impl Direction {
         }
         self.fail();
         Match::No
+    }
+
+    /// Tells what the stream began with, once that turned out to be nothing that we know.
+    fn tell_unknown(&self, start: &[u8], emit: &mut impl Emit) {
+        if self.tries == 1 && !self.tunnel_asked {
+            let start = start.get(..UNKNOWN_START_MAX).unwrap_or(start);
+            emit(true, &Observation::UnknownStart(start));
+        }
     }
 
     /// Counts a run of bytes that began nothing.
@@ -354,6 +467,18 @@ impl Direction {
             Speech::Tls => self.tls.finish(|message| handshake(&message, emit)),
             Speech::Requests => self.requests.finish(|request| http_request(request, emit)),
             Speech::Dns => self.dns.finish(emit),
+            Speech::Responses => {
+                self.further().responses.finish(|response| emit(false, &Observation::HttpResponse(response)))
+            }
+            Speech::Smtp => self.further().smtp.finish(|header| emit(true, &Observation::MailHeader(header))),
+            Speech::Ftp => self.further().ftp.clear(),
+            // Too few bytes to tell, and no more will come.
+            Speech::Start if !self.prefix.is_empty() && self.tries == 0 => {
+                self.tries = 1;
+                let prefix = std::mem::take(&mut self.prefix);
+                self.tell_unknown(&prefix, emit);
+                self.prefix = prefix;
+            }
             _ => {}
         }
         self.prefix.clear();
@@ -366,6 +491,17 @@ impl Direction {
             + self.requests.held_bytes()
             + self.dns.stream.held_bytes()
             + self.socks.held_bytes()
+            + self.further_held_bytes()
+    }
+
+    /// Asked of every packet, so the memory of readers that are at rest is not touched.
+    fn further_held_bytes(&self) -> usize {
+        match (self.speech, &self.further) {
+            (Speech::Responses, Some(further)) => further.responses.held_bytes(),
+            (Speech::Smtp, Some(further)) => further.smtp.held_bytes(),
+            (Speech::Ftp, Some(further)) => further.ftp.held_bytes(),
+            _ => 0,
+        }
     }
 
     fn clear(&mut self) {
@@ -380,6 +516,7 @@ impl Direction {
         self.dns.stream.clear();
         self.socks.clear();
         self.lines = LineStream::default();
+        self.further_used = false;
     }
 }
 
@@ -391,9 +528,11 @@ const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (tls::recognise_client, Speech::Tls),
     (tls::recognise_server, Speech::Tls),
     (http::recognise_request, Speech::Requests),
-    (http::recognise_response, Speech::Parked),
+    (http::recognise_response, Speech::Responses),
     (dns::recognise_stream, Speech::Dns),
     (socks::recognise, Speech::Socks),
+    (smtp::recognise, Speech::Smtp),
+    (ftp::recognise, Speech::Ftp),
     (lines::recognise, Speech::Lines),
 ];
 
@@ -422,6 +561,16 @@ fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
         Handshake::ClientHello(hello) => emit(true, &Observation::TlsClientHello(hello)),
         Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
     }
+}
+
+/// Reads requests and what they upload.
+fn accept_requests<'b>(requests: &mut RequestStream, bytes: &'b [u8], emit: &mut impl Emit) -> http::Progress<'b> {
+    let emit = RefCell::new(emit);
+    requests.accept_with_uploads(
+        bytes,
+        |request| http_request(request, &mut **emit.borrow_mut()),
+        |piece| (**emit.borrow_mut())(true, &Observation::HttpUpload(piece)),
+    )
 }
 
 /// A request, and that it asks a proxy if it does.
@@ -483,6 +632,19 @@ mod tests {
             Observation::ProxyRequest(request) => {
                 format!("proxy {:?} {}", request.kind, request.name.map(ToString::to_string).unwrap_or_default())
             }
+            Observation::HttpResponse(response) => {
+                let path = response.request().map(|request| String::from_utf8_lossy(request.path).into_owned());
+                format!(
+                    "{} {} for {}",
+                    response.status,
+                    String::from_utf8_lossy(response.body),
+                    path.unwrap_or_default()
+                )
+            }
+            Observation::FtpRequest(request) => format!("ftp {}", String::from_utf8_lossy(request.path)),
+            Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
+            Observation::HttpUpload(piece) => format!("upload {}", String::from_utf8_lossy(piece)),
+            Observation::UnknownStart(start) => format!("unknown {start:?}"),
             Observation::Dns(message) => {
                 format!("dns {}", message.question.map(|(name, _)| name.to_string()).unwrap_or_default())
             }
@@ -616,6 +778,64 @@ mod tests {
     }
 
     #[test]
+    fn each_response_is_read_as_far_as_its_body_begins() {
+        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n").into_bytes();
+        let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}").into_bytes();
+        let mut conversation = Conversation::default();
+        let mut all = Vec::new();
+        let mut offsets = [0, 0];
+        for round in 0..3 {
+            for (at, bytes) in [ask(&format!("/{round}")), answer(&"K".repeat(2_000))].into_iter().enumerate() {
+                let side = if at == 0 { Side::Low } else { Side::High };
+                for piece in bytes.chunks(500) {
+                    conversation.accept(side, offsets[at], piece, |client, observation| {
+                        assert_eq!(client, Side::Low);
+                        all.push(words(observation));
+                    });
+                    offsets[at] += piece.len() as u64;
+                }
+            }
+            assert!(!conversation.wants(Side::High), "the rest of the body is left alone");
+            // Nobody hears of the rest: it shows as a gap.
+            offsets[1] += 98_000;
+        }
+        let expected = (0..3).flat_map(|round| {
+            ["http a.example".to_owned(), format!("200 {} for /{round}", "K".repeat(http::BODY_MAX))]
+        });
+        assert_eq!(all, expected.collect::<Vec<_>>());
+        conversation.clear();
+        let mut asked = Vec::new();
+        conversation.accept(Side::High, 0, &answer(&"K".repeat(99)), |_, observation| asked.push(words(observation)));
+        assert_eq!(asked, [format!("200 {} for ", "K".repeat(http::BODY_MAX))], "nothing of the connection before");
+    }
+
+    #[test]
+    fn mail_and_files_are_read_and_a_handshake_behind_them() {
+        let mut stream =
+            b"EHLO mx.a.example\r\nMAIL FROM:<a>\r\nDATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nSTARTTLS\r\n".to_vec();
+        stream.extend(hello("s07.upd.kaspersky.com"));
+        check(&stream, &["mail from mx.a.example", "hello s07.upd.kaspersky.com"]);
+        let mut stream = b"USER a\r\nCWD /index\r\nRETR u1313g.xml\r\nAUTH TLS\r\n".to_vec();
+        stream.extend(hello("s07.upd.kaspersky.com"));
+        check(&stream, &["ftp /index/", "ftp /index/u1313g.xml", "hello s07.upd.kaspersky.com"]);
+    }
+
+    #[test]
+    fn what_begins_nothing_tells_its_first_bytes_once() {
+        let mut stream = b"KE\0\x02".to_vec();
+        stream.extend([0xff; 40]);
+        assert_eq!(
+            facts(&stream, stream.len()),
+            ["unknown [75, 69, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255]"]
+        );
+        for step in 1..stream.len() {
+            let facts = facts(&stream, step);
+            assert!(facts.len() == 1 && facts[0].starts_with("unknown [75, 69, 0, 2"), "{step}: {facts:?}");
+        }
+        assert_eq!(facts(b"KE\0\x02\0", 5), ["unknown [75, 69, 0, 2, 0]"], "too short to tell, and over");
+    }
+
+    #[test]
     fn strange_bytes_are_left_alone_after_some_tries() {
         let mut conversation = Conversation::default();
         for number in 0..TRIES_MAX {
@@ -630,7 +850,7 @@ mod tests {
         fn arbitrary_conversations_never_panic_and_hold_little(
             pieces in prop::collection::vec((any::<bool>(), 0u64..3, prop::sample::select(vec![
                 &b"CONNECT a:1 HTTP/1.1\r\n\r\n"[..], b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n", b"\x05\x01\x00", b"\x16\x03\x01\x02\x00\x01\x00",
-                b"\x00\x1d\x00\x01\x01\x00\x00\x01", b"EHLO x\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff\xff", b"\x05\x01\x00\x03\x03abc\x01\xbb",
+                b"\x00\x1d\x00\x01\x01\x00\x00\x01", b"EHLO x\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"DATA\r\nX: y\r\n\r\n", b"USER x\r\nRETR y\r\n", b"\0\0\0\0", b"\xff\xff", b"\x05\x01\x00\x03\x03abc\x01\xbb",
             ])), 0..60),
         ) {
             let mut conversation = Conversation::default();

@@ -10,13 +10,16 @@ const LINE_MAX: usize = 8 << 10;
 /// Lines that are followed: a negotiation takes a handful, a mail would take thousands.
 const LINES_MAX: u16 = 256;
 
-/// Whether a stream begins with a line of text.
+/// Whether a stream begins with a line of text. A zero byte among the first four is in no text, though a letter may stand before it.
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Match {
-    match bytes.first() {
-        None => Match::NeedMore,
-        Some(&byte) if is_opening(byte) => Match::Yes,
-        Some(_) => Match::No,
+    let start = bytes.get(..4).unwrap_or(bytes);
+    let is_text = start.first().is_none_or(|&byte| is_opening(byte)) && !start.contains(&0);
+    match start {
+        _ if !is_text => Match::No,
+        [_, _, _, _, ..] => Match::Yes,
+        _ if start.contains(&b'\n') => Match::Yes,
+        _ => Match::NeedMore,
     }
 }
 
@@ -68,7 +71,7 @@ impl LineStream {
 }
 
 /// Printable ASCII, or the end of an empty line.
-const fn is_opening(byte: u8) -> bool {
+pub(super) const fn is_opening(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e | b'\r' | b'\n' | b'\t')
 }
 

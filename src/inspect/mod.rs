@@ -8,12 +8,14 @@ mod conversation;
 mod datagram;
 pub mod dns;
 mod domain_name;
+pub mod ftp;
 pub mod http;
 pub mod lines;
 mod observation;
 pub mod quic;
 mod reader;
 mod recognition;
+pub mod smtp;
 pub mod socks;
 pub mod tls;
 
@@ -21,8 +23,8 @@ pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use observation::{
-    Certificate, DnsMessage, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest, ResolvedAddress,
-    TlsClientHello,
+    AddedBy, Certificate, DnsMessage, FtpRequest, HttpRequest, HttpResponse, HttpTarget, MailHeader, Observation,
+    ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
 };
 pub use quic::InitialConversation;
 pub use reader::Reader;

@@ -3,6 +3,8 @@
 use super::{DomainName, dns, quic::QuicVersion, tls};
 use std::net::IpAddr;
 
+pub use super::ftp::Request as FtpRequest;
+pub use super::smtp::{AddedBy, MailHeader};
 pub use dns::{Message as DnsMessage, ResolvedAddress};
 pub use tls::{Certificate, ClientHello as TlsClientHello};
 
@@ -24,6 +26,16 @@ pub enum Observation<'a> {
     },
     /// One HTTP/1 request head.
     HttpRequest(&'a HttpRequest<'a>),
+    /// A piece of the beginning of an HTTP/1 request's body, as it came.
+    HttpUpload(&'a [u8]),
+    /// How an HTTP/1 response begins.
+    HttpResponse(&'a HttpResponse<'a>),
+    /// A path that an FTP client asked for.
+    FtpRequest(&'a FtpRequest<'a>),
+    /// The header of a mail message that a client hands over by SMTP.
+    MailHeader(&'a MailHeader<'a>),
+    /// A flow begins in no protocol that we know: its first bytes, at most sixteen. Nothing tells which side is the client.
+    UnknownStart(&'a [u8]),
     /// A client asked a proxy to connect it elsewhere. For HTTP it comes beside the [`Self::HttpRequest`].
     ProxyRequest(&'a ProxyRequest<'a>),
 }
@@ -48,6 +60,21 @@ pub struct HttpRequest<'a> {
     pub user_agent: Option<&'a [u8]>,
     /// `HTTP/1.1` or `HTTP/1.0`: the minor version.
     pub minor_version: u8,
+    /// Whether the name of a header field begins with `X-`: somebody made one up (RFC 6648).
+    pub has_own_fields: bool,
+    /// The head as far as it was kept: the request line, and the header fields.
+    pub head: &'a [u8],
+}
+
+/// How an HTTP/1 response begins.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpResponse<'a> {
+    /// Status code.
+    pub status: u16,
+    /// The first bytes of the body, after chunks and compression; empty when there is none, or when it was not read.
+    pub body: &'a [u8],
+    /// The first bytes of the head of the request that it answers; empty when that is not known.
+    pub request_head: &'a [u8],
 }
 
 /// Forms of a request target (RFC 9112 section 3.2).

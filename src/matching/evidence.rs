@@ -70,6 +70,18 @@ pub enum Field {
     WakeUp,
     /// Resolvers asked one after the other.
     ResolverOrder,
+    /// Name of a header field of a request.
+    HttpHeader,
+    /// First bytes of the body of a response.
+    HttpBody,
+    /// Near the beginning of the body of a request.
+    HttpUpload,
+    /// Path that an FTP client asked for.
+    FtpPath,
+    /// Header field of a mail message.
+    MailHeader,
+    /// What a client or a server sent first, in no protocol that is known.
+    FirstBytes,
 }
 
 impl Field {
@@ -96,6 +108,12 @@ impl Field {
             Self::Beat => "flow.beat",
             Self::WakeUp => "flow.wake_up",
             Self::ResolverOrder => "dns.resolver_order",
+            Self::HttpHeader => "http.header",
+            Self::HttpBody => "http.body",
+            Self::HttpUpload => "http.upload",
+            Self::FtpPath => "ftp.path",
+            Self::MailHeader => "mail.header",
+            Self::FirstBytes => "payload.first_bytes",
         }
     }
 }
@@ -279,6 +297,8 @@ pub struct EvidenceLine {
     pub server_port: u16,
     /// Whether the host did this for somebody else (a resolver, a proxy).
     pub relayed: bool,
+    /// What the host is to the traffic that showed it: never a relay, which only the whole of the evidence can tell.
+    pub role: Role,
     /// The first packet that showed it.
     pub example: Position,
 }
@@ -302,6 +322,8 @@ pub struct HostFinding {
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.
     pub products: BTreeSet<String>,
+    /// Products of other vendors with the engine inside, that its evidence names.
+    pub engine_in: BTreeSet<String>,
     /// First evidence.
     pub first_seen: Timestamp,
     /// Last evidence.

@@ -3,7 +3,8 @@
 use super::hop_limits::HopLimits;
 use super::verdict::judge;
 use super::{
-    Alert, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet,
+    Strength, Verdict,
 };
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
@@ -86,6 +87,11 @@ impl HostRecord {
             server: flow.server,
             server_port: flow.server_port,
             relayed: alert.on_behalf,
+            role: match alert.field {
+                _ if alert.host_is_server => Role::Server,
+                Field::MailHeader => Role::Gateway,
+                _ => Role::Endpoint,
+            },
             example: Position { input, packet: alert.packet },
         };
         self.add_line(line, lines_max, signatures);
@@ -172,13 +178,15 @@ impl HostRecord {
                 b.field,
             ))
         });
-        let role = role(host, &evidence);
-        let products = evidence
-            .iter()
-            .map(|line| signatures.get(line.indicator))
-            .filter(|indicator| indicator.strength != Strength::Browse)
-            .flat_map(|indicator| indicator.products.iter().cloned())
-            .collect();
+        let role = role(&evidence);
+        let products_of = |wanted: fn(Category) -> bool| {
+            evidence
+                .iter()
+                .map(|line| signatures.get(line.indicator))
+                .filter(|indicator| indicator.strength != Strength::Browse && wanted(indicator.category))
+                .flat_map(|indicator| indicator.products.iter().cloned())
+                .collect()
+        };
         Some(HostFinding {
             host,
             mac: self.mac,
@@ -187,7 +195,8 @@ impl HostRecord {
             role,
             notes: self.hop_limits.remark().into_iter().collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-            products,
+            products: products_of(|category| category != Category::Oem),
+            engine_in: products_of(|category| category == Category::Oem),
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),
             last_seen: evidence.iter().map(|line| line.last_seen).max().unwrap_or_default(),
             flows: self.flows,
@@ -212,8 +221,8 @@ impl HostRecord {
 
     fn add_line(&mut self, line: EvidenceLine, lines_max: usize, signatures: &SignatureSet) {
         let same = self.lines.iter_mut().find(|known| {
-            (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed)
-                == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed)
+            (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed, known.role)
+                == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed, line.role)
                 && known.observed == line.observed
         });
         if let Some(known) = same {
@@ -243,14 +252,17 @@ impl HostRecord {
     }
 }
 
-/// What a host is to the traffic that named it.
-fn role(host: HostKey, evidence: &[EvidenceLine]) -> Role {
-    let is_server = |line: &EvidenceLine| line.server == host.address;
+/// What a host is to the traffic that named it. A mirror fetches what it hands out, and a gateway its own updates: what others get from
+/// a host says more than what it gets itself.
+fn role(evidence: &[EvidenceLine]) -> Role {
+    let is_server = |line: &EvidenceLine| line.role == Role::Server;
     let serves = |line: &EvidenceLine| is_server(line) && line.seen_as == SeenAs::Contact && line.reached.came_about();
     if evidence.iter().all(|line| line.relayed) {
         Role::Relay
     } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {
         Role::Server
+    } else if evidence.iter().any(|line| line.role == Role::Gateway && !line.relayed) {
+        Role::Gateway
     } else {
         Role::Endpoint
     }

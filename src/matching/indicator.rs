@@ -189,10 +189,16 @@ pub enum MatchKind {
     SelfSigned,
     /// Resolvers that are asked one after the other.
     ResolverOrder,
-    /// A header of a mail message; listed only.
-    MailHeader,
-    /// A header of a request; listed only.
+    /// The name of a header field of an HTTP request.
     HttpHeader,
+    /// The body of an HTTP response begins with this.
+    BodyPrefix,
+    /// This stands near the beginning of the body of an HTTP request.
+    UploadContains,
+    /// What a client or a server sends first begins with these bytes, at the ports given beside them.
+    StreamPrefix,
+    /// A header field of a mail message begins with this.
+    MailHeader,
     /// Bytes of a payload; listed only.
     Payload,
     /// A mark of the ICAP protocol; listed only.
@@ -207,7 +213,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -227,8 +233,11 @@ impl MatchKind {
         Self::WakeUp,
         Self::SelfSigned,
         Self::ResolverOrder,
-        Self::MailHeader,
         Self::HttpHeader,
+        Self::BodyPrefix,
+        Self::UploadContains,
+        Self::StreamPrefix,
+        Self::MailHeader,
         Self::Payload,
         Self::Icap,
         Self::TlsFeatures,
@@ -259,8 +268,11 @@ impl MatchKind {
             Self::WakeUp => "wake-up",
             Self::SelfSigned => "self-signed",
             Self::ResolverOrder => "resolver-order",
-            Self::MailHeader => "mail-header",
             Self::HttpHeader => "http-header",
+            Self::BodyPrefix => "body-prefix",
+            Self::UploadContains => "upload-contains",
+            Self::StreamPrefix => "stream-prefix",
+            Self::MailHeader => "mail-header",
             Self::Payload => "payload",
             Self::Icap => "icap",
             Self::TlsFeatures => "tls-features",
@@ -278,16 +290,7 @@ impl MatchKind {
     /// Whether traffic is held against indicators of this kind; the others are knowledge to read.
     #[must_use]
     pub const fn is_matched(self) -> bool {
-        !matches!(
-            self,
-            Self::MailHeader
-                | Self::HttpHeader
-                | Self::Payload
-                | Self::Icap
-                | Self::TlsFeatures
-                | Self::DnsBehaviour
-                | Self::Behaviour
-        )
+        !matches!(self, Self::Payload | Self::Icap | Self::TlsFeatures | Self::DnsBehaviour | Self::Behaviour)
     }
 }
 
@@ -310,6 +313,8 @@ pub struct Indicator {
     pub also: Vec<String>,
     /// For JA3: the highest TLS version of the hello that was hashed, 0x0303 for TLS 1.2. The hash does not show it.
     pub tls_version: Option<u16>,
+    /// For what a stream begins with: the ports at which it means something, as `tcp/443`.
+    pub ports: Vec<String>,
     /// Service.
     pub category: Category,
     /// What it proves.

@@ -1,6 +1,7 @@
 //! Traffic with a server of the vendor's make inside the network: what a port, a certificate, a pace and a call to connect back prove
 //! together. One of them alone proves little, since anybody may use a port.
 
+use super::inside::is_inside;
 use super::recent::Recent;
 use super::signature_set::{Beat, PortRange, STEPS_MAX};
 use super::{Category, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, Reached, SeenAs, SignatureSet};
@@ -242,7 +243,7 @@ impl Management {
             && !scans
             && ended.reached == Reached::DataExchanged
             && if protocol == FiveTuple::UDP { summary.client_port >= EPHEMERAL_MIN } else { ended.opening_seen }
-            && is_internal(server)
+            && is_inside(server)
             // Who is called to connect back is no server.
             && !signatures.habits().wake_ups.iter().any(|wake| wake.call.contains(server_port, protocol))
         {
@@ -331,17 +332,6 @@ impl Pace {
 
 fn is_at(beat: &Beat, port: u16, protocol: u8) -> bool {
     beat.ports.iter().any(|range| range.contains(port, protocol))
-}
-
-/// Whether an address is of a network's own: RFC 1918, RFC 6598, RFC 4193, and link-local ones.
-const fn is_internal(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, ..] = address.octets();
-            address.is_private() || address.is_link_local() || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
-    }
 }
 
 /// Whether a name can only be somebody's own: a single label, or below one of the top-level names that networks use for themselves

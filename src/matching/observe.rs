@@ -1,10 +1,12 @@
 //! Holds an observation against the signature set.
 
+use super::inside::is_inside;
 use super::management::is_private_name;
 use super::{
-    Alert, Answered, Application, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
+    Alert, Answered, Application, Category, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
     ResolvedOther, Said, SeenAs, SignatureSet, Spoke, Strength,
 };
+use super::{mail, served};
 use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
 use crate::inspect::{
@@ -63,6 +65,33 @@ pub fn observe(
         }
         Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
+        Observation::HttpUpload(piece) => {
+            if let Some(indicator) = signatures.match_upload(piece) {
+                let value = &signatures.get(indicator).value;
+                emit(Found::new(indicator, SeenAs::Hint, Field::HttpUpload, value).alert(place, Application::Unknown));
+            }
+            Told::Nothing
+        }
+        Observation::HttpResponse(response) => {
+            served::http(signatures, response, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::FtpRequest(request) => {
+            served::ftp(signatures, request, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::MailHeader(header) => {
+            mail::header(signatures, header, place, &mut emit);
+            Told::Nothing
+        }
+        Observation::UnknownStart(start) => {
+            let flow = place.flow;
+            if let Some(indicator) = signatures.match_stream(start, flow.protocol, flow.server_port) {
+                let value = &signatures.get(indicator).value;
+                emit(Found::new(indicator, SeenAs::Hint, Field::FirstBytes, value).alert(place, Application::Unknown));
+            }
+            Told::Nothing
+        }
         Observation::ProxyRequest(request) => {
             say(signatures, place, || Some(Said::Stranger), &mut emit);
             // The HTTP kinds come beside the request itself, which says the same and more.
@@ -94,20 +123,31 @@ fn say(
 
 /// A match, on its way to an alert.
 #[derive(Clone, Copy)]
-struct Found<'a> {
-    indicator: IndicatorIndex,
-    seen_as: SeenAs,
-    field: Field,
-    observed: &'a str,
-    on_behalf: bool,
-    asks_server: bool,
+pub(super) struct Found<'a> {
+    pub indicator: IndicatorIndex,
+    pub seen_as: SeenAs,
+    pub field: Field,
+    pub observed: &'a str,
+    pub on_behalf: bool,
+    pub asks_server: bool,
+    /// Whether it is said of the flow's server.
+    pub at_server: bool,
     /// How far it came, where the flow as a whole does not tell.
-    reached: Option<Reached>,
+    pub reached: Option<Reached>,
 }
 
 impl<'a> Found<'a> {
-    const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
-        Self { indicator, seen_as, field, observed, on_behalf: false, asks_server: false, reached: None }
+    pub const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
+        Self {
+            indicator,
+            seen_as,
+            field,
+            observed,
+            on_behalf: false,
+            asks_server: false,
+            at_server: false,
+            reached: None,
+        }
     }
 
     const fn asking_server(mut self) -> Self {
@@ -115,7 +155,7 @@ impl<'a> Found<'a> {
         self
     }
 
-    fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
+    pub fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
         EventKind::Evidence(Box::new(Alert {
             at: place.at,
             packet: place.packet,
@@ -124,7 +164,7 @@ impl<'a> Found<'a> {
             reached: self.reached.unwrap_or(place.flow.reached),
             field: self.field,
             observed: cut(self.observed),
-            host_is_server: false,
+            host_is_server: self.at_server,
             on_behalf: self.on_behalf,
             asks_server: self.asks_server || place.proxied,
             flow: *place.flow,
@@ -298,9 +338,12 @@ fn server_certificate(
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Told {
-    let mut found = signatures
-        .match_certificate(&certificate.subject, &certificate.issuer)
-        .map(|indicator| Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer));
+    let mut found = signatures.match_certificate(&certificate.subject, &certificate.issuer).map(|indicator| Found {
+        // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
+        // or passes the client's packets on (a host of containers), and has no address here.
+        at_server: place.proxied && is_inside(place.flow.server),
+        ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer)
+    });
     if found.is_none() && !place.named {
         // A certificate of a content network names many customers. It is the vendor's own only if every name is the vendor's, and it
         // proves no more than the weakest of them.
@@ -353,7 +396,12 @@ fn http(
         .and_then(|value| signatures.match_user_agent(value))
         .zip(user_agent.as_deref())
         .map(|(indicator, value)| (indicator, Field::HttpUserAgent, value));
-    let matches = [host, path_match, agent_match];
+    // In another vendor's product the engine asks for the same files.
+    let of_oem = host.is_some_and(|(indicator, ..)| signatures.get(indicator).category == Category::Oem);
+    let of_same = |&(indicator, ..): &(IndicatorIndex, Field, &str)| {
+        !of_oem || signatures.get(indicator).category == Category::Oem
+    };
+    let matches = [host, path_match.filter(of_same), agent_match.filter(of_same)];
     let count = matches.iter().flatten().count();
     for (indicator, field, observed) in matches.into_iter().flatten() {
         // A weak form of a path or of a user agent also fits strangers: it counts beside another part of the same request.
@@ -367,7 +415,7 @@ fn http(
     if request.host.is_some() { Told::Name } else { Told::Nothing }
 }
 
-fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
+pub(super) fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
     let host =
         request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
     let url = if request.target_form == HttpTarget::Authority {

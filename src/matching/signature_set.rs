@@ -9,6 +9,7 @@ mod habits;
 mod load;
 mod names;
 mod ports;
+mod prefixes;
 mod template;
 mod texts;
 
@@ -24,6 +25,7 @@ use fingerprints::Fingerprints;
 use load::{Loader, Place};
 use names::Names;
 use ports::Ports;
+use prefixes::Prefixes;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -52,6 +54,11 @@ pub struct SignatureSet {
     certificates: Certificates,
     ports: Ports,
     habits: Habits,
+    http_headers: Prefixes,
+    bodies: Prefixes,
+    uploads: Texts,
+    streams: Prefixes,
+    mail_headers: Prefixes,
 }
 
 impl Default for SignatureSet {
@@ -114,6 +121,11 @@ impl SignatureSet {
         let certificates = Certificates::build(&numbered);
         let habits = Habits::build(&numbered);
         let ports = Ports::build(&numbered, habits.ports());
+        let http_headers = Prefixes::build(&numbered, MatchKind::HttpHeader);
+        let bodies = Prefixes::build(&numbered, MatchKind::BodyPrefix);
+        let uploads = Texts::build(&numbered, &[MatchKind::UploadContains]);
+        let streams = Prefixes::build(&numbered, MatchKind::StreamPrefix);
+        let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
         let sha256 = digest(&indicators);
         Self {
@@ -130,6 +142,11 @@ impl SignatureSet {
             certificates,
             ports,
             habits,
+            http_headers,
+            bodies,
+            uploads,
+            streams,
+            mail_headers,
         }
     }
 
@@ -254,6 +271,46 @@ impl SignatureSet {
         &self.habits
     }
 
+    /// The indicator of a header field of a request, by its whole name.
+    #[inline]
+    #[must_use]
+    pub fn match_http_header(&self, name: &[u8]) -> Option<IndicatorIndex> {
+        self.http_headers.find_whole(name)
+    }
+
+    /// The indicator that wins for the first bytes of a response's body: the strongest, then the longest.
+    #[inline]
+    #[must_use]
+    pub fn match_body(&self, body: &[u8]) -> Option<IndicatorIndex> {
+        self.bodies.find(body)
+    }
+
+    /// The indicator that wins for a piece of what a client uploads: the strongest, then the longest.
+    #[must_use]
+    pub fn match_upload(&self, piece: &[u8]) -> Option<IndicatorIndex> {
+        self.uploads.find(piece)
+    }
+
+    /// The indicator that wins for what a flow begins with, at that port of its server. `protocol` is the number that IP has for it.
+    #[inline]
+    #[must_use]
+    pub fn match_stream(&self, start: &[u8], protocol: u8, port: u16) -> Option<IndicatorIndex> {
+        self.streams.find_at(start, protocol, port)
+    }
+
+    /// Whether any flow that begins so could match. One bit of its first byte tells.
+    #[inline]
+    #[must_use]
+    pub fn may_match_stream(&self, start: &[u8]) -> bool {
+        self.streams.may_match(start)
+    }
+
+    /// The indicator that wins for a header field of a mail message, a line `Name: value`.
+    #[must_use]
+    pub fn match_mail_header(&self, line: &[u8]) -> Option<IndicatorIndex> {
+        self.mail_headers.find(line)
+    }
+
     /// What the set says of a domain name, an address, a URL, a path, a user agent or a fingerprint, and why.
     #[must_use]
     pub fn explain(&self, text: &str) -> Explanation {
@@ -302,7 +359,7 @@ fn digest(indicators: &[Indicator]) -> String {
         for text in [&one.id, one.kind.name(), &one.value, one.literal.as_deref().unwrap_or_default()] {
             field(text);
         }
-        for list in [&one.also, &one.products, &one.sources] {
+        for list in [&one.also, &one.ports, &one.products, &one.sources] {
             field(&list.len().to_string());
             for text in list {
                 field(text);
@@ -372,6 +429,7 @@ mod tests {
             literal: None,
             also: Vec::new(),
             tls_version: None,
+            ports: Vec::new(),
             category: Category::Update,
             strength: Strength::Installed,
             products: Vec::new(),

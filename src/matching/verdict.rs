@@ -78,10 +78,13 @@ enum Kind {
     Fingerprint,
     Management,
     Behaviour,
+    Ftp,
+    Mail,
+    FirstBytes,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::ServerName,
         Self::Http,
         Self::Proxy,
@@ -92,12 +95,20 @@ impl Kind {
         Self::Fingerprint,
         Self::Management,
         Self::Behaviour,
+        Self::Ftp,
+        Self::Mail,
+        Self::FirstBytes,
     ];
 
     const fn of(field: Field) -> Self {
         match field {
             Field::TlsSni | Field::QuicSni => Self::ServerName,
-            Field::HttpHost | Field::HttpPath | Field::HttpUserAgent => Self::Http,
+            Field::HttpHost
+            | Field::HttpPath
+            | Field::HttpUserAgent
+            | Field::HttpHeader
+            | Field::HttpBody
+            | Field::HttpUpload => Self::Http,
             Field::HttpConnect | Field::HttpTarget | Field::SocksDomain => Self::Proxy,
             Field::TlsCertificate => Self::Certificate,
             Field::ResolvedAddress => Self::ResolvedAddress,
@@ -107,6 +118,9 @@ impl Kind {
             // A beat and a call need the port, so they are no further kinds.
             Field::ServerPort | Field::Beat | Field::WakeUp => Self::Management,
             Field::ResolverOrder => Self::Behaviour,
+            Field::FtpPath => Self::Ftp,
+            Field::MailHeader => Self::Mail,
+            Field::FirstBytes => Self::FirstBytes,
         }
     }
 }
@@ -138,7 +152,8 @@ const fn ceiling(verdict: Verdict) -> u32 {
 /// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
 ///
 /// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
-/// fingerprint, management traffic, behaviour) counts with its best line; a second and third indicator of the same kind take away a tenth of the remaining doubt
+/// fingerprint, management traffic, behaviour, FTP, mail, first bytes) counts with its best line; a second and third indicator of the same
+/// kind take away a tenth of the remaining doubt
 /// each; repetition of one indicator adds nothing. The doubts of independent kinds multiply. The verdict caps the result.
 #[must_use]
 pub fn judge(
@@ -190,6 +205,7 @@ mod tests {
             server: "192.0.2.1".parse().unwrap(),
             server_port: 443,
             relayed: false,
+            role: Role::Endpoint,
             example: Position { input: 0, packet: 1 },
         }
     }

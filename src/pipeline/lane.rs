@@ -724,6 +724,11 @@ impl Inspection<'_> {
                     handle
                 }
                 DatagramProtocol::Unknown => {
+                    if unknown == 0 && self.signatures.may_match_stream(datagram) {
+                        let start = datagram.get(..16).unwrap_or(datagram);
+                        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+                        talk.tell(origin, side, &Observation::UnknownStart(start));
+                    }
                     let unknown = unknown + 1;
                     record.phase =
                         if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
@@ -769,7 +774,10 @@ impl<O: Outlet> Talk<'_, '_, O> {
     }
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
-        self.record.set_client(client);
+        // Bytes of no known protocol do not tell who sent them.
+        if !matches!(observation, Observation::UnknownStart(_)) {
+            self.record.set_client(client);
+        }
         let flow = self.summary();
         let marks = &self.record.marks;
         let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));

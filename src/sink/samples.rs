@@ -121,6 +121,7 @@ pub fn line(seen_as: SeenAs, field: Field, observed: &str, packet: u64) -> Evide
         server: "198.51.100.10".parse().unwrap(),
         server_port: 443,
         relayed: false,
+        role: Role::Endpoint,
         example: Position { input: 0, packet },
     }
 }
@@ -136,6 +137,7 @@ pub fn host(address: &str, zone: Zone, verdict: Verdict, confidence: u8, evidenc
         notes: Vec::new(),
         categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
         products: BTreeSet::new(),
+        engine_in: BTreeSet::new(),
         first_seen: AT,
         last_seen: Timestamp(AT.0 + 65_000_000_000),
         flows: 1,

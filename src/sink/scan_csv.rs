@@ -27,7 +27,7 @@ pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &Sig
     rows.flush()
 }
 
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -39,6 +39,7 @@ const COLUMNS: [&str; 30] = [
     "notes",
     "categories",
     "products",
+    "engine_in",
     "first_seen",
     "last_seen",
     "flows",
@@ -60,11 +61,12 @@ const COLUMNS: [&str; 30] = [
     "packet",
 ];
 
-fn of_host(host: &HostFinding) -> [Cow<'_, str>; 16] {
+fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
     let zone = host.host.zone;
     let or_empty = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default().into();
     let categories: Vec<&str> = host.categories.iter().map(|category| category.name()).collect();
     let products: Vec<&str> = host.products.iter().map(String::as_str).collect();
+    let engine_in: Vec<&str> = host.engine_in.iter().map(String::as_str).collect();
     [
         host.host.address.to_string().into(),
         or_empty(zone.vlan.map(u32::from)),
@@ -77,6 +79,7 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 16] {
         host.notes.join("; ").into(),
         categories.join("; ").into(),
         products.join("; ").into(),
+        engine_in.join("; ").into(),
         rfc3339(host.first_seen).into(),
         rfc3339(host.last_seen).into(),
         host.flows.to_string().into(),

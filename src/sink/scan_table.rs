@@ -10,6 +10,7 @@ use super::spelling::formatted;
 use crate::decode::Outcome;
 use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
 use anstyle::{AnsiColor, Style};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -133,7 +134,11 @@ impl Layout {
         let last = formatted(host.last_seen, self.time_form);
         let sure = format!("{}%", host.confidence.0);
         write!(out, "{}  {verdict}  {sure:>SURE$}  {first}  {last}", padded(&label, self.host))?;
-        let products: Vec<_> = host.products.iter().map(|product| for_terminal(product)).collect();
+        // The engine inside somebody else's product is another matter than the vendor's own product, so it says so.
+        let engine_in = host.engine_in.iter().map(|product| format!("engine in {product}").into());
+        let products: Vec<Cow<'_, str>> =
+            host.products.iter().map(|product| product.as_str().into()).chain(engine_in).collect();
+        let products: Vec<_> = products.iter().map(|product| for_terminal(product)).collect();
         let Some((services_width, products_width)) = self.lists else {
             writeln!(out)?;
             let services = cut_end(&services(host), self.total - INDENT.len());

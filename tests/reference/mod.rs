@@ -204,7 +204,10 @@ impl Desk<'_> {
     }
 
     fn tell(&mut self, flow: &mut Flow, now: Now<'_>, origin: Origin, client: Side, observation: &Observation<'_>) {
-        flow.client = client;
+        // Bytes of no known protocol do not tell who sent them.
+        if !matches!(observation, Observation::UnknownStart(_)) {
+            flow.client = client;
+        }
         let summary = flow.summary(now.link);
         let Flow { named, proxied, .. } = *flow;
         let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied };
@@ -482,10 +485,14 @@ impl<'s> Reference<'s> {
                     return Reading::Datagrams(0);
                 }
                 DatagramProtocol::QuicInitial => Box::default(),
-                DatagramProtocol::Unknown if unknown + 1 < UNKNOWN_DATAGRAMS_MAX => {
-                    return Reading::Datagrams(unknown + 1);
+                DatagramProtocol::Unknown => {
+                    if unknown == 0 && self.desk.signatures.may_match_stream(datagram) {
+                        let start = datagram.get(..16).unwrap_or(datagram);
+                        self.desk.tell(flow, now, origin, side, &Observation::UnknownStart(start));
+                    }
+                    let more = unknown + 1 < UNKNOWN_DATAGRAMS_MAX;
+                    return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
                 }
-                DatagramProtocol::Unknown => return Reading::Settled,
             },
             // Another connection between the same ports.
             Reading::Settled

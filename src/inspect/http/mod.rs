@@ -1,4 +1,8 @@
-//! HTTP/1 request heads (RFC 9112): every request of a connection, and where CONNECT turns it into something else.
+//! HTTP/1 (RFC 9112): the head of every request of a connection, where CONNECT turns it into something else, and how a response begins.
+
+mod response;
+
+pub use response::{BODY_MAX, Progress as ResponseProgress, ResponseStream};
 
 use super::recognition::Match;
 use super::{DomainName, HttpRequest, HttpTarget, Reader};
@@ -7,6 +11,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Bytes of one request head that are kept; servers take 8 to 16 KiB.
 const HEAD_MAX: usize = 16 << 10;
+/// Bytes of a request's body that are given: a page bears what was put into it near its beginning.
+const UPLOAD_MAX: usize = 4 << 10;
 /// Longest method of [`METHODS`].
 const METHOD_MAX: usize = 9;
 /// Longest line of a chunked body's framing.
@@ -114,11 +120,23 @@ enum Step<'a> {
 pub struct RequestStream {
     state: State,
     held: Vec<u8>,
+    /// Bytes of the body at hand that are still given.
+    upload_left: usize,
 }
 
 impl RequestStream {
     /// Takes the next bytes, and gives every request whose head they complete.
-    pub fn accept<'b>(&mut self, mut bytes: &'b [u8], mut emit: impl FnMut(&HttpRequest<'_>)) -> Progress<'b> {
+    pub fn accept<'b>(&mut self, bytes: &'b [u8], emit: impl FnMut(&HttpRequest<'_>)) -> Progress<'b> {
+        self.accept_with_uploads(bytes, emit, |_| {})
+    }
+
+    /// The same, and gives the beginnings of bodies, in pieces as they come.
+    pub fn accept_with_uploads<'b>(
+        &mut self,
+        mut bytes: &'b [u8],
+        mut emit: impl FnMut(&HttpRequest<'_>),
+        mut upload: impl FnMut(&[u8]),
+    ) -> Progress<'b> {
         while !bytes.is_empty() {
             match self.state {
                 State::Head => {
@@ -145,6 +163,7 @@ impl RequestStream {
                 }
                 State::Body(left) => {
                     let taken = left.min(bytes.len() as u64);
+                    self.give_upload(taken, bytes, &mut upload);
                     bytes = usize::try_from(taken).ok().and_then(|taken| bytes.get(taken..)).unwrap_or(&[]);
                     self.state = if taken == left { State::Head } else { State::Body(left - taken) };
                 }
@@ -160,12 +179,24 @@ impl RequestStream {
                     };
                 }
                 State::ChunkSize(..) | State::Chunk(_) | State::Trailer(_) => {
+                    if let State::Chunk(left) = self.state {
+                        self.give_upload(left.saturating_sub(2).min(bytes.len() as u64), bytes, &mut upload);
+                    }
                     let Some(rest) = self.chunked(bytes) else { return Progress::Lost(bytes) };
                     bytes = rest;
                 }
             }
         }
         Progress::More
+    }
+
+    /// Gives the first `length` of `bytes`, as far as they belong to the beginning of a body.
+    fn give_upload(&mut self, length: u64, bytes: &[u8], upload: &mut impl FnMut(&[u8])) {
+        let given = usize::try_from(length).unwrap_or(usize::MAX).min(self.upload_left);
+        self.upload_left -= given;
+        if let Some(piece @ [_, ..]) = bytes.get(..given) {
+            upload(piece);
+        }
     }
 
     /// Notes that `missing` bytes were lost: whether they all lay inside a body, so that the place is still known.
@@ -201,6 +232,7 @@ impl RequestStream {
     pub fn clear(&mut self) {
         self.state = State::Head;
         self.held.clear();
+        self.upload_left = 0;
     }
 
     /// Reads the head that begins with what is held.
@@ -236,6 +268,7 @@ impl RequestStream {
             return Step::Next(rest);
         };
         emit(&head.request);
+        self.upload_left = UPLOAD_MAX;
         let connect = head.request.target_form == HttpTarget::Authority;
         self.state = head.body;
         self.held.clear();
@@ -354,11 +387,14 @@ impl<'a> Head<'a> {
             path: target,
             user_agent: None,
             minor_version,
+            has_own_fields: false,
+            head: bytes,
         };
         request.read_target(target)?;
         let mut body = State::Head;
         for line in lines {
             let Some((name, value)) = field(line) else { continue };
+            request.has_own_fields |= matches!(name, [b'X' | b'x', b'-', ..]);
             if name.eq_ignore_ascii_case(b"host") {
                 // The target says more than the Host field (RFC 9112 section 3.2.2).
                 if matches!(request.target_form, HttpTarget::Origin | HttpTarget::Asterisk) && !request.has_host() {
@@ -385,6 +421,11 @@ impl<'a> Head<'a> {
 }
 
 impl<'a> HttpRequest<'a> {
+    /// Name and value of each header field, as on the wire.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        Lines(self.head).skip(1).filter_map(field)
+    }
+
     const fn has_host(&self) -> bool {
         self.host.is_some() || self.host_address.is_some()
     }

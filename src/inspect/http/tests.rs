@@ -148,6 +148,27 @@ fn requests_behind_an_overlong_head_are_found() {
 }
 
 #[test]
+fn the_beginning_of_a_body_is_given_and_no_more() {
+    let body = "x".repeat(10_000);
+    let length = format!("POST /a HTTP/1.1\r\nContent-Length: 10000\r\n\r\n{body}GET / HTTP/1.1\r\n\r\n");
+    let chunks = format!(
+        "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxxx\r\n2710\r\n{body}\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+    );
+    for stream in [length, chunks] {
+        for step in [1, 7, 1_460, stream.len()] {
+            let mut http = RequestStream::default();
+            let (mut requests, mut given) = (0, Vec::new());
+            for piece in stream.as_bytes().chunks(step) {
+                let progress =
+                    http.accept_with_uploads(piece, |_| requests += 1, |piece| given.extend_from_slice(piece));
+                assert_eq!(progress, Progress::More);
+            }
+            assert_eq!((requests, given), (2, vec![b'x'; UPLOAD_MAX]), "{step}");
+        }
+    }
+}
+
+#[test]
 fn an_endless_head_is_bounded() {
     let mut http = RequestStream::default();
     let mut all = Vec::new();

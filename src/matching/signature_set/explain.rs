@@ -3,7 +3,7 @@
 //! The winner is the one that the matchers of the traffic give. The others are found by holding the text against each indicator alone,
 //! which is slow and plain on purpose.
 
-use super::{PortRange, SignatureSet, addresses, certificates, fingerprints, ports, template, texts};
+use super::{PortRange, SignatureSet, addresses, certificates, fingerprints, ports, prefixes, template, texts};
 use crate::matching::{Indicator, IndicatorIndex, MatchKind, Strength};
 use std::net::IpAddr;
 
@@ -23,7 +23,8 @@ pub struct Explained {
     pub indicator: IndicatorIndex,
     /// Its id.
     pub id: String,
-    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`, `port`.
+    /// What of the text was compared: `name`, `address`, `path`, `user agent`, `ja3`, `ja4`, `certificate`, `port`, `http header`, `body`,
+    /// `first bytes`, `mail header`, `upload`.
     pub part: &'static str,
     /// That part of the text, as it was compared.
     pub observed: String,
@@ -41,6 +42,11 @@ enum Part {
     Ja4(String),
     Certificate(String),
     Port(PortRange, String),
+    HttpHeader(String),
+    Body(String),
+    FirstBytes(Vec<u8>, String),
+    MailHeader(String),
+    Upload(String),
 }
 
 /// Holds `text` against the set.
@@ -100,7 +106,13 @@ fn parts(text: &str) -> Vec<Part> {
     if text.contains('=') && certificates::attributes(text).all(|attribute| attribute.contains('=')) {
         return vec![Part::Certificate(text.to_owned()), Part::UserAgent(text.to_owned())];
     }
-    vec![Part::UserAgent(text.to_owned())]
+    if let Some(bytes) = prefixes::hexadecimal(text) {
+        return vec![Part::FirstBytes(bytes, text.to_owned())];
+    }
+    // A word, or a line of some header: nothing in it tells of what.
+    [Part::UserAgent, Part::MailHeader, Part::HttpHeader, Part::Body, Part::Upload]
+        .map(|part| part(text.to_owned()))
+        .into()
 }
 
 /// Host and path of what stands behind a scheme.
@@ -142,6 +154,11 @@ impl Part {
             Self::Ja4(_) => "ja4",
             Self::Certificate(_) => "certificate",
             Self::Port(..) => "port",
+            Self::HttpHeader(_) => "http header",
+            Self::Body(_) => "body",
+            Self::FirstBytes(..) => "first bytes",
+            Self::MailHeader(_) => "mail header",
+            Self::Upload(_) => "upload",
         }
     }
 
@@ -153,6 +170,11 @@ impl Part {
             | Self::UserAgent(text)
             | Self::Ja3(_, text)
             | Self::Ja4(text)
+            | Self::HttpHeader(text)
+            | Self::Body(text)
+            | Self::Upload(text)
+            | Self::FirstBytes(_, text)
+            | Self::MailHeader(text)
             | Self::Certificate(text)
             | Self::Port(_, text) => text.clone(),
         }
@@ -168,6 +190,11 @@ impl Part {
             Self::Ja4(text) => set.match_ja4(text),
             Self::Certificate(text) => set.match_certificate(text, text),
             Self::Port(range, _) => set.match_port(range.low, range.protocol),
+            Self::HttpHeader(text) => set.match_http_header(text.as_bytes()),
+            Self::Body(text) => set.match_body(text.as_bytes()),
+            Self::FirstBytes(bytes, _) => set.streams.find(bytes),
+            Self::MailHeader(text) => set.match_mail_header(text.as_bytes()),
+            Self::Upload(text) => set.match_upload(text.as_bytes()),
         }
     }
 
@@ -198,6 +225,14 @@ impl Part {
             (Self::Port(range, _), MatchKind::Port) => {
                 ports::parse(value).is_ok_and(|one| one.contains(range.low, range.protocol))
             }
+            (Self::HttpHeader(text), MatchKind::HttpHeader) => {
+                prefixes::fits(one, text.as_bytes()) && text.len() == value.len()
+            }
+            (Self::Body(text), MatchKind::BodyPrefix) | (Self::MailHeader(text), MatchKind::MailHeader) => {
+                prefixes::fits(one, text.as_bytes())
+            }
+            (Self::Upload(text), MatchKind::UploadContains) => text_fits(one, text.as_bytes()),
+            (Self::FirstBytes(bytes, _), MatchKind::StreamPrefix) => prefixes::fits(one, bytes),
             _ => false,
         }
     }
@@ -213,7 +248,9 @@ fn why(winner: &Indicator, lost: &[(IndicatorIndex, &Indicator)]) -> String {
     if winner.kind == MatchKind::Port {
         why.push_str("; alone it is a hint, and needs a server inside the network");
     }
-    if winner.strength == Strength::Ambiguous && matches!(kind_of_text(winner.kind), Some("path" | "user agent")) {
+    if winner.strength == Strength::Ambiguous
+        && matches!(kind_of_text(winner.kind), Some("path" | "user agent" | "body"))
+    {
         why.push_str("; alone it is no evidence, it counts beside a second match in the same request");
     }
     if lost.is_empty() {
@@ -236,14 +273,21 @@ fn described(one: &Indicator) -> String {
     match one.kind {
         MatchKind::Exact => "exact name".to_owned(),
         MatchKind::Address => format!("address range {}", one.value),
-        kind => format!("{} {}", kind.name().replace('-', " "), one.value),
+        MatchKind::StreamPrefix => format!("stream prefix {} at {}; a hint", one.value, one.ports.join(", ")),
+        kind => format!("{} {}", kind.name().replace('-', " "), for_one_line(&one.value)),
     }
+}
+
+/// A value with its line ends and tabs spelled out.
+fn for_one_line(value: &str) -> String {
+    value.replace('\n', "\\n").replace('\t', "\\t")
 }
 
 const fn kind_of_text(kind: MatchKind) -> Option<&'static str> {
     match kind {
         MatchKind::PathPrefix | MatchKind::PathSuffix | MatchKind::PathContains | MatchKind::PathRegex => Some("path"),
         MatchKind::UserAgentPrefix | MatchKind::UserAgentRegex => Some("user agent"),
+        MatchKind::BodyPrefix => Some("body"),
         _ => None,
     }
 }

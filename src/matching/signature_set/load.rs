@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::fingerprints::{is_ja4, ja3};
-use super::{SignatureError, certificates, habits, ports, template, texts};
+use super::{SignatureError, certificates, habits, ports, prefixes, template, texts};
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -19,6 +19,9 @@ const TEMPLATE_NAMES_MAX: usize = 200_000;
 
 /// Shortest path that may be looked for: anything shorter also stands in the paths of strangers.
 const PATH_BYTES_MIN: usize = 8;
+
+/// Shortest text that may be looked for in uploads: anything shorter also stands in what strangers write.
+const UPLOAD_BYTES_MIN: usize = 24;
 
 /// Highest number of an indicator within its category: signature numbers are dealt out in blocks of 500.
 const NUMBER_MAX: u16 = 499;
@@ -234,13 +237,14 @@ struct Entry<'a> {
 }
 
 /// Keys of an indicator, in the order of the documentation.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "id",
     "match",
     "value",
     "literal",
     "also",
     "tls_version",
+    "ports",
     "category",
     "strength",
     "products",
@@ -276,6 +280,7 @@ impl Entry<'_> {
             literal: self.optional_text("literal")?.map(str::to_owned),
             also: self.texts("also")?,
             tls_version: self.tls_version()?,
+            ports: self.texts("ports")?,
             category,
             strength,
             products: self.texts("products")?,
@@ -289,6 +294,7 @@ impl Entry<'_> {
             ("literal", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
             ("also", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
             ("tls_version", kind == MatchKind::Ja3),
+            ("ports", kind == MatchKind::StreamPrefix),
         ] {
             if !allowed && let Some((span, _)) = self.find(key) {
                 return Err(self
@@ -452,6 +458,12 @@ fn check(indicator: &Indicator) -> Result<(), String> {
         MatchKind::Port => ports::parse(value).map(|_| ()),
         kind @ (MatchKind::Beat | MatchKind::WakeUp | MatchKind::SelfSigned | MatchKind::ResolverOrder) => {
             habits::check(kind, value)
+        }
+        MatchKind::UploadContains if value.len() < UPLOAD_BYTES_MIN => Err(format!(
+            "{value:?} is too short to tell anything apart in an upload; {UPLOAD_BYTES_MIN} bytes are the least"
+        )),
+        MatchKind::HttpHeader | MatchKind::BodyPrefix | MatchKind::StreamPrefix | MatchKind::MailHeader => {
+            prefixes::check(indicator)
         }
         _ => Ok(()),
     }

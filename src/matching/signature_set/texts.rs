@@ -62,7 +62,7 @@ impl Texts {
             let rule = match one.kind {
                 MatchKind::PathPrefix | MatchKind::UserAgentPrefix => Rule::Prefix,
                 MatchKind::PathSuffix => Rule::Suffix,
-                MatchKind::PathContains => Rule::Contains,
+                MatchKind::PathContains | MatchKind::UploadContains => Rule::Contains,
                 _ => {
                     let Ok(set) = compile(one) else { continue };
                     regexes += 1;

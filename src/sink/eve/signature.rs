@@ -62,6 +62,12 @@ const fn field_number(field: Field) -> u32 {
         Field::Beat => 31,
         Field::WakeUp => 32,
         Field::ResolverOrder => 33,
+        Field::HttpHeader => 24,
+        Field::HttpBody => 25,
+        Field::FtpPath => 26,
+        Field::MailHeader => 27,
+        Field::FirstBytes => 28,
+        Field::HttpUpload => 29,
     }
 }
 
@@ -87,6 +93,12 @@ const fn seen(field: Field) -> &'static str {
         Field::Beat => "connections at a steady pace",
         Field::WakeUp => "wake-up call and connection back",
         Field::ResolverOrder => "fallback to public resolvers",
+        Field::HttpHeader => "HTTP header",
+        Field::HttpBody => "HTTP response body",
+        Field::HttpUpload => "HTTP upload",
+        Field::FtpPath => "FTP path",
+        Field::MailHeader => "mail header",
+        Field::FirstBytes => "first bytes of a flow",
     }
 }
 
@@ -117,6 +129,12 @@ mod tests {
             Field::Beat,
             Field::WakeUp,
             Field::ResolverOrder,
+            Field::HttpHeader,
+            Field::HttpBody,
+            Field::FtpPath,
+            Field::MailHeader,
+            Field::FirstBytes,
+            Field::HttpUpload,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {

@@ -6,7 +6,7 @@
 use kaspector::capture::{Block, CaptureFile, LinkType, expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
-use kaspector::inspect::{DatagramProtocol, Match, dns, http, lines, recognise_datagram, socks, tls};
+use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, recognise_datagram, smtp, socks, tls};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -97,6 +97,9 @@ impl Corpus {
                 ("tls", tls::recognise_client(stream)),
                 ("tls", tls::recognise_server(stream)),
                 ("http", http::recognise_request(stream)),
+                ("responses", http::recognise_response(stream)),
+                ("smtp", smtp::recognise(stream)),
+                ("ftp", ftp::recognise(stream)),
                 ("socks", socks::recognise(stream)),
                 ("lines", lines::recognise(stream)),
             ] {
