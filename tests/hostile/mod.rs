@@ -329,9 +329,9 @@ impl Source {
     }
 }
 
-/// Eight flows, three of them UDP. Most segments follow the one before; the rest come twice, early, or begin and end connections.
+/// Eight flows, three of them UDP, two at management ports. Most segments follow the one before; the rest come twice, early, or begin and end connections.
 fn sessions(generator: &mut Generator<'_>, packets: u64, seed: u64) -> io::Result<()> {
-    const PORTS: [u16; 8] = [443, 80, 53, 25, 8080, 53, 443, 5000];
+    const PORTS: [u16; 8] = [443, 80, 53, 25, 13000, 53, 443, 15111];
     const FIN: u8 = 1;
     const SYN: u8 = 2;
     const RST: u8 = 4;
@@ -341,7 +341,11 @@ fn sessions(generator: &mut Generator<'_>, packets: u64, seed: u64) -> io::Resul
     let mut next = [[u32::MAX; 2]; PORTS.len()];
     for _ in 0..packets {
         let flow = random.below(PORTS.len() as u64) as usize;
-        let pair = Pair::of(flow as u64, PORTS[flow]);
+        let mut pair = Pair::of(flow as u64, PORTS[flow]);
+        if pair.server_port > 10_000 {
+            // Management ports mean something inside the network.
+            pair.server = 0x0a63_0001;
+        }
         let to_server = random.below(3) > 0;
         let payload = message(&mut random);
         if flow >= 5 {
