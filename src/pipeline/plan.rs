@@ -1,9 +1,10 @@
 //! Which lane each packet of a block belongs to, drawn up before the lanes run.
 
-use super::{BATCH, Lane, OFFLINE_SEED, Outlet, Route};
+use super::{BATCH, FRAMES_AHEAD, LANES, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Block, Frame, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
+    dissect_into,
 };
 
 /// Entries of the plan beyond lane numbers.
@@ -58,7 +59,8 @@ impl Plan {
 
     /// Says for each packet of `block` that `accepts` chooses where it goes.
     pub fn draw(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
-        for frame in block.frames() {
+        for (index, frame) in block.frames().enumerate() {
+            block.prefetch(index + FRAMES_AHEAD);
             let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
             let lane = match dissected {
                 Dissected::Segment(segment) => {
@@ -110,39 +112,53 @@ impl Plan {
 
     /// Runs those of `lanes` that are there over their packets.
     pub fn run(&self, block: &Block, lanes: &mut [Option<Lane<'_>>], outlet: &mut impl Outlet) {
-        let wanted: Vec<bool> = lanes.iter().map(Option::is_some).collect();
-        let mut mine = (0..)
-            .zip(&self.lanes)
-            .filter_map(|(index, &lane)| wanted.get(usize::from(lane)).copied().unwrap_or(false).then_some(index));
-        let mut batch: Vec<(Frame<'_>, Segment<'_>, Route)> = Vec::with_capacity(BATCH);
+        let wanted: [bool; LANES] = std::array::from_fn(|lane| lanes.get(lane).is_some_and(Option::is_some));
+        let is_wanted = |lane: u8| wanted.get(usize::from(lane)).copied().unwrap_or(false);
+        let mut mine =
+            self.lanes.iter().enumerate().filter(|&(_, &lane)| is_wanted(lane)).map(|(index, _)| index).fuse();
+        // On the stack, so that a block costs no allocation.
+        let mut indices = [0; BATCH];
+        let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
+        let mut routes = [Route::default(); BATCH];
         loop {
-            batch.clear();
-            for index in mine.by_ref().take(BATCH) {
-                let Some(frame) = block.frame(index) else { continue };
-                let segment = match self.whole.binary_search_by_key(&index, |&(at, _)| at) {
-                    Ok(at) => self.whole.get(at).map(|(_, whole)| whole.borrow()),
-                    Err(_) => match dissect(&frame) {
-                        Dissected::Segment(segment) => Some(segment),
-                        _ => None,
-                    },
-                };
-                let Some(segment) = segment else { continue };
-                let route = Route::of(&segment, OFFLINE_SEED);
-                if let Some(Some(lane)) = lanes.get(route.lane()) {
-                    lane.prefetch(&route);
-                }
-                batch.push((frame, segment, route));
+            let mut taken = 0;
+            for (place, index) in indices.iter_mut().zip(mine.by_ref()) {
+                block.prefetch(index);
+                *place = index;
+                taken += 1;
             }
-            if batch.is_empty() {
+            if taken == 0 {
                 return;
             }
-            for (.., route) in &batch {
+            let places = batch.iter_mut().zip(&mut routes);
+            for (&index, (dissected, route)) in indices.iter().zip(places).take(taken) {
+                match self.whole.binary_search_by_key(&index, |&(at, _)| at) {
+                    Ok(at) => {
+                        let whole = self.whole.get(at).map(|(_, whole)| Dissected::Segment(whole.borrow()));
+                        *dissected = whole.unwrap_or(Dissected::Other(Outcome::Filtered));
+                    }
+                    Err(_) => {
+                        let Some(frame) = block.frame(index) else { continue };
+                        dissect_into(&frame, dissected);
+                    }
+                }
+                if let Dissected::Segment(segment) = dissected {
+                    *route = Route::of(segment, OFFLINE_SEED);
+                    if let Some(Some(lane)) = lanes.get(route.lane()) {
+                        lane.prefetch(route);
+                    }
+                }
+            }
+            let ahead = || indices.iter().zip(batch.iter().zip(&routes)).take(taken);
+            for (_, (_, route)) in ahead() {
                 if let Some(Some(lane)) = lanes.get(route.lane()) {
                     lane.prefetch_flow(route);
                 }
             }
-            for (frame, segment, route) in &batch {
-                if let Some(Some(lane)) = lanes.get_mut(route.lane()) {
+            for (&index, (dissected, route)) in ahead() {
+                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index))
+                    && let Some(Some(lane)) = lanes.get_mut(route.lane())
+                {
                     lane.accept(frame.number, frame.wire_len, segment, route, outlet);
                 }
             }
