@@ -3,7 +3,7 @@
 //! Commands are told by their words, on any port. Answers are not read, so a folder that the server refused is believed.
 
 use super::lines::is_opening;
-use super::recognition::Match;
+use super::recognition::{FirstLetters, Match, opens_with};
 
 /// Longest command that is read, and longest path.
 const LINE_MAX: usize = 512;
@@ -11,20 +11,12 @@ const LINE_MAX: usize = 512;
 const LINES_MAX: u16 = 1024;
 /// Words that a client may begin with, when its login was captured or when it was not. The mailbox protocols share the first.
 const OPENINGS: [&[u8]; 5] = [b"USER ", b"CWD ", b"RETR ", b"SIZE ", b"MDTM "];
+const FIRST_LETTERS: FirstLetters = FirstLetters::of(&OPENINGS);
 
 /// Whether a stream begins with a command of FTP.
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Match {
-    let mut partial = false;
-    for opening in OPENINGS {
-        let length = opening.len().min(bytes.len());
-        let same = bytes.get(..length).zip(opening.get(..length)).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
-        if same && length == opening.len() {
-            return Match::Yes;
-        }
-        partial |= same;
-    }
-    if partial { Match::NeedMore } else { Match::No }
+    opens_with(bytes, &OPENINGS, FIRST_LETTERS)
 }
 
 /// A path that a client asked for.

@@ -4,7 +4,7 @@
 //! where a field has one.
 
 use super::lines::is_opening;
-use super::recognition::Match;
+use super::recognition::{FirstLetters, Match, opens_with};
 
 /// Longest command that is read.
 const LINE_MAX: usize = 1 << 10;
@@ -15,20 +15,12 @@ const LINES_MAX: u16 = 256;
 const BODIES_MAX: u64 = 256 << 10;
 /// What a client begins with, when its greeting was captured or when it was not.
 const OPENINGS: [&[u8]; 4] = [b"EHLO ", b"HELO ", b"LHLO ", b"MAIL FROM:"];
+const FIRST_LETTERS: FirstLetters = FirstLetters::of(&OPENINGS);
 
 /// Whether a stream begins with a command of SMTP.
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Match {
-    let mut partial = false;
-    for opening in OPENINGS {
-        let length = opening.len().min(bytes.len());
-        let same = bytes.get(..length).zip(opening.get(..length)).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
-        if same && length == opening.len() {
-            return Match::Yes;
-        }
-        partial |= same;
-    }
-    if partial { Match::NeedMore } else { Match::No }
+    opens_with(bytes, &OPENINGS, FIRST_LETTERS)
 }
 
 /// The header of a message on its way.

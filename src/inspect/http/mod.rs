@@ -4,7 +4,7 @@ mod response;
 
 pub use response::{BODY_MAX, Progress as ResponseProgress, ResponseStream};
 
-use super::recognition::Match;
+use super::recognition::{FirstLetters, Match};
 use super::{DomainName, HttpRequest, HttpTarget, Reader};
 use memchr::memchr;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,44 +18,45 @@ const METHOD_MAX: usize = 9;
 /// Longest line of a chunked body's framing.
 const CHUNK_LINE_MAX: u8 = 255;
 /// Methods of HTTP (RFC 9110), PATCH (RFC 5789) and WebDAV (RFC 4918, 3253, 5323), which Windows speaks.
-const METHODS: [&str; 19] = [
-    "GET",
-    "POST",
-    "HEAD",
-    "CONNECT",
-    "OPTIONS",
-    "PUT",
-    "DELETE",
-    "PATCH",
-    "TRACE",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-    "REPORT",
-    "SEARCH",
-    "BITS_POST",
+const METHODS: [&[u8]; 19] = [
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"CONNECT",
+    b"OPTIONS",
+    b"PUT",
+    b"DELETE",
+    b"PATCH",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"BITS_POST",
 ];
+const FIRST_LETTERS: FirstLetters = FirstLetters::of(&METHODS);
 
 /// Whether a stream begins with a request.
 #[must_use]
 pub fn recognise_request(bytes: &[u8]) -> Match {
     // An empty line may precede a request (RFC 9112 section 2.2).
     let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
-    if bytes.is_empty() || bytes == b"\r" {
-        return Match::NeedMore;
+    let Some(&first) = bytes.first() else { return Match::NeedMore };
+    if !FIRST_LETTERS.contain(first) {
+        return if bytes == b"\r" { Match::NeedMore } else { Match::No };
     }
-    // No byte but a capital letter begins a method, and bytes of all kinds come here.
     let mut partial = false;
-    for method in METHODS.iter().filter(|method| method.as_bytes().first() == bytes.first()) {
-        match bytes.strip_prefix(method.as_bytes()) {
+    for method in METHODS {
+        match bytes.strip_prefix(method) {
             Some([b' ', ..]) => return Match::Yes,
             Some([]) => partial = true,
             Some(_) => {}
-            None => partial |= method.as_bytes().starts_with(bytes),
+            None => partial |= method.starts_with(bytes),
         }
     }
     if partial { Match::NeedMore } else { Match::No }
