@@ -90,6 +90,7 @@ fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
     for also in &indicator.also {
         row("and", also)?;
     }
+    row("ports", &indicator.ports.join(", "))?;
     row("category", indicator.category.name())?;
     row("strength", indicator.strength.name())?;
     row("products", &indicator.products.join("; "))?;

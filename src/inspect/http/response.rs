@@ -85,9 +85,12 @@ impl ResponseStream {
                     } else {
                         let room = HEAD_MAX.saturating_sub(before).min(bytes.len());
                         self.held.extend_from_slice(bytes.get(..room).unwrap_or(&[]));
+                        // So few bytes came first that they could still become a response, and now they have become none.
+                        if recognise_response(&self.held) == Match::No {
+                            return self.over();
+                        }
                         let Some(end) = head_end(&self.held, before.saturating_sub(3)) else {
-                            let more = self.held.len() < HEAD_MAX && recognise_response(&self.held) != Match::No;
-                            return if more { Progress::More } else { self.over() };
+                            return if self.held.len() < HEAD_MAX { Progress::More } else { self.over() };
                         };
                         let head = self.held.get(..end).and_then(Head::parse);
                         self.held.clear();
@@ -459,8 +462,11 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_body_and_strangers_are_left_alone() {
-        for stranger in [&b"KLZFKLZF"[..], b"HTTP/2", b"HTTP/1.1 no\r\n\r\n", b"\x16\x03\x01"] {
-            assert!(responses(REQUEST, stranger, 3).is_empty());
+        for stranger in [&b"KLZFKLZF"[..], b"HTTP/2", b"HTTP/1.1 no\r\n\r\n", b"\x16\x03\x01", b"HTxxxxxxx444xxx\n\nx"]
+        {
+            for step in 1..=stranger.len() {
+                assert!(responses(REQUEST, stranger, step).is_empty(), "{step}");
+            }
         }
         let mut http = ResponseStream::default();
         assert_eq!(

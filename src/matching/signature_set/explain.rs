@@ -104,7 +104,7 @@ fn parts(text: &str) -> Vec<Part> {
         return if path.is_empty() { vec![Part::Name(name)] } else { url(text) };
     }
     if text.contains('=') && certificates::attributes(text).all(|attribute| attribute.contains('=')) {
-        return vec![Part::Certificate(text.to_owned()), Part::UserAgent(text.to_owned())];
+        return [Part::Certificate, Part::UserAgent, Part::Body].map(|part| part(text.to_owned())).into();
     }
     if let Some(bytes) = prefixes::hexadecimal(text) {
         return vec![Part::FirstBytes(bytes, text.to_owned())];
@@ -347,6 +347,11 @@ mod tests {
             ("CN=x, O=AO Kaspersky Lab", "certificate"),
             ("tcp/13000", "port"),
             ("TCP/23150", "port"),
+            ("x-ksmg-message-action: clean", "mail header"),
+            ("x-kav-timeout", "http header"),
+            ("KLZF", "body"),
+            ("<Update\n\tDate=\"04012026 0027\"", "body"),
+            ("4B 45 00 07", "first bytes"),
         ] {
             assert_eq!(winner(text).map(|(_, part, _)| part), Some(part), "{text}");
         }
