@@ -179,6 +179,21 @@ impl FlowRecord {
             || self.marks.has(Marks::OF_INTEREST)
     }
 
+    /// Notes what a TCP segment from `side` says without its bytes being read.
+    #[inline]
+    pub(super) fn note_segment(&mut self, side: Side, seq: u32, flags: u8, segment: &Segment<'_>) {
+        if flags & tcp_flags::SYN != 0 {
+            *pick_mut(&mut self.syn, side) = seq;
+            self.marks.set(Marks::syn_seen(side));
+            self.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
+        }
+        self.note_end(flags);
+        pick_mut(&mut self.sent, side).note(flags, segment.payload_len, segment.payload);
+        if segment.payload_len > 0 {
+            self.marks.set(Marks::PAYLOAD_SEEN);
+        }
+    }
+
     /// Notes the end of a connection.
     pub(super) fn note_end(&mut self, flags: u8) {
         if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {

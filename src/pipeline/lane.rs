@@ -144,12 +144,6 @@ impl<'s> Lane<'s> {
                         record.note_end(flags);
                         return;
                     }
-                    if record.phase == Phase::Waiting && segment.payload_len == 0 {
-                        record.note_end(flags);
-                        pick_mut(&mut record.sent, side).note(flags, 0, &[]);
-                        count(record, side, wire_len);
-                        return;
-                    }
                 } else if is_new_connection(record, segment, side) {
                     let old = table.replace(slot, FlowRecord::open(packet, segment, side));
                     inspection.end(packet, segment.at, key, old, outlet);
@@ -172,6 +166,14 @@ impl<'s> Lane<'s> {
         }
         let record = table.state(slot);
         count(record, side, wire_len);
+        if let Transport::Tcp { seq, flags, .. } = segment.transport
+            && record.phase == Phase::Waiting
+            && segment.payload_len == 0
+        {
+            // A handshake, or a flood of them: nothing to read yet.
+            record.note_segment(side, seq, flags, segment);
+            return;
+        }
         let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
@@ -311,18 +313,8 @@ impl Inspection<'_> {
         segment: &Segment<'_>,
         outlet: &mut impl Outlet,
     ) -> Option<Slot> {
-        let mut first_byte = seq;
-        if flags & tcp_flags::SYN != 0 {
-            first_byte = seq.wrapping_add(1);
-            *pick_mut(&mut record.syn, side) = seq;
-            record.marks.set(Marks::syn_seen(side));
-            record.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
-        }
-        record.note_end(flags);
-        pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
-        if segment.payload_len > 0 {
-            record.marks.set(Marks::PAYLOAD_SEEN);
-        }
+        record.note_segment(side, seq, flags, segment);
+        let first_byte = if flags & tcp_flags::SYN != 0 { seq.wrapping_add(1) } else { seq };
         let mut displaced = None;
         let handle = match record.phase {
             Phase::Conversing(handle) => handle,
