@@ -13,6 +13,7 @@ mod prefixes;
 mod template;
 mod texts;
 
+pub(super) use certificates::attributes as certificate_attributes;
 pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
 pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
