@@ -135,6 +135,7 @@ fn paths_of_updates_are_known() {
         ("/index/u1313g.xml.klz", "update", "installed"),
         ("/index/umeta.xml.dif", "update", "installed"),
         ("/mirror/index/U0607G.XML?x=1", "update", "installed"),
+        ("/%69ndex/u1313g%2Exml", "update", "installed"),
         ("/v6/index/u1313g.xml", "oem", "installed"),
         ("/bases/av/kdb/i386/kdb-i386-1211g.xml.klz", "update", "installed"),
         ("/bases/av/kdb/i386/basea.mft", "update", "installed"),

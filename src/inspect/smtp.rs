@@ -39,7 +39,8 @@ pub struct MailHeader<'a> {
 pub enum AddedBy {
     /// It was the client, or something on its machine.
     Client,
-    /// The message has been nowhere else, but its author may have put the field there.
+    /// The message has been nowhere outside the client's domain, but its author, or a server behind the client, may have put the field
+    /// there.
     ClientOrAuthor,
 }
 
@@ -54,26 +55,33 @@ impl<'a> MailHeader<'a> {
         let greeting = self.greeting;
         let is_client =
             move |name: &[u8]| memchr::memchr(b'.', greeting).is_some() && name.eq_ignore_ascii_case(greeting);
-        let mut received = false;
+        let mut received = 0_usize;
+        let mut by_neighbour = false;
         let mut elsewhere = !self.complete;
         for (name, value) in self.fields() {
             if name.eq_ignore_ascii_case(b"received") {
-                received = true;
-                elsewhere |= !received_by(value).is_some_and(is_client);
+                let by = received_by(value).unwrap_or(&[]);
+                if !is_client(by) {
+                    // A gateway relays for the mail servers behind it.
+                    by_neighbour = true;
+                    elsewhere |= received == 0 || !is_neighbour(greeting, by);
+                }
+                received += 1;
             } else {
                 elsewhere |= HANDED_ON.iter().any(|prefix| starts_with(name, prefix));
             }
         }
-        let mut above = true;
+        let mut passed = 0;
         self.lines.split(|&byte| byte == b'\n').filter_map(move |line| {
             let (name, value) = field(line)?;
-            above &= !name.eq_ignore_ascii_case(b"received");
+            passed += usize::from(name.eq_ignore_ascii_case(b"received"));
             let names_client =
                 || is_client(value.split(|byte| matches!(byte, b',' | b';' | b' ')).next().unwrap_or(&[]));
-            match (received, above, elsewhere) {
+            match (received > 0, passed == 0, elsewhere) {
                 (true, true, _) | (false, _, false) => Some((line, AddedBy::Client)),
                 _ if names_client() => Some((line, AddedBy::Client)),
-                (true, false, false) => Some((line, AddedBy::ClientOrAuthor)),
+                // Above a line of a neighbour's it may well be of a gateway on the way.
+                (true, false, false) if !by_neighbour || passed == received => Some((line, AddedBy::ClientOrAuthor)),
                 _ => None,
             }
         })
@@ -87,6 +95,13 @@ impl<'a> MailHeader<'a> {
 /// Beginnings of the names of fields that only a message bears which was handed on by somebody: a list, a forwarder, a mailbox.
 const HANDED_ON: [&[u8]; 8] =
     [b"list-", b"resent-", b"arc-", b"delivered-to", b"return-path", b"x-original-", b"x-forwarded-", b"x-beenthere"];
+
+/// Whether two hosts are of the same domain, itself below another one.
+fn is_neighbour(one: &[u8], other: &[u8]) -> bool {
+    let domain = |name| memchr::memchr(b'.', name).and_then(|dot| name.get(dot + 1..));
+    let is_below = |domain: &[u8]| memchr::memchr(b'.', domain).is_some();
+    domain(one).zip(domain(other)).is_some_and(|(one, other)| is_below(one) && one.eq_ignore_ascii_case(other))
+}
 
 fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -444,6 +459,14 @@ mod tests {
     fn a_message_that_was_nowhere_else_may_have_it_from_its_author() {
         let own = "Received: from pc5 (pc5 [10.0.0.5])\r\n\tby MX.corp.example (Postfix)\r\n\twith ESMTP id 1; Mon, 23 Nov 2026";
         assert_eq!(told(&format!("{own}\r\nSubject: x\r\n{RULE}")), Some(false));
+        let behind = "Received: from pc5 by exchange.CORP.example with mapi id 15.1; Mon, 23 Nov 2026";
+        assert_eq!(told(&format!("{own}\r\n{behind}\r\nSubject: x\r\n{RULE}")), Some(false));
+        assert_eq!(told(&format!("{own}\r\n{RULE}\r\n{behind}\r\nSubject: x")), None);
+        assert_eq!(told(&format!("{behind}\r\nSubject: x\r\n{RULE}")), None);
+        for far in ["b.example", "corp.example", "mx.other.example", "a.b.corp.example"] {
+            let far = format!("Received: from pc5 by {far} with ESMTP; x");
+            assert_eq!(told(&format!("{own}\r\n{far}\r\nSubject: x\r\n{RULE}")), None, "{far}");
+        }
         assert_eq!(told(&format!("{own}\r\nList-Id: <x>\r\nSubject: x\r\n{RULE}")), None);
         assert_eq!(told(&format!("Subject: x\r\n{RULE}")), Some(true));
         assert_eq!(told(&format!("Subject: x\r\nResent-From: a\r\n{RULE}")), None);

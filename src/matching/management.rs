@@ -3,7 +3,7 @@
 
 use super::inside::is_inside;
 use super::recent::Recent;
-use super::signature_set::{Beat, PortRange, STEPS_MAX};
+use super::signature_set::{Beat, PortRange, STEPS_MAX, certificate_attributes};
 use super::{Category, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, Reached, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
@@ -34,6 +34,8 @@ pub enum Said {
     Ours(IndicatorIndex),
     /// Its server showed a certificate that it, or the vendor, signed; the subject.
     OwnCertificate(Box<str>),
+    /// Its server showed a certificate that bears the vendor's name; the subject. It says whose the server is, whatever it is called.
+    NamedCertificate(Box<str>),
 }
 
 /// A flow to a port of interest, until it ends.
@@ -42,6 +44,8 @@ pub struct PortFlow {
     is_strangers: bool,
     ours: Option<IndicatorIndex>,
     own_certificate: Option<Box<str>>,
+    /// Whether that bears the vendor's name.
+    is_named: bool,
     /// What the call that it answers is evidence for, and the port that was called.
     called: Option<(IndicatorIndex, PortRange)>,
 }
@@ -53,6 +57,10 @@ impl PortFlow {
             Said::Stranger => self.is_strangers = true,
             Said::Ours(indicator) => self.ours = Some(indicator),
             Said::OwnCertificate(subject) => self.own_certificate = Some(subject),
+            Said::NamedCertificate(subject) => {
+                self.own_certificate = Some(subject);
+                self.is_named = true;
+            }
         }
     }
 }
@@ -187,7 +195,7 @@ impl Management {
         signatures: &SignatureSet,
     ) -> Vec<Proof> {
         // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
-        let is_strangers = flow.is_strangers && flow.ours.is_none();
+        let is_strangers = flow.is_strangers && flow.ours.is_none() && !flow.is_named;
         let beats = self.pace(summary, !is_strangers && ended.reached.came_about(), signatures);
         let mut proofs = self.proofs_of(flow, is_strangers, summary, ended, signatures);
         proofs.extend(beats);
@@ -334,6 +342,13 @@ fn is_at(beat: &Beat, port: u16, protocol: u8) -> bool {
     beat.ports.iter().any(|range| range.contains(port, protocol))
 }
 
+/// Whether an organisation or a common name of a certificate has the vendor's name in it as a word. Part of a host's name is none.
+pub fn bears_vendors_name(name: &str) -> bool {
+    certificate_attributes(name)
+        .filter_map(|attribute| attribute.strip_prefix("O=").or_else(|| attribute.strip_prefix("CN=")))
+        .any(|value| value.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("kaspersky")))
+}
+
 /// Whether a name can only be somebody's own: a single label, or below one of the top-level names that networks use for themselves
 /// (RFC 6762 appendix G, RFC 8375, and `internal`, which is set aside for this). An address in the place of a name is nobody's.
 pub fn is_private_name(name: &str) -> bool {
@@ -475,6 +490,8 @@ mod tests {
         assert_eq!(found(std::slice::from_ref(&flow)), expected);
         let stranger_first = Flow { said: vec![Said::Stranger, flow.said[0].clone()], ..flow.clone() };
         assert!(found(&[stranger_first]).is_empty());
+        let named = Said::NamedCertificate("CN=ksc.corp.example".into());
+        assert_eq!(found(&[Flow { said: vec![Said::Stranger, named], ..flow.clone() }]), expected);
         let other_port = Flow { dst: (SERVER, 14000), ..flow };
         assert_eq!(found(&[other_port]), both(Verdict::Suspected, &[("flow.server_port", "tcp/14000")]));
     }
@@ -560,6 +577,22 @@ mod tests {
         assert_eq!(one[AGENT].2, [("flow.server_port", "tcp/23150".to_owned())]);
         assert_eq!(one.len(), 1, "the vendor's server is no host of ours");
         assert!(found(&[Flow { said: Vec::new(), ..flow }]).is_empty());
+    }
+
+    #[test]
+    fn the_vendors_name_is_a_word_of_a_certificate() {
+        for ours in ["CN=Kaspersky Security Center CA", "C=CH, O=AO Kaspersky Lab, CN=ksc01", "O=KASPERSKY"] {
+            assert!(bears_vendors_name(ours), "{ours}");
+        }
+        for other in [
+            "",
+            "CN=kaspersky01.corp.example",
+            "O=Corp, CN=notkaspersky",
+            "OU=Kaspersky team, CN=wiki",
+            "CN=kaspersky-lab",
+        ] {
+            assert!(!bears_vendors_name(other), "{other}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::found::{Found, Place, cut};
 use super::inside::is_inside;
-use super::management::is_private_name;
+use super::management::{bears_vendors_name, is_private_name};
 use super::{
     Answered, Application, Category, EventKind, Field, HostKey, IndicatorIndex, Reached, Resolved, ResolvedOther, Said,
     SeenAs, SignatureSet, Spoke, Strength,
@@ -298,7 +298,17 @@ fn server_certificate(
         emit(found.alert(place, application));
     }
     let is_own = found.is_some() || (certificate.subject == certificate.issuer && !certificate.issuer.is_empty());
-    let said = || Some(if is_own { Said::OwnCertificate(cut(&certificate.subject)) } else { Said::Stranger });
+    let said = || {
+        let subject = || cut(&certificate.subject);
+        // An interception authority keeps the subject of the site that it stands for: its own name says nothing of the server.
+        Some(if bears_vendors_name(&certificate.subject) {
+            Said::NamedCertificate(subject())
+        } else if is_own || bears_vendors_name(&certificate.issuer) {
+            Said::OwnCertificate(subject())
+        } else {
+            Said::Stranger
+        })
+    };
     say(signatures, place, said, emit);
     if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
 }

@@ -13,6 +13,7 @@ mod prefixes;
 mod template;
 mod texts;
 
+pub(super) use certificates::attributes as certificate_attributes;
 pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
 pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
@@ -212,10 +213,17 @@ impl SignatureSet {
     }
 
     /// The indicator that wins for the path of a request: the strongest, then the one that asks for the longest text. What stands
-    /// behind `?` or `#` is ignored, and so is case.
+    /// behind `?` or `#` is ignored, and so is case, and whether a letter is written with a percent sign.
     #[must_use]
     pub fn match_path(&self, path: &[u8]) -> Option<IndicatorIndex> {
-        self.paths.find(texts::without_query(path))
+        let path = texts::without_query(path);
+        if memchr::memchr(b'%', path).is_some() { self.match_encoded_path(path) } else { self.paths.find(path) }
+    }
+
+    #[cold]
+    fn match_encoded_path(&self, path: &[u8]) -> Option<IndicatorIndex> {
+        let mut room = [0; texts::ENCODED_MAX];
+        self.paths.find(texts::decoded(path, &mut room).unwrap_or(path))
     }
 
     /// The indicator that wins for a User-Agent, by the same rule.

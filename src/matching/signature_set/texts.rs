@@ -175,6 +175,31 @@ pub fn without_query(path: &[u8]) -> &[u8] {
     memchr::memchr2(b'?', b'#', path).and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
+/// Longest path whose encoded characters are decoded.
+pub const ENCODED_MAX: usize = 1 << 10;
+
+/// A path with its encoded letters, digits and `-._~` as they are meant (RFC 3986 section 6.2.2.2), written to `room`; `None` if it is
+/// longer. What else is encoded keeps its code: a slash would make other folders.
+pub fn decoded<'a>(path: &[u8], room: &'a mut [u8; ENCODED_MAX]) -> Option<&'a [u8]> {
+    let mut rest = path;
+    let mut length = 0;
+    while let Some((&first, behind)) = rest.split_first() {
+        let meant = if first == b'%' { unreserved(behind) } else { None };
+        *room.get_mut(length)? = meant.unwrap_or(first);
+        length += 1;
+        rest = if meant.is_some() { behind.get(2..).unwrap_or(&[]) } else { behind };
+    }
+    room.get(..length)
+}
+
+/// The character that two hexadecimal digits stand for, if it never needs them.
+fn unreserved(digits: &[u8]) -> Option<u8> {
+    let [high, low, ..] = *digits else { return None };
+    let value = char::from(high).to_digit(16)? << 4 | char::from(low).to_digit(16)?;
+    let byte = u8::try_from(value).ok()?;
+    (byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')).then_some(byte)
+}
+
 /// Compiles the regular expressions of an indicator, which must all match. Those of paths ignore case.
 ///
 /// # Errors
@@ -237,6 +262,20 @@ mod tests {
         let numbered: Vec<_> =
             indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
         Texts::build(&numbered, kinds)
+    }
+
+    #[test]
+    fn encoded_letters_are_letters_and_slashes_stay_encoded() {
+        let of = |path: &str| {
+            let mut room = [0; ENCODED_MAX];
+            decoded(path.as_bytes(), &mut room).map(|path| String::from_utf8_lossy(path).into_owned())
+        };
+        assert_eq!(of("/%69ndex/%75%31313g%2exml%2E").as_deref(), Some("/index/u1313g.xml."));
+        for same in ["", "/a", "/go/http%3A%2F%2Fa", "/%", "/%6", "/%zz", "/%%", "/%2561", "/%e4"] {
+            assert_eq!(of(same).as_deref(), Some(same));
+        }
+        assert_eq!(of(&"a".repeat(ENCODED_MAX)).map(|path| path.len()), Some(ENCODED_MAX));
+        assert_eq!(of(&"%61".repeat(ENCODED_MAX + 1)), None);
     }
 
     #[test]
