@@ -1,6 +1,6 @@
 //! What the header of a mail message says of the host that hands it over.
 
-use super::observe::{Found, Place};
+use super::found::{Found, Place};
 use super::{Application, EventKind, Field, IndicatorIndex, SeenAs, SignatureSet};
 use crate::inspect::{AddedBy, MailHeader};
 

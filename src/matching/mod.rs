@@ -6,6 +6,7 @@
 
 mod event;
 mod evidence;
+mod found;
 mod hop_limits;
 mod host_record;
 mod indicator;
@@ -27,11 +28,12 @@ pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOth
 pub use evidence::{
     Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
 };
+pub use found::Place;
 pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::Ledger;
 pub use management::Said;
-pub use observe::{Place, Told, observe};
+pub use observe::{Told, observe};
 pub use reached::{Reached, Sent};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
 pub use told_addresses::ToldAddresses;

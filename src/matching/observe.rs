@@ -1,13 +1,13 @@
 //! Holds an observation against the signature set.
 
+use super::found::{Found, Place, cut};
 use super::inside::is_inside;
 use super::management::{bears_vendors_name, is_private_name};
 use super::{
-    Alert, Answered, Application, Category, EventKind, Field, FlowSummary, HostKey, IndicatorIndex, Reached, Resolved,
-    ResolvedOther, Said, SeenAs, SignatureSet, Spoke, Strength,
+    Answered, Application, Category, EventKind, Field, HostKey, IndicatorIndex, Reached, Resolved, ResolvedOther, Said,
+    SeenAs, SignatureSet, Spoke, Strength,
 };
 use super::{mail, served};
-use crate::capture::Timestamp;
 use crate::inspect::tls::Ja4Transport;
 use crate::inspect::{
     Certificate, DnsMessage, DomainName, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
@@ -16,9 +16,6 @@ use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-/// Longest observed value that is kept, in bytes.
-pub const OBSERVED_MAX: usize = 255;
-
 /// What an observation told about its flow, whether or not it matched anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -26,21 +23,6 @@ pub enum Told {
     Name,
     /// It did not.
     Nothing,
-}
-
-/// Where and when an observation was made.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Number of the packet.
-    pub packet: u64,
-    /// Its time.
-    pub at: Timestamp,
-    /// The flow up to and including it.
-    pub flow: &'a FlowSummary,
-    /// Whether an earlier observation told a name for the flow.
-    pub named: bool,
-    /// Whether an earlier observation asked the flow's server to carry it to another: all that follows is asked of the server, too.
-    pub proxied: bool,
 }
 
 /// Matches one observation and passes on what it proves.
@@ -118,58 +100,6 @@ fn say(
         && let Some(said) = said()
     {
         emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, said })));
-    }
-}
-
-/// A match, on its way to an alert.
-#[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
-    pub indicator: IndicatorIndex,
-    pub seen_as: SeenAs,
-    pub field: Field,
-    pub observed: &'a str,
-    pub on_behalf: bool,
-    pub asks_server: bool,
-    /// Whether it is said of the flow's server.
-    pub at_server: bool,
-    /// How far it came, where the flow as a whole does not tell.
-    pub reached: Option<Reached>,
-}
-
-impl<'a> Found<'a> {
-    pub const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
-        Self {
-            indicator,
-            seen_as,
-            field,
-            observed,
-            on_behalf: false,
-            asks_server: false,
-            at_server: false,
-            reached: None,
-        }
-    }
-
-    const fn asking_server(mut self) -> Self {
-        self.asks_server = true;
-        self
-    }
-
-    pub fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
-        EventKind::Evidence(Box::new(Alert {
-            at: place.at,
-            packet: place.packet,
-            indicator: self.indicator,
-            seen_as: self.seen_as,
-            reached: self.reached.unwrap_or(place.flow.reached),
-            field: self.field,
-            observed: cut(self.observed),
-            host_is_server: self.at_server,
-            on_behalf: self.on_behalf,
-            asks_server: self.asks_server || place.proxied,
-            flow: *place.flow,
-            application,
-        }))
     }
 }
 
@@ -420,32 +350,9 @@ fn http(
             continue;
         }
         let found = Found { asks_server, ..Found::new(indicator, SeenAs::Contact, field, observed) };
-        emit(found.alert(place, http_application(request, &path, user_agent.as_deref())));
+        emit(found.alert(place, served::http_application(request, &path, user_agent.as_deref())));
     }
     if request.host.is_some() { Told::Name } else { Told::Nothing }
-}
-
-pub(super) fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
-    let host =
-        request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
-    let url = if request.target_form == HttpTarget::Authority {
-        format!("{}:{}", host.as_deref().unwrap_or(""), request.port.unwrap_or(0))
-    } else {
-        path.to_owned()
-    };
-    Application::Http {
-        method: String::from_utf8_lossy(request.method).into(),
-        host: host.map(Into::into),
-        port: request.port,
-        url: url.into(),
-        user_agent: user_agent.map(Into::into),
-        minor_version: request.minor_version,
-    }
-}
-
-/// At most [`OBSERVED_MAX`] bytes of `text`, whole characters.
-fn cut(text: &str) -> Box<str> {
-    text.get(..text.floor_char_boundary(OBSERVED_MAX)).unwrap_or(text).into()
 }
 
 /// Stands for a name where only equality matters.

@@ -1,9 +1,9 @@
 //! What a server hands out, and what that says of both ends: who fetches update files, and who keeps them for others.
 
+use super::found::{Found, Place};
 use super::inside::is_inside;
-use super::observe::{Found, Place, http_application};
 use super::{Application, Category, EventKind, Field, IndicatorIndex, SeenAs, SignatureSet, Strength};
-use crate::inspect::{FtpRequest, HttpResponse, HttpTarget};
+use crate::inspect::{FtpRequest, HttpRequest, HttpResponse, HttpTarget};
 
 /// A match of one part of a request or its response.
 type Part<'a> = (IndicatorIndex, Field, &'a str);
@@ -88,6 +88,25 @@ pub(super) fn ftp(
     if request.fetches && is_inside(place.flow.server) {
         let found = Found { at_server: true, ..Found::new(indicator, SeenAs::Hint, Field::FtpPath, &path) };
         emit(found.alert(place, Application::Unknown));
+    }
+}
+
+/// A request as alerts tell of it.
+pub(super) fn http_application(request: &HttpRequest<'_>, path: &str, user_agent: Option<&str>) -> Application {
+    let host =
+        request.host.map(|name| name.to_string()).or_else(|| request.host_address.map(|address| address.to_string()));
+    let url = if request.target_form == HttpTarget::Authority {
+        format!("{}:{}", host.as_deref().unwrap_or(""), request.port.unwrap_or(0))
+    } else {
+        path.to_owned()
+    };
+    Application::Http {
+        method: String::from_utf8_lossy(request.method).into(),
+        host: host.map(Into::into),
+        port: request.port,
+        url: url.into(),
+        user_agent: user_agent.map(Into::into),
+        minor_version: request.minor_version,
     }
 }
 

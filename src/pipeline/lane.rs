@@ -1,18 +1,17 @@
 //! A share of the flows, with everything that following them needs: table, streams, conversations. Owned by one thread at a time, so
 //! nothing in it is locked or shared.
 
+use super::flow_record::{FlowRecord, Marks, Phase, count, is_new_connection, pick, pick_mut, tier_of};
 use super::pool::{Handle, Pool};
 use super::{Opening, Outlet, Route};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
-use crate::flow::{Capacities, FlowKey, FlowState, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
-use crate::inspect::quic::{self, ConnectionId};
+use crate::flow::{Capacities, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
+use crate::inspect::quic;
 use crate::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
-use crate::matching::{
-    Ended, Event, EventKind, FlowCounts, FlowSummary, Place, Reached, Sent, SignatureSet, Told, observe,
-};
+use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, SignatureSet, Told, observe};
 use std::collections::BTreeMap;
 
 /// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
@@ -25,214 +24,9 @@ pub const INITIALS_MAX: usize = 1 << 11;
 pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Datagrams of one flow that may be in no protocol that we know before the flow is left alone.
 const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
-/// How long a TCP connection may be silent before its next packet is taken for another's.
-const TCP_IDLE_S: u32 = 600;
-/// The same, once either side has closed it: late duplicates still belong to it.
-const TCP_CLOSED_IDLE_S: u32 = 10;
-/// The same for UDP.
-const UDP_IDLE_S: u32 = 120;
 /// Whenever so many flows have opened, as many entries of each tier are looked at for idle flows: all at once, since neighbours in
 /// memory cost little.
 const SWEPT_TOGETHER: u64 = 32;
-
-/// How far a flow has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// TCP without payload so far.
-    Waiting,
-    /// TCP: payload goes to this conversation.
-    Conversing(Handle),
-    /// UDP: each datagram is looked at; how many in a row said nothing.
-    Datagrams(u8),
-    /// UDP: QUIC Initials go to this conversation.
-    Initials(Handle),
-    /// Nothing more to learn.
-    Settled,
-}
-
-/// Yes or no, of a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks(u16);
-
-impl Marks {
-    const TCP: Self = Self(1);
-    /// The sender of the first packet is the higher side.
-    const HIGH_OPENED: Self = Self(1 << 1);
-    /// The client is the higher side.
-    const HIGH_IS_CLIENT: Self = Self(1 << 2);
-    const LOW_SYN_SEEN: Self = Self(1 << 3);
-    const HIGH_SYN_SEEN: Self = Self(1 << 4);
-    const PAYLOAD_SEEN: Self = Self(1 << 5);
-    const CLOSED: Self = Self(1 << 6);
-    /// Its bytes said whom it is for.
-    const NAMED: Self = Self(1 << 7);
-    /// Its server was asked to carry it to another.
-    const PROXIED: Self = Self(1 << 8);
-    const MATCHED: Self = Self(1 << 9);
-    /// Somebody remembers that it opened, and wants to know how it ends.
-    const REMEMBERED: Self = Self(1 << 10);
-    /// One of its addresses lies in a published range, or one of its ports is the vendor's.
-    const OF_INTEREST: Self = Self(1 << 11);
-
-    const fn has(self, mark: Self) -> bool {
-        self.0 & mark.0 != 0
-    }
-
-    const fn set(&mut self, mark: Self) {
-        self.0 |= mark.0;
-    }
-
-    const fn put(&mut self, mark: Self, value: bool) {
-        self.0 = if value { self.0 | mark.0 } else { self.0 & !mark.0 };
-    }
-
-    const fn syn_seen(side: Side) -> Self {
-        match side {
-            Side::Low => Self::LOW_SYN_SEEN,
-            Side::High => Self::HIGH_SYN_SEEN,
-        }
-    }
-}
-
-/// What is kept of every flow. Pairs are indexed by side. The fields before `first_packet` share the key's cache line: a packet of a
-/// settled flow needs no more.
-#[derive(Debug)]
-#[repr(C)]
-struct FlowRecord {
-    phase: Phase,
-    last_seen_s: u32,
-    marks: Marks,
-    sent: [Sent; 2],
-    first_packet: u64,
-    started: Timestamp,
-    bytes: [u64; 2],
-    packets: [u32; 2],
-    /// Sequence number of each side's SYN.
-    syn: [u32; 2],
-    /// The QUIC connection whose hello was read last.
-    quic: Option<ConnectionId>,
-}
-
-const _: () = assert!(size_of::<Option<FlowRecord>>() == 80);
-
-impl FlowState for FlowRecord {
-    fn idle_timeout_s(&self) -> u32 {
-        match (self.marks.has(Marks::TCP), self.marks.has(Marks::CLOSED)) {
-            (true, false) => TCP_IDLE_S,
-            (true, true) => TCP_CLOSED_IDLE_S,
-            (false, _) => UDP_IDLE_S,
-        }
-    }
-
-    fn value(&self) -> u8 {
-        match self.phase {
-            _ if self.marks.has(Marks::MATCHED) => 3,
-            Phase::Conversing(_) | Phase::Initials(_) => 2,
-            Phase::Waiting | Phase::Datagrams(_) => 1,
-            Phase::Settled => 0,
-        }
-    }
-
-    fn last_seen_s(&self) -> u32 {
-        self.last_seen_s
-    }
-
-    fn touch(&mut self, seconds: u32) {
-        self.last_seen_s = seconds;
-    }
-}
-
-impl FlowRecord {
-    fn open(packet: u64, segment: &Segment<'_>, side: Side) -> Self {
-        let is_tcp = matches!(segment.transport, Transport::Tcp { .. });
-        let client = if sender_is_probably_client(segment) { side } else { side.other() };
-        let mut marks = Marks::default();
-        marks.put(Marks::TCP, is_tcp);
-        marks.put(Marks::HIGH_OPENED, side == Side::High);
-        marks.put(Marks::HIGH_IS_CLIENT, client == Side::High);
-        Self {
-            phase: if is_tcp { Phase::Waiting } else { Phase::Datagrams(0) },
-            last_seen_s: u32::try_from(segment.at.seconds()).unwrap_or(u32::MAX),
-            marks,
-            sent: [Sent::default(); 2],
-            first_packet: packet,
-            started: segment.at,
-            bytes: [0; 2],
-            packets: [0; 2],
-            syn: [0; 2],
-            quic: None,
-        }
-    }
-
-    fn reached(&self) -> Reached {
-        let (client, server) = (self.client(), self.client().other());
-        if self.marks.has(Marks::TCP) {
-            Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
-        } else {
-            Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
-        }
-    }
-
-    fn client(&self) -> Side {
-        if self.marks.has(Marks::HIGH_IS_CLIENT) { Side::High } else { Side::Low }
-    }
-
-    fn set_client(&mut self, side: Side) {
-        self.marks.put(Marks::HIGH_IS_CLIENT, side == Side::High);
-    }
-
-    /// Whether nothing more can come of the flow, and nobody wants its counts: its packets need not be looked at any more.
-    fn is_of_no_interest(&self) -> bool {
-        self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)
-    }
-
-    /// Whether something is still to be read or told when the flow ends.
-    fn has_more_to_say(&self) -> bool {
-        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_))
-            || self.marks.has(Marks::MATCHED)
-            || self.marks.has(Marks::REMEMBERED)
-    }
-
-    /// Whether the flow has turned out to be more than one of many that pass.
-    fn is_worth_keeping(&self) -> bool {
-        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_) | Phase::Settled)
-            || self.marks.has(Marks::MATCHED)
-            || self.marks.has(Marks::OF_INTEREST)
-    }
-
-    /// Notes the end of a connection.
-    fn note_end(&mut self, flags: u8) {
-        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
-            self.marks.set(Marks::CLOSED);
-        }
-    }
-
-    /// Sequence number of the SYN of `side`, if it was seen.
-    fn syn_of(&self, side: Side) -> Option<u32> {
-        self.marks.has(Marks::syn_seen(side)).then(|| pick(self.syn, side))
-    }
-
-    fn counts(&self) -> FlowCounts {
-        let [low, high] = [(self.packets[0], self.bytes[0]), (self.packets[1], self.bytes[1])];
-        let (client, server) = if self.client() == Side::Low { (low, high) } else { (high, low) };
-        FlowCounts {
-            packets_to_server: client.0.into(),
-            packets_to_client: server.0.into(),
-            bytes_to_server: client.1,
-            bytes_to_client: server.1,
-        }
-    }
-}
-
-/// Nobody said who opened the flow: a port of the system range is the server's; with TCP, so is the lower one.
-const fn sender_is_probably_client(segment: &Segment<'_>) -> bool {
-    let FiveTuple { src_port, dst_port, .. } = segment.five_tuple;
-    match segment.transport {
-        Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0 => flags & tcp_flags::ACK == 0,
-        Transport::Tcp { .. } => src_port >= dst_port,
-        Transport::Udp => src_port >= 1024 || dst_port < 1024,
-    }
-}
 
 /// What one lane counted beyond packets.
 #[derive(Clone, Debug, Default)]
@@ -350,12 +144,6 @@ impl<'s> Lane<'s> {
                         record.note_end(flags);
                         return;
                     }
-                    if record.phase == Phase::Waiting && segment.payload_len == 0 {
-                        record.note_end(flags);
-                        pick_mut(&mut record.sent, side).note(flags, 0, &[]);
-                        count(record, side, wire_len);
-                        return;
-                    }
                 } else if is_new_connection(record, segment, side) {
                     let old = table.replace(slot, FlowRecord::open(packet, segment, side));
                     inspection.end(packet, segment.at, key, old, outlet);
@@ -378,6 +166,14 @@ impl<'s> Lane<'s> {
         }
         let record = table.state(slot);
         count(record, side, wire_len);
+        if let Transport::Tcp { seq, flags, .. } = segment.transport
+            && record.phase == Phase::Waiting
+            && segment.payload_len == 0
+        {
+            // A handshake, or a flood of them: nothing to read yet.
+            record.note_segment(side, seq, flags, segment);
+            return;
+        }
         let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
@@ -456,56 +252,6 @@ impl<'s> Lane<'s> {
     }
 }
 
-/// Where a flow that begins with `segment` is kept. Anybody can send a segment that says nothing; payload is worth more.
-fn tier_of(segment: &Segment<'_>) -> Tier {
-    match segment.transport {
-        Transport::Udp => Tier::Datagrams,
-        Transport::Tcp { flags, .. } => {
-            let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0;
-            if passing { Tier::HalfOpen } else { Tier::Kept }
-        }
-    }
-}
-
-/// Whether a SYN begins another connection under the key of one that is known.
-fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
-    let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
-    if flags & tcp_flags::SYN == 0 {
-        return false;
-    }
-    match (flags & tcp_flags::ACK != 0, record.syn_of(side)) {
-        (true, None) => false,
-        (false, Some(known)) => known != seq,
-        (false, None) => record.marks.has(Marks::PAYLOAD_SEEN) || record.marks.has(Marks::CLOSED),
-        // The client's own SYN tells, unless only this direction was captured.
-        (true, Some(known)) => known != seq && record.syn_of(side.other()).is_none(),
-    }
-}
-
-fn count(record: &mut FlowRecord, side: Side, wire_len: u32) {
-    let index = usize::from(side == Side::High);
-    if let (Some(packets), Some(bytes)) = (record.packets.get_mut(index), record.bytes.get_mut(index)) {
-        *packets = packets.saturating_add(1);
-        *bytes = bytes.saturating_add(wire_len.into());
-    }
-}
-
-const fn pick<T: Copy>(pair: [T; 2], side: Side) -> T {
-    let [low, high] = pair;
-    match side {
-        Side::Low => low,
-        Side::High => high,
-    }
-}
-
-const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
-    let [low, high] = pair;
-    match side {
-        Side::Low => low,
-        Side::High => high,
-    }
-}
-
 impl Inspection<'_> {
     fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
         self.counters.flows += 1;
@@ -567,18 +313,8 @@ impl Inspection<'_> {
         segment: &Segment<'_>,
         outlet: &mut impl Outlet,
     ) -> Option<Slot> {
-        let mut first_byte = seq;
-        if flags & tcp_flags::SYN != 0 {
-            first_byte = seq.wrapping_add(1);
-            *pick_mut(&mut record.syn, side) = seq;
-            record.marks.set(Marks::syn_seen(side));
-            record.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
-        }
-        record.note_end(flags);
-        pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
-        if segment.payload_len > 0 {
-            record.marks.set(Marks::PAYLOAD_SEEN);
-        }
+        record.note_segment(side, seq, flags, segment);
+        let first_byte = if flags & tcp_flags::SYN != 0 { seq.wrapping_add(1) } else { seq };
         let mut displaced = None;
         let handle = match record.phase {
             Phase::Conversing(handle) => handle,

@@ -1,6 +1,6 @@
 //! Which lane each packet of a block belongs to, drawn up before the lanes run.
 
-use super::{BATCH, FRAMES_AHEAD, LANES, Lane, OFFLINE_SEED, Outlet, Route};
+use super::{BATCH, FRAMES_AHEAD, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Block, Frame, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
@@ -110,12 +110,15 @@ impl Plan {
         &self.outcomes
     }
 
-    /// Runs those of `lanes` that are there over their packets.
-    pub fn run(&self, block: &Block, lanes: &mut [Option<Lane<'_>>], outlet: &mut impl Outlet) {
-        let wanted: [bool; LANES] = std::array::from_fn(|lane| lanes.get(lane).is_some_and(Option::is_some));
-        let is_wanted = |lane: u8| wanted.get(usize::from(lane)).copied().unwrap_or(false);
-        let mut mine =
-            self.lanes.iter().enumerate().filter(|&(_, &lane)| is_wanted(lane)).map(|(index, _)| index).fuse();
+    /// Runs lane number `number` over its packets.
+    pub fn run(&self, block: &Block, number: usize, lane: &mut Lane<'_>, outlet: &mut impl Outlet) {
+        let mut mine = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter(|&(_, &lane)| usize::from(lane) == number)
+            .map(|(index, _)| index)
+            .fuse();
         // On the stack, so that a block costs no allocation.
         let mut indices = [0; BATCH];
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
@@ -144,21 +147,15 @@ impl Plan {
                 }
                 if let Dissected::Segment(segment) = dissected {
                     *route = Route::of(segment, OFFLINE_SEED);
-                    if let Some(Some(lane)) = lanes.get(route.lane()) {
-                        lane.prefetch(route);
-                    }
+                    lane.prefetch(route);
                 }
             }
             let ahead = || indices.iter().zip(batch.iter().zip(&routes)).take(taken);
             for (_, (_, route)) in ahead() {
-                if let Some(Some(lane)) = lanes.get(route.lane()) {
-                    lane.prefetch_flow(route);
-                }
+                lane.prefetch_flow(route);
             }
             for (&index, (dissected, route)) in ahead() {
-                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index))
-                    && let Some(Some(lane)) = lanes.get_mut(route.lane())
-                {
+                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index)) {
                     lane.accept(frame.number, frame.wire_len, segment, route, outlet);
                 }
             }

@@ -11,7 +11,7 @@ use crate::matching::{Ended, Event, EventKind, Opened, ToldAddresses};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// The events of some lanes in one round, in packet order.
+/// The events of one lane in one round, in packet order.
 #[derive(Debug, Default)]
 pub struct RoundEvents {
     events: Vec<Event>,
@@ -41,8 +41,9 @@ impl RoundEvents {
         self.told.drain(..).for_each(|address| into.insert(address));
     }
 
-    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before. `lanes` are those whose events these are.
-    pub fn sift(&mut self, told: &ToldAddresses, lanes: &mut [Option<Lane<'_>>]) {
+    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before, `lane` is the one whose events
+    /// these are.
+    pub fn sift(&mut self, told: &ToldAddresses, lane: &mut Lane<'_>) {
         let Self { events, remembered, .. } = self;
         events.retain(|event| match &event.kind {
             EventKind::Opened(opened) => {
@@ -53,7 +54,7 @@ impl RoundEvents {
                 let matters = told.may_contain(src) || told.may_contain(dst);
                 if matters {
                     remembered.insert(event.packet);
-                    remember(opened, event.packet, lanes);
+                    remember(opened, event.packet, lane);
                 }
                 matters
             }
@@ -69,12 +70,9 @@ impl RoundEvents {
 }
 
 /// Tells the flow's lane that the flow's end is wanted; unless it has ended, which was noted.
-fn remember(opened: &Opened, first_packet: u64, lanes: &mut [Option<Lane<'_>>]) {
+fn remember(opened: &Opened, first_packet: u64, lane: &mut Lane<'_>) {
     let (key, side) = FlowKey::of(&opened.five_tuple, &opened.zone);
-    let route = Route { key, side, hash: key.hash(OFFLINE_SEED) };
-    if let Some(Some(lane)) = lanes.get_mut(route.lane()) {
-        lane.remember(&route, first_packet);
-    }
+    lane.remember(&Route { key, side, hash: key.hash(OFFLINE_SEED) }, first_packet);
 }
 
 impl Outlet for RoundEvents {

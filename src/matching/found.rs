@@ -1,0 +1,79 @@
+//! A match on its way to an alert, and where it was made.
+
+use super::{Alert, Application, EventKind, Field, FlowSummary, IndicatorIndex, Reached, SeenAs};
+use crate::capture::Timestamp;
+
+/// Longest observed value that is kept, in bytes.
+pub const OBSERVED_MAX: usize = 255;
+
+/// Where and when an observation was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Number of the packet.
+    pub packet: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// The flow up to and including it.
+    pub flow: &'a FlowSummary,
+    /// Whether an earlier observation told a name for the flow.
+    pub named: bool,
+    /// Whether an earlier observation asked the flow's server to carry it to another: all that follows is asked of the server, too.
+    pub proxied: bool,
+}
+
+/// A match, on its way to an alert.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub indicator: IndicatorIndex,
+    pub seen_as: SeenAs,
+    pub field: Field,
+    pub observed: &'a str,
+    pub on_behalf: bool,
+    pub asks_server: bool,
+    /// Whether it is said of the flow's server.
+    pub at_server: bool,
+    /// How far it came, where the flow as a whole does not tell.
+    pub reached: Option<Reached>,
+}
+
+impl<'a> Found<'a> {
+    pub const fn new(indicator: IndicatorIndex, seen_as: SeenAs, field: Field, observed: &'a str) -> Self {
+        Self {
+            indicator,
+            seen_as,
+            field,
+            observed,
+            on_behalf: false,
+            asks_server: false,
+            at_server: false,
+            reached: None,
+        }
+    }
+
+    pub const fn asking_server(mut self) -> Self {
+        self.asks_server = true;
+        self
+    }
+
+    pub fn alert(&self, place: &Place<'_>, application: Application) -> EventKind {
+        EventKind::Evidence(Box::new(Alert {
+            at: place.at,
+            packet: place.packet,
+            indicator: self.indicator,
+            seen_as: self.seen_as,
+            reached: self.reached.unwrap_or(place.flow.reached),
+            field: self.field,
+            observed: cut(self.observed),
+            host_is_server: self.at_server,
+            on_behalf: self.on_behalf,
+            asks_server: self.asks_server || place.proxied,
+            flow: *place.flow,
+            application,
+        }))
+    }
+}
+
+/// At most [`OBSERVED_MAX`] bytes of `text`, whole characters.
+pub(super) fn cut(text: &str) -> Box<str> {
+    text.get(..text.floor_char_boundary(OBSERVED_MAX)).unwrap_or(text).into()
+}

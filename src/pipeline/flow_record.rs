@@ -1,0 +1,279 @@
+//! What is kept of every flow, in two cache lines of which most packets need the first.
+
+use super::pool::Handle;
+use crate::capture::Timestamp;
+use crate::decode::{FiveTuple, Segment, Transport, tcp_flags};
+use crate::flow::{FlowState, Side, Tier};
+use crate::inspect::quic::ConnectionId;
+use crate::matching::{FlowCounts, Reached, Sent};
+
+/// How long a TCP connection may be silent before its next packet is taken for another's.
+const TCP_IDLE_S: u32 = 600;
+/// The same, once either side has closed it: late duplicates still belong to it.
+const TCP_CLOSED_IDLE_S: u32 = 10;
+/// The same for UDP.
+const UDP_IDLE_S: u32 = 120;
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// TCP without payload so far.
+    Waiting,
+    /// TCP: payload goes to this conversation.
+    Conversing(Handle),
+    /// UDP: each datagram is looked at; how many in a row said nothing.
+    Datagrams(u8),
+    /// UDP: QUIC Initials go to this conversation.
+    Initials(Handle),
+    /// Nothing more to learn.
+    Settled,
+}
+
+/// Yes or no, of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u16);
+
+impl Marks {
+    pub(super) const TCP: Self = Self(1);
+    /// The sender of the first packet is the higher side.
+    pub(super) const HIGH_OPENED: Self = Self(1 << 1);
+    /// The client is the higher side.
+    pub(super) const HIGH_IS_CLIENT: Self = Self(1 << 2);
+    pub(super) const LOW_SYN_SEEN: Self = Self(1 << 3);
+    pub(super) const HIGH_SYN_SEEN: Self = Self(1 << 4);
+    pub(super) const PAYLOAD_SEEN: Self = Self(1 << 5);
+    pub(super) const CLOSED: Self = Self(1 << 6);
+    /// Its bytes said whom it is for.
+    pub(super) const NAMED: Self = Self(1 << 7);
+    /// Its server was asked to carry it to another.
+    pub(super) const PROXIED: Self = Self(1 << 8);
+    pub(super) const MATCHED: Self = Self(1 << 9);
+    /// Somebody remembers that it opened, and wants to know how it ends.
+    pub(super) const REMEMBERED: Self = Self(1 << 10);
+    /// One of its addresses lies in a published range, or one of its ports is the vendor's.
+    pub(super) const OF_INTEREST: Self = Self(1 << 11);
+
+    pub(super) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    pub(super) const fn set(&mut self, mark: Self) {
+        self.0 |= mark.0;
+    }
+
+    pub(super) const fn put(&mut self, mark: Self, value: bool) {
+        self.0 = if value { self.0 | mark.0 } else { self.0 & !mark.0 };
+    }
+
+    pub(super) const fn syn_seen(side: Side) -> Self {
+        match side {
+            Side::Low => Self::LOW_SYN_SEEN,
+            Side::High => Self::HIGH_SYN_SEEN,
+        }
+    }
+}
+
+/// What is kept of every flow. Pairs are indexed by side. The fields before `first_packet` share the key's cache line: a packet of a
+/// settled flow needs no more.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct FlowRecord {
+    pub(super) phase: Phase,
+    pub(super) last_seen_s: u32,
+    pub(super) marks: Marks,
+    pub(super) sent: [Sent; 2],
+    pub(super) first_packet: u64,
+    pub(super) started: Timestamp,
+    pub(super) bytes: [u64; 2],
+    pub(super) packets: [u32; 2],
+    /// Sequence number of each side's SYN.
+    pub(super) syn: [u32; 2],
+    /// The QUIC connection whose hello was read last.
+    pub(super) quic: Option<ConnectionId>,
+}
+
+const _: () = assert!(size_of::<Option<FlowRecord>>() == 80);
+
+impl FlowState for FlowRecord {
+    fn idle_timeout_s(&self) -> u32 {
+        match (self.marks.has(Marks::TCP), self.marks.has(Marks::CLOSED)) {
+            (true, false) => TCP_IDLE_S,
+            (true, true) => TCP_CLOSED_IDLE_S,
+            (false, _) => UDP_IDLE_S,
+        }
+    }
+
+    fn value(&self) -> u8 {
+        match self.phase {
+            _ if self.marks.has(Marks::MATCHED) => 3,
+            Phase::Conversing(_) | Phase::Initials(_) => 2,
+            Phase::Waiting | Phase::Datagrams(_) => 1,
+            Phase::Settled => 0,
+        }
+    }
+
+    fn last_seen_s(&self) -> u32 {
+        self.last_seen_s
+    }
+
+    fn touch(&mut self, seconds: u32) {
+        self.last_seen_s = seconds;
+    }
+}
+
+impl FlowRecord {
+    pub(super) fn open(packet: u64, segment: &Segment<'_>, side: Side) -> Self {
+        let is_tcp = matches!(segment.transport, Transport::Tcp { .. });
+        let client = if sender_is_probably_client(segment) { side } else { side.other() };
+        let mut marks = Marks::default();
+        marks.put(Marks::TCP, is_tcp);
+        marks.put(Marks::HIGH_OPENED, side == Side::High);
+        marks.put(Marks::HIGH_IS_CLIENT, client == Side::High);
+        Self {
+            phase: if is_tcp { Phase::Waiting } else { Phase::Datagrams(0) },
+            last_seen_s: u32::try_from(segment.at.seconds()).unwrap_or(u32::MAX),
+            marks,
+            sent: [Sent::default(); 2],
+            first_packet: packet,
+            started: segment.at,
+            bytes: [0; 2],
+            packets: [0; 2],
+            syn: [0; 2],
+            quic: None,
+        }
+    }
+
+    pub(super) fn reached(&self) -> Reached {
+        let (client, server) = (self.client(), self.client().other());
+        if self.marks.has(Marks::TCP) {
+            Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
+        } else {
+            Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
+        }
+    }
+
+    pub(super) fn client(&self) -> Side {
+        if self.marks.has(Marks::HIGH_IS_CLIENT) { Side::High } else { Side::Low }
+    }
+
+    pub(super) fn set_client(&mut self, side: Side) {
+        self.marks.put(Marks::HIGH_IS_CLIENT, side == Side::High);
+    }
+
+    /// Whether nothing more can come of the flow, and nobody wants its counts: its packets need not be looked at any more.
+    pub(super) fn is_of_no_interest(&self) -> bool {
+        self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)
+    }
+
+    /// Whether something is still to be read or told when the flow ends.
+    pub(super) fn has_more_to_say(&self) -> bool {
+        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_))
+            || self.marks.has(Marks::MATCHED)
+            || self.marks.has(Marks::REMEMBERED)
+    }
+
+    /// Whether the flow has turned out to be more than one of many that pass.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        matches!(self.phase, Phase::Conversing(_) | Phase::Initials(_) | Phase::Settled)
+            || self.marks.has(Marks::MATCHED)
+            || self.marks.has(Marks::OF_INTEREST)
+    }
+
+    /// Notes what a TCP segment from `side` says without its bytes being read.
+    #[inline]
+    pub(super) fn note_segment(&mut self, side: Side, seq: u32, flags: u8, segment: &Segment<'_>) {
+        if flags & tcp_flags::SYN != 0 {
+            *pick_mut(&mut self.syn, side) = seq;
+            self.marks.set(Marks::syn_seen(side));
+            self.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
+        }
+        self.note_end(flags);
+        pick_mut(&mut self.sent, side).note(flags, segment.payload_len, segment.payload);
+        if segment.payload_len > 0 {
+            self.marks.set(Marks::PAYLOAD_SEEN);
+        }
+    }
+
+    /// Notes the end of a connection.
+    pub(super) fn note_end(&mut self, flags: u8) {
+        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
+            self.marks.set(Marks::CLOSED);
+        }
+    }
+
+    /// Sequence number of the SYN of `side`, if it was seen.
+    pub(super) fn syn_of(&self, side: Side) -> Option<u32> {
+        self.marks.has(Marks::syn_seen(side)).then(|| pick(self.syn, side))
+    }
+
+    pub(super) fn counts(&self) -> FlowCounts {
+        let [low, high] = [(self.packets[0], self.bytes[0]), (self.packets[1], self.bytes[1])];
+        let (client, server) = if self.client() == Side::Low { (low, high) } else { (high, low) };
+        FlowCounts {
+            packets_to_server: client.0.into(),
+            packets_to_client: server.0.into(),
+            bytes_to_server: client.1,
+            bytes_to_client: server.1,
+        }
+    }
+}
+
+/// Nobody said who opened the flow: a port of the system range is the server's; with TCP, so is the lower one.
+const fn sender_is_probably_client(segment: &Segment<'_>) -> bool {
+    let FiveTuple { src_port, dst_port, .. } = segment.five_tuple;
+    match segment.transport {
+        Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0 => flags & tcp_flags::ACK == 0,
+        Transport::Tcp { .. } => src_port >= dst_port,
+        Transport::Udp => src_port >= 1024 || dst_port < 1024,
+    }
+}
+
+/// Where a flow that begins with `segment` is kept. Anybody can send a segment that says nothing; payload is worth more.
+pub(super) fn tier_of(segment: &Segment<'_>) -> Tier {
+    match segment.transport {
+        Transport::Udp => Tier::Datagrams,
+        Transport::Tcp { flags, .. } => {
+            let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0;
+            if passing { Tier::HalfOpen } else { Tier::Kept }
+        }
+    }
+}
+
+/// Whether a SYN begins another connection under the key of one that is known.
+pub(super) fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
+    let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
+    if flags & tcp_flags::SYN == 0 {
+        return false;
+    }
+    match (flags & tcp_flags::ACK != 0, record.syn_of(side)) {
+        (true, None) => false,
+        (false, Some(known)) => known != seq,
+        (false, None) => record.marks.has(Marks::PAYLOAD_SEEN) || record.marks.has(Marks::CLOSED),
+        // The client's own SYN tells, unless only this direction was captured.
+        (true, Some(known)) => known != seq && record.syn_of(side.other()).is_none(),
+    }
+}
+
+pub(super) fn count(record: &mut FlowRecord, side: Side, wire_len: u32) {
+    let index = usize::from(side == Side::High);
+    if let (Some(packets), Some(bytes)) = (record.packets.get_mut(index), record.bytes.get_mut(index)) {
+        *packets = packets.saturating_add(1);
+        *bytes = bytes.saturating_add(wire_len.into());
+    }
+}
+
+pub(super) const fn pick<T: Copy>(pair: [T; 2], side: Side) -> T {
+    let [low, high] = pair;
+    match side {
+        Side::Low => low,
+        Side::High => high,
+    }
+}
+
+pub(super) const fn pick_mut<T>(pair: &mut [T; 2], side: Side) -> &mut T {
+    let [low, high] = pair;
+    match side {
+        Side::Low => low,
+        Side::High => high,
+    }
+}
