@@ -368,8 +368,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::Timestamp;
     use crate::decode::Zone;
-    use crate::matching::FlowCounts;
+    use crate::matching::{FlowCounts, FlowSummary};
 
     /// What a certificate says of a server at a management port.
     fn said(subject: &str, issuer: &str) -> Vec<Said> {
