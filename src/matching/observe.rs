@@ -363,3 +363,56 @@ fn hash(name: &DomainName) -> u64 {
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::capture::Timestamp;
+    use crate::decode::Zone;
+    use crate::matching::{FlowCounts, FlowSummary};
+
+    /// What a certificate says of a server at a management port.
+    fn said(subject: &str, issuer: &str) -> Vec<Said> {
+        let flow = FlowSummary {
+            first_packet: 1,
+            started: Timestamp(0),
+            client: "10.0.0.5".parse().unwrap(),
+            client_port: 50_000,
+            server: "10.0.0.2".parse().unwrap(),
+            server_port: 13_000,
+            protocol: 6,
+            zone: Zone::default(),
+            client_mac: None,
+            server_mac: None,
+            tunnel: None,
+            counts: FlowCounts::default(),
+            client_hop_limit: None,
+            reached: Reached::DataExchanged,
+        };
+        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false };
+        let certificate =
+            Certificate { subject: subject.to_owned(), issuer: issuer.to_owned(), ..Certificate::default() };
+        let mut all = Vec::new();
+        server_certificate(&SignatureSet::builtin(), &certificate, &place, &mut |event| {
+            if let EventKind::Spoke(spoke) = event {
+                all.push(spoke.said);
+            }
+        });
+        all
+    }
+
+    #[test]
+    fn a_certificate_tells_whose_a_management_server_is() {
+        let own = |subject: &str| vec![Said::OwnCertificate(subject.into())];
+        assert_eq!(said("CN=ksc01", "CN=ksc01"), own("CN=ksc01"));
+        assert_eq!(said("CN=ksc01", "CN=Kaspersky Security Center CA"), own("CN=ksc01"));
+        for named in ["CN=Kaspersky Security Center", "O=AO Kaspersky Lab, CN=ksc.corp.example"] {
+            assert_eq!(said(named, "O=Corp, CN=Corp CA"), [Said::NamedCertificate(named.into())]);
+        }
+        assert_eq!(said("CN=kaspersky01.corp.example", "O=Corp, CN=Corp CA"), [Said::Stranger]);
+        // An interception authority's certificate for somebody else's service.
+        let root = "O=AO Kaspersky Lab, CN=Kaspersky Anti-Virus Personal Root Certificate";
+        assert_eq!(said("CN=shop.example", root), own("CN=shop.example"));
+    }
+}
