@@ -289,10 +289,20 @@ fn help_is_complete() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let binary = assert_cmd::cargo::cargo_bin("kaspector");
-    let script = format!("{} signatures list | head -n 1; exit ${{PIPESTATUS[0]}}", binary.display());
-    let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(root()).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    for arguments in [
+        "signatures list",
+        "scan -q pcaps --format csv",
+        "scan -q pcaps --format json",
+        "scan -q pcaps --format table",
+        "scan -q pcaps --eve -",
+    ] {
+        let script = format!("{} {arguments} | head -n 1; exit ${{PIPESTATUS[0]}}", binary.display());
+        let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(root()).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(!said.contains("pipe"), "{arguments}: {said}");
+        // Captures that are damaged on purpose are in the folder, but none that cannot be read at all.
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {said}");
+    }
 }
 
 #[test]

@@ -17,14 +17,22 @@ use std::io;
 /// When `out` fails.
 pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &SignatureSet) -> io::Result<()> {
     let mut rows = csv::Writer::from_writer(out);
-    rows.write_record(COLUMNS)?;
+    rows.write_record(COLUMNS).map_err(plain)?;
     for host in &report.hosts {
         for line in &host.evidence {
             let cells = of_host(host).into_iter().chain(of_evidence(line, report, signatures));
-            rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned()))?;
+            rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned())).map_err(plain)?;
         }
     }
     rows.flush()
+}
+
+/// The failure of the writer below, as it came: a closed pipe must be known for one.
+fn plain(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 const COLUMNS: [&str; 31] = [
