@@ -349,7 +349,8 @@ fn http(
         if alone && signatures.get(indicator).strength != Strength::Installed {
             continue;
         }
-        let found = Found { asks_server, ..Found::new(indicator, SeenAs::Contact, field, observed) };
+        let on_behalf = request.is_forwarded();
+        let found = Found { asks_server, on_behalf, ..Found::new(indicator, SeenAs::Contact, field, observed) };
         emit(found.alert(place, served::http_application(request, &path, user_agent.as_deref())));
     }
     if request.host.is_some() { Told::Name } else { Told::Nothing }

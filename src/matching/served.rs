@@ -45,9 +45,10 @@ pub(super) fn http(
     let value = mark.map(|mark| one_line(&signatures.get(mark).value)).unwrap_or_default();
     let mark = mark.map(|mark| (mark, Field::HttpBody, &*value));
     let asks_proxy = request.as_ref().is_some_and(|request| request.target_form == HttpTarget::Absolute);
-    let mut tell = |(indicator, field, observed): Part<'_>, at_server| {
-        let found =
-            Found { at_server, asks_server: asks_proxy, ..Found::new(indicator, SeenAs::Contact, field, observed) };
+    let mut tell = |(indicator, field, observed): Part<'_>, at_server: bool| {
+        let on_behalf = !at_server && request.as_ref().is_some_and(HttpRequest::is_forwarded);
+        let found = Found::new(indicator, SeenAs::Contact, field, observed);
+        let found = Found { at_server, on_behalf, asks_server: asks_proxy, ..found };
         emit(found.alert(place, application()));
     };
     let path_part = of_path.map(|one| (one, Field::HttpPath, &*path));
@@ -129,11 +130,11 @@ mod tests {
     use super::*;
     use crate::capture::Timestamp;
     use crate::decode::Zone;
-    use crate::matching::{FlowCounts, FlowSummary};
+    use crate::inspect::Observation;
+    use crate::matching::{FlowCounts, FlowSummary, observe};
 
-    /// Field, observed value and closeness of each piece of evidence, with whether it is said of the server.
-    fn told(server: &str, response: &HttpResponse<'_>, proxied: bool) -> Vec<(Field, String, bool)> {
-        let flow = FlowSummary {
+    fn flow_to(server: &str) -> FlowSummary {
+        FlowSummary {
             first_packet: 1,
             started: Timestamp(0),
             client: "10.0.0.5".parse().unwrap(),
@@ -148,7 +149,12 @@ mod tests {
             counts: FlowCounts::default(),
             client_hop_limit: None,
             reached: crate::matching::Reached::DataExchanged,
-        };
+        }
+    }
+
+    /// Field, observed value and closeness of each piece of evidence, with whether it is said of the server.
+    fn told(server: &str, response: &HttpResponse<'_>, proxied: bool) -> Vec<(Field, String, bool)> {
+        let flow = flow_to(server);
         let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied };
         let mut all = Vec::new();
         http(&SignatureSet::builtin(), response, &place, &mut |event| {
@@ -217,6 +223,27 @@ mod tests {
             ("GET /cgi-bin/cgictl HTTP/1.1\r\nHost: a\r\n\r\n", 200, "x"),
         ] {
             assert_eq!(server(head, status, body), 0, "{head} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_is_not_its_own() {
+        for (field, expected) in [("Via: 1.1 squid", true), ("X-FORWARDED-FOR: 10.0.0.7", true), ("X-Via: 1", false)] {
+            let head = INDEX.replacen("\r\n", &format!("\r\n{field}\r\n"), 1);
+            let response = answer(&head, 200, "KLZF");
+            assert_eq!(response.request().map(|request| request.is_forwarded()), Some(expected), "{field}");
+            let flow = flow_to("198.51.100.9");
+            let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false };
+            let signatures = SignatureSet::builtin();
+            let mut relayed = Vec::new();
+            let mut emit = |event| {
+                let EventKind::Evidence(alert) = event else { return };
+                relayed.push(alert.on_behalf);
+            };
+            http(&signatures, &response, &place, &mut emit);
+            let request = response.request().unwrap();
+            observe(&signatures, &Observation::HttpRequest(&request), &place, &mut emit);
+            assert_eq!(relayed, [expected; 2], "{field}");
         }
     }
 

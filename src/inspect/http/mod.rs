@@ -427,6 +427,14 @@ impl<'a> HttpRequest<'a> {
         Lines(self.head).skip(1).filter_map(field)
     }
 
+    /// Whether its sender says that it passes on what another asked: a proxy (RFC 9110 section 7.6.3, RFC 7239, and the older field that
+    /// most write).
+    #[must_use]
+    pub fn is_forwarded(&self) -> bool {
+        const FIELDS: [&[u8]; 3] = [b"via", b"forwarded", b"x-forwarded-for"];
+        self.fields().any(|(name, _)| FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field)))
+    }
+
     const fn has_host(&self) -> bool {
         self.host.is_some() || self.host_address.is_some()
     }
