@@ -4,7 +4,7 @@
 .PHONY: demo test build bench captures fuzz
 
 demo: build
-	target/release/kaspector scan 'pcaps/*.pcap'
+	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
 
 build:
 	scripts/install-deps

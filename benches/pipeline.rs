@@ -7,11 +7,11 @@
 //! | case | a pass | flows in the table |
 //! |---|---|---|
 //! | small64 | bare ACKs of 1M flows, uniformly random | 1M, all established |
-//! | mix | 40,000 connections, 512 at a time, mean frame about 780 bytes, 0.5 % Kaspersky | about 0.9M, ended by their timeouts |
-//! | churn | 400,000 flows of one to three packets | full: every new flow evicts one |
-//! | syn flood | 800,000 SYNs | full |
-//! | syn flood, 10 % real | the same, every tenth answered and followed by a hello | full |
-//! | dns | 300,000 queries and their answers | full |
+//! | mix | 40,000 connections, 512 at a time, mean frame about 750 bytes, 0.5 % Kaspersky | about 0.9M, ended by their timeouts |
+//! | churn | 400,000 flows of one to three packets | its half-open tier is full: every new flow pushes out the oldest |
+//! | syn flood | 800,000 SYNs | the same |
+//! | syn flood, 10 % real | SYNs, every tenth answered and followed by a hello | the same |
+//! | dns | 300,000 queries and their answers | its datagram tier is full |
 //! | tls | 250,000 handshakes up to the hello | full |
 //! | vxlan | the mix inside VXLAN | about 0.9M |
 

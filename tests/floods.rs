@@ -49,6 +49,7 @@ fn scan(mut flood: impl FnMut(&mut Generator<'_>) -> std::io::Result<()>) -> Fin
     let findings = detector.finish();
     assert_eq!(findings.outcomes.total(), blocks.frames);
     let hosts = findings.host_findings(&signatures);
+    println!("{} of {HANDSHAKES} handshakes found", hosts.len());
     assert!(hosts.len() as f64 >= 0.999 * f64::from(HANDSHAKES), "{} hosts; {:?}", hosts.len(), findings.given_up);
     assert!(hosts.iter().all(|host| host.verdict == Verdict::Confirmed));
     // The SYN and its answer are counted with the hello that came long after.
