@@ -6,6 +6,7 @@
 
 mod escape;
 mod eve;
+mod message;
 mod report;
 #[cfg(test)]
 mod samples;
@@ -16,6 +17,7 @@ mod spelling;
 mod uid;
 
 pub use eve::{EveCompat, EveWriter, LINE_MAX};
+pub use message::{Message, Weight};
 pub use report::{InputReport, ScanReport};
 pub use scan_csv::write_csv;
 pub use scan_json::write_json;

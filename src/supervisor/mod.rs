@@ -9,7 +9,9 @@ mod inventory;
 mod progress;
 mod rounds;
 mod scan;
+mod status;
 
 pub use inventory::Inventory;
 pub use progress::{Progress, Snapshot};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
+pub use status::{InterfaceStatus, OutputStatus, Status};
