@@ -14,6 +14,7 @@ mod scan_csv;
 mod scan_json;
 mod scan_table;
 mod spelling;
+pub mod spool;
 mod uid;
 
 pub use eve::{EveCompat, EveWriter, LINE_MAX};
