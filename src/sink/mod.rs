@@ -1,12 +1,15 @@
 //! Takes alerts and findings to the world.
 //!
 //! In:    [`Alert`](crate::matching::Alert), one at a time; a [`ScanReport`] at the end.
-//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan as JSON, CSV or a table.
+//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan as JSON, CSV or a table; messages to collectors ([`Outputs`]).
 //! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
 
+mod cef;
 mod escape;
 mod eve;
 mod message;
+mod output;
+mod outputs;
 mod report;
 #[cfg(test)]
 mod samples;
@@ -15,10 +18,13 @@ mod scan_json;
 mod scan_table;
 mod spelling;
 pub mod spool;
+mod transport;
 mod uid;
 
 pub use eve::{EveCompat, EveWriter, LINE_MAX};
 pub use message::{Message, Weight};
+pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
+pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError};
 pub use report::{InputReport, ScanReport};
 pub use scan_csv::write_csv;
 pub use scan_json::write_json;

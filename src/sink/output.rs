@@ -163,7 +163,8 @@ impl std::str::FromStr for OutputSpec {
         let failed = |what: String| OutputError { spec: kind.to_owned(), what };
         let mut table = toml::Table::new();
         let mut put = |key: &str, value: &str| table.insert(key.to_owned(), toml::Value::String(value.to_owned()));
-        let authority = || rest.strip_prefix("//").filter(|rest| !rest.is_empty()).ok_or_else(|| failed(KINDS.to_owned()));
+        let authority =
+            || rest.strip_prefix("//").filter(|rest| !rest.is_empty()).ok_or_else(|| failed(KINDS.to_owned()));
         match kind {
             "stdout" if rest.is_empty() => _ = put("kind", kind),
             "file" | "unix-stream" | "unix-dgram" if !rest.is_empty() => {
@@ -265,8 +266,12 @@ impl OutputSpec {
     #[must_use]
     pub fn reads(&self) -> Vec<&Path> {
         match self {
-            Self::Syslog { ca, cert, key, .. } => [ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect(),
-            Self::Http { token_file, ca, .. } => [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect(),
+            Self::Syslog { ca, cert, key, .. } => {
+                [ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
+            }
+            Self::Http { token_file, ca, .. } => {
+                [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -335,7 +340,8 @@ fn with_unit(value: TextOrNumber, units: &[(&str, u64)], example: &str) -> Resul
     };
     let split = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
-    let factor = if unit.is_empty() { Some(1) } else { units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor) };
+    let factor =
+        if unit.is_empty() { Some(1) } else { units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor) };
     let number = digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     number.filter(|&number| number > 0).ok_or_else(|| format!("{text:?}: expected a number with a unit, as {example}"))
 }

@@ -16,6 +16,11 @@ pub(super) fn formatted(at: Timestamp, form: &str) -> String {
     civil(at).strftime(form).to_string()
 }
 
+/// The moment of an EVE time; `None` when it is none.
+pub(super) fn from_eve(text: &str) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()
+}
+
 fn civil(at: Timestamp) -> jiff::Timestamp {
     // 2^64 nanoseconds end in the year 2554, and the calendar goes up to 9999.
     jiff::Timestamp::from_nanosecond(i128::from(at.0)).expect("any 64-bit count of nanoseconds is a date")

@@ -1,6 +1,7 @@
 //! What the sensor says of itself at one moment: plain numbers, whoever counted them.
 
 use crate::capture::Timestamp;
+pub use crate::sink::OutputStatus;
 
 /// The sensor at one moment. Counters count since the start.
 #[derive(Clone, Debug, Default)]
@@ -52,25 +53,4 @@ pub struct InterfaceStatus {
     pub queue_drops: u64,
     /// When its last packet was captured.
     pub last_packet: Option<Timestamp>,
-}
-
-/// One output.
-#[derive(Clone, Debug, Default)]
-pub struct OutputStatus {
-    /// As given on the command line, without secrets.
-    pub name: String,
-    /// Messages that the other side has taken.
-    pub delivered: u64,
-    /// Attempts that were repeated.
-    pub retried: u64,
-    /// Messages that the other side refused for good.
-    pub rejected: u64,
-    /// Messages given up.
-    pub lost: u64,
-    /// Bytes waiting on disk.
-    pub spool_bytes: u64,
-    /// Age of the oldest message that was not taken yet, in seconds.
-    pub oldest_unacked_s: f64,
-    /// What was wrong at the last attempt, if it failed.
-    pub trouble: Option<String>,
 }

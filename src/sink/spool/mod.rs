@@ -106,6 +106,7 @@ struct State {
     last: u64,
     disk_bytes: u64,
     held_bytes: usize,
+    is_final: bool,
 }
 
 #[derive(Debug, Default)]
@@ -331,6 +332,17 @@ impl Spool {
         let mut state = shared.state();
         state.forget_taken();
         state.collect(false, &mut disk.writers);
+    }
+
+    /// Nothing will be appended any more.
+    pub fn finish(&mut self) {
+        self.shared.state().is_final = true;
+    }
+
+    /// Whether any reader is still there.
+    #[must_use]
+    pub fn has_readers(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
     }
 
     /// Syncs, saves checkpoints, and removes what all outputs have taken.

@@ -126,6 +126,12 @@ impl Reader {
         self.shared.last.subscribe()
     }
 
+    /// Whether nothing will be appended any more, and all there is was handed out.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.shared.state().is_final && self.is_caught_up()
+    }
+
     /// Whether everything appended so far was handed out and acknowledged.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
