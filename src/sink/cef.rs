@@ -16,11 +16,12 @@ pub(super) fn cef(line: &str, uid: &str, sensor: &str) -> Option<String> {
     let severity = if text("/alert/severity").as_deref() == Some("2") { 5 } else { 3 };
     let version = env!("CARGO_PKG_VERSION");
     let mut out = format!("CEF:0|Kaspector|Kaspector|{version}|{}|{}|{severity}|", header(&id), header(&name));
+    let mut space = "";
     let mut put = |key: &str, value: Option<String>| {
         if let Some(value) = value {
-            let space = if out.ends_with('|') { "" } else { " " };
             // Writing to a string cannot fail.
             let _ = write!(out, "{space}{key}={}", extension(&value));
+            space = " ";
         }
     };
     put("rt", text("/timestamp").and_then(|at| milliseconds(&at)));

@@ -1,0 +1,304 @@
+//! Outputs against real receivers on the other end, which come late, go away and refuse.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use kaspector::sink::spool::SpoolLimits;
+use kaspector::sink::{Message, OutputOptions, OutputSpec, Outputs, Weight};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+fn message(number: usize) -> Message {
+    Message {
+        uid: format!("{number:026}").into(),
+        host: format!("10.0.0.{}", number % 5).into(),
+        weight: Weight::Finding,
+        line: format!("{{\"timestamp\":\"2026-01-01T00:00:00.090000+0000\",\"event_type\":\"alert\",\"n\":{number}}}")
+            .into(),
+    }
+}
+
+fn start(specs: &[&str], spool: &Path) -> Outputs {
+    let specs: Vec<OutputSpec> = specs.iter().map(|spec| spec.parse().unwrap()).collect();
+    let limits = SpoolLimits::default();
+    let options = OutputOptions { spool: Some(spool.join("spool")), limits, sensor: "sensor-01".into() };
+    Outputs::start(&specs, &options, &tokio::runtime::Handle::current()).unwrap()
+}
+
+fn offer_all(outputs: &Outputs, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        while !outputs.offer(message(number)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(40), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn number_of(line: &str) -> usize {
+    let at = line.rfind("\"n\":").unwrap_or_else(|| panic!("{line}"));
+    line[at + 4..].trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap()
+}
+
+/// In order of first sight, without doubles.
+fn first_sights(numbers: &[usize]) -> Vec<usize> {
+    let mut seen = std::collections::HashSet::new();
+    numbers.iter().copied().filter(|number| seen.insert(*number)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_gets_everything_while_a_socket_has_no_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("eve.json"), folder.path().join("late.sock"));
+    let specs = [format!("file:{}", file.display()), format!("unix-stream:{}", socket.display())];
+    let outputs = start(&[&specs[0], &specs[1]], folder.path());
+    offer_all(&outputs, 0..1000);
+    until("the file has all", || outputs.status()[0].delivered == 1000).await;
+    let status = outputs.status();
+    assert_eq!(status[1].delivered, 0);
+    assert!(status[1].retried > 0 && status[1].trouble.is_some());
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.lines().map(number_of).eq(0..1000));
+
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(listener.accept().unwrap().0).lines();
+        lines.take(1000).map(|line| number_of(&line.unwrap())).collect::<Vec<_>>()
+    });
+    assert!(reader.join().unwrap().into_iter().eq(0..1000));
+    until("synced", || outputs.durable() == (1000, 1000)).await;
+    assert_eq!(outputs.drain(Duration::from_secs(10)).await.behind, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_dies_unread_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("eve.sock");
+    let outputs = start(&[&format!("unix-stream:{}", socket.display())], folder.path());
+    let path = socket.clone();
+    let reader = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        for round in 0..6 {
+            let _ = std::fs::remove_file(&path);
+            let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            let stream = listener.accept().unwrap().0;
+            drop(listener);
+            // Dies with more in its socket than it has read; the last one stays.
+            let mut lines = BufReader::with_capacity(64, stream).lines();
+            while let Some(Ok(line)) = lines.next() {
+                seen.push(number_of(&line));
+                if round < 5 && seen.len() % 300 == 0 {
+                    break;
+                }
+                if line.contains("\"n\":2999}") {
+                    return seen;
+                }
+            }
+        }
+        seen
+    });
+    for part in 0..30 {
+        offer_all(&outputs, part * 100..part * 100 + 100);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until("all read", || reader.is_finished()).await;
+    assert!(first_sights(&reader.join().unwrap()).into_iter().eq(0..3000));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[derive(Default)]
+struct Bulk {
+    requests: usize,
+    stored: Vec<String>,
+    tokens: Vec<String>,
+}
+
+async fn bulk(
+    State(bulk): State<Arc<Mutex<Bulk>>>,
+    headers: axum::http::HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    let mut bulk = bulk.lock().unwrap();
+    bulk.requests += 1;
+    bulk.tokens.push(headers["authorization"].to_str().unwrap().to_owned());
+    let mut lines = body.lines();
+    if bulk.requests == 1 {
+        return (StatusCode::SERVICE_UNAVAILABLE, String::new());
+    }
+    let mut items = Vec::new();
+    while let (Some(action), Some(source)) = (lines.next(), lines.next()) {
+        let action: serde_json::Value = serde_json::from_str(action).unwrap();
+        assert_eq!(action["create"]["_index"], "alerts");
+        let id = action["create"]["_id"].as_str().unwrap().to_owned();
+        let number = number_of(source);
+        let status = if number == 7 {
+            400
+        } else if bulk.stored.contains(&id) {
+            409
+        } else if number % 3 == 0 && bulk.requests < 5 {
+            429
+        } else {
+            bulk.stored.push(id);
+            201
+        };
+        items.push(serde_json::json!({"create": {"status": status, "error": {"reason": "mapping"}}}));
+    }
+    (StatusCode::OK, serde_json::json!({"errors": true, "items": items}).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn elasticsearch_may_refuse_the_whole_or_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(Mutex::new(Bulk::default()));
+    let app = axum::Router::new().route("/_bulk", post(bulk)).with_state(Arc::clone(&state));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cret\n").unwrap();
+    let spec =
+        format!("http://127.0.0.1:{port}/?shape=elastic&index=alerts&auth=api-key&token-file={}", token.display());
+    let outputs = start(&[&spec], folder.path());
+    offer_all(&outputs, 0..50);
+    until("all answered", || outputs.status()[0].delivered + outputs.status()[0].rejected == 50).await;
+    let status = &outputs.status()[0];
+    assert_eq!((status.delivered, status.rejected, status.lost), (49, 1, 0));
+    assert!(status.retried > 0);
+    let state = state.lock().unwrap();
+    assert_eq!(state.stored.len(), 49);
+    assert!(state.tokens.iter().all(|token| token == "ApiKey s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syslog_counts_octets_and_a_datagram_is_a_message() {
+    use tokio::io::AsyncReadExt;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let datagrams = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let specs = [
+        format!("syslog+tcp://{}", listener.local_addr().unwrap()),
+        format!("syslog+udp://{}?body=cef", datagrams.local_addr().unwrap()),
+    ];
+    let outputs = start(&[&specs[0], &specs[1]], folder.path());
+    offer_all(&outputs, 0..3);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    for number in 0..3 {
+        let mut digits = String::new();
+        loop {
+            let byte = stream.read_u8().await.unwrap();
+            if byte == b' ' {
+                break;
+            }
+            digits.push(char::from(byte));
+        }
+        let mut text = vec![0; digits.parse().unwrap()];
+        stream.read_exact(&mut text).await.unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.starts_with("<173>1 2026-01-01T00:00:00.090000Z sensor-01 kaspector "), "{text}");
+        assert_eq!(number_of(&text), number);
+        let mut datagram = vec![0; 2000];
+        let length = datagrams.recv(&mut datagram).await.unwrap();
+        let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+        assert!(text.contains("] CEF:0|Kaspector|") && text.contains(&format!("externalId={number:026}")), "{text}");
+    }
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_has_every_message_with_its_key_and_uid() {
+    use rdkafka::Message as _;
+    use rdkafka::config::ClientConfig;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::message::Headers;
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+    cluster.create_topic("alerts", 3, 1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let outputs = start(&[&format!("kafka://{brokers}/alerts")], folder.path());
+    offer_all(&outputs, 0..200);
+    until("delivered", || outputs.status()[0].delivered == 200).await;
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .set("group.id", "test")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    consumer.subscribe(&["alerts"]).unwrap();
+    let mut by_host = std::collections::BTreeMap::<String, Vec<usize>>::new();
+    until("consumed", || {
+        while let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            let number = number_of(record.payload_view::<str>().unwrap().unwrap());
+            let header = record.headers().unwrap().get(0);
+            assert_eq!((header.key, header.value), ("uid", Some(format!("{number:026}").as_bytes())));
+            by_host.entry(String::from_utf8(record.key().unwrap().to_vec()).unwrap()).or_default().push(number);
+        }
+        by_host.values().map(Vec::len).sum::<usize>() == 200
+    })
+    .await;
+    assert_eq!(by_host.len(), 5);
+    assert!(by_host.values().all(|numbers| numbers.is_sorted()));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+/// Not a test by itself: offers messages until it is killed, and says which of them it knows to be synced.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the child of the next test"]
+async fn child_that_is_killed() {
+    use std::io::Write;
+    let Ok(folder) = std::env::var("OUTPUTS_TEST_FOLDER") else { return };
+    let folder = Path::new(&folder);
+    let begin: usize = std::env::var("OUTPUTS_TEST_BEGIN").unwrap().parse().unwrap();
+    let outputs = start(&[&format!("file:{}", folder.join("eve.json").display())], folder);
+    let mut synced = std::fs::File::create(folder.join("synced")).unwrap();
+    for number in begin.. {
+        offer_all(&outputs, number..number + 1);
+        if number % 20 == 0 {
+            write!(synced, "{}\n", outputs.durable().1).unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_moment_loses_nothing_that_was_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    for round in 0..5 {
+        let begin = round * 1_000_000;
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child_that_is_killed"])
+            .env("OUTPUTS_TEST_FOLDER", folder.path())
+            .env("OUTPUTS_TEST_BEGIN", begin.to_string())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(300 + 170 * round as u64)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let said = std::fs::read_to_string(folder.path().join("synced")).unwrap();
+        let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let count: usize = whole.lines().last().map_or(0, |line| line.parse().unwrap());
+        assert!(count > 0, "round {round}: nothing was synced");
+        acknowledged.extend(begin..begin + count);
+    }
+    let file = folder.path().join("eve.json");
+    let outputs = start(&[&format!("file:{}", file.display())], folder.path());
+    assert_eq!(outputs.drain(Duration::from_secs(30)).await.behind, 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    // A kill may leave a torn line; the whole message follows on the next.
+    let seen: std::collections::HashSet<usize> =
+        text.lines().filter(|line| line.ends_with('}')).map(number_of).collect();
+    let missing: Vec<&usize> = acknowledged.iter().filter(|number| !seen.contains(number)).collect();
+    assert!(missing.is_empty(), "{} of {} missing", missing.len(), acknowledged.len());
+}
