@@ -145,7 +145,7 @@ async fn bulk(
             400
         } else if bulk.stored.contains(&id) {
             409
-        } else if number % 3 == 0 && bulk.requests < 5 {
+        } else if number.is_multiple_of(3) && bulk.requests < 5 {
             429
         } else {
             bulk.stored.push(id);
@@ -264,7 +264,7 @@ async fn child_that_is_killed() {
     for number in begin.. {
         offer_all(&outputs, number..number + 1);
         if number % 20 == 0 {
-            write!(synced, "{}\n", outputs.durable().1).unwrap();
+            writeln!(synced, "{}", outputs.durable().1).unwrap();
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -301,4 +301,52 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_synced() {
         text.lines().filter(|line| line.ends_with('}')).map(number_of).collect();
     let missing: Vec<&usize> = acknowledged.iter().filter(|number| !seen.contains(number)).collect();
     assert!(missing.is_empty(), "{} of {} missing", missing.len(), acknowledged.len());
+}
+
+/// A small disk that is gone when the test is.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+            .arg(at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mount.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_and_ends_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("small");
+    std::fs::create_dir(&place).unwrap();
+    let Some(_disk) = SmallDisk::mount(&place) else {
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a file system");
+        println!("skipped: only root can mount a small disk");
+        return;
+    };
+    let filler = place.join("filler");
+    let socket = folder.path().join("late.sock");
+    let outputs = start(&[&format!("unix-stream:{}", socket.display())], &place);
+    let _ = std::fs::write(&filler, vec![1; 240 << 10]);
+    offer_all(&outputs, 0..3000);
+    until("trouble is told", || outputs.disk_trouble().is_some()).await;
+    std::fs::remove_file(&filler).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(listener.accept().unwrap().0).lines();
+        lines.take(3000).map(|line| number_of(&line.unwrap())).collect::<Vec<_>>()
+    });
+    assert!(reader.join().unwrap().into_iter().eq(0..3000));
+    until("trouble ends", || outputs.disk_trouble().is_none()).await;
+    assert_eq!(outputs.status()[0].lost, 0);
+    outputs.drain(Duration::from_secs(10)).await;
 }

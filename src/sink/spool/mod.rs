@@ -223,10 +223,12 @@ impl Spool {
             Some(_) => {
                 let nothing_waits = state.lanes.get(lane).is_some_and(|lane| lane.held.is_empty());
                 let is_on_disk = nothing_waits && self.write(&mut state, sequence, &message);
-                if !is_on_disk && !(self.disk.is_some() && self.is_given_up(&state, &message)) {
-                    state.hold(sequence, Arc::new(message), self.limits.memory_bytes);
-                } else if !is_on_disk {
+                if is_on_disk {
+                    // Readers find it there.
+                } else if self.disk.is_some() && self.is_given_up(&state, &message) {
                     state.count_lost(sequence, message.weight);
+                } else {
+                    state.hold(sequence, Arc::new(message), self.limits.memory_bytes);
                 }
             }
         }
