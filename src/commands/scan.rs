@@ -5,7 +5,9 @@ use crate::cli::{Compat, Format, ScanArguments};
 use anstream::AutoStream;
 use anyhow::Context;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
-use kaspector::sink::{EveCompat, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table};
+use kaspector::sink::{
+    EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table,
+};
 use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
 use kaspector::supervisor::{Scan, ScanOptions, TakeAlerts};
 use std::fs::File;
@@ -79,7 +81,8 @@ impl<'a> AlertFile<'a> {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, &input.path, &input.digest)).err();
+        let origin = EveOrigin::File { path: &input.path, digest: &input.digest };
+        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, origin)).err();
     }
 
     fn finish(self) -> anyhow::Result<()> {
