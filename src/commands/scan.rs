@@ -1,7 +1,7 @@
 //! `kaspector scan`.
 
 use super::{Exit, Usage, label, load};
-use crate::cli::{Compat, Format, ScanArguments};
+use crate::cli::{Format, ScanArguments};
 use anstream::AutoStream;
 use anyhow::Context;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
@@ -29,10 +29,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         threads: arguments.threads.map_or_else(cores, usize::from),
         filter: arguments.filter.clone(),
     };
-    let compat = match arguments.eve_compat {
-        Compat::V7 => EveCompat::V7,
-        Compat::V8 => EveCompat::V8,
-    };
+    let compat = arguments.eve_compat.into();
     // Before anything is read, so that a folder without write permission costs no afternoon.
     let alerts = arguments.eve.as_deref().map(|path| AlertFile::create(path, &signatures, compat)).transpose()?;
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));

@@ -6,6 +6,7 @@
 mod application;
 mod record;
 mod signature;
+mod stats;
 
 use super::uid::{alert_uid, finding_id, flow_id};
 use crate::capture::Timestamp;
@@ -16,6 +17,8 @@ use record::{AlertRecord, End, FlowRecord, Metadata, Record, TunnelRecord};
 use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
+
+pub use stats::EveStats;
 
 /// Longest line, in bytes with its newline.
 pub const LINE_MAX: usize = 64 << 10;
