@@ -180,7 +180,9 @@ fn what_was_told_before_is_told_again_as_a_summary_with_its_count() {
     let live = folder.path().join("eve.json");
     let sensor = Sensor::start(&["-i", &cable.far, "-o", &format!("file:{}", live.display())]);
     let capture = root().join("pcaps/dns-then-tls.pcap");
-    (0..3).for_each(|shift| drop(cable.send_from(&capture, shift)));
+    for shift in 0..3 {
+        cable.send_from(&capture, shift);
+    }
     sensor.end();
     let text = std::fs::read_to_string(&live).unwrap();
     let alerts: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -248,7 +248,10 @@ impl Ring {
             ask(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR, &mut error)
                 .map_err(|cause| self.failed("ask for its state", cause))?;
             return match error {
-                0 => Ok(thread::sleep(PAUSE.min(left))),
+                0 => {
+                    thread::sleep(PAUSE.min(left));
+                    Ok(())
+                }
                 libc::ENETDOWN => self.went_down(until),
                 _ => Err(self.failed("wait for its frames", io::Error::from_raw_os_error(error))),
             };
