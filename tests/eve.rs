@@ -10,7 +10,7 @@ use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
     Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet,
 };
-use kaspector::sink::{EveCompat, EveOrigin, EveWriter};
+use kaspector::sink::{EveCompat, EveOrigin, EveStats, EveWriter};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -167,8 +167,13 @@ fn every_kind_of_alert_satisfies_the_schema() {
         let mut writer = EveWriter::new(Vec::new(), &signatures, compat);
         for alert in alerts(&signatures) {
             writer.write(&alert, EveOrigin::File { path: "captures/a.pcap", digest: &[7; 32] }).unwrap();
+            for repeated in [None, Some(17)] {
+                writer.write(&alert, EveOrigin::Interface { name: "span0", run: &[7; 32], repeated }).unwrap();
+            }
         }
-        let lines = writer.into_inner();
+        let mut lines = writer.into_inner();
+        lines.extend(EveStats { uptime_s: 8, kernel_drops: 1, ..EveStats::default() }.line(Timestamp(1)).bytes());
+        lines.push(b'\n');
         for line in lines.strip_suffix(b"\n").unwrap().split(|&byte| byte == b'\n') {
             let record = serde_json::from_slice(line).unwrap();
             for (version, schema) in &schemas {

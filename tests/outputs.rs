@@ -214,6 +214,167 @@ async fn syslog_counts_octets_and_a_datagram_is_a_message() {
     outputs.drain(Duration::from_secs(10)).await;
 }
 
+/// An authority's certificate in a file, and a server for `localhost` that it vouches for.
+fn tls_server(folder: &Path) -> (std::path::PathBuf, tokio_rustls::TlsAcceptor) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let ca = folder.join("ca.pem");
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    (ca, tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syslog_over_tls_reaches_only_a_server_that_is_vouched_for() {
+    use tokio::io::AsyncReadExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, acceptor) = tls_server(folder.path());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (strangers, _) = tls_server(&{
+        let other = folder.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        other
+    });
+    let deceived = start(&[&format!("syslog+tls://localhost:{port}?ca={}", strangers.display())], folder.path());
+    offer_all(&deceived, 0..1);
+    assert!(acceptor.accept(listener.accept().await.unwrap().0).await.is_err());
+    until("the certificate is refused", || deceived.status()[0].trouble.is_some()).await;
+    assert_eq!(deceived.status()[0].delivered, 0);
+    deceived.drain(Duration::ZERO).await;
+
+    std::fs::remove_dir_all(folder.path().join("spool")).unwrap();
+    let outputs = start(&[&format!("syslog+tls://localhost:{port}?ca={}", ca.display())], folder.path());
+    offer_all(&outputs, 0..3);
+    // The deceived sensor may have knocked once more.
+    let mut stream = loop {
+        if let Ok(stream) = acceptor.accept(listener.accept().await.unwrap().0).await {
+            break stream;
+        }
+    };
+    let mut text = String::new();
+    while text.matches("\"n\":").count() < 3 {
+        let mut part = vec![0; 4096];
+        let length = stream.read(&mut part).await.unwrap();
+        assert!(length > 0);
+        text.push_str(std::str::from_utf8(&part[..length]).unwrap());
+    }
+    assert!(text.contains(" <173>1 2026-01-01T00:00:00.090000Z sensor-01 kaspector "), "{text}");
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[derive(Default)]
+struct Posts {
+    bodies: Vec<String>,
+    secrets: Vec<String>,
+}
+
+async fn posted(State(posts): State<Arc<Mutex<Posts>>>, headers: axum::http::HeaderMap, body: String) -> StatusCode {
+    let mut posts = posts.lock().unwrap();
+    posts.secrets.push(headers.get("authorization").map_or("", |value| value.to_str().unwrap()).to_owned());
+    posts.bodies.push(body);
+    StatusCode::OK
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn splunk_gets_envelopes_with_times_and_other_collectors_plain_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (splunk, plain) = (Arc::new(Mutex::new(Posts::default())), Arc::new(Mutex::new(Posts::default())));
+    let route = |posts: &Arc<Mutex<Posts>>| axum::Router::new().route("/", post(posted)).with_state(Arc::clone(posts));
+    let app = axum::Router::new().nest("/splunk", route(&splunk)).nest("/plain", route(&plain));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let token = folder.path().join("hec");
+    std::fs::write(&token, "t0ken").unwrap();
+    let specs = [
+        format!("http://127.0.0.1:{port}/splunk?shape=splunk&token-file={}", token.display()),
+        format!("http://127.0.0.1:{port}/plain"),
+    ];
+    let outputs = start(&[&specs[0], &specs[1]], folder.path());
+    offer_all(&outputs, 0..20);
+    until("all delivered", || outputs.status().iter().all(|status| status.delivered == 20)).await;
+    let splunk = splunk.lock().unwrap();
+    assert!(splunk.secrets.iter().all(|secret| secret == "Splunk t0ken"));
+    let lines: Vec<serde_json::Value> =
+        splunk.bodies.iter().flat_map(|body| body.lines()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 20);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["event"]["n"], number);
+        assert_eq!((line["time"].as_f64(), &line["host"]), (Some(1_767_225_600.09), &"sensor-01".into()));
+    }
+    let plain = plain.lock().unwrap();
+    assert!(plain.secrets.iter().all(String::is_empty));
+    assert!(plain.bodies.iter().flat_map(|body| body.lines()).map(number_of).eq(0..20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_datagram_socket_gets_one_message_each_and_may_come_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("eve.dgram");
+    let outputs = start(&[&format!("unix-dgram:{}", socket.display())], folder.path());
+    offer_all(&outputs, 0..10);
+    until("the listener is missed", || outputs.status()[0].retried > 0).await;
+    let listener = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    for number in 0..10 {
+        let mut datagram = [0; 4096];
+        let length = listener.recv(&mut datagram).unwrap();
+        assert_eq!(datagram[..length], *message(number).line.as_bytes());
+    }
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_begins_anew_by_size_and_where_it_was_moved_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eve.json");
+    let numbers = |name: &str| -> Vec<usize> {
+        let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        text.lines().map(number_of).collect()
+    };
+    let outputs = start(&[&format!("file:{}?rotate-size=1K&keep=2", file.display())], folder.path());
+    for number in 0..60 {
+        offer_all(&outputs, number..number + 1);
+        until("delivered", || outputs.status()[0].delivered == number as u64 + 1).await;
+    }
+    let kept = [numbers("eve.json.2"), numbers("eve.json.1"), numbers("eve.json")].concat();
+    assert!(!folder.path().join("eve.json.3").exists());
+    assert_eq!(kept, (60 - kept.len()..60).collect::<Vec<_>>());
+    assert!(kept.len() > 20 && std::fs::metadata(folder.path().join("eve.json.1")).unwrap().len() <= 1024);
+
+    std::fs::rename(&file, folder.path().join("moved")).unwrap();
+    outputs.reopen();
+    offer_all(&outputs, 60..61);
+    until("delivered", || outputs.status()[0].delivered == 61).await;
+    assert_eq!(numbers("eve.json"), [60]);
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_wait_in_memory_where_there_is_no_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("late.sock");
+    let spec: OutputSpec = format!("unix-stream:{}", socket.display()).parse().unwrap();
+    let options = OutputOptions { spool: None, limits: SpoolLimits::default(), sensor: "sensor-01".into() };
+    let outputs = Outputs::start(&[spec], &options, &tokio::runtime::Handle::current()).unwrap();
+    offer_all(&outputs, 0..100);
+    until("the listener is missed", || outputs.status()[0].retried > 0).await;
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(listener.accept().unwrap().0).lines();
+        lines.take(100).map(|line| number_of(&line.unwrap())).collect::<Vec<_>>()
+    });
+    assert!(reader.join().unwrap().into_iter().eq(0..100));
+    assert_eq!(outputs.drain(Duration::from_secs(10)).await.behind, 0);
+}
+
 #[cfg(feature = "kafka")]
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_has_every_message_with_its_key_and_uid() {

@@ -226,6 +226,84 @@ fn an_alert_comes_while_the_sensor_runs_and_a_file_moved_away_is_opened_anew() {
 }
 
 #[test]
+fn several_interfaces_are_watched_at_once() {
+    let (Some(one), Some(other)) = (Cable::lay("a"), Cable::lay("b")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("eve.json");
+    let sensor = Sensor::start(&["-i", &one.far, "-i", &other.far, "-o", &format!("file:{}", live.display())]);
+    one.send(&root().join("pcaps/dns-then-tls.pcap"));
+    other.send(&root().join("pcaps/browsing-www.pcap"));
+    let said = sensor.end();
+    // Both captures are of one client.
+    assert_eq!(said.matches(" confirmed ").count(), 1, "{said}");
+    let text = std::fs::read_to_string(&live).unwrap();
+    for cable in [&one, &other] {
+        assert!(text.contains(&format!("\"in_iface\":\"{}\"", cable.far)), "{text}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_sensor() {
+    let Some(cable) = Cable::lay("p") else { return };
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kaspector"))
+        .args(["watch", "-i", &cable.far, "--stats-interval", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    assert!(out.read_line(&mut line).unwrap() > 0);
+    drop(out);
+    assert_eq!(ended(&mut child), Some(0));
+}
+
+#[test]
+fn a_second_wish_to_end_is_granted_at_once() {
+    let Some(cable) = Cable::lay("t") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = format!("unix-stream:{}", folder.path().join("nobody.sock").display());
+    let mut sensor = Sensor::start(&["-i", &cable.far, "-o", &nobody]);
+    cable.send(&root().join("pcaps/dns-then-tls.pcap"));
+    // The alert has nowhere to go, so the first wish is a matter of seconds.
+    sensor.signal("TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(sensor.child.try_wait().unwrap().is_none());
+    sensor.signal("TERM");
+    let begun = Instant::now();
+    assert_eq!(ended(&mut sensor.child), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// The exit code of a process that is expected to end soon.
+fn ended(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn who_may_not_listen_is_told_what_is_missing() {
+    let Some(cable) = Cable::lay("c") else { return };
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-net_raw", "--inh-caps=-net_raw", env!("CARGO_BIN_EXE_kaspector")])
+        .args(["watch", "-i", &cable.far])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("CAP_NET_RAW") && said.contains("setcap"), "{said}");
+}
+
+#[test]
 fn an_interface_that_is_not_there_is_named() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_kaspector")).args(["watch", "-i", "kaspector-none"]).output().unwrap();

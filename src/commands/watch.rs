@@ -9,6 +9,9 @@ use kaspector::supervisor::attend::{rate, scaled};
 use kaspector::supervisor::{Notice, WatchError, WatchOptions, Watched, watch as run};
 use std::time::Instant;
 
+/// Hosts that the summary names, strongest verdict first.
+const HOSTS_TOLD: usize = 20;
+
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     let signatures = load(&arguments.signatures)?;
@@ -81,8 +84,8 @@ fn summarise(watched: &Watched, started: Instant) {
             rate(interface.packets, interface.bytes, elapsed),
             interface.kernel_drops,
         );
-        if interface.queue_drops > 0 {
-            anstream::eprintln!("  alerts lost because their queue was full: {}", interface.queue_drops);
+        if interface.alerts_lost > 0 {
+            anstream::eprintln!("  alerts lost because their queue was full: {}", interface.alerts_lost);
         }
     }
     for (outcome, count) in watched.outcomes.non_zero() {
@@ -94,10 +97,16 @@ fn summarise(watched: &Watched, started: Instant) {
     for output in &watched.outputs {
         anstream::eprintln!("{}: {} messages delivered, {} lost.", output.name, output.delivered, output.lost);
     }
-    if watched.behind > 0 {
-        anstream::eprintln!("{} outputs had not taken everything.", watched.behind);
+    if watched.lost > 0 {
+        anstream::eprintln!("Messages lost because the outputs had no room: {}.", watched.lost);
     }
-    for host in &watched.hosts {
+    if watched.behind > 0 {
+        anstream::eprintln!("{} of the outputs had not taken everything.", watched.behind);
+    }
+    for host in watched.hosts.iter().take(HOSTS_TOLD) {
         anstream::eprintln!("{} {} {} %", host.host.address, host.verdict.name(), host.confidence.0);
+    }
+    if let Some(more) = watched.hosts.len().checked_sub(HOSTS_TOLD).filter(|&more| more > 0) {
+        anstream::eprintln!("and {more} more hosts; the alerts name all.");
     }
 }

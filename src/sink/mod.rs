@@ -12,7 +12,7 @@ mod output;
 mod outputs;
 mod report;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod scan_csv;
 mod scan_json;
 mod scan_table;

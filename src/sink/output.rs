@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One output. The text form is `kind:target?option=value&...`; in TOML it is `kind = "..."` and the fields by name.
@@ -260,29 +260,6 @@ impl OutputSpec {
     #[must_use]
     pub const fn takes_stats(&self) -> bool {
         matches!(self, Self::Stdout | Self::File { .. } | Self::UnixStream { .. } | Self::UnixDgram { .. })
-    }
-
-    /// Files that it reads at the start and, for secrets, on reload.
-    #[must_use]
-    pub fn reads(&self) -> Vec<&Path> {
-        match self {
-            Self::Syslog { ca, cert, key, .. } => {
-                [ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
-            }
-            Self::Http { token_file, ca, .. } => {
-                [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// What it writes to: a file, whose folder must take new names when it rotates, or a socket.
-    #[must_use]
-    pub fn writes(&self) -> Option<&Path> {
-        match self {
-            Self::File { path, .. } | Self::UnixStream { path } | Self::UnixDgram { path } => Some(path),
-            _ => None,
-        }
     }
 }
 

@@ -84,7 +84,6 @@ pub struct Outputs {
 #[derive(Debug, Default)]
 struct Shared {
     queued_bytes: AtomicUsize,
-    refused: AtomicU64,
     accepted: AtomicU64,
     durable: AtomicU64,
     disk_trouble: Mutex<Option<String>>,
@@ -99,6 +98,7 @@ struct Tally {
     lost: AtomicU64,
     spool_bytes: AtomicU64,
     is_behind: AtomicBool,
+    is_closed: AtomicBool,
     behind_since: Mutex<Option<Instant>>,
     trouble: Mutex<Option<String>>,
 }
@@ -162,7 +162,6 @@ impl Outputs {
             return true;
         }
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.shared.refused.fetch_add(1, Ordering::Relaxed);
         false
     }
 
@@ -170,12 +169,6 @@ impl Outputs {
     #[must_use]
     pub fn durable(&self) -> (u64, u64) {
         (self.shared.accepted.load(Ordering::Relaxed), self.shared.durable.load(Ordering::Acquire))
-    }
-
-    /// Times that [`offer`](Self::offer) said no.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// What the spool's disk says, as long as it refuses.
@@ -188,6 +181,12 @@ impl Outputs {
     #[must_use]
     pub fn status(&self) -> Vec<OutputStatus> {
         self.readers.iter().map(|(name, tally)| tally.status(name)).collect()
+    }
+
+    /// Whether every output has gone for good, as standard output does when its reader leaves.
+    #[must_use]
+    pub fn are_closed(&self) -> bool {
+        !self.readers.is_empty() && self.readers.iter().all(|(_, tally)| tally.is_closed.load(Ordering::Relaxed))
     }
 
     /// Has files opened anew and secrets read again, before the next batch.
@@ -377,7 +376,8 @@ impl Delivery {
             size = size.min(left.len());
             let part: Vec<Arc<Message>> = left.iter().take(size).cloned().collect();
             let pause = match transport.deliver(&part).await {
-                Ok(Delivered { rejected, again, reason }) => {
+                Ok(Delivered { rejected, again, reason, is_closed }) => {
+                    self.tally.is_closed.store(is_closed, Ordering::Relaxed);
                     let taken = part.len() - again.len() - rejected;
                     self.tally.delivered.fetch_add(taken as u64, Ordering::Relaxed);
                     self.tally.rejected.fetch_add(rejected as u64, Ordering::Relaxed);

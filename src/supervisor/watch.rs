@@ -6,7 +6,7 @@
 mod repeats;
 mod worker;
 
-use super::status::InterfaceStatus;
+use super::inventory::Inventory;
 use crate::capture::{Filter, FilterError, LiveError, Ring, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{Alert, HostFinding, SignatureSet};
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use ulid::Ulid;
 use worker::{Worker, WorkerCounters};
+
+pub use worker::InterfaceStatus;
 
 /// How often the control thread looks at the queues.
 const LOOK: Duration = Duration::from_millis(5);
@@ -124,6 +126,7 @@ pub fn watch(options: &WatchOptions, signatures: &SignatureSet, tell: Tell<'_>) 
     let rings = rings.collect::<Result<Vec<_>, _>>()?;
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<WorkerCounters> = options.interfaces.iter().map(|_| WorkerCounters::default()).collect();
+    let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (mut queues, mut workers) = (Vec::new(), Vec::new());
@@ -132,20 +135,22 @@ pub fn watch(options: &WatchOptions, signatures: &SignatureSet, tell: Tell<'_>) 
         {
             let (producer, queue) = RingBuffer::new(QUEUE);
             queues.push(queue);
-            let worker = Worker::new(ring, signatures, u64::from_ne_bytes(random()?), filter, producer, counters);
+            let worker = Worker::new(ring, signatures, seed, filter, producer, counters);
             let stop = &stop;
             let builder = std::thread::Builder::new().name(format!("ring {name}"));
-            workers.push(builder.spawn_scoped(scope, move || {
+            let spawned = builder.spawn_scoped(scope, move || {
                 let ended = worker.run(stop);
                 // One interface less would look like a quiet network.
                 stop.store(true, Ordering::Relaxed);
                 ended
-            })?);
+            });
+            // Those that run already would be waited for.
+            workers.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
         }
         let control = Control {
             options,
             signatures,
-            run: random()?,
+            run,
             started: Instant::now(),
             repeats: Repeats::every(options.summary_interval_s),
             counters: &counters,
@@ -211,8 +216,7 @@ impl Control<'_> {
         let mut stats = tokio::time::interval(Duration::from_secs(self.options.stats_interval_s.max(1)));
         // The first tick comes at once.
         stats.tick().await;
-        let mut workers = Some(workers);
-        while let Some(running) = &workers {
+        while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
                 _ = stats.tick() => self.report(tell),
@@ -220,12 +224,22 @@ impl Control<'_> {
                 _ = signals.terminate.recv() => end(stop),
                 _ = signals.interrupt.recv() => end(stop),
             }
-            if running.iter().all(ScopedJoinHandle::is_finished) {
-                self.look();
-                return self.finish(workers.take().unwrap_or_default(), tell).await;
+            if self.outputs.are_closed() {
+                stop.store(true, Ordering::Relaxed);
             }
         }
-        unreachable!("the loop ends by returning")
+        self.look();
+        let finished = self.finish(workers, tell);
+        tokio::pin!(finished);
+        loop {
+            tokio::select! {
+                watched = &mut finished => return watched,
+                _ = signals.terminate.recv() => end(stop),
+                _ = signals.interrupt.recv() => end(stop),
+                // Files that are about to be closed need not be opened anew.
+                _ = signals.hang_up.recv() => {}
+            }
+        }
     }
 
     /// Takes what the workers found, and hands on what the outputs have room for.
@@ -310,9 +324,9 @@ impl Control<'_> {
 
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
         let mut watched = Watched::default();
-        let mut hosts = BTreeMap::new();
+        let inventory = Inventory::default();
         let mut trouble = None;
-        for worker in workers {
+        for (interface, worker) in (0..).zip(workers) {
             let findings = match worker.join() {
                 Ok(Ok(findings)) => findings,
                 Ok(Err(error)) => {
@@ -326,16 +340,7 @@ impl Control<'_> {
             for (bound, count) in findings.given_up {
                 *watched.given_up.entry(bound).or_default() += count;
             }
-            for (host, record) in findings.hosts {
-                match hosts.entry(host) {
-                    std::collections::btree_map::Entry::Vacant(place) => {
-                        place.insert(record);
-                    }
-                    std::collections::btree_map::Entry::Occupied(mut place) => {
-                        place.get_mut().merge(record, self.signatures);
-                    }
-                }
-            }
+            inventory.deposit(interface, findings.hosts);
         }
         for (sighting, count) in self.repeats.held() {
             self.tell_of(&sighting, Some(count));
@@ -347,33 +352,16 @@ impl Control<'_> {
             tokio::time::sleep(LOOK).await;
         }
         watched.lost = self.lost + self.backlog.len() as u64;
-        watched.interfaces = self.interfaces();
+        let named = self.options.interfaces.iter().zip(self.counters);
+        watched.interfaces = named.map(|(name, counters)| counters.status(name)).collect();
         watched.outputs = self.outputs.status();
         let Drained { behind } = self.outputs.drain(PATIENCE).await;
         watched.behind = behind;
-        watched.hosts = hosts.iter().filter_map(|(host, record)| record.finding(*host, self.signatures)).collect();
-        watched.hosts.sort_by_key(|finding| (finding.verdict, finding.host));
+        watched.hosts = inventory.into_findings(self.signatures);
         match trouble {
             Some(error) => Err(error.into()),
             None => Ok(watched),
         }
-    }
-
-    fn interfaces(&self) -> Vec<InterfaceStatus> {
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let names = self.options.interfaces.iter();
-        names
-            .zip(self.counters)
-            .map(|(name, counters)| InterfaceStatus {
-                name: name.clone(),
-                packets: read(&counters.packets),
-                bytes: read(&counters.bytes),
-                kernel_drops: read(&counters.kernel_drops),
-                ring_freezes: read(&counters.ring_freezes),
-                queue_drops: read(&counters.queue_lost),
-                ..InterfaceStatus::default()
-            })
-            .collect()
     }
 }
 

@@ -137,7 +137,7 @@ impl Transport for StdoutTransport {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 // It never comes back, and keeping messages for it would only fill the spool.
                 let reason = Some("standard output is closed".to_owned());
-                Ok(Delivered { rejected: batch.len(), again: Vec::new(), reason })
+                Ok(Delivered { rejected: batch.len(), reason, is_closed: true, ..Delivered::default() })
             }
             Err(error) => Err(error.into()),
         }

@@ -38,6 +38,8 @@ pub(super) struct Delivered {
     pub again: Vec<Arc<Message>>,
     /// Why, if any was refused or is to be tried again.
     pub reason: Option<String>,
+    /// Whether the other side has gone and never comes back.
+    pub is_closed: bool,
 }
 
 /// Why a batch did not get there.

@@ -84,3 +84,51 @@ impl Repeats {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::samples;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A sighting of host number `host` in packet number `packet`.
+    fn sighting(host: u8, packet: u64, seen_as: SeenAs) -> Sighting {
+        let mut alert = Alert { at: Timestamp(packet), packet, seen_as, ..samples::tls() };
+        alert.flow.client = [10, 0, 0, host].into();
+        Sighting { alert, interface: 0 }
+    }
+
+    #[test]
+    fn only_what_is_new_is_told_at_once() {
+        let mut repeats = Repeats::every(60);
+        assert!(repeats.take(sighting(1, 1, SeenAs::Lookup)).is_some());
+        assert!(repeats.take(sighting(1, 2, SeenAs::Lookup)).is_none());
+        assert!(repeats.take(sighting(2, 3, SeenAs::Lookup)).is_some(), "another host");
+        assert!(repeats.take(sighting(1, 4, SeenAs::Contact)).is_some(), "a contact after a lookup");
+    }
+
+    #[test]
+    fn a_summary_per_interval_has_the_count_and_the_latest() {
+        let mut repeats = Repeats::every(60);
+        assert!(repeats.summaries(Timestamp(0)).is_empty());
+        (1..=4).for_each(|packet| drop(repeats.take(sighting(1, packet, SeenAs::Contact))));
+        assert!(repeats.summaries(Timestamp(59 * SECOND)).is_empty());
+        let summaries = repeats.summaries(Timestamp(60 * SECOND));
+        let told: Vec<_> = summaries.iter().map(|(sighting, count)| (sighting.alert.packet, *count)).collect();
+        assert_eq!(told, [(4, 3)]);
+        assert!(repeats.summaries(Timestamp(61 * SECOND)).is_empty());
+        assert!(repeats.summaries(Timestamp(180 * SECOND)).is_empty(), "nothing happened since");
+    }
+
+    #[test]
+    fn the_end_tells_what_is_held_in_the_order_of_its_packets() {
+        let mut repeats = Repeats::every(3600);
+        for (packet, host) in [(1, 3), (2, 1), (3, 2), (4, 2), (5, 3), (6, 1)] {
+            repeats.take(sighting(host, packet, SeenAs::Contact));
+        }
+        let order: Vec<u64> = repeats.held().iter().map(|(sighting, _)| sighting.alert.packet).collect();
+        assert_eq!(order, [4, 5, 6]);
+        assert!(repeats.held().is_empty());
+    }
+}

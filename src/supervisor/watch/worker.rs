@@ -47,6 +47,39 @@ pub struct WorkerCounters {
     pub queue_lost: AtomicU64,
 }
 
+/// One interface, since the sensor began to capture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Packets taken.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Packets that the kernel dropped because the ring was full.
+    pub kernel_drops: u64,
+    /// Times that the ring was found full.
+    pub ring_freezes: u64,
+    /// Alerts that were lost because our queue stayed full.
+    pub alerts_lost: u64,
+}
+
+impl WorkerCounters {
+    /// What they say now of the interface `name`.
+    #[must_use]
+    pub fn status(&self, name: &str) -> InterfaceStatus {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        InterfaceStatus {
+            name: name.to_owned(),
+            packets: read(&self.packets),
+            bytes: read(&self.bytes),
+            kernel_drops: read(&self.kernel_drops),
+            ring_freezes: read(&self.ring_freezes),
+            alerts_lost: read(&self.queue_lost),
+        }
+    }
+}
+
 /// An interface's thread.
 pub struct Worker<'s> {
     ring: Ring,
