@@ -243,6 +243,29 @@ fn several_interfaces_are_watched_at_once() {
 }
 
 #[test]
+fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
+    let Some(cable) = Cable::lay("d") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("eve.json");
+    let mut sensor =
+        Sensor::start(&["-i", &cable.far, "--stats-interval", "1", "-o", &format!("file:{}", live.display())]);
+    let mut told = |what: &str| {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert!(sensor.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
+        }
+    };
+    assert!(ip(&["link", "set", &cable.far, "down"]));
+    told("is down");
+    assert!(ip(&["link", "set", &cable.far, "up"]));
+    told("is up again");
+    cable.send(&root().join("pcaps/dns-then-tls.pcap"));
+    assert!(!proven(&wait_for(&live, 1)).is_empty());
+    sensor.end();
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_sensor() {
     let Some(cable) = Cable::lay("p") else { return };
     let mut child = Command::new(env!("CARGO_BIN_EXE_kaspector"))

@@ -159,7 +159,7 @@ pub fn watch(options: &WatchOptions, signatures: &SignatureSet, tell: Tell<'_>) 
             backlog: VecDeque::new(),
             alerts: 0,
             lost: 0,
-            dropped: vec![(0, 0); options.interfaces.len()],
+            before: vec![Before::default(); options.interfaces.len()],
         };
         tell(Notice::Capturing);
         runtime.block_on(control.run(signals, &stop, workers, tell))
@@ -185,6 +185,16 @@ impl Signals {
     }
 }
 
+/// An interface at the last look.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    /// Packets that the kernel had counted.
+    seen: u64,
+    /// Packets that it had dropped.
+    dropped: u64,
+    is_down: bool,
+}
+
 /// The control thread.
 struct Control<'w> {
     options: &'w WatchOptions,
@@ -199,8 +209,8 @@ struct Control<'w> {
     backlog: VecDeque<Message>,
     alerts: u64,
     lost: u64,
-    /// Packets counted and dropped by the kernel when a warning was last considered, by interface.
-    dropped: Vec<(u64, u64)>,
+    /// What was known of each interface when a warning was last considered.
+    before: Vec<Before>,
 }
 
 impl Control<'_> {
@@ -282,13 +292,17 @@ impl Control<'_> {
 
     /// Says what was counted, and warns of drops.
     fn report(&mut self, tell: Tell<'_>) {
-        for (counters, (name, before)) in
-            self.counters.iter().zip(self.options.interfaces.iter().zip(&mut self.dropped))
+        for (counters, (name, before)) in self.counters.iter().zip(self.options.interfaces.iter().zip(&mut self.before))
         {
+            let is_down = counters.is_down.load(Ordering::Relaxed);
+            if is_down != before.is_down {
+                let now = if is_down { "is down or gone: nothing can be seen there" } else { "is up again" };
+                tell(Notice::Warning(&format!("{name} {now}")));
+            }
             let seen = counters.kernel_packets.load(Ordering::Relaxed);
             let dropped = counters.kernel_drops.load(Ordering::Relaxed);
-            let (more_seen, more_dropped) = (seen.saturating_sub(before.0), dropped.saturating_sub(before.1));
-            *before = (seen, dropped);
+            let (more_seen, more_dropped) = (seen.saturating_sub(before.seen), dropped.saturating_sub(before.dropped));
+            *before = Before { seen, dropped, is_down };
             if more_dropped.saturating_mul(WARN_ABOVE_ONE_IN) > more_seen {
                 tell(Notice::Warning(&format!(
                     "{name}: the kernel dropped {more_dropped} of {more_seen} packets since the last look, because the ring was full; \

@@ -45,6 +45,8 @@ pub struct WorkerCounters {
     pub queue_full: AtomicU64,
     /// Alerts that were lost because it stayed so.
     pub queue_lost: AtomicU64,
+    /// Whether the interface was last seen down or gone.
+    pub is_down: AtomicBool,
 }
 
 /// One interface, since the sensor began to capture.
@@ -118,6 +120,7 @@ impl<'s> Worker<'s> {
             if came {
                 self.take(&block);
             }
+            self.counters.is_down.store(self.ring.link_is_down(), Ordering::Relaxed);
             self.hand_over();
             if is_last && !came {
                 break;
