@@ -27,6 +27,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, criterion_group, criterion
 use kaspector::decode::{Dissected, Transport, dissect};
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
+use std::sync::Arc;
 use traffic::Generator;
 use traffic::blocks::{Blocks, count, touch, vxlan};
 
@@ -103,7 +104,7 @@ fn pass(detector: &mut Detector<'_>, case: &mut Case) -> Duration {
 }
 
 fn pipeline(criterion: &mut Criterion<ThreadTime>) {
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut group = criterion.benchmark_group("pipeline");
     group.sampling_mode(SamplingMode::Flat);
     for mut case in cases() {

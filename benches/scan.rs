@@ -10,6 +10,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
@@ -59,14 +60,14 @@ fn read_and_walk(file: &mut File, buffer: &mut [u8]) -> (u64, u64, u64) {
     }
 }
 
-fn scanned(path: &Path, threads: usize, signatures: &SignatureSet) -> usize {
+fn scanned(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> usize {
     let options = ScanOptions { paths: vec![path.display().to_string()], threads, filter: None };
     let scan = scan(&options, signatures, &Progress::default(), None).expect("there is no filter");
     scan.report.hosts.len()
 }
 
 fn scan_files(criterion: &mut Criterion) {
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut buffer = vec![0; BUFFER];
     let mut group = criterion.benchmark_group("scan");
     group.sampling_mode(SamplingMode::Flat);

@@ -9,6 +9,7 @@ mod traffic;
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
 use std::hint::black_box;
+use std::sync::Arc;
 use traffic::Generator;
 use traffic::blocks::{Blocks, vxlan};
 
@@ -48,7 +49,7 @@ fn fill(case: &str, generator: &mut Generator<'_>) -> std::io::Result<()> {
 
 fn main() -> std::io::Result<()> {
     let case = std::env::args().nth(1).unwrap_or_default();
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     if case == "small64" {
         feed(&mut detector, &Blocks::generate(STEP, Vec::new(), |generator| generator.open64(FLOWS)));

@@ -8,9 +8,10 @@ use kaspector::capture::{Block, expand};
 use kaspector::inspect::Observation;
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
+use std::sync::Arc;
 
 fn main() -> anyhow::Result<()> {
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     let mut block = Block::default();
     for input in expand(std::env::args().skip(1)) {

@@ -81,7 +81,7 @@ pub struct ScanArguments {
 /// Reads mirrored traffic from a packet ring; it never sends a packet into it. Ends with a summary on SIGTERM or Ctrl-C, at once on the
 /// second; SIGHUP opens output files anew. Needs the capability CAP_NET_RAW.
 #[cfg(target_os = "linux")]
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = WATCH_EXAMPLES)]
 pub struct WatchArguments {
     /// Interface to watch; may be given several times
@@ -118,6 +118,10 @@ pub struct WatchArguments {
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..=4096))]
     pub ring_blocks: u32,
 
+    /// Rings and threads for each interface: a power of two; several share its conversations
+    #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]
+    pub workers: u8,
+
     /// Do not ask the interface for packets that are not addressed to it
     #[arg(long)]
     pub no_promiscuous: bool,
@@ -139,8 +143,16 @@ pub struct WatchArguments {
     pub quiet: bool,
 }
 
+#[cfg(target_os = "linux")]
+fn power_of_two(text: &str) -> Result<u8, String> {
+    text.parse()
+        .ok()
+        .filter(|number| [1, 2, 4, 8].contains(number))
+        .ok_or_else(|| "1, 2, 4 or 8 are possible".to_owned())
+}
+
 /// Where signatures come from.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SignatureFolders {
     /// Use the signature files (*.toml) of this folder in place of the built-in set
     #[arg(long = "signatures", value_name = "DIR")]

@@ -10,20 +10,25 @@
 
 mod flow_record;
 mod lane;
+mod lanes;
+mod outbox;
 mod plan;
 mod pool;
 mod round;
 
-use crate::capture::{Block, Frame, Timestamp};
-use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
+use crate::capture::{Block, Frame};
+use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
     Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, Opened, Place, SignatureSet,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use lane::{Lane, LaneCounters};
+pub use lanes::{Lanes, Numbering};
+pub use outbox::{Outbox, Report};
 pub use plan::Plan;
 pub use round::RoundEvents;
 
@@ -54,10 +59,18 @@ impl Route {
         Self { key, side, hash: key.hash(seed) }
     }
 
-    /// The lane that the flow belongs to, chosen by bits that choose neither bucket nor tag.
+    /// The route of the flow that began so.
     #[must_use]
-    pub const fn lane(&self) -> usize {
-        (self.hash >> 61) as usize % LANES
+    pub fn of_opened(opened: &Opened, seed: u64) -> Self {
+        let (key, side) = FlowKey::of(&opened.five_tuple, &opened.zone);
+        Self { key, side, hash: key.hash(seed) }
+    }
+
+    /// Which of so many lanes the flow belongs to, at most [`LANES`], chosen by bits that choose neither bucket nor tag.
+    #[inline]
+    #[must_use]
+    pub const fn lane(&self, lanes: usize) -> usize {
+        (self.hash >> 61) as usize % lanes
     }
 }
 
@@ -109,7 +122,7 @@ impl Opening<'_> {
 }
 
 /// The ledger itself, where packets are taken one after the other.
-impl Outlet for Ledger<'_> {
+impl Outlet for Ledger {
     fn event(&mut self, event: Event) {
         self.record(event);
     }
@@ -124,12 +137,12 @@ impl Outlet for Ledger<'_> {
 }
 
 /// The ledger, and a caller who wants to see observations.
-struct Witnessed<'a, 's, F> {
-    ledger: &'a mut Ledger<'s>,
+struct Witnessed<'a, F> {
+    ledger: &'a mut Ledger,
     witness: F,
 }
 
-impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, '_, F> {
+impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, F> {
     fn event(&mut self, event: Event) {
         self.ledger.event(event);
     }
@@ -159,21 +172,16 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds up what the parts of a pipeline hold once their last packet is through.
+    /// What a ledger holds once its last event is in; `outcomes`, `flows` and `given_up` are those of the lanes before it.
     #[must_use]
-    pub fn close(mut ledger: Ledger<'_>, outcomes: OutcomeCounters, lanes: &[Lane<'_>], decoder: &Decoder) -> Self {
-        let mut given_up = ledger.given_up();
-        for lane in lanes {
-            lane.add_given_up(&mut given_up);
-        }
-        decoder.add_given_up(&mut given_up);
-        Self {
-            alerts: ledger.take_alerts(),
-            flows: lanes.iter().map(|lane| lane.counters().flows).sum(),
-            hosts: ledger.into_hosts().collect(),
-            outcomes,
-            given_up,
-        }
+    pub fn close(
+        mut ledger: Ledger,
+        outcomes: OutcomeCounters,
+        flows: u64,
+        mut given_up: BTreeMap<&'static str, u64>,
+    ) -> Self {
+        given_up.extend(ledger.given_up());
+        Self { alerts: ledger.take_alerts(), hosts: ledger.into_hosts().collect(), outcomes, flows, given_up }
     }
 
     /// The hosts with evidence: strongest verdict first, then by address.
@@ -192,8 +200,9 @@ impl Findings {
 /// use kaspector::capture::{Frame, LinkType, Timestamp};
 /// use kaspector::matching::SignatureSet;
 /// use kaspector::pipeline::Detector;
+/// use std::sync::Arc;
 ///
-/// let signatures = SignatureSet::builtin();
+/// let signatures = Arc::new(SignatureSet::builtin());
 /// let mut detector = Detector::new(&signatures);
 /// let bytes = [0; 60]; // from a ring, a file, a test
 /// detector.feed(&Frame { number: 1, at: Timestamp(0), link_type: LinkType::ETHERNET, wire_len: 60, bytes: &bytes });
@@ -202,39 +211,31 @@ impl Findings {
 /// assert!(findings.host_findings(&signatures).is_empty());
 /// ```
 #[derive(Debug)]
-pub struct Detector<'s> {
-    signatures: &'s SignatureSet,
-    seed: u64,
+pub struct Detector {
+    signatures: Arc<SignatureSet>,
     input: u32,
     discards_alerts: bool,
-    decoder: Decoder,
-    lanes: Vec<Lane<'s>>,
-    ledger: Ledger<'s>,
-    outcomes: OutcomeCounters,
-    last: (u64, Timestamp),
+    lanes: Lanes,
+    ledger: Ledger,
 }
 
-impl<'s> Detector<'s> {
+impl Detector {
     /// A detector for captures. A live sensor wants [`Self::with_seed`].
     #[must_use]
-    pub fn new(signatures: &'s SignatureSet) -> Self {
+    pub fn new(signatures: &Arc<SignatureSet>) -> Self {
         Self::with_seed(signatures, OFFLINE_SEED)
     }
 
     /// A detector whose flow hash is keyed by `seed`: random, so that nobody on the wire can aim at one bucket. The answer for a
     /// given input depends on it only when a bound is met.
     #[must_use]
-    pub fn with_seed(signatures: &'s SignatureSet, seed: u64) -> Self {
+    pub fn with_seed(signatures: &Arc<SignatureSet>, seed: u64) -> Self {
         Self {
-            signatures,
-            seed,
+            signatures: Arc::clone(signatures),
             input: 0,
             discards_alerts: false,
-            decoder: Decoder::default(),
-            lanes: (0..LANES).map(|_| Lane::new(signatures, seed)).collect(),
+            lanes: Lanes::new(signatures, seed, LANES, Numbering::ALONE),
             ledger: Ledger::new(signatures, 0),
-            outcomes: OutcomeCounters::default(),
-            last: (0, Timestamp(0)),
         }
     }
 
@@ -252,82 +253,17 @@ impl<'s> Detector<'s> {
 
     /// Takes the next frame.
     pub fn feed(&mut self, frame: &Frame<'_>) -> Outcome {
-        self.feed_observed(frame, |_, _| {})
+        self.lanes.feed(frame, &mut self.ledger)
     }
 
     /// Takes the next frame, and shows `witness` every fact that it completes.
     pub fn feed_observed(&mut self, frame: &Frame<'_>, witness: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
-        self.last = (frame.number, frame.at);
-        let Self { decoder, lanes, ledger, .. } = self;
-        let outcome = match decoder.decode(frame) {
-            Ok(segment) => {
-                let route = Route::of(&segment, self.seed);
-                accept(lanes, frame, &segment, &route, &mut Witnessed { ledger, witness });
-                Outcome::Inspected
-            }
-            Err(outcome) => outcome,
-        };
-        self.outcomes.bump(outcome);
-        outcome
+        self.lanes.feed(frame, &mut Witnessed { ledger: &mut self.ledger, witness })
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
-        // On the stack, so that a block costs no allocation.
-        let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
-        let mut routes = [Route::default(); BATCH];
-        for start in (0..block.records.len()).step_by(BATCH) {
-            let places = batch.iter_mut().zip(&mut routes);
-            for ((dissected, route), index) in places.zip(start..block.records.len()) {
-                block.prefetch(index + FRAMES_AHEAD);
-                let Some(frame) = block.frame(index) else { break };
-                if accepts(&frame) {
-                    dissect_into(&frame, dissected);
-                } else {
-                    *dissected = Dissected::Other(Outcome::Filtered);
-                }
-                if let Dissected::Segment(segment) = dissected {
-                    *route = Route::of(segment, self.seed);
-                    if let Some(lane) = self.lanes.get(route.lane()) {
-                        lane.prefetch(route);
-                    }
-                }
-            }
-            let taken = BATCH.min(block.records.len() - start);
-            let ahead = || batch.iter().zip(&routes).take(taken);
-            for (dissected, route) in ahead() {
-                if let Dissected::Segment(_) = dissected
-                    && let Some(lane) = self.lanes.get(route.lane())
-                {
-                    lane.prefetch_flow(route);
-                }
-            }
-            for ((dissected, route), index) in ahead().zip(start..) {
-                let Some(frame) = block.frame(index) else { break };
-                let outcome = match dissected {
-                    Dissected::Segment(segment) => {
-                        accept(&mut self.lanes, &frame, segment, route, &mut self.ledger);
-                        Outcome::Inspected
-                    }
-                    Dissected::Fragment(fragment) => self.resume(&frame, fragment),
-                    Dissected::Other(outcome) => *outcome,
-                };
-                self.outcomes.bump(outcome);
-                self.last = (frame.number, frame.at);
-            }
-        }
-    }
-
-    fn resume(&mut self, frame: &Frame<'_>, fragment: &Fragment<'_>) -> Outcome {
-        let Self { decoder, lanes, ledger, .. } = self;
-        match decoder.resume(fragment) {
-            Ok(segment) => {
-                let route = Route::of(&segment, self.seed);
-                accept(lanes, frame, &segment, &route, ledger);
-                Outcome::Inspected
-            }
-            Err(outcome) => outcome,
-        }
+    pub fn feed_block(&mut self, block: &Block, accepts: impl FnMut(&Frame<'_>) -> bool) {
+        self.lanes.feed_block(block, accepts, &mut self.ledger);
     }
 
     /// Takes the alerts raised so far.
@@ -338,35 +274,24 @@ impl<'s> Detector<'s> {
     /// Where the packets since the last [`Self::finish`] ended.
     #[must_use]
     pub const fn outcomes(&self) -> &OutcomeCounters {
-        &self.outcomes
+        self.lanes.outcomes()
     }
 
     /// Ends every flow and gives what it all came to. The detector is then as new.
     pub fn finish(&mut self) -> Findings {
-        let (packet, at) = self.last;
-        Lane::finish(&mut self.lanes, packet, at, &mut self.ledger);
+        self.lanes.finish(&mut self.ledger);
         let empty = self.empty_ledger();
         let ledger = std::mem::replace(&mut self.ledger, empty);
-        let outcomes = std::mem::take(&mut self.outcomes);
-        let findings = Findings::close(ledger, outcomes, &self.lanes, &self.decoder);
-        for lane in &mut self.lanes {
-            lane.reset_counters();
-        }
-        self.decoder = Decoder::default();
-        self.last = (0, Timestamp(0));
+        let mut given_up = BTreeMap::new();
+        self.lanes.add_given_up(&mut given_up);
+        let findings = Findings::close(ledger, self.lanes.outcomes().clone(), self.lanes.flows(), given_up);
+        self.lanes.reset();
         findings
     }
 
-    fn empty_ledger(&self) -> Ledger<'s> {
-        let ledger = Ledger::new(self.signatures, self.input);
+    fn empty_ledger(&self) -> Ledger {
+        let ledger = Ledger::new(&self.signatures, self.input);
         if self.discards_alerts { ledger.without_alerts() } else { ledger }
-    }
-}
-
-/// Hands a packet to the lane of its flow.
-fn accept(lanes: &mut [Lane<'_>], frame: &Frame<'_>, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
-    if let Some(lane) = lanes.get_mut(route.lane()) {
-        lane.accept(frame.number, frame.wire_len, segment, route, outlet);
     }
 }
 

@@ -13,6 +13,7 @@ use std::cell::Cell;
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
+use std::sync::Arc;
 use traffic::blocks::Blocks;
 
 thread_local! {
@@ -55,7 +56,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// How often feeding `blocks` asks for memory.
-fn asked_by(detector: &mut Detector<'_>, blocks: &Blocks) -> u64 {
+fn asked_by(detector: &mut Detector, blocks: &Blocks) -> u64 {
     let before = ASKED.get();
     for block in &blocks.blocks {
         detector.feed_block(block, |_| true);
@@ -75,7 +76,7 @@ fn the_counter_counts() {
 
 #[test]
 fn small_packets_of_known_flows() {
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     asked_by(&mut detector, &Blocks::generate(1_000, Vec::new(), |generator| generator.open64(20_000)));
     let mut blocks = Blocks::generate(1_000, Vec::new(), |generator| generator.small64(100_000, 20_000));
@@ -87,7 +88,7 @@ fn small_packets_of_known_flows() {
 /// Connections of all kinds, each read to the end of what there is to learn; then their data and acknowledgements again.
 #[test]
 fn data_of_settled_flows() {
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     let mut blocks = Blocks::generate(1_000, Vec::new(), |generator| generator.mix(2_000));
     asked_by(&mut detector, &blocks);
@@ -114,7 +115,7 @@ fn data_of_settled_flows() {
 /// New connections that prove nothing: tables, conversations and events are reused once they are warm.
 #[test]
 fn new_connections_without_evidence() {
-    let signatures = SignatureSet::default();
+    let signatures = Arc::new(SignatureSet::default());
     let mut detector = Detector::new(&signatures);
     let mut blocks = Blocks::generate(1_000, Vec::new(), |generator| generator.tls_handshakes(20_000));
     for _ in 0..2 {

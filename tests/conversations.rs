@@ -7,6 +7,7 @@ use kaspector::capture::{Frame, LinkType, Timestamp};
 use kaspector::matching::{Alert, HostFinding, Role, SignatureSet, Verdict};
 use kaspector::pipeline::Detector;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 const UPDATES: &str = "s07.upd.kaspersky.com";
 const PC: &str = "10.20.0.5";
@@ -65,7 +66,7 @@ impl Wire {
     }
 
     fn scan(&self) -> (Vec<HostFinding>, Vec<Alert>) {
-        let signatures = SignatureSet::builtin();
+        let signatures = Arc::new(SignatureSet::builtin());
         let mut detector = Detector::new(&signatures);
         for (number, bytes) in (1..).zip(&self.frames) {
             let wire_len = u32::try_from(bytes.len()).unwrap();

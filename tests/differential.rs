@@ -26,11 +26,11 @@ mod reference;
 use hostile::{Owned, blocks, frames_of, golden, hostile_traffic, pcapng, traffic_with_silences};
 use reference::{Reference, spell};
 
-static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
+static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 thread_local! {
     /// One for all inputs: it is as new after each.
-    static DETECTOR: RefCell<Detector<'static>> = RefCell::new(Detector::new(&SIGNATURES));
+    static DETECTOR: RefCell<Detector> = RefCell::new(Detector::new(&SIGNATURES));
 }
 
 /// What an input came to, in words.

@@ -8,9 +8,9 @@
 use kaspector::capture::Timestamp;
 use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
-    Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet,
+    Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet, Verdict,
 };
-use kaspector::sink::{EveCompat, EveOrigin, EveStats, EveWriter};
+use kaspector::sink::{EveCompat, EveOrigin, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -167,8 +167,12 @@ fn every_kind_of_alert_satisfies_the_schema() {
         let mut writer = EveWriter::new(Vec::new(), &signatures, compat);
         for alert in alerts(&signatures) {
             writer.write(&alert, EveOrigin::File { path: "captures/a.pcap", digest: &[7; 32] }).unwrap();
-            for repeated in [None, Some(17)] {
-                writer.write(&alert, EveOrigin::Interface { name: "span0", run: &[7; 32], repeated }).unwrap();
+            for occasion in [
+                Occasion::FirstSight,
+                Occasion::Summary { count: 17, bytes: 4711 },
+                Occasion::VerdictRise { from: Verdict::Browsing, to: Verdict::Suspected },
+            ] {
+                writer.write(&alert, EveOrigin::Interface { name: "span0", run: &[7; 32], occasion }).unwrap();
             }
         }
         let mut lines = writer.into_inner();

@@ -8,6 +8,7 @@ use kaspector::pipeline::{Detector, Findings};
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
+use std::sync::Arc;
 use traffic::blocks::Blocks;
 use traffic::{Generator, Pair, client_hello};
 
@@ -41,7 +42,7 @@ fn scan(mut flood: impl FnMut(&mut Generator<'_>) -> std::io::Result<()>) -> Fin
         }
         Ok(())
     });
-    let signatures = SignatureSet::builtin();
+    let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     for block in &blocks.blocks {
         detector.feed_block(block, |_| true);

@@ -10,6 +10,7 @@ use kaspector::supervisor::{Progress, Scan, ScanOptions, scan};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn captures() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
@@ -34,7 +35,7 @@ fn capture_of(expectation: &Path) -> PathBuf {
 
 fn scan_with(path: &Path, threads: usize) -> Scan {
     let options = ScanOptions { paths: vec![path.to_str().unwrap().to_owned()], threads, filter: None };
-    scan(&options, &SignatureSet::builtin(), &Progress::default(), None).unwrap()
+    scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
 }
 
 fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> Option<String> {

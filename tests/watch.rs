@@ -142,7 +142,7 @@ fn wait_for(path: &Path, count: usize) -> String {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        if text.lines().filter(|line| line.contains("\"alert\"")).count() >= count || Instant::now() > deadline {
+        if text.lines().filter(|line| line.contains("\"event_type\":\"alert\"")).count() >= count || Instant::now() > deadline {
             return text;
         }
         std::thread::sleep(Duration::from_millis(10));

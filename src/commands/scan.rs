@@ -13,12 +13,12 @@ use kaspector::supervisor::{Scan, ScanOptions, TakeAlerts};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Scans, reports, and says how the program is to end.
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
-    let signatures = load(&arguments.signatures)?;
+    let signatures = Arc::new(load(&arguments.signatures)?);
     let eve_on_stdout = arguments.eve.as_deref() == Some(Path::new("-"));
     if eve_on_stdout && arguments.format != Format::Table {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();

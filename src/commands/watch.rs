@@ -6,7 +6,8 @@ use kaspector::capture::RingOptions;
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
-use kaspector::supervisor::{Notice, WatchError, WatchOptions, Watched, watch as run};
+use kaspector::supervisor::{Notice, Reload, Renewed, Settings, WatchError, WatchOptions, Watched, watch as run};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Hosts that the summary names, strongest verdict first.
@@ -14,20 +15,20 @@ const HOSTS_TOLD: usize = 20;
 
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
-    let signatures = load(&arguments.signatures)?;
+    let signatures = Arc::new(load(&arguments.signatures)?);
     let texts = if arguments.outputs.is_empty() { &["stdout".to_owned()][..] } else { &arguments.outputs };
     let outputs = texts.iter().map(|text| text.parse::<OutputSpec>()).collect::<Result<Vec<_>, _>>();
     let outputs = outputs.map_err(|error| Usage(error.to_string()))?;
     let sensor = arguments.sensor.clone().unwrap_or_else(host_name);
     let options = WatchOptions {
         interfaces: arguments.interfaces.clone(),
+        workers: arguments.workers.into(),
         ring: RingOptions {
             blocks: arguments.ring_blocks,
             snaplen: arguments.snaplen,
             promiscuous: !arguments.no_promiscuous,
             ..RingOptions::default()
         },
-        filter: arguments.filter.clone(),
         outputs,
         output_options: OutputOptions {
             spool: arguments.spool.clone(),
@@ -35,6 +36,11 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             sensor: sensor.into(),
         },
         compat: arguments.eve_compat.into(),
+        reload: Some(reload(arguments)),
+    };
+    let settings = Settings {
+        signatures,
+        filter: arguments.filter.as_deref().map(Arc::from),
         summary_interval_s: arguments.summary_interval,
         stats_interval_s: arguments.stats_interval,
     };
@@ -46,9 +52,11 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         Notice::Capturing => {
             anstream::eprintln!("Watching {}; Ctrl-C ends it.", arguments.interfaces.join(", "));
         }
+        Notice::Event(text) => anstream::eprintln!("{text}"),
+        Notice::Detail(text) => tracing::debug!("{text}"),
         Notice::Warning(text) => anstream::eprintln!("{} {text}", label("warning:")),
     };
-    match run(&options, &signatures, &mut tell) {
+    match run(&options, &settings, &mut tell) {
         Ok(watched) => {
             if !arguments.quiet {
                 summarise(&watched, started);
@@ -62,6 +70,21 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// Reads the signatures again.
+fn reload(arguments: &WatchArguments) -> Reload {
+    let arguments = arguments.clone();
+    Reload::new(move || {
+        let signatures = load(&arguments.signatures).map_err(|error| error.to_string())?;
+        Ok(Renewed {
+            signatures,
+            filter: arguments.filter.clone(),
+            summary_interval_s: arguments.summary_interval,
+            stats_interval_s: arguments.stats_interval,
+            remarks: Vec::new(),
+        })
+    })
 }
 
 /// What Linux calls this machine.
@@ -84,8 +107,8 @@ fn summarise(watched: &Watched, started: Instant) {
             rate(interface.packets, interface.bytes, elapsed),
             interface.kernel_drops,
         );
-        if interface.alerts_lost > 0 {
-            anstream::eprintln!("  alerts lost because their queue was full: {}", interface.alerts_lost);
+        if interface.queue_drops > 0 {
+            anstream::eprintln!("  events lost because their queue was full: {}", interface.queue_drops);
         }
     }
     for (outcome, count) in watched.outcomes.non_zero() {

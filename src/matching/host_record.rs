@@ -6,6 +6,7 @@ use super::{
     Alert, Category, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet,
     Strength, Verdict,
 };
+use crate::capture::Timestamp;
 use crate::decode::MacAddress;
 use std::collections::BTreeSet;
 
@@ -137,6 +138,18 @@ impl HostRecord {
         for line in later.lines {
             self.add_line(line, LINES_MAX, signatures);
         }
+    }
+
+    /// When there was evidence last.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        self.lines.iter().map(|line| line.last_seen).max().unwrap_or_default()
+    }
+
+    /// Bytes that the flows with evidence carried, to the host and from it.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes_sent.saturating_add(self.bytes_received)
     }
 
     /// Lines of evidence that are kept.

@@ -12,7 +12,7 @@ pub const BINDINGS_MAX: usize = 1 << 18;
 /// Names that are remembered for one client and one address; the oldest goes first.
 pub const NAMES_PER_BINDING_MAX: usize = 4;
 /// Longest time to live that is believed (RFC 8767 section 4 suggests 7 days as a cap).
-const LIFETIME_MAX_S: u32 = 7 * 24 * 3600;
+pub(super) const LIFETIME_MAX_S: u32 = 7 * 24 * 3600;
 /// A lifetime counts from the answer, a connection from its first packet: the client's own delay in between, and a lifetime of zero,
 /// which is good for the one connection that it was asked for.
 const GRACE_S: u64 = 2;
@@ -48,7 +48,7 @@ impl LearnedNames {
         let lifetime = (u64::from(ttl_s.min(LIFETIME_MAX_S)) + GRACE_S) * 1_000_000_000;
         let until = Timestamp(at.0.saturating_add(lifetime));
         let key = (*client, address);
-        self.told.insert(address);
+        self.told.insert(address, at);
         let names = self.bindings.entry(key).or_insert_with(|| {
             self.order.push_back(key);
             Vec::new()

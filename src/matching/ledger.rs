@@ -12,8 +12,9 @@ use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, Said
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
 use foldhash::fast::FixedState;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Hosts that are kept; later ones are given up.
 pub const HOSTS_MAX: usize = 1 << 16;
@@ -54,10 +55,12 @@ struct MatchedFlow {
 
 /// Evidence by host, and the alerts that it raised.
 #[derive(Debug)]
-pub struct Ledger<'s> {
-    signatures: &'s SignatureSet,
+pub struct Ledger {
+    signatures: Arc<SignatureSet>,
     input: u32,
     hosts: HashMap<HostKey, HostRecord, FixedState>,
+    /// Hosts whose record changed since they were last asked for; only where somebody asks.
+    changed: Option<HashSet<HostKey, FixedState>>,
     learned: LearnedNames,
     management: Management,
     fallback: ResolverFallback,
@@ -73,14 +76,15 @@ pub struct Ledger<'s> {
     alerts_given_up: u64,
 }
 
-impl<'s> Ledger<'s> {
+impl Ledger {
     /// An empty ledger for the capture with index `input`.
     #[must_use]
-    pub fn new(signatures: &'s SignatureSet, input: u32) -> Self {
+    pub fn new(signatures: &Arc<SignatureSet>, input: u32) -> Self {
         Self {
-            signatures,
+            signatures: Arc::clone(signatures),
             input,
             hosts: HashMap::default(),
+            changed: None,
             learned: LearnedNames::default(),
             management: Management::default(),
             fallback: ResolverFallback::default(),
@@ -99,6 +103,47 @@ impl<'s> Ledger<'s> {
     #[must_use]
     pub fn without_alerts(self) -> Self {
         Self { discards_alerts: true, ..self }
+    }
+
+    /// Notes from now on whose record changes, for [`Self::take_changed`].
+    #[must_use]
+    pub fn noting_changes(self) -> Self {
+        Self { changed: Some(HashSet::default()), ..self }
+    }
+
+    /// Matches what is recorded from now on against another set, in which indicators of the set before keep their indices
+    /// ([`SignatureSet::succeed`]).
+    pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
+        self.signatures = Arc::clone(signatures);
+    }
+
+    /// Copies of the records that changed since the last call, by host.
+    pub fn take_changed(&mut self) -> Vec<(HostKey, HostRecord)> {
+        let Some(changed) = &mut self.changed else { return Vec::new() };
+        let mut all: Vec<_> = changed.drain().filter_map(|host| Some((host, self.hosts.get(&host)?.clone()))).collect();
+        all.sort_unstable_by_key(|&(host, _)| host);
+        all
+    }
+
+    /// Once nearly as many hosts are kept as may be, takes out the quarter that showed nothing for longest: without this, a sensor that
+    /// runs for months would have no room for new ones. Their records are to be kept elsewhere; should they show themselves again, they
+    /// begin anew here.
+    pub fn make_room(&mut self) -> Vec<(HostKey, HostRecord)> {
+        if self.hosts.len() < HOSTS_MAX / 8 * 7 {
+            return Vec::new();
+        }
+        let mut by_age: Vec<_> = self.hosts.iter().map(|(host, record)| (record.last_seen(), *host)).collect();
+        by_age.sort_unstable();
+        by_age.truncate(HOSTS_MAX / 4);
+        let taken = by_age.into_iter().filter_map(|(_, host)| Some((host, self.hosts.remove(&host)?)));
+        let taken: Vec<_> = taken.collect();
+        self.lines -= taken.iter().map(|(_, record)| record.line_count()).sum::<usize>();
+        if let Some(changed) = &mut self.changed {
+            for (host, _) in &taken {
+                changed.remove(host);
+            }
+        }
+        taken
     }
 
     /// Takes the next event. Events must come in packet order.
@@ -168,7 +213,7 @@ impl<'s> Ledger<'s> {
                 // With both ends inside, the vendor's own network talks to itself.
                 _ => None,
             });
-        let port = self.management.opened(packet, at, &opened, self.signatures);
+        let port = self.management.opened(packet, at, &opened, &self.signatures);
         if suspicion.is_none() && port.is_none() {
             return;
         }
@@ -187,7 +232,7 @@ impl<'s> Ledger<'s> {
 
     fn answered(&mut self, answered: &Answered) {
         self.fallback.answered(answered.client, answered.server, &answered.name, answered.reached);
-        if let Some(record) = self.hosts.get_mut(&answered.client) {
+        if let Some(record) = self.known(&answered.client) {
             record.reach(answered.reached, |line| {
                 let is_lookup = (line.indicator, line.seen_as) == (answered.indicator, SeenAs::Lookup);
                 (is_lookup || line.field == Field::ResolverOrder)
@@ -205,7 +250,7 @@ impl<'s> Ledger<'s> {
             return;
         };
         for (host, indicator, _) in &hosts {
-            if let Some(record) = self.hosts.get_mut(host) {
+            if let Some(record) = self.known(host) {
                 record.reach(ended.reached, |line| {
                     (line.indicator, line.server, line.server_port) == (*indicator, server, server_port)
                         && line.seen_as != SeenAs::Lookup
@@ -219,7 +264,7 @@ impl<'s> Ledger<'s> {
         for (host, _, is_server) in hosts {
             let (sent, received) =
                 if is_server { (bytes_to_client, bytes_to_server) } else { (bytes_to_server, bytes_to_client) };
-            if let Some(record) = self.hosts.get_mut(&host) {
+            if let Some(record) = self.known(&host) {
                 record.add_flow(sent, received);
             }
         }
@@ -262,7 +307,7 @@ impl<'s> Ledger<'s> {
             self.evidence(alert(proof, false));
         }
         let Some(port) = port else { return };
-        for proof in self.management.ended(&port, &flow, ended, self.signatures) {
+        for proof in self.management.ended(&port, &flow, ended, &self.signatures) {
             let first_packet = proof.flow.first_packet;
             if proof.of_server {
                 self.evidence(alert(proof.clone(), true));
@@ -284,7 +329,7 @@ impl<'s> Ledger<'s> {
         if alert.field == Field::DnsQuery
             && !alert.on_behalf
             && let Some(indicator) =
-                self.fallback.asked(alert.at, client, flow.server, &alert.observed, self.signatures)
+                self.fallback.asked(alert.at, client, flow.server, &alert.observed, &self.signatures)
         {
             self.evidence(Alert {
                 indicator,
@@ -296,11 +341,11 @@ impl<'s> Ledger<'s> {
         }
         let server = HostKey { address: flow.server, zone: flow.zone };
         let host = if alert.host_is_server { server } else { client };
-        let (input, signatures) = (self.input, self.signatures);
+        let (input, signatures) = (self.input, Arc::clone(&self.signatures));
         let lines_max = if self.lines < LINES_MAX { host_record::LINES_MAX } else { host_record::LINES_CROWDED_MAX };
         let Some(record) = self.host(host) else { return };
         let before = record.line_count();
-        record.add(&alert, input, lines_max, signatures);
+        record.add(&alert, input, lines_max, &signatures);
         let added = record.line_count() - before;
         self.lines += added;
         if alert.asks_server
@@ -338,6 +383,18 @@ impl<'s> Ledger<'s> {
             self.hosts_given_up += 1;
             return None;
         }
+        if let Some(changed) = &mut self.changed {
+            changed.insert(host);
+        }
         Some(self.hosts.entry(host).or_default())
+    }
+
+    /// The record of a host that is known, to be changed.
+    fn known(&mut self, host: &HostKey) -> Option<&mut HostRecord> {
+        let record = self.hosts.get_mut(host)?;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(*host);
+        }
+        Some(record)
     }
 }

@@ -366,6 +366,7 @@ mod tests {
     use crate::matching::{Event, EventKind, FlowCounts, HostRecord, Ledger, Role, Spoke, Verdict};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     const SECOND: u64 = 1_000_000_000;
     const AGENT: &str = "10.0.0.7";
@@ -398,7 +399,7 @@ mod tests {
 
     /// What is found when these flows begin in this order, and end in that of `ends`.
     fn found_when_ending(flows: &[Flow], ends: &[usize]) -> Answer {
-        let signatures = SignatureSet::builtin();
+        let signatures = Arc::new(SignatureSet::builtin());
         let mut ledger = Ledger::new(&signatures, 0);
         let address = |text: &str| -> IpAddr { text.parse().unwrap() };
         for (packet, flow) in (1..).zip(flows) {

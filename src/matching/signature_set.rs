@@ -42,9 +42,13 @@ const UNVERSIONED: &str = "unversioned";
 /// All indicators, compiled: built once, then only read, by all threads.
 #[derive(Debug)]
 pub struct SignatureSet {
+    /// By index: those that are looked for, and those that a set before this one looked for.
     indicators: Vec<Indicator>,
-    places: Vec<Place>,
+    /// Where each of those that are looked for stands, and its index, in the order of the files.
+    places: Vec<(IndicatorIndex, Place)>,
     by_id: HashMap<String, IndicatorIndex>,
+    /// As `by_id`, and of those that are no longer looked for.
+    indices: HashMap<String, IndicatorIndex>,
     version: String,
     sha256: String,
     names: Names,
@@ -101,16 +105,45 @@ impl SignatureSet {
     /// # Errors
     /// [`SignatureError`] for the first thing that is wrong; an id or a value that the set already has is wrong, too.
     pub fn with_folder(self, folder: &Path) -> Result<Self, SignatureError> {
-        let mut loader = Loader::after(self.indicators, self.places);
+        let mut loader =
+            Loader::after(self.places.iter().map(|(index, place)| (self.get(*index).clone(), place.clone())));
         read_folder(folder, &mut loader)?;
         let version = format!("{}+{}", self.version, loader.version().unwrap_or(UNVERSIONED));
         Ok(Self::compile(loader, version))
     }
 
+    /// This set, to take the place of `earlier` while it is in use: an indicator of both keeps its index, and an index of `earlier` alone
+    /// still has its indicator, for what it found, although nothing matches it any more.
+    ///
+    /// # Errors
+    /// When so many indicators came and went that there are no numbers left.
+    pub fn succeed(self, earlier: &Self) -> Result<Self, SignatureError> {
+        let mut indicators = earlier.indicators.clone();
+        let mut places = Vec::with_capacity(self.places.len());
+        for (index, place) in &self.places {
+            let one = self.get(*index).clone();
+            let at = match earlier.indices.get(&one.id) {
+                Some(&known) => known,
+                None => IndicatorIndex(u16::try_from(indicators.len()).map_err(|_| SignatureError::NumbersUsedUp)?),
+            };
+            match indicators.get_mut(usize::from(at.0)) {
+                Some(place) => *place = one,
+                None => indicators.push(one),
+            }
+            places.push((at, place.clone()));
+        }
+        Ok(Self::of(indicators, places, self.version))
+    }
+
     fn compile(loader: Loader, version: String) -> Self {
         let Loader { indicators, places, .. } = loader;
-        let numbered: Vec<(IndicatorIndex, &Indicator)> =
-            (0..=u16::MAX).map(IndicatorIndex).zip(indicators.iter()).collect();
+        let places = (0..=u16::MAX).map(IndicatorIndex).zip(places).collect();
+        Self::of(indicators, places, version)
+    }
+
+    fn of(indicators: Vec<Indicator>, places: Vec<(IndicatorIndex, Place)>, version: String) -> Self {
+        let one = |index: IndicatorIndex| Some((index, indicators.get(usize::from(index.0))?));
+        let numbered: Vec<(IndicatorIndex, &Indicator)> = places.iter().filter_map(|&(index, _)| one(index)).collect();
         let names = Names::build(&numbered);
         let addresses = Addresses::build(&numbered);
         let paths = Texts::build(
@@ -128,11 +161,14 @@ impl SignatureSet {
         let streams = Prefixes::build(&numbered, MatchKind::StreamPrefix);
         let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
-        let sha256 = digest(&indicators);
+        let indices =
+            (0..=u16::MAX).map(IndicatorIndex).zip(&indicators).map(|(index, one)| (one.id.clone(), index)).collect();
+        let sha256 = digest(numbered.iter().map(|&(_, one)| one));
         Self {
             indicators,
             places,
             by_id,
+            indices,
             version,
             sha256,
             names,
@@ -163,22 +199,22 @@ impl SignatureSet {
         &self.sha256
     }
 
-    /// Number of indicators.
+    /// Number of indicators that are looked for.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.indicators.len()
+        self.places.len()
     }
 
-    /// Whether there is no indicator.
+    /// Whether nothing is looked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.indicators.is_empty()
+        self.places.is_empty()
     }
 
-    /// All indicators, in the order of the files.
+    /// All indicators that are looked for, in the order of the files.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Indicator> {
-        self.indicators.iter()
+        self.places.iter().map(|(index, _)| self.get(*index))
     }
 
     /// The indicator of an index that this set gave.
@@ -355,8 +391,8 @@ fn read_folder(folder: &Path, loader: &mut Loader) -> Result<(), SignatureError>
 }
 
 /// SHA-256 over all fields of all indicators, by id; the field separators cannot stand in an id, and lengths keep the rest apart.
-fn digest(indicators: &[Indicator]) -> String {
-    let mut sorted: Vec<&Indicator> = indicators.iter().collect();
+fn digest<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) -> String {
+    let mut sorted: Vec<&Indicator> = indicators.into_iter().collect();
     sorted.sort_by(|left, right| left.id.cmp(&right.id));
     let mut hash = Sha256::new();
     let mut field = |text: &str| {
@@ -474,6 +510,44 @@ mod tests {
         assert_eq!(digest(&pair), digest(&[other.clone(), one.clone()]));
         let noted = Indicator { note: "x".to_owned(), ..other };
         assert_ne!(digest(&pair), digest(&[one, noted]));
+    }
+
+    /// A set of these, read from a folder.
+    fn set_of(values: &[(&str, &str)]) -> SignatureSet {
+        let folder = tempfile::tempdir().unwrap();
+        let text: String = values
+            .iter()
+            .map(|(id, value)| {
+                format!(
+                    "[[indicator]]\nid = \"{id}\"\nmatch = \"exact\"\nvalue = \"{value}\"\ncategory = \"update\"\n\
+                     strength = \"installed\"\nproducts = [\"x\"]\nera = \"2020-\"\nsources = [\"https://example.com\"]\n\
+                     date = 2026-11-23\n"
+                )
+            })
+            .collect();
+        std::fs::write(folder.path().join("set.toml"), text).unwrap();
+        SignatureSet::from_folder(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn a_set_that_succeeds_another_keeps_its_numbers_and_what_it_found() {
+        let first = set_of(&[("KL-UPD-0001", "a.example.com"), ("KL-UPD-0002", "b.example.com")]);
+        let [one, two] = ["a.example.com", "b.example.com"].map(|name| first.match_name(name).unwrap());
+        let fresh = || set_of(&[("KL-UPD-0003", "c.example.com"), ("KL-UPD-0002", "b2.example.com")]);
+        let second = fresh().succeed(&first).unwrap();
+        assert_eq!(second.sha256(), fresh().sha256(), "it says the same as when it had come first");
+        assert_eq!((second.len(), second.iter().count()), (2, 2));
+        assert_eq!(second.match_name("a.example.com"), None);
+        assert!(second.find("KL-UPD-0001").is_none());
+        assert_eq!(second.get(one).id, "KL-UPD-0001");
+        assert_eq!(second.match_name("b.example.com"), None, "it has another value now");
+        assert_eq!(second.match_name("b2.example.com"), Some(two));
+        let three = second.match_name("c.example.com").unwrap();
+        assert_eq!(second.get(three).id, "KL-UPD-0003");
+        assert!(three != one && three != two);
+        let third = set_of(&[("KL-UPD-0001", "a.example.com")]).succeed(&second).unwrap();
+        assert_eq!(third.match_name("a.example.com"), Some(one), "back under its number");
+        assert_eq!(third.get(three).id, "KL-UPD-0003");
     }
 
     #[test]

@@ -1,24 +1,40 @@
 //! Addresses that clients were told for names that we know: one bit for each hash, so that nearly all others are known to be strangers by
 //! one look.
 
+use crate::capture::Timestamp;
 use std::net::IpAddr;
 
 const BITS: usize = 1 << 16;
+/// How long an address is kept at least: as long as any answer is believed
+/// ([`LIFETIME_MAX_S`](super::learned_names::LIFETIME_MAX_S)), and a day. It is gone after twice that, or a sensor would take all of the
+/// network for known after some months.
+const KEPT_S: u64 = super::learned_names::LIFETIME_MAX_S as u64 + 24 * 3600;
 
-/// A set of addresses that may say yes to a stranger, and never no to a member. It only grows.
+/// A set of addresses that may say yes to a stranger, and no to a member only when that was told long ago.
 #[derive(Clone, Debug, Default)]
 pub struct ToldAddresses {
     /// Empty as long as the set is.
     words: Vec<u64>,
+    /// Those of `words` that were added since `since`.
+    fresh: Vec<u64>,
+    since: Timestamp,
 }
 
 impl ToldAddresses {
-    /// Adds an address.
-    pub fn insert(&mut self, address: IpAddr) {
-        self.words.resize(BITS / 64, 0);
+    /// Adds an address that a client was told at `at`.
+    pub fn insert(&mut self, address: IpAddr, at: Timestamp) {
+        if self.words.is_empty() {
+            self.since = at;
+        } else if at.seconds().saturating_sub(self.since.seconds()) > KEPT_S {
+            self.words = std::mem::take(&mut self.fresh);
+            self.since = at;
+        }
         let (word, bit) = place(address);
-        if let Some(word) = self.words.get_mut(word) {
-            *word |= bit;
+        for words in [&mut self.words, &mut self.fresh] {
+            words.resize(BITS / 64, 0);
+            if let Some(word) = words.get_mut(word) {
+                *word |= bit;
+            }
         }
     }
 
@@ -57,11 +73,25 @@ mod tests {
         let mut told = ToldAddresses::default();
         let address = |number: u32| IpAddr::from(Ipv4Addr::from(0x0a00_0000 + number * 7));
         assert!(!told.may_contain(address(1)));
-        (0..1_000).for_each(|number| told.insert(address(number)));
-        told.insert("2001:db8::7".parse().expect("an address"));
+        (0..1_000).for_each(|number| told.insert(address(number), Timestamp(0)));
+        told.insert("2001:db8::7".parse().expect("an address"), Timestamp(0));
         assert!((0..1_000).all(|number| told.may_contain(address(number))));
         assert!(told.may_contain("2001:db8::7".parse().expect("an address")));
         let mistaken = (1_000..11_000).filter(|&number| told.may_contain(address(number))).count();
         assert!(mistaken < 400, "{mistaken} of 10000");
+    }
+
+    #[test]
+    fn an_address_is_kept_for_as_long_as_its_answer_may_hold_and_then_forgotten() {
+        let day = |number: u64| Timestamp(number * 86_400_000_000_000);
+        let [early, late, last]: [IpAddr; 3] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [192, 0, 2, 3].into()];
+        let mut told = ToldAddresses::default();
+        told.insert(early, day(100));
+        told.insert(late, day(107));
+        told.insert(last, day(109));
+        assert!([early, late, last].iter().all(|&address| told.may_contain(address)), "an answer of day 102 may hold");
+        told.insert(last, day(118));
+        assert!(!told.may_contain(early) && !told.may_contain(late));
+        assert!(told.may_contain(last));
     }
 }

@@ -13,6 +13,7 @@ use crate::inspect::{
 };
 use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, SignatureSet, Told, observe};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
 pub const FLOWS_MAX: Capacities = Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 };
@@ -43,8 +44,8 @@ pub struct LaneCounters {
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
 #[derive(Debug)]
-struct Inspection<'s> {
-    signatures: &'s SignatureSet,
+struct Inspection {
+    signatures: Arc<SignatureSet>,
     conversations: Pool<TcpConversation>,
     openings: Pool<QuicOpening>,
     message: DnsMessage,
@@ -73,9 +74,9 @@ struct TcpConversation {
 
 /// A share of the flows.
 #[derive(Debug)]
-pub struct Lane<'s> {
+pub struct Lane {
     table: FlowTable<FlowRecord>,
-    inspection: Inspection<'s>,
+    inspection: Inspection,
 }
 
 /// The packet at hand.
@@ -88,14 +89,14 @@ struct Current<'a> {
     link: Option<(&'a Segment<'a>, Side)>,
 }
 
-impl<'s> Lane<'s> {
+impl Lane {
     /// An empty lane for flows whose hash is keyed by `seed`.
     #[must_use]
-    pub fn new(signatures: &'s SignatureSet, seed: u64) -> Self {
+    pub fn new(signatures: &Arc<SignatureSet>, seed: u64) -> Self {
         Self {
             table: FlowTable::new(FLOWS_MAX, seed),
             inspection: Inspection {
-                signatures,
+                signatures: Arc::clone(signatures),
                 conversations: Pool::with_limit(CONVERSATIONS_MAX),
                 openings: Pool::with_limit(INITIALS_MAX),
                 message: DnsMessage::default(),
@@ -193,6 +194,24 @@ impl<'s> Lane<'s> {
         }
     }
 
+    /// Matches what is seen from now on against another set.
+    pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
+        self.inspection.signatures = Arc::clone(signatures);
+    }
+
+    /// Looks at the next `count` entries of each tier and ends the flows that have been idle for too long at `now`, after packet number
+    /// `packet`.
+    pub fn sweep(&mut self, packet: u64, now: Timestamp, count: usize, outlet: &mut impl Outlet) {
+        let Self { table, inspection } = self;
+        table.sweep(now, count, |key, record| inspection.end(packet, now, key, record, outlet));
+    }
+
+    /// Flows that are followed now.
+    #[must_use]
+    pub fn flows_active(&self) -> usize {
+        self.table.len()
+    }
+
     /// Notes that the ledger remembers the flow that began with `first_packet`, if it still lives.
     pub fn remember(&mut self, route: &Route, first_packet: u64) {
         if let Some(slot) = self.table.find(&route.key, route.hash) {
@@ -252,11 +271,11 @@ impl<'s> Lane<'s> {
     }
 }
 
-impl Inspection<'_> {
+impl Inspection {
     fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
         self.counters.flows += 1;
         let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
-        let signatures = self.signatures;
+        let signatures = &*self.signatures;
         let (src_range, dst_range) = (signatures.match_address(src), signatures.match_address(dst));
         let of_interest = src_range.is_some()
             || dst_range.is_some()
@@ -276,7 +295,7 @@ impl Inspection<'_> {
             Phase::Initials(handle) => {
                 let QuicOpening { initials, last } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk = Talk { signatures: self.signatures, record: &mut record, current, outlet };
+                let mut talk = Talk { signatures: &self.signatures, record: &mut record, current, outlet };
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
                 self.openings.release(handle);
             }
@@ -339,7 +358,7 @@ impl Inspection<'_> {
         };
         let tcp = self.conversations.get(handle);
         let TcpConversation { streams, conversation, last, .. } = tcp;
-        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
         if flags & tcp_flags::SYN != 0 {
@@ -410,7 +429,7 @@ impl Inspection<'_> {
         outlet: &mut impl Outlet,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -448,7 +467,7 @@ impl Inspection<'_> {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+                        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
                         talk.tell(origin, client, &Observation::Dns(&self.message));
                     }
                     return None;
@@ -462,7 +481,7 @@ impl Inspection<'_> {
                 DatagramProtocol::Unknown => {
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+                        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
@@ -484,7 +503,7 @@ impl Inspection<'_> {
             _ => return None,
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk { signatures: self.signatures, record, current, outlet };
+        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {

@@ -1,6 +1,6 @@
 //! Which lane each packet of a block belongs to, drawn up before the lanes run.
 
-use super::{BATCH, FRAMES_AHEAD, Lane, OFFLINE_SEED, Outlet, Route};
+use super::{BATCH, FRAMES_AHEAD, LANES, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Block, Frame, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Runs lane number `number` over its packets.
-    pub fn run(&self, block: &Block, number: usize, lane: &mut Lane<'_>, outlet: &mut impl Outlet) {
+    pub fn run(&self, block: &Block, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
         let mut mine = self
             .lanes
             .iter()
@@ -166,5 +166,5 @@ impl Plan {
 #[allow(clippy::cast_possible_truncation)]
 fn lane_of(segment: &Segment<'_>) -> u8 {
     // There are fewer lanes than marks begin at.
-    Route::of(segment, OFFLINE_SEED).lane() as u8
+    Route::of(segment, OFFLINE_SEED).lane(LANES) as u8
 }

@@ -4,9 +4,9 @@
 //! until all lanes are through with the round and everybody knows every answer in it; then each thread drops what matters to nobody. Few
 //! events are left for the ledger, which takes them in packet order.
 
-use super::{Lane, OFFLINE_SEED, Opening, Outlet, Route};
+use super::{Opening, Outlet};
+use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
-use crate::flow::FlowKey;
 use crate::matching::{Ended, Event, EventKind, Opened, ToldAddresses};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub struct RoundEvents {
     /// Number of the round's first packet.
     first_packet: u64,
     /// Addresses that clients were told in this round.
-    told: Vec<IpAddr>,
+    told: Vec<(IpAddr, Timestamp)>,
     /// First packets of the flows of this round that matter for their addresses.
     remembered: HashSet<u64>,
 }
@@ -38,12 +38,22 @@ impl RoundEvents {
 
     /// Takes the addresses that clients were told since the last call, for all threads to know.
     pub fn take_told(&mut self, into: &mut ToldAddresses) {
-        self.told.drain(..).for_each(|address| into.insert(address));
+        self.told.drain(..).for_each(|(address, at)| into.insert(address, at));
     }
 
-    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before, `lane` is the one whose events
-    /// these are.
-    pub fn sift(&mut self, told: &ToldAddresses, lane: &mut Lane<'_>) {
+    /// Takes the same one by one, each with its time.
+    pub fn drain_told(&mut self) -> impl Iterator<Item = (IpAddr, Timestamp)> {
+        self.told.drain(..)
+    }
+
+    /// Takes flows that matter in an earlier round for flows of this one, which may have seen their ends.
+    pub fn remember_too(&mut self, earlier: &Self) {
+        self.remembered.extend(&earlier.remembered);
+    }
+
+    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before. The lane of a flow that matters is to
+    /// `remember` it, given its opening and its first packet; unless it has ended, which was noted.
+    pub fn sift(&mut self, told: &ToldAddresses, mut remember: impl FnMut(&Opened, u64)) {
         let Self { events, remembered, .. } = self;
         events.retain(|event| match &event.kind {
             EventKind::Opened(opened) => {
@@ -54,7 +64,7 @@ impl RoundEvents {
                 let matters = told.may_contain(src) || told.may_contain(dst);
                 if matters {
                     remembered.insert(event.packet);
-                    remember(opened, event.packet, lane);
+                    remember(opened, event.packet);
                 }
                 matters
             }
@@ -69,16 +79,10 @@ impl RoundEvents {
     }
 }
 
-/// Tells the flow's lane that the flow's end is wanted; unless it has ended, which was noted.
-fn remember(opened: &Opened, first_packet: u64, lane: &mut Lane<'_>) {
-    let (key, side) = FlowKey::of(&opened.five_tuple, &opened.zone);
-    lane.remember(&Route { key, side, hash: key.hash(OFFLINE_SEED) }, first_packet);
-}
-
 impl Outlet for RoundEvents {
     fn event(&mut self, event: Event) {
         if let EventKind::Resolved(resolved) = &event.kind {
-            self.told.extend(resolved.addresses.iter().map(|&(address, _)| address));
+            self.told.extend(resolved.addresses.iter().map(|&(address, _)| (address, event.at)));
         }
         self.events.push(event);
     }

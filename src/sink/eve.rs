@@ -12,7 +12,7 @@ use super::uid::{alert_uid, finding_id, flow_id};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Tunnel, TunnelKind};
 use crate::flow::community_id;
-use crate::matching::{Alert, FlowSummary, HostKey, Indicator, SeenAs, SignatureSet, Strength};
+use crate::matching::{Alert, FlowSummary, HostKey, Indicator, SeenAs, SignatureSet, Strength, Verdict};
 use record::{AlertRecord, End, FlowRecord, Metadata, Record, TunnelRecord};
 use std::borrow::Cow;
 use std::io;
@@ -49,8 +49,29 @@ pub enum EveOrigin<'a> {
         name: &'a str,
         /// What identifies this run of the sensor; part of every identifier.
         run: &'a [u8; 32],
-        /// How often this was seen since it was told last; `None` when it is told for the first time.
-        repeated: Option<u64>,
+        /// Why it is told.
+        occasion: Occasion,
+    },
+}
+
+/// Why a live sensor tells of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The host shows this indicator for the first time.
+    FirstSight,
+    /// It was shown before: the latest sighting stands for all since the last telling.
+    Summary {
+        /// Sightings since then.
+        count: u64,
+        /// Bytes that the host's flows with evidence carried since then, both ways, as far as they have ended.
+        bytes: u64,
+    },
+    /// The evidence on the host adds up to more than before; the alert is the latest of it.
+    VerdictRise {
+        /// What it added up to.
+        from: Verdict,
+        /// What it adds up to now.
+        to: Verdict,
     },
 }
 
@@ -115,9 +136,9 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
 const TEXT_LIMITS: [usize; 4] = [8192, 2048, 512, 128];
 
 fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat, origin: EveOrigin<'a>) -> Record<'a> {
-    let (digest, interface, path, repeated) = match origin {
-        EveOrigin::File { path, digest } => (digest, None, Some(path), None),
-        EveOrigin::Interface { name, run, repeated } => (run, Some(name), None, repeated),
+    let (digest, interface, path, occasion) = match origin {
+        EveOrigin::File { path, digest } => (digest, None, Some(path), Occasion::FirstSight),
+        EveOrigin::Interface { name, run, occasion } => (run, Some(name), None, occasion),
     };
     let indicator = signatures.get(alert.indicator);
     let flow = &alert.flow;
@@ -141,7 +162,7 @@ fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat,
         tunnel: flow.tunnel.as_ref().map(|tunnel| tunnel_record(tunnel, flow)),
         community_id: community_id(flow.client, flow.server, flow.client_port, flow.server_port, flow.protocol),
         tx_id: 0,
-        alert: alert_record(alert, indicator, signatures.version(), digest, repeated),
+        alert: alert_record(alert, indicator, signatures.version(), digest, occasion),
         application,
         app_proto,
         direction: "to_server",
@@ -164,7 +185,7 @@ fn alert_record<'a>(
     indicator: &'a Indicator,
     version: &'a str,
     digest: &[u8; 32],
-    repeated: Option<u64>,
+    occasion: Occasion,
 ) -> AlertRecord<'a> {
     let flow = &alert.flow;
     let client = End { ip: address(flow.client), port: flow.client_port };
@@ -173,6 +194,14 @@ fn alert_record<'a>(
         if alert.host_is_server { (flow.server, server, client) } else { (flow.client, client, server) };
     let service = indicator.category.name();
     let date = indicator.date.replace('-', "_");
+    let (count, bytes) = match occasion {
+        Occasion::Summary { count, bytes } => (Some(count), Some(bytes)),
+        _ => (None, None),
+    };
+    let (verdict, before) = match occasion {
+        Occasion::VerdictRise { from, to } => (Some(to), Some(from)),
+        _ => (None, None),
+    };
     AlertRecord {
         action: "allowed",
         gid: 1,
@@ -205,7 +234,10 @@ fn alert_record<'a>(
             kaspector_field: [alert.field.name()],
             kaspector_observed: [Cow::Borrowed(&alert.observed)],
             kaspector_signature_set: [Cow::Borrowed(version)],
-            kaspector_count: repeated.map(|count| [count.to_string()]),
+            kaspector_count: count.map(|count| [count.to_string()]),
+            kaspector_bytes: bytes.map(|bytes| [bytes.to_string()]),
+            kaspector_verdict: verdict.map(|verdict| [verdict.name()]),
+            kaspector_verdict_before: before.map(|verdict| [verdict.name()]),
             kaspector_truncated: None,
         },
     }
@@ -316,18 +348,25 @@ mod tests {
     #[test]
     fn live_alerts_name_their_interface_and_how_often_they_were_seen() {
         let signatures = SignatureSet::builtin();
-        let live = |repeated| {
+        let live = |occasion| {
             let mut writer = EveWriter::new(Vec::new(), &signatures, EveCompat::V7);
-            writer.write(&samples::tls(), EveOrigin::Interface { name: "span0", run: &[7; 32], repeated }).unwrap();
+            writer.write(&samples::tls(), EveOrigin::Interface { name: "span0", run: &[7; 32], occasion }).unwrap();
             serde_json::from_slice::<Value>(&writer.into_inner()).unwrap()
         };
-        let first = live(None);
+        let first = live(Occasion::FirstSight);
         assert_eq!(first["in_iface"], "span0");
         for absent in ["pcap_cnt", "pcap_filename"] {
             assert!(first.get(absent).is_none(), "{absent}");
         }
-        assert!(first["alert"]["metadata"].get("kaspector_count").is_none());
-        assert_eq!(live(Some(17))["alert"]["metadata"]["kaspector_count"], json!(["17"]));
+        for absent in ["kaspector_count", "kaspector_bytes", "kaspector_verdict", "kaspector_verdict_before"] {
+            assert!(first["alert"]["metadata"].get(absent).is_none(), "{absent}");
+        }
+        let summary = live(Occasion::Summary { count: 17, bytes: 4711 });
+        assert_eq!(summary["alert"]["metadata"]["kaspector_count"], json!(["17"]));
+        assert_eq!(summary["alert"]["metadata"]["kaspector_bytes"], json!(["4711"]));
+        let rise = live(Occasion::VerdictRise { from: Verdict::Suspected, to: Verdict::Confirmed });
+        assert_eq!(rise["alert"]["metadata"]["kaspector_verdict"], json!(["confirmed"]));
+        assert_eq!(rise["alert"]["metadata"]["kaspector_verdict_before"], json!(["suspected"]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::scan::{Scan, ScanOptions, TakeAlerts, scan};
 use crate::capture::FilterError;
 use crate::matching::SignatureSet;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the bar is drawn.
@@ -30,7 +31,7 @@ pub enum ScanError {
 /// When a worker panicked: an answer without its share would be wrong.
 pub fn attend(
     options: &ScanOptions,
-    signatures: &SignatureSet,
+    signatures: &Arc<SignatureSet>,
     draws_bar: bool,
     take_alerts: Option<&TakeAlerts<'_>>,
 ) -> Result<(Scan, Duration), ScanError> {

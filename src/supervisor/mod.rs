@@ -16,4 +16,4 @@ pub use inventory::Inventory;
 pub use progress::{Progress, Snapshot};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
 #[cfg(target_os = "linux")]
-pub use watch::{InterfaceStatus, Notice, Tell, WatchError, WatchOptions, Watched, watch};
+pub use watch::{InterfaceStatus, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};

@@ -17,9 +17,10 @@ use super::scan::{InputScan, Tally, compiled};
 use crate::capture::{Block, CaptureFile, Filter, Frame, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
 use crate::matching::{Event, Ledger, SignatureSet, ToldAddresses};
-use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents};
+use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
 /// Blocks in a round: enough to spread, few enough that two rounds stay in the last-level cache.
 const BLOCKS: usize = 8;
@@ -46,28 +47,28 @@ struct Reading {
     last: (u64, Timestamp),
 }
 
-struct Concluding<'s> {
-    ledger: Ledger<'s>,
+struct Concluding {
+    ledger: Ledger,
     decoder: Decoder,
     outcomes: OutcomeCounters,
 }
 
 /// A lane, and what it brought about in the round at hand.
-struct Share<'s> {
-    lane: Lane<'s>,
+struct Share {
+    lane: Lane,
     events: RoundEvents,
 }
 
 /// What the threads work on together.
-struct Work<'s> {
+struct Work {
     reading: Mutex<Reading>,
     /// The round that is run and the one that is read, in turns.
     rounds: [Round; 2],
-    shares: Vec<Mutex<Share<'s>>>,
+    shares: Vec<Mutex<Share>>,
     /// Shares that were taken in this step.
     taken: AtomicUsize,
     told: RwLock<ToldAddresses>,
-    concluding: Mutex<Concluding<'s>>,
+    concluding: Mutex<Concluding>,
     barrier: Barrier,
 }
 
@@ -75,7 +76,7 @@ struct Work<'s> {
 pub fn run(
     file: CaptureFile,
     input: u32,
-    signatures: &SignatureSet,
+    signatures: &Arc<SignatureSet>,
     threads: usize,
     filter: Option<&str>,
     keeps_alerts: bool,
@@ -113,12 +114,16 @@ pub fn run(
     let Work { reading, shares, concluding, .. } = work;
     let Concluding { mut ledger, decoder, outcomes } = owned(concluding);
     let Reading { file, tally, last, .. } = owned(reading);
-    let mut lanes: Vec<Lane<'_>> = shares.into_iter().map(|share| owned(share).lane).collect();
+    let mut lanes: Vec<Lane> = shares.into_iter().map(|share| owned(share).lane).collect();
     Lane::finish(&mut lanes, last.0, last.1, &mut ledger);
-    InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, &lanes, &decoder) }
+    let mut given_up = BTreeMap::new();
+    lanes.iter().for_each(|lane| lane.add_given_up(&mut given_up));
+    decoder.add_given_up(&mut given_up);
+    let flows = lanes.iter().map(|lane| lane.counters().flows).sum();
+    InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, flows, given_up) }
 }
 
-impl<'s> Work<'s> {
+impl Work {
     /// What each thread does, until the capture is through.
     fn take_part(&self, mut filter: Option<Filter>, progress: &Progress) {
         let [mut running, mut coming] = self.rounds.each_ref();
@@ -128,7 +133,8 @@ impl<'s> Work<'s> {
             self.meet(|| {});
             while let Some((_, share)) = self.next_share() {
                 let Share { lane, events } = &mut *lock(share);
-                events.sift(&self.told.read().unwrap_or_else(PoisonError::into_inner), lane);
+                let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
+                events.sift(&told, |opened, packet| lane.remember(&Route::of_opened(opened, OFFLINE_SEED), packet));
             }
             self.meet(|| self.conclude(coming));
             if lock(&self.reading).is_through {
@@ -149,7 +155,7 @@ impl<'s> Work<'s> {
     }
 
     /// A share that nobody has taken in this step, and its lane's number.
-    fn next_share(&self) -> Option<(usize, &Mutex<Share<'s>>)> {
+    fn next_share(&self) -> Option<(usize, &Mutex<Share>)> {
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         Some((number, self.shares.get(number)?))
     }
@@ -187,7 +193,7 @@ impl<'s> Work<'s> {
         }
     }
 
-    fn run_lane(&self, number: usize, share: &mut Share<'_>, running: &Round) {
+    fn run_lane(&self, number: usize, share: &mut Share, running: &Round) {
         let Share { lane, events } = share;
         for (place, planned) in running.iter().enumerate() {
             let planned = planned.read().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use crate::pipeline::{Detector, Findings};
 use crate::sink::{InputReport, ScanReport};
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inputs at least this large (compressed, if they are) are read by all threads together, in bytes.
 const BIG_INPUT: u64 = 32 << 20;
@@ -48,7 +48,7 @@ pub struct Scan {
 /// When the filter is not one.
 pub fn scan(
     options: &ScanOptions,
-    signatures: &SignatureSet,
+    signatures: &Arc<SignatureSet>,
     progress: &Progress,
     take_alerts: Option<&TakeAlerts<'_>>,
 ) -> Result<Scan, FilterError> {
@@ -222,7 +222,7 @@ fn scan_input(input: &Input, progress: &Progress, read: impl FnOnce(CaptureFile)
 /// Reads one input on this thread.
 fn alone(
     mut file: CaptureFile,
-    detector: &mut Detector<'_>,
+    detector: &mut Detector,
     block: &mut Block,
     mut filter: Option<&mut Filter>,
     progress: &Progress,

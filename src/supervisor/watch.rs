@@ -1,62 +1,104 @@
-//! A live sensor: one thread per interface takes packets, the control plane carries what they show to the outputs.
+//! A live sensor: one thread per ring takes packets, the control thread carries what they show to the outputs.
 //!
-//! A worker owns its ring, its flows and its ledger; its alerts leave by a bounded queue with one writer and one reader. The control
-//! thread looks at the queues every few milliseconds, so no worker ever wakes anybody.
+//! ```text
+//! ring -> worker: lanes -> reports -> desk: ledger -> alerts  -> outputs
+//!          ^                            |       \ -> records -> hosts
+//!          +--------- snapshot ---------+
+//! ```
+//!
+//! A worker owns its ring and its flows, and shares nothing but a bounded queue with one writer and one reader, and the latest snapshot
+//! of what it needs to know. The control thread looks at the queues every few milliseconds, so no worker ever wakes anybody.
 
+mod control;
+mod desk;
+mod hosts;
 mod repeats;
+mod signals;
+mod snapshot;
 mod worker;
 
-use super::inventory::Inventory;
 use crate::capture::{Filter, FilterError, LiveError, Ring, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
-use crate::matching::{Alert, HostFinding, SignatureSet};
-use crate::pipeline::Findings;
-use crate::sink::{
-    Drained, EveCompat, EveOrigin, EveStats, EveWriter, Message, OutputOptions, OutputSpec, OutputStatus, Outputs,
-    OutputsError, Weight, alert_uid,
-};
-use repeats::{Repeats, Sighting};
-use rtrb::{Consumer, RingBuffer};
-use std::collections::{BTreeMap, VecDeque};
+use crate::matching::{HostFinding, SignatureSet};
+use crate::pipeline::{LANES, Numbering};
+use crate::sink::{EveCompat, OutputOptions, OutputSpec, OutputStatus, Outputs, OutputsError};
+use control::Control;
+use desk::Desk;
+use rtrb::RingBuffer;
+use signals::Signals;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use ulid::Ulid;
+use std::time::{SystemTime, UNIX_EPOCH};
 use worker::{Worker, WorkerCounters};
 
 pub use worker::InterfaceStatus;
 
-/// How often the control thread looks at the queues.
-const LOOK: Duration = Duration::from_millis(5);
-/// Alerts between a worker and the control thread.
-const QUEUE: usize = 4096;
-/// Messages that wait while the outputs' queue is full.
-const BACKLOG_MAX: usize = 1 << 14;
-/// How long outputs may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Share of packets dropped in an interval above which a warning is due: one in so many.
-const WARN_ABOVE_ONE_IN: u64 = 1000;
+/// Reports between a worker and the control thread.
+const QUEUE: usize = 1 << 13;
 
 /// What to watch and where to tell of it.
 #[derive(Clone, Debug)]
 pub struct WatchOptions {
     /// Names of interfaces, at least one.
     pub interfaces: Vec<String>,
-    /// Shape of each interface's ring.
+    /// Rings and threads for each interface, a power of two, at most [`LANES`]; several share its conversations.
+    pub workers: usize,
+    /// Shape of each ring.
     pub ring: RingOptions,
-    /// A libpcap filter expression; packets that it does not choose are counted and left alone.
-    pub filter: Option<String>,
     /// Where alerts go.
     pub outputs: Vec<OutputSpec>,
     /// What the outputs share.
     pub output_options: OutputOptions,
     /// Suricata version whose schema the alerts keep to.
     pub compat: EveCompat,
+    /// Reads configuration and signatures again when SIGHUP asks for it.
+    pub reload: Option<Reload>,
+}
+
+/// What may change while the sensor runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What to look for.
+    pub signatures: Arc<SignatureSet>,
+    /// A libpcap filter expression; packets that it does not choose are counted and left alone.
+    pub filter: Option<Arc<str>>,
     /// Seconds between two summaries of what was told before.
     pub summary_interval_s: u64,
     /// Seconds between two records of counters.
     pub stats_interval_s: u64,
+}
+
+/// Settings that were read again.
+#[derive(Debug)]
+pub struct Renewed {
+    /// What to look for.
+    pub signatures: SignatureSet,
+    /// See [`Settings::filter`].
+    pub filter: Option<String>,
+    /// See [`Settings::summary_interval_s`].
+    pub summary_interval_s: u64,
+    /// See [`Settings::stats_interval_s`].
+    pub stats_interval_s: u64,
+    /// What the user should know: settings that cannot change while the sensor runs.
+    pub remarks: Vec<String>,
+}
+
+/// Reads settings again, or says what is wrong with them. Called on a thread of its own.
+#[derive(Clone)]
+pub struct Reload(Arc<dyn Fn() -> Result<Renewed, String> + Send + Sync>);
+
+impl Reload {
+    /// By this function.
+    pub fn new(read: impl Fn() -> Result<Renewed, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl std::fmt::Debug for Reload {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Reload").finish_non_exhaustive()
+    }
 }
 
 /// What a watch came to.
@@ -85,6 +127,10 @@ pub struct Watched {
 pub enum Notice<'a> {
     /// From now on no packet is missed.
     Capturing,
+    /// Something happened that whoever reads the log wants to know.
+    Event(&'a str),
+    /// The counters of an interval.
+    Detail(&'a str),
     /// Something is wrong, and the watch goes on.
     Warning(&'a str),
 }
@@ -109,281 +155,64 @@ pub enum WatchError {
     System(#[from] std::io::Error),
 }
 
-/// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP opens output files anew. `tell` hears how it goes.
+/// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads settings again and opens output files anew.
+/// `tell` hears how it goes.
 ///
 /// # Errors
 /// When an interface or an output cannot be opened, or an interface fails for good.
 ///
 /// # Panics
 /// When a worker panicked: a sensor that starts again is better than one that is half blind.
-pub fn watch(options: &WatchOptions, signatures: &SignatureSet, tell: Tell<'_>) -> Result<Watched, WatchError> {
+pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Result<Watched, WatchError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // Before anything is opened, so that no signal is missed.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    let filters = options.interfaces.iter().map(|_| options.filter.as_deref().map(Filter::new).transpose());
-    let filters = filters.collect::<Result<Vec<_>, _>>()?;
-    let rings = options.interfaces.iter().map(|name| Ring::open(name, &options.ring));
-    let rings = rings.collect::<Result<Vec<_>, _>>()?;
+    settings.filter.as_deref().map(Filter::new).transpose()?;
+    let workers = options.workers.clamp(1, LANES);
+    let rings = rings(options, workers)?;
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
-    let counters: Vec<WorkerCounters> = options.interfaces.iter().map(|_| WorkerCounters::default()).collect();
+    let counters: Vec<Vec<WorkerCounters>> =
+        rings.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let (mut queues, mut workers) = (Vec::new(), Vec::new());
-        for ((ring, filter), (counters, name)) in
-            rings.into_iter().zip(filters).zip(counters.iter().zip(&options.interfaces))
-        {
-            let (producer, queue) = RingBuffer::new(QUEUE);
-            queues.push(queue);
-            let worker = Worker::new(ring, signatures, seed, filter, producer, counters);
-            let stop = &stop;
-            let builder = std::thread::Builder::new().name(format!("ring {name}"));
-            let spawned = builder.spawn_scoped(scope, move || {
-                let ended = worker.run(stop);
-                // One interface less would look like a quiet network.
-                stop.store(true, Ordering::Relaxed);
-                ended
-            });
-            // Those that run already would be waited for.
-            workers.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+        let (mut desks, mut threads) = (Vec::new(), Vec::new());
+        for ((interface, rings), (name, counters)) in (0..).zip(rings).zip(options.interfaces.iter().zip(&counters)) {
+            let (producers, queues): (Vec<_>, Vec<_>) = rings.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
+            let desk = Desk::new(interface, &settings.signatures, settings.filter.clone(), queues);
+            for ((thread, ring), (producer, counters)) in (0..).zip(rings).zip(producers.into_iter().zip(counters)) {
+                let numbering = Numbering { thread, threads: workers as u64 };
+                let latest = Arc::clone(desk.latest());
+                let worker = Worker::new(ring, options.ring.retire, latest, seed, numbering, producer, counters);
+                let stop = &stop;
+                let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
+                let spawned = builder.spawn_scoped(scope, move || {
+                    let ended = worker.run(stop);
+                    // One interface less would look like a quiet network.
+                    stop.store(true, Ordering::Relaxed);
+                    ended
+                });
+                // Those that run already would be waited for.
+                threads.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+            }
+            desks.push(desk);
         }
-        let control = Control {
-            options,
-            signatures,
-            run,
-            started: Instant::now(),
-            repeats: Repeats::every(options.summary_interval_s),
-            counters: &counters,
-            queues,
-            outputs,
-            backlog: VecDeque::new(),
-            alerts: 0,
-            lost: 0,
-            before: vec![Before::default(); options.interfaces.len()],
-        };
+        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs);
         tell(Notice::Capturing);
-        runtime.block_on(control.run(signals, &stop, workers, tell))
+        runtime.block_on(control.run(signals, &stop, threads, tell))
     })
 }
 
-type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<Findings, LiveError>>>;
-
-/// Signals that ask something of us.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+/// Opens the rings of all interfaces.
+fn rings(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Ring>>, WatchError> {
+    let mut all = Vec::new();
+    for name in &options.interfaces {
+        // A group of this machine's packet sockets; nobody else's by chance.
+        let fanout = if workers > 1 { Some(u16::from_ne_bytes(random()?)) } else { None };
+        let ring = RingOptions { fanout, ..options.ring.clone() };
+        all.push((0..workers).map(|_| Ring::open(name, &ring)).collect::<Result<Vec<_>, _>>()?);
     }
-}
-
-/// An interface at the last look.
-#[derive(Clone, Copy, Default)]
-struct Before {
-    /// Packets that the kernel had counted.
-    seen: u64,
-    /// Packets that it had dropped.
-    dropped: u64,
-    is_down: bool,
-}
-
-/// The control thread.
-struct Control<'w> {
-    options: &'w WatchOptions,
-    signatures: &'w SignatureSet,
-    /// Random: what identifies this run in every identifier.
-    run: [u8; 32],
-    started: Instant,
-    repeats: Repeats,
-    counters: &'w [WorkerCounters],
-    queues: Vec<Consumer<Alert>>,
-    outputs: Outputs,
-    backlog: VecDeque<Message>,
-    alerts: u64,
-    lost: u64,
-    /// What was known of each interface when a warning was last considered.
-    before: Vec<Before>,
-}
-
-impl Control<'_> {
-    async fn run(
-        mut self,
-        mut signals: Signals,
-        stop: &AtomicBool,
-        workers: Workers<'_>,
-        tell: Tell<'_>,
-    ) -> Result<Watched, WatchError> {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut stats = tokio::time::interval(Duration::from_secs(self.options.stats_interval_s.max(1)));
-        // The first tick comes at once.
-        stats.tick().await;
-        while !workers.iter().all(ScopedJoinHandle::is_finished) {
-            tokio::select! {
-                _ = look.tick() => self.look(),
-                _ = stats.tick() => self.report(tell),
-                _ = signals.hang_up.recv() => self.outputs.reopen(),
-                _ = signals.terminate.recv() => end(stop),
-                _ = signals.interrupt.recv() => end(stop),
-            }
-            if self.outputs.are_closed() {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
-        self.look();
-        let finished = self.finish(workers, tell);
-        tokio::pin!(finished);
-        loop {
-            tokio::select! {
-                watched = &mut finished => return watched,
-                _ = signals.terminate.recv() => end(stop),
-                _ = signals.interrupt.recv() => end(stop),
-                // Files that are about to be closed need not be opened anew.
-                _ = signals.hang_up.recv() => {}
-            }
-        }
-    }
-
-    /// Takes what the workers found, and hands on what the outputs have room for.
-    fn look(&mut self) {
-        for interface in 0..self.queues.len() {
-            while let Some(alert) = self.queues.get_mut(interface).and_then(|queue| queue.pop().ok()) {
-                self.alerts += 1;
-                if let Some(sighting) = self.repeats.take(Sighting { alert, interface }) {
-                    self.tell_of(&sighting, None);
-                }
-            }
-        }
-        for (sighting, count) in self.repeats.summaries(now()) {
-            self.tell_of(&sighting, Some(count));
-        }
-        while let Some(message) = self.backlog.pop_front() {
-            if !self.outputs.offer(message.clone()) {
-                self.backlog.push_front(message);
-                break;
-            }
-        }
-    }
-
-    fn tell_of(&mut self, sighting: &Sighting, repeated: Option<u64>) {
-        let Sighting { alert, interface } = sighting;
-        let name = self.options.interfaces.get(*interface).map_or("", String::as_str);
-        // Packets are numbered by interface.
-        let mut run = self.run;
-        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes()) {
-            *byte ^= number;
-        }
-        let mut writer = EveWriter::new(Vec::new(), self.signatures, self.options.compat);
-        let origin = EveOrigin::Interface { name, run: &run, repeated };
-        writer.write(alert, origin).expect("memory takes every line");
-        let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
-        let uid = alert_uid(alert, &self.signatures.get(alert.indicator).id, &run);
-        let weight = if repeated.is_some() { Weight::Summary } else { Weight::Finding };
-        self.push(uid, &sighting.host().address.to_string(), weight, &line);
-    }
-
-    /// Says what was counted, and warns of drops.
-    fn report(&mut self, tell: Tell<'_>) {
-        for (counters, (name, before)) in self.counters.iter().zip(self.options.interfaces.iter().zip(&mut self.before))
-        {
-            let is_down = counters.is_down.load(Ordering::Relaxed);
-            if is_down != before.is_down {
-                let now = if is_down { "is down or gone: nothing can be seen there" } else { "is up again" };
-                tell(Notice::Warning(&format!("{name} {now}")));
-            }
-            let seen = counters.kernel_packets.load(Ordering::Relaxed);
-            let dropped = counters.kernel_drops.load(Ordering::Relaxed);
-            let (more_seen, more_dropped) = (seen.saturating_sub(before.seen), dropped.saturating_sub(before.dropped));
-            *before = Before { seen, dropped, is_down };
-            if more_dropped.saturating_mul(WARN_ABOVE_ONE_IN) > more_seen {
-                tell(Notice::Warning(&format!(
-                    "{name}: the kernel dropped {more_dropped} of {more_seen} packets since the last look, because the ring was full; \
-                     a larger one may help: --ring-blocks {}",
-                    self.options.ring.blocks.saturating_mul(2)
-                )));
-            }
-        }
-        let sum = |read: fn(&WorkerCounters) -> &std::sync::atomic::AtomicU64| {
-            self.counters.iter().map(|counters| read(counters).load(Ordering::Relaxed)).sum()
-        };
-        let stats = EveStats {
-            uptime_s: self.started.elapsed().as_secs(),
-            kernel_packets: sum(|counters| &counters.kernel_packets),
-            kernel_drops: sum(|counters| &counters.kernel_drops),
-            packets: sum(|counters| &counters.packets),
-            bytes: sum(|counters| &counters.bytes),
-            invalid: sum(|counters| &counters.invalid),
-            alerts: self.alerts,
-        };
-        let at = now();
-        let uid = Ulid::from_parts(at.0 / 1_000_000, u128::from_ne_bytes(random().unwrap_or_default()));
-        self.push(uid, "", Weight::Stats, &stats.line(at));
-    }
-
-    fn push(&mut self, uid: Ulid, host: &str, weight: Weight, line: &str) {
-        if self.backlog.len() >= BACKLOG_MAX {
-            self.lost += 1;
-            return;
-        }
-        self.backlog.push_back(Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() });
-    }
-
-    async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
-        let mut watched = Watched::default();
-        let inventory = Inventory::default();
-        let mut trouble = None;
-        for (interface, worker) in (0..).zip(workers) {
-            let findings = match worker.join() {
-                Ok(Ok(findings)) => findings,
-                Ok(Err(error)) => {
-                    trouble = Some(error);
-                    continue;
-                }
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            watched.outcomes.add(&findings.outcomes);
-            watched.flows += findings.flows;
-            for (bound, count) in findings.given_up {
-                *watched.given_up.entry(bound).or_default() += count;
-            }
-            inventory.deposit(interface, findings.hosts);
-        }
-        for (sighting, count) in self.repeats.held() {
-            self.tell_of(&sighting, Some(count));
-        }
-        self.report(tell);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.backlog.is_empty() && Instant::now() < deadline {
-            self.look();
-            tokio::time::sleep(LOOK).await;
-        }
-        watched.lost = self.lost + self.backlog.len() as u64;
-        let named = self.options.interfaces.iter().zip(self.counters);
-        watched.interfaces = named.map(|(name, counters)| counters.status(name)).collect();
-        watched.outputs = self.outputs.status();
-        let Drained { behind } = self.outputs.drain(PATIENCE).await;
-        watched.behind = behind;
-        watched.hosts = inventory.into_findings(self.signatures);
-        match trouble {
-            Some(error) => Err(error.into()),
-            None => Ok(watched),
-        }
-    }
-}
-
-/// The first wish to end is granted in good order, the second at once.
-fn end(stop: &AtomicBool) {
-    if stop.swap(true, Ordering::Relaxed) {
-        std::process::exit(130);
-    }
+    Ok(all)
 }
 
 /// The wall clock. Only what the sensor says of itself uses it; alerts carry the time of their packets.

@@ -19,6 +19,7 @@ use kaspector::matching::{
 };
 use kaspector::pipeline::Findings;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How long a flow may be silent before its next packet begins another, in nanoseconds (docs/limits.md).
 const TCP_IDLE_NS: u64 = 600_000_000_000;
@@ -192,13 +193,13 @@ struct Now<'a> {
 }
 
 /// Where observations go.
-struct Desk<'s> {
-    signatures: &'s SignatureSet,
-    ledger: Ledger<'s>,
+struct Desk {
+    signatures: Arc<SignatureSet>,
+    ledger: Ledger,
     observations: Vec<String>,
 }
 
-impl Desk<'_> {
+impl Desk {
     fn record(&mut self, now: Now<'_>, kind: EventKind) {
         self.ledger.record(Event { packet: now.packet, at: now.at, kind });
     }
@@ -212,7 +213,7 @@ impl Desk<'_> {
         let Flow { named, proxied, .. } = *flow;
         let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied };
         self.observations.push(spell(&place, observation));
-        let told = observe(self.signatures, observation, &place, |kind| {
+        let told = observe(&self.signatures, observation, &place, |kind| {
             self.ledger.record(Event { packet: now.packet, at: now.at, kind });
         });
         flow.named |= told == Told::Name;
@@ -232,8 +233,8 @@ pub fn spell(place: &Place<'_>, observation: &Observation<'_>) -> String {
 }
 
 /// The pipeline of this file.
-pub struct Reference<'s> {
-    desk: Desk<'s>,
+pub struct Reference {
+    desk: Desk,
     decoder: Decoder,
     flows: HashMap<FlowKey, (Flow, Reading)>,
     outcomes: OutcomeCounters,
@@ -242,11 +243,15 @@ pub struct Reference<'s> {
     last: (u64, Timestamp),
 }
 
-impl<'s> Reference<'s> {
+impl Reference {
     /// Nothing seen yet.
-    pub fn new(signatures: &'s SignatureSet) -> Self {
+    pub fn new(signatures: &Arc<SignatureSet>) -> Self {
         Self {
-            desk: Desk { signatures, ledger: Ledger::new(signatures, 0), observations: Vec::new() },
+            desk: Desk {
+                signatures: Arc::clone(signatures),
+                ledger: Ledger::new(signatures, 0),
+                observations: Vec::new(),
+            },
             decoder: Decoder::default(),
             flows: HashMap::new(),
             outcomes: OutcomeCounters::default(),

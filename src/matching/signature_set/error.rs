@@ -31,6 +31,11 @@ pub enum SignatureError {
         /// The bound.
         most: u64,
     },
+    /// A set would take the place of another, and no number is left for what is new in it.
+    #[error(
+        "more than 65536 indicators came and went since the start; start the sensor again to begin their numbers anew"
+    )]
+    NumbersUsedUp,
     /// A line that says something that cannot be.
     #[error("{path}:{line}: {what}")]
     Bad {

@@ -84,9 +84,9 @@ pub struct Loader {
 
 impl Loader {
     /// A loader that goes on where a set ends.
-    pub fn after(indicators: Vec<Indicator>, places: Vec<Place>) -> Self {
+    pub fn after(set: impl Iterator<Item = (Indicator, Place)>) -> Self {
         let mut loader = Self::default();
-        for (one, place) in indicators.into_iter().zip(places) {
+        for (one, place) in set {
             // What is in a set fitted its bounds, so counting it again cannot fail.
             let _ = loader.count(&one);
             loader.keep(one, place);

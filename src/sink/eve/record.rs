@@ -95,6 +95,12 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_count: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_bytes: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_verdict: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_verdict_before: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_truncated: Option<[&'static str; 1]>,
 }
 

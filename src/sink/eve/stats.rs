@@ -13,6 +13,8 @@ pub struct EveStats {
     pub kernel_packets: u64,
     /// Packets that the kernel dropped because a ring was full.
     pub kernel_drops: u64,
+    /// Packets that the interfaces dropped before anybody could take them.
+    pub interface_drops: u64,
     /// Packets taken.
     pub packets: u64,
     /// Their bytes on the wire.
@@ -27,13 +29,13 @@ impl EveStats {
     /// The record as one line, without its end.
     #[must_use]
     pub fn line(&self, at: Timestamp) -> String {
-        let Self { uptime_s, kernel_packets, kernel_drops, packets, bytes, invalid, alerts } = *self;
+        let Self { uptime_s, kernel_packets, kernel_drops, interface_drops, packets, bytes, invalid, alerts } = *self;
         let record = Record {
             timestamp: time(at),
             event_type: "stats",
             stats: Stats {
                 uptime: uptime_s,
-                capture: Capture { kernel_packets, kernel_drops },
+                capture: Capture { kernel_packets, kernel_drops, kernel_ifdrops: interface_drops },
                 decoder: Decoder { pkts: packets, bytes, invalid },
                 detect: Detect { alert: alerts },
             },
@@ -61,6 +63,7 @@ struct Stats {
 struct Capture {
     kernel_packets: u64,
     kernel_drops: u64,
+    kernel_ifdrops: u64,
 }
 
 #[derive(Serialize)]

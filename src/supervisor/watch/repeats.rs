@@ -5,7 +5,8 @@ use crate::matching::{Alert, HostKey, IndicatorIndex, SeenAs};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
-/// Pairs of host and indicator that are remembered. Alerts of further pairs are told each time, which is noisy and loses nothing.
+/// Pairs of host and indicator that are remembered. Beyond, the half that was seen longest ago is forgotten, and told anew when it is seen
+/// again.
 const PAIRS_MAX: usize = 1 << 16;
 
 /// What one interval holds back of a host and an indicator, seen as closely. A contact after a mere lookup is news.
@@ -17,7 +18,7 @@ pub struct Sighting {
     /// The alert.
     pub alert: Alert,
     /// Index of the interface, in the order given.
-    pub interface: usize,
+    pub interface: u32,
 }
 
 impl Sighting {
@@ -31,6 +32,7 @@ impl Sighting {
 
 #[derive(Debug)]
 struct Held {
+    seen: Timestamp,
     count: u64,
     last: Option<Sighting>,
 }
@@ -54,15 +56,33 @@ impl Repeats {
     /// Takes the next sighting; gives it back if it is to be told now.
     pub fn take(&mut self, sighting: Sighting) -> Option<Sighting> {
         let pair = (sighting.host(), sighting.alert.indicator, sighting.alert.seen_as);
+        let seen = sighting.alert.at;
         if let Some(held) = self.pairs.get_mut(&pair) {
+            held.seen = held.seen.max(seen);
             held.count += 1;
             held.last = Some(sighting);
             return None;
         }
+        if self.pairs.len() >= PAIRS_MAX {
+            self.forget_half();
+        }
         if self.pairs.len() < PAIRS_MAX {
-            self.pairs.insert(pair, Held { count: 0, last: None });
+            self.pairs.insert(pair, Held { seen, count: 0, last: None });
         }
         Some(sighting)
+    }
+
+    /// Forgets the half that was seen longest ago, but nothing of which a summary is due.
+    fn forget_half(&mut self) {
+        let mut times: Vec<Timestamp> = self.pairs.values().map(|held| held.seen).collect();
+        let middle = times.len() / 2;
+        let (_, &mut limit, _) = times.select_nth_unstable(middle);
+        self.pairs.retain(|_, held| held.seen > limit || held.last.is_some());
+    }
+
+    /// Changes the time between summaries, from the next one on.
+    pub fn set_interval(&mut self, interval_s: u64) {
+        self.interval = interval_s.saturating_mul(1_000_000_000);
     }
 
     /// Summaries, if an interval has ended at `now`: the latest sighting of each pair, and how many there were since it was told last.
@@ -87,6 +107,7 @@ impl Repeats {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::sink::samples;
 
@@ -106,6 +127,28 @@ mod tests {
         assert!(repeats.take(sighting(1, 2, SeenAs::Lookup)).is_none());
         assert!(repeats.take(sighting(2, 3, SeenAs::Lookup)).is_some(), "another host");
         assert!(repeats.take(sighting(1, 4, SeenAs::Contact)).is_some(), "a contact after a lookup");
+    }
+
+    #[test]
+    fn what_was_seen_long_ago_is_forgotten_once_too_much_is_remembered() {
+        let mut repeats = Repeats::every(60);
+        let sample = sighting(0, 0, SeenAs::Contact);
+        let numbered = |number: u32, at: u64| {
+            let mut sighting = sample.clone();
+            sighting.alert.at = Timestamp(at);
+            sighting.alert.flow.client = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
+            sighting
+        };
+        let most = u32::try_from(PAIRS_MAX).unwrap();
+        for number in 0..most {
+            assert!(repeats.take(numbered(number, u64::from(number))).is_some());
+        }
+        assert!(repeats.take(numbered(0, 9)).is_none(), "a summary of it is due now");
+        assert!(repeats.take(numbered(most, u64::from(most))).is_some());
+        assert!(repeats.pairs.len() <= PAIRS_MAX / 2 + 1);
+        assert!(repeats.take(numbered(0, 10)).is_none());
+        assert!(repeats.take(numbered(1, 11)).is_some(), "told anew");
+        assert!(repeats.take(numbered(most - 1, 12)).is_none());
     }
 
     #[test]

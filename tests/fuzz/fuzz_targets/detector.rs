@@ -6,12 +6,12 @@ use kaspector::capture::{Block, CaptureFile};
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
+static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 thread_local! {
-    static DETECTORS: RefCell<[Detector<'static>; 2]> = RefCell::new([Detector::new(&SIGNATURES), Detector::new(&SIGNATURES)]);
+    static DETECTORS: RefCell<[Detector; 2]> = RefCell::new([Detector::new(&SIGNATURES), Detector::new(&SIGNATURES)]);
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -6,7 +6,7 @@ use kaspector::capture::{Block, CaptureFile, Timestamp};
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::{Detector, Findings};
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 #[allow(dead_code)]
 #[path = "../../reference/mod.rs"]
@@ -14,10 +14,10 @@ mod reference;
 
 use reference::Reference;
 
-static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
+static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 thread_local! {
-    static DETECTOR: RefCell<Detector<'static>> = RefCell::new(Detector::new(&SIGNATURES));
+    static DETECTOR: RefCell<Detector> = RefCell::new(Detector::new(&SIGNATURES));
 }
 
 /// Hosts without link-layer addresses, which are those of the first evidence; alerts in any order, since flows that end together have

@@ -6,9 +6,9 @@ use kaspector::matching::SignatureSet;
 use kaspector::supervisor::{Progress, ScanOptions, scan};
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
+static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 /// What a pipe holds before its writer would wait.
 const PIPE: usize = 64 << 10;

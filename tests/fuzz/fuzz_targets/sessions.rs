@@ -7,12 +7,12 @@ use kaspector::decode::Outcome;
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-static SIGNATURES: LazyLock<SignatureSet> = LazyLock::new(SignatureSet::builtin);
+static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 thread_local! {
-    static DETECTOR: RefCell<Detector<'static>> = RefCell::new(Detector::new(&SIGNATURES));
+    static DETECTOR: RefCell<Detector> = RefCell::new(Detector::new(&SIGNATURES));
 }
 
 const PORTS: [u16; 4] = [443, 80, 53, 25];

@@ -1,0 +1,219 @@
+//! All lanes of one thread, and the decoder before them: frames in, events out.
+
+use super::{BATCH, FRAMES_AHEAD, Lane, Outlet, Route};
+use crate::capture::{Block, Frame, Timestamp};
+use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
+use crate::matching::{Opened, SignatureSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Whose packets a thread numbers, so that no two threads of an interface give the same number to two packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// The thread, from 0.
+    pub thread: u64,
+    /// Threads that share the interface, at least one.
+    pub threads: u64,
+}
+
+impl Numbering {
+    /// For a thread that has its input to itself.
+    pub const ALONE: Self = Self { thread: 0, threads: 1 };
+
+    /// The number of the thread's packet number `own`, which counts from 1: from 1, too.
+    const fn number(self, own: u64) -> u64 {
+        own.wrapping_sub(1).wrapping_mul(self.threads).wrapping_add(self.thread).wrapping_add(1)
+    }
+}
+
+/// The lanes of one thread. What frames bring about goes to an [`Outlet`].
+#[derive(Debug)]
+pub struct Lanes {
+    seed: u64,
+    numbering: Numbering,
+    decoder: Decoder,
+    lanes: Vec<Lane>,
+    outcomes: OutcomeCounters,
+    last: (u64, Timestamp),
+}
+
+impl Lanes {
+    /// So many empty lanes for flows whose hash is keyed by `seed`.
+    #[must_use]
+    pub fn new(signatures: &Arc<SignatureSet>, seed: u64, lanes: usize, numbering: Numbering) -> Self {
+        Self {
+            seed,
+            numbering,
+            decoder: Decoder::default(),
+            lanes: (0..lanes.max(1)).map(|_| Lane::new(signatures, seed)).collect(),
+            outcomes: OutcomeCounters::default(),
+            last: (0, Timestamp(0)),
+        }
+    }
+
+    /// Matches what is seen from now on against another set, in which indicators of the set before keep their indices
+    /// ([`SignatureSet::succeed`]).
+    pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
+        for lane in &mut self.lanes {
+            lane.set_signatures(signatures);
+        }
+    }
+
+    /// Takes the next frame.
+    pub fn feed(&mut self, frame: &Frame<'_>, outlet: &mut impl Outlet) -> Outcome {
+        let number = self.numbering.number(frame.number);
+        self.last = (number, frame.at);
+        let Self { seed, decoder, lanes, .. } = self;
+        let outcome = match decoder.decode(frame) {
+            Ok(segment) => {
+                let route = Route::of(&segment, *seed);
+                accept(lanes, number, frame.wire_len, &segment, &route, outlet);
+                Outcome::Inspected
+            }
+            Err(outcome) => outcome,
+        };
+        self.outcomes.bump(outcome);
+        outcome
+    }
+
+    /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
+    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool, outlet: &mut impl Outlet) {
+        // On the stack, so that a block costs no allocation.
+        let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
+        let mut routes = [Route::default(); BATCH];
+        for start in (0..block.records.len()).step_by(BATCH) {
+            let places = batch.iter_mut().zip(&mut routes);
+            for ((dissected, route), index) in places.zip(start..block.records.len()) {
+                block.prefetch(index + FRAMES_AHEAD);
+                let Some(frame) = block.frame(index) else { break };
+                if accepts(&frame) {
+                    dissect_into(&frame, dissected);
+                } else {
+                    *dissected = Dissected::Other(Outcome::Filtered);
+                }
+                if let Dissected::Segment(segment) = dissected {
+                    *route = Route::of(segment, self.seed);
+                    if let Some(lane) = self.lanes.get(route.lane(self.lanes.len())) {
+                        lane.prefetch(route);
+                    }
+                }
+            }
+            let taken = BATCH.min(block.records.len() - start);
+            let ahead = || batch.iter().zip(&routes).take(taken);
+            for (dissected, route) in ahead() {
+                if let Dissected::Segment(_) = dissected
+                    && let Some(lane) = self.lanes.get(route.lane(self.lanes.len()))
+                {
+                    lane.prefetch_flow(route);
+                }
+            }
+            for ((dissected, route), index) in ahead().zip(start..) {
+                let Some(frame) = block.frame(index) else { break };
+                let number = self.numbering.number(frame.number);
+                let outcome = match dissected {
+                    Dissected::Segment(segment) => {
+                        accept(&mut self.lanes, number, frame.wire_len, segment, route, outlet);
+                        Outcome::Inspected
+                    }
+                    Dissected::Fragment(fragment) => self.resume(number, frame.wire_len, fragment, outlet),
+                    Dissected::Other(outcome) => *outcome,
+                };
+                self.outcomes.bump(outcome);
+                self.last = (number, frame.at);
+            }
+        }
+    }
+
+    fn resume(&mut self, number: u64, wire_len: u32, fragment: &Fragment<'_>, outlet: &mut impl Outlet) -> Outcome {
+        let Self { seed, decoder, lanes, .. } = self;
+        match decoder.resume(fragment) {
+            Ok(segment) => {
+                let route = Route::of(&segment, *seed);
+                accept(lanes, number, wire_len, &segment, &route, outlet);
+                Outcome::Inspected
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Looks at the next `count` entries of each lane and tier, and ends the flows that have been idle for too long at `now`: for traffic
+    /// that opens no flows, whose own packets would do it.
+    pub fn sweep(&mut self, now: Timestamp, count: usize, outlet: &mut impl Outlet) {
+        let (packet, _) = self.last;
+        for lane in &mut self.lanes {
+            lane.sweep(packet, now, count, outlet);
+        }
+    }
+
+    /// Tells a flow's lane that its end is wanted: see [`Lane::remember`].
+    pub fn remember(&mut self, opened: &Opened, first_packet: u64) {
+        let route = Route::of_opened(opened, self.seed);
+        let number = route.lane(self.lanes.len());
+        if let Some(lane) = self.lanes.get_mut(number) {
+            lane.remember(&route, first_packet);
+        }
+    }
+
+    /// The last packet taken, and its time.
+    #[must_use]
+    pub const fn last(&self) -> (u64, Timestamp) {
+        self.last
+    }
+
+    /// Where the packets ended so far.
+    #[must_use]
+    pub const fn outcomes(&self) -> &OutcomeCounters {
+        &self.outcomes
+    }
+
+    /// Flows seen.
+    #[must_use]
+    pub fn flows(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.counters().flows).sum()
+    }
+
+    /// Flows that are followed now.
+    #[must_use]
+    pub fn flows_active(&self) -> usize {
+        self.lanes.iter().map(Lane::flows_active).sum()
+    }
+
+    /// What was given up at a bound, under the bound's name.
+    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+        for lane in &self.lanes {
+            lane.add_given_up(total);
+        }
+        self.decoder.add_given_up(total);
+    }
+
+    /// Ends every flow.
+    pub fn finish(&mut self, outlet: &mut impl Outlet) {
+        let (packet, at) = self.last;
+        Lane::finish(&mut self.lanes, packet, at, outlet);
+    }
+
+    /// Forgets what was counted, once [`Self::finish`] has ended every flow: the lanes are then as new.
+    pub fn reset(&mut self) {
+        for lane in &mut self.lanes {
+            lane.reset_counters();
+        }
+        self.decoder = Decoder::default();
+        self.outcomes = OutcomeCounters::default();
+        self.last = (0, Timestamp(0));
+    }
+}
+
+/// Hands a packet to the lane of its flow.
+fn accept(
+    lanes: &mut [Lane],
+    number: u64,
+    wire_len: u32,
+    segment: &Segment<'_>,
+    route: &Route,
+    outlet: &mut impl Outlet,
+) {
+    let lane = route.lane(lanes.len());
+    if let Some(lane) = lanes.get_mut(lane) {
+        lane.accept(number, wire_len, segment, route, outlet);
+    }
+}

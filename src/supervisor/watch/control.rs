@@ -1,0 +1,417 @@
+//! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
+
+use super::desk::Desk;
+use super::hosts::{Hosts, Rise};
+use super::repeats::{Repeats, Sighting};
+use super::signals::{Signals, Wish};
+use super::worker::{InterfaceStatus, WorkerCounters};
+use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
+use crate::capture::{Filter, LiveError};
+use crate::decode::OutcomeCounters;
+use crate::matching::{HostKey, SignatureSet};
+use crate::sink::{Drained, EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use ulid::Ulid;
+
+/// How often the control thread looks at the queues.
+const LOOK: Duration = Duration::from_millis(5);
+/// How often it looks at the hosts that changed.
+const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
+/// Messages that wait while the outputs' queue is full.
+const BACKLOG_MAX: usize = 1 << 14;
+/// How long outputs may take at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Share of packets dropped in an interval above which a warning is due: one in so many.
+const WARN_ABOVE_ONE_IN: u64 = 1000;
+
+/// The threads of all rings.
+pub type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), LiveError>>>;
+
+/// The control thread.
+pub struct Control<'w> {
+    pub options: &'w WatchOptions,
+    pub settings: Settings,
+    /// Random: what identifies this run in every identifier.
+    pub run: [u8; 32],
+    pub started: Instant,
+    /// By interface.
+    pub desks: Vec<Desk>,
+    /// By interface, then by worker.
+    pub counters: &'w [Vec<WorkerCounters>],
+    pub outputs: Outputs,
+    repeats: Repeats,
+    hosts: Hosts,
+    backlog: VecDeque<Message>,
+    alerts: u64,
+    lost: u64,
+    /// What was known of each interface when a warning was last considered.
+    before: Vec<InterfaceStatus>,
+}
+
+type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
+
+impl<'w> Control<'w> {
+    /// The control thread of a watch that is about to begin.
+    pub fn new(
+        options: &'w WatchOptions,
+        settings: Settings,
+        run: [u8; 32],
+        desks: Vec<Desk>,
+        counters: &'w [Vec<WorkerCounters>],
+        outputs: Outputs,
+    ) -> Self {
+        Self {
+            options,
+            repeats: Repeats::every(settings.summary_interval_s),
+            settings,
+            run,
+            started: Instant::now(),
+            desks,
+            counters,
+            outputs,
+            hosts: Hosts::default(),
+            backlog: VecDeque::new(),
+            alerts: 0,
+            lost: 0,
+            before: options
+                .interfaces
+                .iter()
+                .map(|_| InterfaceStatus { is_up: true, ..InterfaceStatus::default() })
+                .collect(),
+        }
+    }
+
+    /// Runs until the workers have ended.
+    ///
+    /// # Errors
+    /// When an interface failed for good.
+    pub async fn run(
+        mut self,
+        mut signals: Signals,
+        stop: &AtomicBool,
+        workers: Workers<'_>,
+        tell: Tell<'_>,
+    ) -> Result<Watched, WatchError> {
+        let mut look = every(LOOK);
+        let mut hosts = every(LOOK_AT_HOSTS);
+        let mut stats_at = Instant::now() + self.stats_interval();
+        let mut reloading: Option<Reloading> = None;
+        while !workers.iter().all(ScopedJoinHandle::is_finished) {
+            tokio::select! {
+                _ = look.tick() => self.look(),
+                _ = hosts.tick() => self.look_at_hosts(),
+                () = tokio::time::sleep_until(stats_at.into()) => {
+                    stats_at = Instant::now() + self.stats_interval();
+                    self.report(tell);
+                }
+                wish = signals.next() => match wish {
+                    Wish::End => end(stop),
+                    Wish::Reload => {
+                        self.outputs.reopen();
+                        if reloading.is_none() {
+                            reloading = self.begin_reload();
+                        }
+                    }
+                },
+                Some(renewed) = finished(&mut reloading) => {
+                    reloading = None;
+                    self.renew(renewed, tell);
+                }
+            }
+            if self.outputs.are_closed() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        self.look();
+        let finished = self.finish(workers, tell);
+        tokio::pin!(finished);
+        loop {
+            tokio::select! {
+                watched = &mut finished => return watched,
+                // Files that are about to be closed need not be opened anew.
+                wish = signals.next() => if wish == Wish::End { end(stop) },
+            }
+        }
+    }
+
+    fn stats_interval(&self) -> Duration {
+        Duration::from_secs(self.settings.stats_interval_s.max(1))
+    }
+
+    /// Begins to read configuration and signatures again, beside the work.
+    fn begin_reload(&self) -> Option<Reloading> {
+        let reload: Reload = self.options.reload.clone()?;
+        let current = Arc::clone(&self.settings.signatures);
+        Some(tokio::task::spawn_blocking(move || {
+            let Renewed { signatures, filter, summary_interval_s, stats_interval_s, remarks } = (reload.0)()?;
+            if let Some(expression) = &filter {
+                Filter::new(expression).map_err(|error| error.to_string())?;
+            }
+            let signatures = match signatures.sha256() == current.sha256() {
+                true => current,
+                false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
+            };
+            Ok((Settings { signatures, filter: filter.map(Arc::from), summary_interval_s, stats_interval_s }, remarks))
+        }))
+    }
+
+    /// Takes up what was read again, or says why everything stays as it was.
+    fn renew(&mut self, renewed: Result<(Settings, Vec<String>), String>, tell: Tell<'_>) {
+        let (settings, remarks) = match renewed {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                tell(Notice::Warning(&format!("not reloaded, everything stays as it was: {error}")));
+                return;
+            }
+        };
+        remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
+        let signatures = &settings.signatures;
+        for desk in &mut self.desks {
+            desk.change(signatures, settings.filter.clone());
+        }
+        self.repeats.set_interval(settings.summary_interval_s);
+        tell(Notice::Event(&format!(
+            "reloaded: signature set {} with {} indicators{}",
+            signatures.version(),
+            signatures.len(),
+            if Arc::ptr_eq(signatures, &self.settings.signatures) { ", as before" } else { "" },
+        )));
+        self.settings = settings;
+    }
+
+    /// Takes what the workers found, and hands on what the outputs have room for.
+    fn look(&mut self) {
+        for interface in 0..self.desks.len() {
+            let alerts = self.desks.get_mut(interface).map(Desk::look).unwrap_or_default();
+            let interface = u32::try_from(interface).unwrap_or(u32::MAX);
+            for alert in alerts {
+                self.alerts += 1;
+                let sighting = Sighting { alert, interface };
+                self.hosts.note(sighting.host(), &sighting.alert, interface);
+                if let Some(sighting) = self.repeats.take(sighting) {
+                    self.tell_of(&sighting, Occasion::FirstSight);
+                }
+            }
+        }
+        let due = self.repeats.summaries(now());
+        self.summarise(&due);
+        self.hand_on();
+    }
+
+    fn hand_on(&mut self) {
+        while let Some(message) = self.backlog.pop_front() {
+            if !self.outputs.offer(message.clone()) {
+                self.backlog.push_front(message);
+                return;
+            }
+        }
+    }
+
+    fn summarise(&mut self, due: &[(Sighting, u64)]) {
+        // One figure for each host, in all its summaries.
+        let mut carried: HashMap<HostKey, u64> = HashMap::new();
+        for (sighting, count) in due {
+            let host = sighting.host();
+            let bytes = *carried.entry(host).or_insert_with(|| self.hosts.bytes_since(&host));
+            self.tell_of(sighting, Occasion::Summary { count: *count, bytes });
+        }
+    }
+
+    /// Takes the records of hosts that changed, and tells of those whose evidence adds up to more.
+    fn look_at_hosts(&mut self) {
+        let signatures = Arc::clone(&self.settings.signatures);
+        let mut rises = Vec::new();
+        for (interface, desk) in (0..).zip(&mut self.desks) {
+            for (host, record) in desk.take_changed() {
+                rises.extend(self.hosts.update(host, record, interface, &signatures));
+            }
+            for (host, record) in desk.make_room() {
+                self.hosts.retire(host, record, interface, &signatures);
+            }
+        }
+        for Rise { alert, interface, from, to } in rises {
+            self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
+        }
+    }
+
+    fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
+        let Sighting { alert, interface } = sighting;
+        let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
+        // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
+        let mut run = self.run;
+        let is_rise = matches!(occasion, Occasion::VerdictRise { .. });
+        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([u8::from(is_rise)])) {
+            *byte ^= number;
+        }
+        let signatures: &SignatureSet = &self.settings.signatures;
+        let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
+        writer.write(alert, EveOrigin::Interface { name, run: &run, occasion }).expect("memory takes every line");
+        let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
+        let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
+        let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };
+        self.push(uid, &sighting.host().address.to_string(), weight, &line);
+    }
+
+    /// Every interface, as it stands.
+    fn interfaces(&self) -> Vec<InterfaceStatus> {
+        let named = self.options.interfaces.iter().zip(self.counters);
+        named.map(|(name, workers)| InterfaceStatus::of(name, workers)).collect()
+    }
+
+    /// Says what was counted, and warns of drops.
+    fn report(&mut self, tell: Tell<'_>) {
+        let interfaces = self.interfaces();
+        for (interface, before) in interfaces.iter().zip(&self.before) {
+            self.remark_on(interface, before, tell);
+        }
+        let sum = |of: fn(&InterfaceStatus) -> u64| interfaces.iter().map(of).sum();
+        let stats = EveStats {
+            uptime_s: self.started.elapsed().as_secs(),
+            kernel_packets: sum(|interface| interface.kernel_packets),
+            kernel_drops: sum(|interface| interface.kernel_drops),
+            interface_drops: sum(|interface| interface.nic_drops),
+            packets: sum(|interface| interface.packets),
+            bytes: sum(|interface| interface.bytes),
+            invalid: self.workers().map(|counters| counters.invalid.load(Ordering::Relaxed)).sum(),
+            alerts: self.alerts,
+        };
+        self.before = interfaces;
+        let at = now();
+        let uid = Ulid::from_parts(at.0 / 1_000_000, u128::from_ne_bytes(random().unwrap_or_default()));
+        self.push(uid, "", Weight::Stats, &stats.line(at));
+    }
+
+    /// Says what is to be said of an interface since it was last looked at.
+    fn remark_on(&self, interface: &InterfaceStatus, before: &InterfaceStatus, tell: Tell<'_>) {
+        let name = &interface.name;
+        if interface.is_up != before.is_up {
+            let now = if interface.is_up { "is up again" } else { "is down or gone: nothing can be seen there" };
+            tell(Notice::Warning(&format!("{name} {now}")));
+        }
+        let more = |of: fn(&InterfaceStatus) -> u64| of(interface).saturating_sub(of(before));
+        let seen = more(|interface| interface.kernel_packets);
+        let ring = more(|interface| interface.kernel_drops);
+        let nic = more(|interface| interface.nic_drops);
+        let queue = more(|interface| interface.queue_drops);
+        let freezes = more(|interface| interface.ring_freezes);
+        tell(Notice::Detail(&format!(
+            "{name}: {seen} packets since the last look; dropped: {ring} by the kernel, {nic} by the interface, {queue} events by a \
+             queue of ours; ring full {freezes} times"
+        )));
+        let mut warn = |dropped: u64, text: String| {
+            if dropped.saturating_mul(WARN_ABOVE_ONE_IN) > seen {
+                tell(Notice::Warning(&format!("{name}: {text}")));
+            }
+        };
+        warn(
+            ring,
+            format!(
+                "the kernel dropped {ring} of {seen} packets since the last look, because the ring was full; a larger one may help: \
+                 --ring-blocks {}",
+                self.options.ring.blocks.saturating_mul(2)
+            ),
+        );
+        warn(
+            nic,
+            format!(
+                "the interface dropped {nic} packets since the last look, before the kernel saw them; its own ring may be too small: \
+                 ethtool -g {name}"
+            ),
+        );
+        warn(queue, format!("{queue} events were lost, because a queue of ours was full"));
+    }
+
+    fn workers(&self) -> impl Iterator<Item = &WorkerCounters> {
+        self.counters.iter().flatten()
+    }
+
+    fn push(&mut self, uid: Ulid, host: &str, weight: Weight, line: &str) {
+        if self.backlog.len() >= BACKLOG_MAX {
+            self.lost += 1;
+            return;
+        }
+        self.backlog.push_back(Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() });
+    }
+
+    /// What was given up at a bound anywhere, under the bound's name.
+    fn given_up(&self) -> BTreeMap<&'static str, u64> {
+        let mut total = BTreeMap::new();
+        let workers = self.workers().map(|worker| worker.detail().given_up);
+        for (bound, count) in workers.chain(self.desks.iter().map(Desk::given_up)).flatten() {
+            *total.entry(bound).or_default() += count;
+        }
+        if self.hosts.given_up() > 0 {
+            *total.entry("hosts").or_default() += self.hosts.given_up();
+        }
+        total
+    }
+
+    async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
+        let mut trouble = None;
+        for worker in workers {
+            match worker.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => trouble = Some(error),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        self.look();
+        self.look_at_hosts();
+        let held = self.repeats.held();
+        self.summarise(&held);
+        self.report(tell);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.backlog.is_empty() && Instant::now() < deadline {
+            self.hand_on();
+            tokio::time::sleep(LOOK).await;
+        }
+        let mut watched = Watched {
+            interfaces: self.interfaces(),
+            outputs: Vec::new(),
+            behind: 0,
+            outcomes: OutcomeCounters::default(),
+            flows: 0,
+            given_up: self.given_up(),
+            hosts: self.hosts.findings(&self.settings.signatures),
+            lost: self.lost + self.backlog.len() as u64,
+        };
+        for worker in self.counters.iter().flatten() {
+            let detail = worker.detail();
+            watched.outcomes.add(&detail.outcomes);
+            watched.flows += detail.flows;
+        }
+        watched.outputs = self.outputs.status();
+        let Drained { behind } = self.outputs.drain(PATIENCE).await;
+        watched.behind = behind;
+        match trouble {
+            Some(error) => Err(error.into()),
+            None => Ok(watched),
+        }
+    }
+}
+
+/// The first wish to end is granted in good order, the second at once.
+fn end(stop: &AtomicBool) {
+    if stop.swap(true, Ordering::Relaxed) {
+        std::process::exit(130);
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
+
+/// What a reload came to, once it is through; never, while none is under way.
+async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<(Settings, Vec<String>), String>> {
+    match reloading {
+        Some(task) => Some(task.await.unwrap_or_else(|error| Err(format!("the reload failed: {error}")))),
+        None => std::future::pending().await,
+    }
+}

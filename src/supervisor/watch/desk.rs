@@ -1,0 +1,144 @@
+//! Where the workers of one interface report to: their events, in the order of time, go into one ledger.
+
+use super::snapshot::{Latest, Snapshot};
+use crate::capture::Timestamp;
+use crate::matching::{Alert, Event, HostKey, HostRecord, Ledger, SignatureSet, ToldAddresses};
+use crate::pipeline::Report;
+use arc_swap::ArcSwap;
+use rtrb::Consumer;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Reports taken from one worker at one look, so that a flood leaves time for the rest.
+const TAKEN_MAX: usize = 1 << 16;
+/// Events of one worker that may wait for another to catch up.
+const WAITING_MAX: usize = 1 << 18;
+
+/// Time after all that is ever reported.
+pub const END: Timestamp = Timestamp(u64::MAX);
+
+/// The desk of one interface.
+#[derive(Debug)]
+pub struct Desk {
+    ledger: Ledger,
+    inboxes: Vec<Inbox>,
+    told: Arc<ToldAddresses>,
+    snapshot: Snapshot,
+    latest: Latest,
+}
+
+/// What one worker reported.
+#[derive(Debug)]
+struct Inbox {
+    queue: Consumer<Report>,
+    events: VecDeque<Event>,
+    /// Until when its events are complete.
+    through: Timestamp,
+    /// Until when the addresses that it saw told are complete.
+    told_until: Timestamp,
+}
+
+impl Desk {
+    /// A desk for the interface with index `interface`, whose workers report by `queues`.
+    #[must_use]
+    pub fn new(
+        interface: u32,
+        signatures: &Arc<SignatureSet>,
+        filter: Option<Arc<str>>,
+        queues: Vec<Consumer<Report>>,
+    ) -> Self {
+        let snapshot =
+            Snapshot { signatures: Arc::clone(signatures), filter, told: Arc::default(), told_until: Timestamp(0) };
+        let inbox = |queue| Inbox { queue, events: VecDeque::new(), through: Timestamp(0), told_until: Timestamp(0) };
+        Self {
+            ledger: Ledger::new(signatures, interface).noting_changes(),
+            inboxes: queues.into_iter().map(inbox).collect(),
+            told: Arc::default(),
+            latest: Arc::new(ArcSwap::from_pointee(snapshot.clone())),
+            snapshot,
+        }
+    }
+
+    /// Where the workers read what they need to know.
+    #[must_use]
+    pub const fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
+    /// Changes what is looked for. The ledger knows the new set before any worker does, so it can name whatever they report.
+    pub fn change(&mut self, signatures: &Arc<SignatureSet>, filter: Option<Arc<str>>) {
+        self.ledger.set_signatures(signatures);
+        self.snapshot.signatures = Arc::clone(signatures);
+        self.snapshot.filter = filter;
+        self.latest.store(Arc::new(self.snapshot.clone()));
+    }
+
+    /// Takes what the workers reported, and gives the alerts that it raised.
+    pub fn look(&mut self) -> Vec<Alert> {
+        for inbox in &mut self.inboxes {
+            inbox.take(&mut self.told);
+        }
+        let until = |of: fn(&Inbox) -> Timestamp| self.inboxes.iter().map(of).min().unwrap_or(END);
+        let told_until = until(|inbox| inbox.told_until);
+        if told_until != self.snapshot.told_until {
+            self.snapshot.told = Arc::clone(&self.told);
+            self.snapshot.told_until = told_until;
+            self.latest.store(Arc::new(self.snapshot.clone()));
+        }
+        // Never so long that memory runs out: a worker that hangs costs order, not the sensor.
+        let is_crowded = self.inboxes.iter().any(|inbox| inbox.events.len() > WAITING_MAX);
+        let through = if is_crowded { END } else { until(|inbox| inbox.through) };
+        while let Some(event) = self.next_event(through) {
+            self.ledger.record(event);
+        }
+        self.ledger.take_alerts()
+    }
+
+    /// The earliest event, if it lies not after `through`.
+    fn next_event(&mut self, through: Timestamp) -> Option<Event> {
+        let first = |inbox: &Inbox| inbox.events.front().map(|event| (event.at, event.packet));
+        let earliest =
+            self.inboxes.iter_mut().filter(|inbox| first(inbox).is_some()).min_by_key(|inbox| first(inbox))?;
+        if earliest.events.front()?.at > through {
+            return None;
+        }
+        earliest.events.pop_front()
+    }
+
+    /// Copies of the records of hosts that changed since the last call.
+    pub fn take_changed(&mut self) -> Vec<(HostKey, HostRecord)> {
+        self.ledger.take_changed()
+    }
+
+    /// Records that had to leave the ledger so that there is room for others.
+    pub fn make_room(&mut self) -> Vec<(HostKey, HostRecord)> {
+        self.ledger.make_room()
+    }
+
+    /// What was given up at a bound, under the bound's name.
+    #[must_use]
+    pub fn given_up(&self) -> BTreeMap<&'static str, u64> {
+        self.ledger.given_up()
+    }
+}
+
+impl Inbox {
+    fn take(&mut self, told: &mut Arc<ToldAddresses>) {
+        // Asked first: what comes before the end is then in the queue.
+        let is_over = self.queue.is_abandoned();
+        for _ in 0..TAKEN_MAX {
+            match self.queue.pop() {
+                Ok(Report::Event(event)) => self.events.push_back(event),
+                Ok(Report::Through(until)) => self.through = until,
+                Ok(Report::Told(address, at)) => Arc::make_mut(told).insert(address, at),
+                Ok(Report::ToldUntil(until)) => self.told_until = until,
+                Err(_) if is_over => {
+                    // Others need not wait for one that is gone, however it ended.
+                    (self.through, self.told_until) = (END, END);
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What is known of each host: what each interface shows now, and what was known before.
+
+use crate::matching::{Alert, HostFinding, HostKey, HostRecord, SignatureSet, Verdict};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Hosts that are kept; later ones are told of, and not kept.
+pub const HOSTS_MAX: usize = 1 << 17;
+
+/// All hosts with evidence.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    hosts: HashMap<HostKey, Known>,
+    /// Hosts that changed since they were last saved.
+    unsaved: BTreeSet<HostKey>,
+    given_up: u64,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+struct Known {
+    /// From earlier runs, and what a ledger had no more room for.
+    before: Option<HostRecord>,
+    /// What the ledger of each interface holds.
+    now: BTreeMap<u32, HostRecord>,
+    verdict: Option<Verdict>,
+    /// The latest alert, and its interface.
+    alert: Option<(Box<Alert>, u32)>,
+    /// Bytes when a summary told of the host last.
+    bytes_told: u64,
+}
+
+/// A host whose evidence adds up to more than before.
+#[derive(Clone, Debug)]
+pub struct Rise {
+    /// The latest alert of it.
+    pub alert: Alert,
+    /// The interface of that alert.
+    pub interface: u32,
+    /// What it added up to.
+    pub from: Verdict,
+    /// What it adds up to now.
+    pub to: Verdict,
+}
+
+impl Hosts {
+    /// Takes up what is known from earlier runs.
+    pub fn begin_with(&mut self, records: impl IntoIterator<Item = (HostKey, HostRecord)>, signatures: &SignatureSet) {
+        for (host, record) in records {
+            let Some(known) = self.known(host) else { continue };
+            known.bytes_told = record.bytes();
+            known.before = Some(record);
+            known.verdict = known.merged(signatures).and_then(|record| Some(record.finding(host, signatures)?.verdict));
+        }
+    }
+
+    /// Notes the latest alert of a host.
+    pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) {
+        if let Some(known) = self.known(host) {
+            known.alert = Some((Box::new(alert.clone()), interface));
+        }
+    }
+
+    /// Takes the record that the ledger of `interface` now has of a host. Says so if it adds up to more than before; the first verdict is
+    /// no rise, since the first alert tells of it.
+    pub fn update(
+        &mut self,
+        host: HostKey,
+        record: HostRecord,
+        interface: u32,
+        signatures: &SignatureSet,
+    ) -> Option<Rise> {
+        let known = self.known(host)?;
+        known.now.insert(interface, record);
+        let verdict = known.merged(signatures)?.finding(host, signatures)?.verdict;
+        let before = known.verdict.replace(verdict);
+        let rise = before.filter(|&before| verdict < before).and_then(|from| {
+            let (alert, interface) = known.alert.as_ref()?;
+            Some(Rise { alert: (**alert).clone(), interface: *interface, from, to: verdict })
+        });
+        self.unsaved.insert(host);
+        rise
+    }
+
+    /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was.
+    pub fn retire(&mut self, host: HostKey, record: HostRecord, interface: u32, signatures: &SignatureSet) {
+        let Some(known) = self.known(host) else { return };
+        known.now.remove(&interface);
+        match &mut known.before {
+            Some(before) => before.merge(record, signatures),
+            None => known.before = Some(record),
+        }
+        self.unsaved.insert(host);
+    }
+
+    /// Bytes that the host's flows with evidence carried since this was asked last.
+    pub fn bytes_since(&mut self, host: &HostKey) -> u64 {
+        let Some(known) = self.hosts.get_mut(host) else { return 0 };
+        let bytes = known.records().map(HostRecord::bytes).fold(0, u64::saturating_add);
+        bytes.saturating_sub(std::mem::replace(&mut known.bytes_told, bytes))
+    }
+
+    /// Hosts that changed since the last call, each with all that is known of it.
+    pub fn take_unsaved(&mut self, signatures: &SignatureSet) -> Vec<(HostKey, HostRecord)> {
+        let hosts = std::mem::take(&mut self.unsaved);
+        hosts.into_iter().filter_map(|host| Some((host, self.hosts.get(&host)?.merged(signatures)?))).collect()
+    }
+
+    /// Hosts with evidence.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.hosts.values().filter(|known| known.verdict.is_some()).count() as u64
+    }
+
+    /// Hosts that were not kept, since too many were.
+    #[must_use]
+    pub const fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
+    /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
+    #[must_use]
+    pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let finding = |(host, known): (&HostKey, &Known)| known.merged(signatures)?.finding(*host, signatures);
+        let mut all: Vec<_> = self.hosts.iter().filter_map(finding).collect();
+        all.sort_by_key(|finding| (finding.verdict, finding.host));
+        all
+    }
+
+    fn known(&mut self, host: HostKey) -> Option<&mut Known> {
+        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
+            self.given_up += 1;
+            return None;
+        }
+        Some(self.hosts.entry(host).or_default())
+    }
+}
+
+impl Known {
+    fn records(&self) -> impl Iterator<Item = &HostRecord> {
+        self.before.iter().chain(self.now.values())
+    }
+
+    /// All records of the host as one.
+    fn merged(&self, signatures: &SignatureSet) -> Option<HostRecord> {
+        self.records().cloned().reduce(|mut earlier, later| {
+            earlier.merge(later, signatures);
+            earlier
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! What the control thread lets a worker know: one immutable value, read once for every block.
+
+use crate::capture::Timestamp;
+use crate::matching::{SignatureSet, ToldAddresses};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// What a worker needs to know of the rest of the sensor.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What to look for.
+    pub signatures: Arc<SignatureSet>,
+    /// A libpcap filter expression that compiles.
+    pub filter: Option<Arc<str>>,
+    /// Addresses that clients were told on this interface, whichever worker saw it.
+    pub told: Arc<ToldAddresses>,
+    /// The time until which `told` is complete.
+    pub told_until: Timestamp,
+}
+
+/// The latest snapshot for the workers of one interface.
+pub type Latest = Arc<ArcSwap<Snapshot>>;
