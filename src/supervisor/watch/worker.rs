@@ -18,6 +18,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const WAIT_AMONG_OTHERS: Duration = Duration::from_millis(5);
 /// How long a packet may be under way in the kernel beyond the time after which a block is handed over.
 const UNDER_WAY: Duration = Duration::from_millis(4);
+/// How long the ring may be emptied at the end, where packets come as fast as they are taken.
+const LAST_ROUND: Duration = Duration::from_secs(1);
 /// How often the kernel is asked what it dropped.
 const ASK_KERNEL: Duration = Duration::from_secs(1);
 /// How often idle flows are looked for, whatever comes.
@@ -179,7 +181,7 @@ impl<'c> Worker<'c> {
         worker
     }
 
-    /// Takes packets until `stop` says so, and one round of what is in the ring after that; then ends all flows.
+    /// Takes packets until `stop` says so, and all that came before; then ends all flows.
     ///
     /// # Errors
     /// When the ring fails for good. What was seen until then is reported all the same.
@@ -192,13 +194,14 @@ impl<'c> Worker<'c> {
     fn watch(&mut self, stop: &AtomicBool) -> Result<(), LiveError> {
         let mut block = Block::default();
         let (mut asked, mut swept) = (Instant::now(), Instant::now());
+        let longest = if self.numbering == Numbering::ALONE { WAIT } else { WAIT_AMONG_OTHERS };
+        // Once the end is asked for: when all packets before it have been handed over.
+        let mut end: Option<Instant> = None;
         loop {
-            let is_last = stop.load(Ordering::Relaxed);
-            let wait = match (is_last, self.numbering == Numbering::ALONE) {
-                (true, _) => Duration::ZERO,
-                (false, true) => WAIT,
-                (false, false) => WAIT_AMONG_OTHERS,
-            };
+            if end.is_none() && stop.load(Ordering::Relaxed) {
+                end = Some(Instant::now() + self.retire + UNDER_WAY);
+            }
+            let wait = end.map_or(longest, |end| longest.min(end.saturating_duration_since(Instant::now())));
             let came = self.ring.next_block(&mut block, wait)?;
             let latest = self.latest.load_full();
             self.adopt(&latest);
@@ -211,7 +214,8 @@ impl<'c> Worker<'c> {
             self.outbox.settle(&latest.told, latest.told_until, &mut self.lanes);
             self.outbox.pass(until, self.next_packet());
             self.hand_over();
-            if is_last && !came {
+            let over = end.map(|end| Instant::now().saturating_duration_since(end));
+            if over.is_some_and(|over| (!over.is_zero() && !came) || over > LAST_ROUND) {
                 return self.ask_kernel();
             }
             if asked.elapsed() >= ASK_KERNEL {
