@@ -90,7 +90,7 @@ fn dissect_all(blocks: &Blocks) -> u64 {
 fn pass(detector: &mut Detector<'_>, case: &mut Case) -> Duration {
     let start = ThreadTime.start();
     for block in &case.blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
         black_box(detector.take_alerts());
     }
     let took = ThreadTime.end(start);
@@ -119,7 +119,7 @@ fn pipeline(criterion: &mut Criterion<ThreadTime>) {
             let detector = detector.get_or_insert_with(|| {
                 let mut detector = Detector::new(&signatures);
                 for block in case.opening.take().iter().flat_map(|opening| &opening.blocks) {
-                    detector.feed_block(block, |_| true);
+                    detector.feed_block(block.view(), |_| true);
                 }
                 for _ in 0..case.warm_up {
                     pass(&mut detector, &mut case);

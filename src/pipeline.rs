@@ -14,7 +14,7 @@ mod plan;
 mod pool;
 mod round;
 
-use crate::capture::{Block, Frame, Timestamp};
+use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
@@ -272,13 +272,13 @@ impl<'s> Detector<'s> {
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+    pub fn feed_block(&mut self, block: Frames<'_>, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
         // On the stack, so that a block costs no allocation.
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
         let mut routes = [Route::default(); BATCH];
-        for start in (0..block.records.len()).step_by(BATCH) {
+        for start in (0..block.len()).step_by(BATCH) {
             let places = batch.iter_mut().zip(&mut routes);
-            for ((dissected, route), index) in places.zip(start..block.records.len()) {
+            for ((dissected, route), index) in places.zip(start..block.len()) {
                 block.prefetch(index + FRAMES_AHEAD);
                 let Some(frame) = block.frame(index) else { break };
                 if accepts(&frame) {
@@ -293,7 +293,7 @@ impl<'s> Detector<'s> {
                     }
                 }
             }
-            let taken = BATCH.min(block.records.len() - start);
+            let taken = BATCH.min(block.len() - start);
             let ahead = || batch.iter().zip(&routes).take(taken);
             for (dissected, route) in ahead() {
                 if let Dissected::Segment(_) = dissected

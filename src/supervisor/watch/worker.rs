@@ -1,6 +1,6 @@
 //! What one interface's thread does: ring in, alerts out.
 
-use crate::capture::{Block, Filter, LiveError, Ring, RingStatistics};
+use crate::capture::{Filter, Frames, LiveError, Ring, RingStatistics};
 use crate::decode::Outcome;
 use crate::matching::{Alert, SignatureSet};
 use crate::pipeline::{Detector, Findings};
@@ -111,15 +111,13 @@ impl<'s> Worker<'s> {
     /// # Errors
     /// When the ring fails for good.
     pub fn run(mut self, stop: &AtomicBool) -> Result<Findings, LiveError> {
-        let mut block = Block::default();
         let mut asked = Instant::now();
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             let wait = if is_last { Duration::ZERO } else { WAIT };
-            let came = self.ring.next_block(&mut block, wait)?;
-            if came {
-                self.take(&block);
-            }
+            let Self { ring, detector, filter, waiting, counters, .. } = &mut self;
+            let came =
+                ring.with_block(wait, |frames| take(frames, detector, filter.as_mut(), waiting, counters))?.is_some();
             self.counters.is_down.store(self.ring.link_is_down(), Ordering::Relaxed);
             self.hand_over();
             if is_last && !came {
@@ -141,23 +139,6 @@ impl<'s> Worker<'s> {
         Ok(findings)
     }
 
-    fn take(&mut self, block: &Block) {
-        let Self { detector, filter, counters, .. } = self;
-        detector.feed_block(block, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)));
-        let bytes = block.records.iter().map(|record| u64::from(record.wire_len)).sum();
-        add(&counters.packets, block.records.len() as u64);
-        add(&counters.bytes, bytes);
-        let invalid = MALFORMED.iter().map(|&outcome| detector.outcomes().count(outcome)).sum();
-        counters.invalid.store(invalid, Ordering::Relaxed);
-        for alert in detector.take_alerts() {
-            if self.waiting.len() < WAITING_MAX {
-                self.waiting.push_back(alert);
-            } else {
-                add(&counters.queue_lost, 1);
-            }
-        }
-    }
-
     /// Moves what waits into the queue, as far as there is room.
     fn hand_over(&mut self) {
         while let Some(alert) = self.waiting.pop_front() {
@@ -176,6 +157,29 @@ impl<'s> Worker<'s> {
         counters.kernel_drops.store(drops, Ordering::Relaxed);
         counters.ring_freezes.store(freezes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Takes one block of frames.
+fn take(
+    frames: Frames<'_>,
+    detector: &mut Detector<'_>,
+    mut filter: Option<&mut Filter>,
+    waiting: &mut VecDeque<Alert>,
+    counters: &WorkerCounters,
+) {
+    detector.feed_block(frames, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)));
+    let bytes = frames.records.iter().map(|record| u64::from(record.wire_len)).sum();
+    add(&counters.packets, frames.len() as u64);
+    add(&counters.bytes, bytes);
+    let invalid = MALFORMED.iter().map(|&outcome| detector.outcomes().count(outcome)).sum();
+    counters.invalid.store(invalid, Ordering::Relaxed);
+    for alert in detector.take_alerts() {
+        if waiting.len() < WAITING_MAX {
+            waiting.push_back(alert);
+        } else {
+            add(&counters.queue_lost, 1);
+        }
     }
 }
 
