@@ -2,7 +2,7 @@
 
 use super::{Exit, Usage, label, load};
 use crate::cli::WatchArguments;
-use kaspector::capture::RingOptions;
+use kaspector::capture::{CaptureKind, RingOptions};
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
@@ -23,7 +23,9 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     let options = WatchOptions {
         interfaces: arguments.interfaces.clone(),
         workers: arguments.workers.into(),
+        capture: CaptureKind::default(),
         ring: RingOptions {
+            filter: arguments.filter.clone(),
             blocks: arguments.ring_blocks,
             snaplen: arguments.snaplen,
             promiscuous: !arguments.no_promiscuous,
@@ -40,7 +42,6 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     };
     let settings = Settings {
         signatures,
-        filter: arguments.filter.as_deref().map(Arc::from),
         summary_interval_s: arguments.summary_interval,
         stats_interval_s: arguments.stats_interval,
     };
@@ -79,7 +80,6 @@ fn reload(arguments: &WatchArguments) -> Reload {
         let signatures = load(&arguments.signatures).map_err(|error| error.to_string())?;
         Ok(Renewed {
             signatures,
-            filter: arguments.filter.clone(),
             summary_interval_s: arguments.summary_interval,
             stats_interval_s: arguments.stats_interval,
             remarks: Vec::new(),

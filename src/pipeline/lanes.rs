@@ -1,7 +1,7 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
 use super::{BATCH, FRAMES_AHEAD, Lane, Outlet, Route};
-use crate::capture::{Block, Frame, Timestamp};
+use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::matching::{Opened, SignatureSet};
 use std::collections::BTreeMap;
@@ -77,15 +77,20 @@ impl Lanes {
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool, outlet: &mut impl Outlet) {
+    pub fn feed_block(
+        &mut self,
+        frames: Frames<'_>,
+        mut accepts: impl FnMut(&Frame<'_>) -> bool,
+        outlet: &mut impl Outlet,
+    ) {
         // On the stack, so that a block costs no allocation.
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
         let mut routes = [Route::default(); BATCH];
-        for start in (0..block.records.len()).step_by(BATCH) {
+        for start in (0..frames.len()).step_by(BATCH) {
             let places = batch.iter_mut().zip(&mut routes);
-            for ((dissected, route), index) in places.zip(start..block.records.len()) {
-                block.prefetch(index + FRAMES_AHEAD);
-                let Some(frame) = block.frame(index) else { break };
+            for ((dissected, route), index) in places.zip(start..frames.len()) {
+                frames.prefetch(index + FRAMES_AHEAD);
+                let Some(frame) = frames.frame(index) else { break };
                 if accepts(&frame) {
                     dissect_into(&frame, dissected);
                 } else {
@@ -98,7 +103,7 @@ impl Lanes {
                     }
                 }
             }
-            let taken = BATCH.min(block.records.len() - start);
+            let taken = BATCH.min(frames.len() - start);
             let ahead = || batch.iter().zip(&routes).take(taken);
             for (dissected, route) in ahead() {
                 if let Dissected::Segment(_) = dissected
@@ -108,7 +113,7 @@ impl Lanes {
                 }
             }
             for ((dissected, route), index) in ahead().zip(start..) {
-                let Some(frame) = block.frame(index) else { break };
+                let Some(frame) = frames.frame(index) else { break };
                 let number = self.numbering.number(frame.number);
                 let outcome = match dissected {
                     Dissected::Segment(segment) => {

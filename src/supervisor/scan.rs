@@ -243,8 +243,8 @@ fn alone(
         }
         tally.count(block, progress);
         match filter.as_deref_mut() {
-            Some(filter) => detector.feed_block(block, |frame| filter.accepts(frame)),
-            None => detector.feed_block(block, |_: &Frame<'_>| true),
+            Some(filter) => detector.feed_block(block.view(), |frame| filter.accepts(frame)),
+            None => detector.feed_block(block.view(), |_: &Frame<'_>| true),
         }
     }
     InputScan { report: tally.close(&file), findings: detector.finish() }

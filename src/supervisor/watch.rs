@@ -17,7 +17,7 @@ mod signals;
 mod snapshot;
 mod worker;
 
-use crate::capture::{Filter, FilterError, LiveError, Ring, RingOptions, Timestamp};
+use crate::capture::{CaptureKind, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
@@ -44,7 +44,10 @@ pub struct WatchOptions {
     pub interfaces: Vec<String>,
     /// Rings and threads for each interface, a power of two, at most [`LANES`]; several share its conversations.
     pub workers: usize,
-    /// Shape of each ring.
+    /// How packets are taken.
+    pub capture: CaptureKind,
+    /// Shape of each ring, and the filter. Packets that the filter does not choose are left alone: those that the kernel leaves out are
+    /// counted nowhere, the others as filtered.
     pub ring: RingOptions,
     /// Where alerts go.
     pub outputs: Vec<OutputSpec>,
@@ -61,8 +64,6 @@ pub struct WatchOptions {
 pub struct Settings {
     /// What to look for.
     pub signatures: Arc<SignatureSet>,
-    /// A libpcap filter expression; packets that it does not choose are counted and left alone.
-    pub filter: Option<Arc<str>>,
     /// Seconds between two summaries of what was told before.
     pub summary_interval_s: u64,
     /// Seconds between two records of counters.
@@ -74,8 +75,6 @@ pub struct Settings {
 pub struct Renewed {
     /// What to look for.
     pub signatures: SignatureSet,
-    /// See [`Settings::filter`].
-    pub filter: Option<String>,
     /// See [`Settings::summary_interval_s`].
     pub summary_interval_s: u64,
     /// See [`Settings::stats_interval_s`].
@@ -167,23 +166,29 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // Before anything is opened, so that no signal is missed.
     let signals = runtime.block_on(async { Signals::listen() })?;
-    settings.filter.as_deref().map(Filter::new).transpose()?;
+    let filter = || options.ring.filter.as_deref().map(Filter::new).transpose();
+    filter()?;
     let workers = options.workers.clamp(1, LANES);
-    let rings = rings(options, workers)?;
+    let listeners = listeners(options, workers)?;
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
-        rings.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
+        listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (mut desks, mut threads) = (Vec::new(), Vec::new());
-        for ((interface, rings), (name, counters)) in (0..).zip(rings).zip(options.interfaces.iter().zip(&counters)) {
-            let (producers, queues): (Vec<_>, Vec<_>) = rings.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
-            let desk = Desk::new(interface, &settings.signatures, settings.filter.clone(), queues);
-            for ((thread, ring), (producer, counters)) in (0..).zip(rings).zip(producers.into_iter().zip(counters)) {
+        for ((interface, listeners), (name, counters)) in
+            (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
+        {
+            let (producers, queues): (Vec<_>, Vec<_>) = listeners.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
+            let desk = Desk::new(interface, &settings.signatures, queues);
+            for ((thread, listener), (producer, counters)) in
+                (0..).zip(listeners).zip(producers.into_iter().zip(counters))
+            {
                 let numbering = Numbering { thread, threads: workers as u64 };
                 let latest = Arc::clone(desk.latest());
-                let worker = Worker::new(ring, options.ring.retire, latest, seed, numbering, producer, counters);
+                let worker =
+                    Worker::new(listener, options.ring.retire, filter()?, latest, seed, numbering, producer, counters);
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
                 let spawned = builder.spawn_scoped(scope, move || {
@@ -203,14 +208,15 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     })
 }
 
-/// Opens the rings of all interfaces.
-fn rings(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Ring>>, WatchError> {
+/// Opens all interfaces, each as often as it has workers.
+fn listeners(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Listener>>, WatchError> {
     let mut all = Vec::new();
     for name in &options.interfaces {
         // A group of this machine's packet sockets; nobody else's by chance.
         let fanout = if workers > 1 { Some(u16::from_ne_bytes(random()?)) } else { None };
         let ring = RingOptions { fanout, ..options.ring.clone() };
-        all.push((0..workers).map(|_| Ring::open(name, &ring)).collect::<Result<Vec<_>, _>>()?);
+        let opened = (0..workers).map(|_| Listener::open(options.capture, name, &ring));
+        all.push(opened.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(all)
 }

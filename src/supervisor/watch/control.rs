@@ -6,7 +6,7 @@ use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
 use super::worker::{InterfaceStatus, WorkerCounters};
 use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
-use crate::capture::{Filter, LiveError};
+use crate::capture::LiveError;
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostKey, SignatureSet};
 use crate::sink::{Drained, EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
@@ -148,15 +148,12 @@ impl<'w> Control<'w> {
         let reload: Reload = self.options.reload.clone()?;
         let current = Arc::clone(&self.settings.signatures);
         Some(tokio::task::spawn_blocking(move || {
-            let Renewed { signatures, filter, summary_interval_s, stats_interval_s, remarks } = (reload.0)()?;
-            if let Some(expression) = &filter {
-                Filter::new(expression).map_err(|error| error.to_string())?;
-            }
+            let Renewed { signatures, summary_interval_s, stats_interval_s, remarks } = (reload.0)()?;
             let signatures = match signatures.sha256() == current.sha256() {
                 true => current,
                 false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
             };
-            Ok((Settings { signatures, filter: filter.map(Arc::from), summary_interval_s, stats_interval_s }, remarks))
+            Ok((Settings { signatures, summary_interval_s, stats_interval_s }, remarks))
         }))
     }
 
@@ -172,7 +169,7 @@ impl<'w> Control<'w> {
         remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
         let signatures = &settings.signatures;
         for desk in &mut self.desks {
-            desk.change(signatures, settings.filter.clone());
+            desk.set_signatures(signatures);
         }
         self.repeats.set_interval(settings.summary_interval_s);
         tell(Notice::Event(&format!(

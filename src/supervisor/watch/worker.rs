@@ -2,7 +2,7 @@
 
 use super::desk::END;
 use super::snapshot::{Latest, Snapshot};
-use crate::capture::{Block, Filter, LiveError, Ring, RingStatistics, Timestamp};
+use crate::capture::{Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
 use crate::decode::{Outcome, OutcomeCounters};
 use crate::matching::SignatureSet;
 use crate::pipeline::{LANES, Lanes, Numbering, Outbox, Report};
@@ -135,11 +135,10 @@ impl WorkerCounters {
 
 /// The thread of one ring.
 pub struct Worker<'c> {
-    ring: Ring,
+    listener: Listener,
     retire: Duration,
     latest: Latest,
     signatures: Arc<SignatureSet>,
-    expression: Option<Arc<str>>,
     filter: Option<Filter>,
     lanes: Lanes,
     outbox: Outbox,
@@ -149,10 +148,11 @@ pub struct Worker<'c> {
 }
 
 impl<'c> Worker<'c> {
-    /// A worker for `ring`, whose blocks are handed over after `retire`. `seed` keys its flow hash, the same for all workers.
+    /// A worker for `listener`, whose blocks are handed over after `retire`. `seed` keys its flow hash, the same for all workers.
     pub fn new(
-        ring: Ring,
+        listener: Listener,
         retire: Duration,
+        filter: Option<Filter>,
         latest: Latest,
         seed: u64,
         numbering: Numbering,
@@ -164,21 +164,7 @@ impl<'c> Worker<'c> {
         // Together they follow as many flows as one thread would alone.
         let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering);
         let outbox = if numbering == Numbering::ALONE { Outbox::alone() } else { Outbox::among_others() };
-        let mut worker = Self {
-            ring,
-            retire,
-            latest,
-            signatures,
-            expression: None,
-            filter: None,
-            lanes,
-            outbox,
-            queue,
-            numbering,
-            counters,
-        };
-        worker.adopt(&worker.latest.load_full());
-        worker
+        Self { listener, retire, latest, signatures, filter, lanes, outbox, queue, numbering, counters }
     }
 
     /// Takes packets until `stop` says so, and all that came before; then ends all flows.
@@ -192,7 +178,6 @@ impl<'c> Worker<'c> {
     }
 
     fn watch(&mut self, stop: &AtomicBool) -> Result<(), LiveError> {
-        let mut block = Block::default();
         let (mut asked, mut swept) = (Instant::now(), Instant::now());
         let longest = if self.numbering == Numbering::ALONE { WAIT } else { WAIT_AMONG_OTHERS };
         // Once the end is asked for: when all packets before it have been handed over.
@@ -202,20 +187,21 @@ impl<'c> Worker<'c> {
                 end = Some(Instant::now() + self.retire + UNDER_WAY);
             }
             let wait = end.map_or(longest, |end| longest.min(end.saturating_duration_since(Instant::now())));
-            let came = self.ring.next_block(&mut block, wait)?;
             let latest = self.latest.load_full();
             self.adopt(&latest);
-            let until = if came { self.take(&block) } else { self.nothing_until() };
+            let Self { listener, filter, lanes, outbox, counters, .. } = self;
+            let came = listener.with_block(wait, |frames| take(frames, filter.as_mut(), lanes, outbox, counters))?;
+            let until = came.unwrap_or_else(|| self.nothing_until());
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
                 self.lanes.sweep(until, SWEPT, &mut self.outbox);
             }
-            self.counters.is_down.store(self.ring.link_is_down(), Ordering::Relaxed);
+            self.counters.is_down.store(self.listener.link_is_down(), Ordering::Relaxed);
             self.outbox.settle(&latest.told, latest.told_until, &mut self.lanes);
             self.outbox.pass(until, self.next_packet());
             self.hand_over();
             let over = end.map(|end| Instant::now().saturating_duration_since(end));
-            if over.is_some_and(|over| (!over.is_zero() && !came) || over > LAST_ROUND) {
+            if over.is_some_and(|over| (!over.is_zero() && came.is_none()) || over > LAST_ROUND) {
                 return self.ask_kernel();
             }
             if asked.elapsed() >= ASK_KERNEL {
@@ -255,24 +241,6 @@ impl<'c> Worker<'c> {
             self.signatures = Arc::clone(&latest.signatures);
             self.lanes.set_signatures(&self.signatures);
         }
-        if self.expression != latest.filter {
-            self.expression.clone_from(&latest.filter);
-            self.filter = self.expression.as_deref().and_then(|expression| Filter::new(expression).ok());
-        }
-    }
-
-    /// Takes a block, and gives the time of its last packet.
-    fn take(&mut self, block: &Block) -> Timestamp {
-        let Self { lanes, outbox, filter, counters, .. } = self;
-        lanes.feed_block(block, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)), outbox);
-        let bytes = block.records.iter().map(|record| u64::from(record.wire_len)).sum();
-        add(&counters.packets, block.records.len() as u64);
-        add(&counters.bytes, bytes);
-        let (_, at) = lanes.last();
-        counters.last_packet.store(at.0, Ordering::Relaxed);
-        let invalid = MALFORMED.iter().map(|&outcome| lanes.outcomes().count(outcome)).sum();
-        counters.invalid.store(invalid, Ordering::Relaxed);
-        at
     }
 
     /// The time until which it is certain that nothing has come, when nothing is in the ring.
@@ -300,7 +268,7 @@ impl<'c> Worker<'c> {
     }
 
     fn ask_kernel(&mut self) -> Result<(), LiveError> {
-        let RingStatistics { packets, drops, freezes, .. } = self.ring.statistics()?;
+        let RingStatistics { packets, drops, freezes, .. } = self.listener.statistics()?;
         let counters = self.counters;
         counters.kernel_packets.store(packets.saturating_add(drops), Ordering::Relaxed);
         counters.kernel_drops.store(drops, Ordering::Relaxed);
@@ -320,6 +288,25 @@ impl<'c> Worker<'c> {
         };
         *self.counters.detail.lock().unwrap_or_else(PoisonError::into_inner) = detail;
     }
+}
+
+/// Takes a block, and gives the time of its last packet.
+fn take(
+    frames: Frames<'_>,
+    mut filter: Option<&mut Filter>,
+    lanes: &mut Lanes,
+    outbox: &mut Outbox,
+    counters: &WorkerCounters,
+) -> Timestamp {
+    lanes.feed_block(frames, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)), outbox);
+    let bytes = frames.records.iter().map(|record| u64::from(record.wire_len)).sum();
+    add(&counters.packets, frames.len() as u64);
+    add(&counters.bytes, bytes);
+    let (_, at) = lanes.last();
+    counters.last_packet.store(at.0, Ordering::Relaxed);
+    let invalid = MALFORMED.iter().map(|&outcome| lanes.outcomes().count(outcome)).sum();
+    counters.invalid.store(invalid, Ordering::Relaxed);
+    at
 }
 
 /// One writer, so no read-modify-write is needed.
