@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use lane::{Lane, LaneCounters};
-pub use lanes::{Lanes, Numbering};
+pub use lanes::{Lanes, Numbering, SeenInPart};
 pub use outbox::{Outbox, Report};
 pub use plan::Plan;
 pub use round::RoundEvents;

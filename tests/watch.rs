@@ -136,6 +136,14 @@ impl Sensor {
     }
 }
 
+impl Drop for Sensor {
+    /// A test that failed leaves none behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// What the alerts of an EVE file prove, without what differs by nature between a wire and a file.
 fn proven(eve: &str) -> BTreeSet<String> {
     let alerts = eve.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -26,6 +26,17 @@ impl Numbering {
     }
 }
 
+/// How much was seen of TCP connections that carried payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenInPart {
+    /// Connections that have ended.
+    pub ended: u64,
+    /// Those of which only one side was seen.
+    pub one_sided: u64,
+    /// Those whose beginning was not seen.
+    pub midstream: u64,
+}
+
 /// The lanes of one thread. What frames bring about goes to an [`Outlet`].
 #[derive(Debug)]
 pub struct Lanes {
@@ -175,6 +186,16 @@ impl Lanes {
     #[must_use]
     pub fn flows(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.counters().flows).sum()
+    }
+
+    /// TCP connections with payload that have ended, those of them of which only one side was seen, and those whose beginning was not.
+    #[must_use]
+    pub fn seen_in_part(&self) -> SeenInPart {
+        self.lanes.iter().map(Lane::counters).fold(SeenInPart::default(), |sum, lane| SeenInPart {
+            ended: sum.ended + lane.carried,
+            one_sided: sum.one_sided + lane.one_sided,
+            midstream: sum.midstream + lane.midstream,
+        })
     }
 
     /// Flows that are followed now.

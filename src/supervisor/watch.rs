@@ -10,7 +10,9 @@
 //! of what it needs to know. The control thread looks at the queues every few milliseconds, so no worker ever wakes anybody.
 
 mod control;
+mod counters;
 mod desk;
+mod health;
 mod hosts;
 mod repeats;
 mod signals;
@@ -23,6 +25,7 @@ use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
 use crate::sink::{EveCompat, OutputOptions, OutputSpec, OutputStatus, Outputs, OutputsError};
 use control::Control;
+use counters::WorkerCounters;
 use desk::Desk;
 use rtrb::RingBuffer;
 use signals::Signals;
@@ -30,9 +33,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
-use worker::{Worker, WorkerCounters};
+use worker::Worker;
 
-pub use worker::InterfaceStatus;
+pub use counters::InterfaceStatus;
 
 /// Reports between a worker and the control thread.
 const QUEUE: usize = 1 << 13;
@@ -163,13 +166,12 @@ pub enum WatchError {
 /// # Panics
 /// When a worker panicked: a sensor that starts again is better than one that is half blind.
 pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Result<Watched, WatchError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    // Before anything is opened, so that no signal is missed.
-    let signals = runtime.block_on(async { Signals::listen() })?;
     let filter = || options.ring.filter.as_deref().map(Filter::new).transpose();
     filter()?;
     let workers = options.workers.clamp(1, LANES);
     let listeners = listeners(options, workers)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
         listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();

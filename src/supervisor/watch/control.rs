@@ -1,10 +1,11 @@
 //! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
 
+use super::counters::{InterfaceStatus, WorkerCounters};
 use super::desk::Desk;
+use super::health::Health;
 use super::hosts::{Hosts, Rise};
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
-use super::worker::{InterfaceStatus, WorkerCounters};
 use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
 use crate::capture::LiveError;
 use crate::decode::OutcomeCounters;
@@ -51,6 +52,7 @@ pub struct Control<'w> {
     lost: u64,
     /// What was known of each interface when a warning was last considered.
     before: Vec<InterfaceStatus>,
+    health: Vec<Health>,
 }
 
 type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
@@ -78,6 +80,7 @@ impl<'w> Control<'w> {
             backlog: VecDeque::new(),
             alerts: 0,
             lost: 0,
+            health: options.interfaces.iter().map(|name| Health::of(name)).collect(),
             before: options
                 .interfaces
                 .iter()
@@ -97,6 +100,9 @@ impl<'w> Control<'w> {
         workers: Workers<'_>,
         tell: Tell<'_>,
     ) -> Result<Watched, WatchError> {
+        for advice in self.health.iter().flat_map(|health| health.advice(&self.options.ring)) {
+            tell(Notice::Warning(&advice));
+        }
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
         let mut stats_at = Instant::now() + self.stats_interval();
@@ -257,7 +263,10 @@ impl<'w> Control<'w> {
     /// Every interface, as it stands.
     fn interfaces(&self) -> Vec<InterfaceStatus> {
         let named = self.options.interfaces.iter().zip(self.counters);
-        named.map(|(name, workers)| InterfaceStatus::of(name, workers)).collect()
+        named
+            .zip(&self.health)
+            .map(|((name, workers), health)| InterfaceStatus::of(name, workers, health.dropped()))
+            .collect()
     }
 
     /// Says what was counted, and warns of drops.
@@ -265,6 +274,11 @@ impl<'w> Control<'w> {
         let interfaces = self.interfaces();
         for (interface, before) in interfaces.iter().zip(&self.before) {
             self.remark_on(interface, before, tell);
+        }
+        for (health, workers) in self.health.iter_mut().zip(self.counters) {
+            if let Some(judgement) = health.judge(workers) {
+                tell(Notice::Warning(&judgement));
+            }
         }
         let sum = |of: fn(&InterfaceStatus) -> u64| interfaces.iter().map(of).sum();
         let stats = EveStats {
