@@ -20,7 +20,7 @@ const FLOWS: u64 = 20_000;
 
 fn feed(detector: &mut Detector<'_>, blocks: &Blocks) {
     for block in &blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
         black_box(detector.take_alerts());
     }
 }

@@ -90,19 +90,25 @@ impl PcapInterface {
         }
     }
 
-    /// What happened since the interface was opened. Drops are those of libpcap's buffer and those that it knows of the interface.
+    /// What happened since the interface was opened. Drops are those of libpcap's buffer.
     ///
     /// # Errors
-    /// When libpcap does not say.
+    /// None today: a handle that does not say is taken for an interface that is gone.
     pub fn statistics(&mut self) -> Result<RingStatistics, LiveError> {
-        if let Some(capture) = &mut self.capture {
-            let now = capture.stats().map_err(|cause| failed(&self.interface, "read its statistics", &cause))?;
-            let dropped = now.dropped.wrapping_sub(self.before.dropped);
-            self.statistics.drops += u64::from(dropped);
-            // On Linux and the BSDs, what was dropped is among what was received.
-            self.statistics.packets +=
-                u64::from(now.received.wrapping_sub(self.before.received).saturating_sub(dropped));
-            self.before = now;
+        match self.capture.as_mut().map(Capture::stats) {
+            None => {}
+            Some(Ok(now)) => {
+                let dropped = now.dropped.wrapping_sub(self.before.dropped);
+                let received = now.received.wrapping_sub(self.before.received);
+                self.statistics.drops += u64::from(dropped);
+                // On Linux and the BSDs, what was dropped is among what was received.
+                self.statistics.packets += u64::from(received.saturating_sub(dropped));
+                self.before = now;
+            }
+            Some(Err(_)) => {
+                self.capture = None;
+                self.tried = Instant::now();
+            }
         }
         Ok(self.statistics)
     }
