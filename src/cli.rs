@@ -1,6 +1,7 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kaspector::capture::CaptureKind;
 use kaspector::matching::Verdict;
 use std::path::PathBuf;
 
@@ -114,9 +115,17 @@ pub struct WatchArguments {
     #[arg(long, value_name = "BYTES", default_value = "65535", value_parser = clap::value_parser!(u32).range(64..=262_144))]
     pub snaplen: u32,
 
-    /// Blocks of 1 MiB in each interface's ring
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..=4096))]
-    pub ring_blocks: u32,
+    /// Blocks of 1 MiB in each ring [default: what 200 ms at the speed of the link take, 64 where that is not known]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    pub ring_blocks: Option<u32>,
+
+    /// How to take packets: afpacket (a ring that the kernel fills) or pcap (libpcap)
+    #[arg(long, value_name = "KIND", default_value_t)]
+    pub capture: CaptureKind,
+
+    /// Take the time of the interface's own clock; only if something sets it, as phc2sys does
+    #[arg(long)]
+    pub hardware_time: bool,
 
     /// Rings and threads for each interface: a power of two; several share its conversations
     #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]

@@ -2,7 +2,7 @@
 
 use super::{Exit, Usage, label, load};
 use crate::cli::WatchArguments;
-use kaspector::capture::{CaptureKind, RingOptions};
+use kaspector::capture::RingOptions;
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
@@ -23,14 +23,15 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     let options = WatchOptions {
         interfaces: arguments.interfaces.clone(),
         workers: arguments.workers.into(),
-        capture: CaptureKind::default(),
+        capture: arguments.capture,
         ring: RingOptions {
             filter: arguments.filter.clone(),
-            blocks: arguments.ring_blocks,
+            hardware_time: arguments.hardware_time,
             snaplen: arguments.snaplen,
             promiscuous: !arguments.no_promiscuous,
             ..RingOptions::default()
         },
+        ring_blocks: arguments.ring_blocks,
         outputs,
         output_options: OutputOptions {
             spool: arguments.spool.clone(),

@@ -19,7 +19,7 @@ mod signals;
 mod snapshot;
 mod worker;
 
-use crate::capture::{CaptureKind, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
+use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
@@ -52,6 +52,8 @@ pub struct WatchOptions {
     /// Shape of each ring, and the filter. Packets that the filter does not choose are left alone: those that the kernel leaves out are
     /// counted nowhere, the others as filtered.
     pub ring: RingOptions,
+    /// Blocks of each ring; without it as many as [`RingOptions::for_link`] has for the link.
+    pub ring_blocks: Option<u32>,
     /// Where alerts go.
     pub outputs: Vec<OutputSpec>,
     /// What the outputs share.
@@ -216,11 +218,18 @@ fn listeners(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Listener>
     for name in &options.interfaces {
         // A group of this machine's packet sockets; nobody else's by chance.
         let fanout = if workers > 1 { Some(u16::from_ne_bytes(random()?)) } else { None };
-        let ring = RingOptions { fanout, ..options.ring.clone() };
+        let ring = RingOptions { fanout, blocks: blocks(options, name, workers), ..options.ring.clone() };
         let opened = (0..workers).map(|_| Listener::open(options.capture, name, &ring));
         all.push(opened.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(all)
+}
+
+/// Blocks of each of the rings that share an interface.
+fn blocks(options: &WatchOptions, interface: &str, workers: usize) -> u32 {
+    let speed_mbps = || Facts::of(interface).ok()?.speed_mbps;
+    let rings = u32::try_from(workers).unwrap_or(1);
+    options.ring_blocks.unwrap_or_else(|| RingOptions::for_link(speed_mbps(), rings).blocks)
 }
 
 /// The wall clock. Only what the sensor says of itself uses it; alerts carry the time of their packets.

@@ -100,7 +100,7 @@ impl<'w> Control<'w> {
         workers: Workers<'_>,
         tell: Tell<'_>,
     ) -> Result<Watched, WatchError> {
-        for advice in self.health.iter().flat_map(|health| health.advice(&self.options.ring)) {
+        for advice in self.health.iter().flat_map(|health| health.advice(self.options)) {
             tell(Notice::Warning(&advice));
         }
         let mut look = every(LOOK);
@@ -324,7 +324,7 @@ impl<'w> Control<'w> {
             format!(
                 "the kernel dropped {ring} of {seen} packets since the last look, because the ring was full; a larger one may help: \
                  --ring-blocks {}",
-                self.options.ring.blocks.saturating_mul(2)
+                super::blocks(self.options, name, self.options.workers).saturating_mul(2)
             ),
         );
         warn(

@@ -1,5 +1,6 @@
 //! What about an interface is not as a sensor needs it: said once, with the command that would mend it.
 
+use super::WatchOptions;
 use super::counters::WorkerCounters;
 use crate::capture::{Facts, RingOptions, advice};
 use crate::pipeline::SeenInPart;
@@ -31,8 +32,12 @@ impl Health {
 
     /// What can be said before the first packet.
     #[must_use]
-    pub fn advice(&self, options: &RingOptions) -> Vec<String> {
-        Facts::of(&self.interface).map(|facts| advice(&facts, options)).unwrap_or_default()
+    pub fn advice(&self, options: &WatchOptions) -> Vec<String> {
+        let blocks = super::blocks(options, &self.interface, options.workers);
+        // Which group it is does not matter: only that rings share the load.
+        let fanout = (options.workers > 1).then_some(0);
+        let ring = RingOptions { blocks, fanout, ..options.ring.clone() };
+        Facts::of(&self.interface).map(|facts| advice(&facts, &ring)).unwrap_or_default()
     }
 
     /// Packets that the interface dropped before anybody could take them, since the beginning.
