@@ -6,14 +6,20 @@
 
 pub mod attend;
 mod inventory;
+#[cfg(target_os = "linux")]
+mod privileges;
 mod progress;
 mod rounds;
+mod sandbox;
 mod scan;
 #[cfg(target_os = "linux")]
 mod watch;
 
 pub use inventory::Inventory;
+#[cfg(target_os = "linux")]
+pub use privileges::{Dropped, PrivilegeError, Privileges};
 pub use progress::{Progress, Snapshot};
+pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
 #[cfg(target_os = "linux")]
 pub use watch::{InterfaceStatus, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};
