@@ -1,7 +1,7 @@
 //! A host's record in parts that outlive the program: indicators by their ids, since their numbers change with every signature set.
 
-use super::host_record::{AskedNames, HostRecord, LINES_MAX};
 use super::hop_limits::HopLimits;
+use super::host_record::{AskedNames, HostRecord, LINES_MAX};
 use super::{EvidenceLine, Field, Position, Reached, Role, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
 use crate::decode::MacAddress;

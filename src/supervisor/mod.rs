@@ -9,6 +9,7 @@ mod inventory;
 mod progress;
 mod rounds;
 mod scan;
+pub mod state;
 #[cfg(target_os = "linux")]
 mod watch;
 
