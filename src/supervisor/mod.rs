@@ -12,6 +12,7 @@ mod progress;
 mod rounds;
 mod sandbox;
 mod scan;
+pub mod state;
 #[cfg(target_os = "linux")]
 mod watch;
 
