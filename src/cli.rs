@@ -100,6 +100,10 @@ pub struct WatchArguments {
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
 
+    /// Keep what is known of the hosts in this file, from one start to the next
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+
     /// Suricata version whose EVE schema the alerts keep to
     #[arg(long, value_name = "VERSION", default_value = "7")]
     pub eve_compat: Compat,

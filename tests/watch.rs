@@ -5,6 +5,8 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use kaspector::matching::SignatureSet;
+use kaspector::supervisor::state::{HostFilter, State};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -368,6 +370,37 @@ fn a_verdict_that_rises_is_told() {
         .filter(|alert| uid(alert) == uid(&rises[0]))
         .collect();
     assert_eq!(others.len(), 1, "a receiver that drops copies must not drop it");
+}
+
+/// The hosts of a state file, with their verdicts and the lines of evidence.
+fn kept(path: &Path) -> Vec<(String, &'static str, usize)> {
+    let state = State::open_to_read(path).unwrap();
+    let listing = state.listing(&SignatureSet::builtin(), &HostFilter::default()).unwrap();
+    let hosts = listing.hosts.iter();
+    hosts.map(|host| (host.host.address.to_string(), host.verdict.name(), host.evidence.len())).collect()
+}
+
+#[test]
+fn what_is_known_of_hosts_outlives_the_sensor() {
+    let Some(cable) = Cable::lay("k") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("hosts.db");
+    let capture = root().join("pcaps/dns-then-tls.pcap");
+    let start = || Sensor::start(&["-i", &cable.far, "--state", state.to_str().unwrap()]);
+    let mut sensor = start();
+    cable.send_frames(frames(&capture).into_iter().take(4));
+    // Saved while it runs: nobody asks it to end.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while kept(&state).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    sensor.child.kill().unwrap();
+    assert_eq!(kept(&state), [("10.20.0.5".to_owned(), "suspected", 1)]);
+    let sensor = start();
+    cable.send_frames(frames(&capture).into_iter().skip(4));
+    let said = sensor.end();
+    assert!(said.contains("10.20.0.5 confirmed"), "{said}");
+    assert_eq!(kept(&state), [("10.20.0.5".to_owned(), "confirmed", 2)]);
 }
 
 #[test]

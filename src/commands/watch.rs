@@ -6,7 +6,9 @@ use kaspector::capture::RingOptions;
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
-use kaspector::supervisor::{Notice, Reload, Renewed, Settings, WatchError, WatchOptions, Watched, watch as run};
+use kaspector::supervisor::{
+    Notice, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions, Watched, watch as run,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,6 +41,10 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             sensor: sensor.into(),
         },
         compat: arguments.eve_compat.into(),
+        state: arguments.state.clone(),
+        privileges: None,
+        sandbox: Sandbox::default(),
+        sandbox_mode: SandboxMode::Off,
         reload: Some(reload(arguments)),
     };
     let settings = Settings {

@@ -14,11 +14,14 @@ mod counters;
 mod desk;
 mod health;
 mod hosts;
+mod keeper;
 mod repeats;
 mod signals;
 mod snapshot;
 mod worker;
 
+use super::state::StateError;
+use super::{PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
 use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
@@ -27,9 +30,12 @@ use crate::sink::{EveCompat, OutputOptions, OutputSpec, OutputStatus, Outputs, O
 use control::Control;
 use counters::WorkerCounters;
 use desk::Desk;
+use hosts::Hosts;
+use keeper::Keeper;
 use rtrb::RingBuffer;
 use signals::Signals;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,6 +66,14 @@ pub struct WatchOptions {
     pub output_options: OutputOptions,
     /// Suricata version whose schema the alerts keep to.
     pub compat: EveCompat,
+    /// The file that keeps the hosts from one start to the next.
+    pub state: Option<PathBuf>,
+    /// Who to be, once the interfaces are open; `None`: whoever started the sensor, with all privileges.
+    pub privileges: Option<Privileges>,
+    /// What to be able to reach from then on.
+    pub sandbox: Sandbox,
+    /// How much that matters.
+    pub sandbox_mode: SandboxMode,
     /// Reads configuration and signatures again when SIGHUP asks for it.
     pub reload: Option<Reload>,
 }
@@ -154,6 +168,15 @@ pub enum WatchError {
     /// An output cannot be used.
     #[error(transparent)]
     Outputs(#[from] OutputsError),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The sandbox cannot be entered.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The system refused a thread, a timer or random numbers.
     #[error("the system refused what a watch needs: {0}")]
     System(#[from] std::io::Error),
@@ -172,8 +195,25 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     filter()?;
     let workers = options.workers.clamp(1, LANES);
     let listeners = listeners(options, workers)?;
+    // Capabilities and file rules belong to a thread and those that it starts: none may have been started yet.
+    if let Some(privileges) = &options.privileges {
+        tell(Notice::Event(&privileges.give_up()?.to_string()));
+    }
+    if options.sandbox_mode != SandboxMode::Off {
+        tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
+    let mut hosts = Hosts::default();
+    let keeper = match &options.state {
+        Some(path) => {
+            let sensor = &options.output_options.sensor;
+            let (keeper, known, _) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
+            hosts.begin_with(known, &settings.signatures);
+            Some(keeper)
+        }
+        None => None,
+    };
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
         listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
@@ -206,7 +246,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
             }
             desks.push(desk);
         }
-        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs);
+        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, hosts, keeper);
         tell(Notice::Capturing);
         runtime.block_on(control.run(signals, &stop, threads, tell))
     })

@@ -4,6 +4,7 @@ use super::counters::{InterfaceStatus, WorkerCounters};
 use super::desk::Desk;
 use super::health::Health;
 use super::hosts::{Hosts, Rise};
+use super::keeper::Keeper;
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
 use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
@@ -23,6 +24,8 @@ use ulid::Ulid;
 const LOOK: Duration = Duration::from_millis(5);
 /// How often it looks at the hosts that changed.
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
+/// How often what changed of the hosts is saved.
+const SAVE: Duration = Duration::from_secs(5);
 /// Messages that wait while the outputs' queue is full.
 const BACKLOG_MAX: usize = 1 << 14;
 /// How long outputs may take at the end.
@@ -47,6 +50,7 @@ pub struct Control<'w> {
     pub outputs: Outputs,
     repeats: Repeats,
     hosts: Hosts,
+    keeper: Option<Keeper>,
     backlog: VecDeque<Message>,
     alerts: u64,
     lost: u64,
@@ -66,6 +70,8 @@ impl<'w> Control<'w> {
         desks: Vec<Desk>,
         counters: &'w [Vec<WorkerCounters>],
         outputs: Outputs,
+        hosts: Hosts,
+        keeper: Option<Keeper>,
     ) -> Self {
         Self {
             options,
@@ -76,7 +82,8 @@ impl<'w> Control<'w> {
             desks,
             counters,
             outputs,
-            hosts: Hosts::default(),
+            hosts,
+            keeper,
             backlog: VecDeque::new(),
             alerts: 0,
             lost: 0,
@@ -105,12 +112,14 @@ impl<'w> Control<'w> {
         }
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
+        let mut save = every(SAVE);
         let mut stats_at = Instant::now() + self.stats_interval();
         let mut reloading: Option<Reloading> = None;
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
                 _ = hosts.tick() => self.look_at_hosts(),
+                _ = save.tick() => self.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
                     stats_at = Instant::now() + self.stats_interval();
                     self.report(tell);
@@ -242,6 +251,18 @@ impl<'w> Control<'w> {
         }
     }
 
+    /// Hands the hosts that changed to the state file.
+    fn save(&mut self) {
+        let Some(keeper) = &self.keeper else { return };
+        let unsaved = self.hosts.take_unsaved(&self.settings.signatures);
+        if unsaved.is_empty() {
+            return;
+        }
+        if let Err(refused) = keeper.save(&self.settings.signatures, unsaved) {
+            self.hosts.not_saved(refused.into_iter().map(|(host, _)| host));
+        }
+    }
+
     fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
@@ -274,6 +295,9 @@ impl<'w> Control<'w> {
         let interfaces = self.interfaces();
         for (interface, before) in interfaces.iter().zip(&self.before) {
             self.remark_on(interface, before, tell);
+        }
+        if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
+            tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
         }
         for (health, workers) in self.health.iter_mut().zip(self.counters) {
             if let Some(judgement) = health.judge(workers) {
@@ -373,6 +397,7 @@ impl<'w> Control<'w> {
         }
         self.look();
         self.look_at_hosts();
+        self.save();
         let held = self.repeats.held();
         self.summarise(&held);
         self.report(tell);
@@ -399,6 +424,13 @@ impl<'w> Control<'w> {
         watched.outputs = self.outputs.status();
         let Drained { behind } = self.outputs.drain(PATIENCE).await;
         watched.behind = behind;
+        if let Some(keeper) = self.keeper.take() {
+            // The last look is not given back: whoever could not take it for so long will not take it now.
+            let closed = tokio::task::spawn_blocking(|| keeper.close());
+            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(PATIENCE, closed).await {
+                tell(Notice::Warning(&trouble));
+            }
+        }
         match trouble {
             Some(error) => Err(error.into()),
             None => Ok(watched),
