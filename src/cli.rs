@@ -1,8 +1,10 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kaspector::capture::CaptureKind;
-use kaspector::matching::Verdict;
+use kaspector::matching::{Category, Role, Verdict};
+use kaspector::supervisor::state::AddressRange;
 use std::path::PathBuf;
 
 /// Finds the machines that run Kaspersky software, by the traffic they cannot help making.
@@ -21,6 +23,7 @@ pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
     Watch(WatchArguments),
+    Hosts(HostsArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]
     Signatures(SignaturesCommand),
@@ -48,6 +51,10 @@ pub struct ScanArguments {
     /// Suricata version whose EVE schema the alerts keep to
     #[arg(long, value_name = "VERSION", default_value = "7", requires = "eve")]
     pub eve_compat: Compat,
+
+    /// Merge what is found into the inventory of hosts in FILE, which 'kaspector hosts' lists
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
 
     #[command(flatten)]
     pub signatures: SignatureFolders,
@@ -164,6 +171,61 @@ fn power_of_two(text: &str) -> Result<u8, String> {
         .ok_or_else(|| "1, 2, 4 or 8 are possible".to_owned())
 }
 
+/// List the hosts of an inventory that 'watch --state' and 'scan --state' keep, also while they run.
+///
+/// Options that may be given several times list what any of them names; different options must all hold.
+#[derive(Debug, Args)]
+#[command(after_help = HOSTS_EXAMPLES)]
+pub struct HostsArguments {
+    /// The inventory
+    #[arg(long, required = true, value_name = "FILE")]
+    pub state: PathBuf,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: HostsFormat,
+
+    /// List hosts with this verdict or a stronger one
+    #[arg(long, value_name = "VERDICT")]
+    pub verdict: Option<FailOn>,
+
+    /// List hosts with evidence since then: 30m, 12h, 7d, 4w ago, a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+
+    /// List hosts that used this service; may be given several times
+    #[arg(long = "category", value_name = "SERVICE", value_parser = categories())]
+    pub categories: Vec<Category>,
+
+    /// List hosts whose products have this in their names; may be given several times
+    #[arg(long = "product", value_name = "TEXT")]
+    pub products: Vec<String>,
+
+    /// List hosts with this address, or in this range such as 10.20.0.0/16; may be given several times
+    #[arg(long = "address", value_name = "ADDRESS")]
+    pub addresses: Vec<AddressRange>,
+
+    /// List hosts of this role; may be given several times
+    #[arg(long = "role", value_name = "ROLE", value_parser = roles())]
+    pub roles: Vec<Role>,
+
+    /// List hosts of this VLAN, by its outermost tag; may be given several times
+    #[arg(long = "vlan", value_name = "TAG", value_parser = clap::value_parser!(u16).range(1..=4095))]
+    pub vlans: Vec<u16>,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
+}
+
+fn categories() -> impl TypedValueParser<Value = Category> {
+    PossibleValuesParser::new(Category::ALL.map(Category::name))
+        .try_map(|name| Category::from_name(&name).ok_or("no such service"))
+}
+
+fn roles() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| Role::from_name(&name).ok_or("no such role"))
+}
+
 /// Where signatures come from.
 #[derive(Clone, Debug, Args)]
 pub struct SignatureFolders {
@@ -224,6 +286,17 @@ pub enum Format {
     Csv,
 }
 
+/// Forms of an inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostsFormat {
+    /// For people: one host after the other, strongest verdict first.
+    Table,
+    /// One JSON object, schema kaspector.hosts/1.
+    Json,
+    /// One line per host and piece of evidence.
+    Csv,
+}
+
 /// Suricata versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Compat {
@@ -261,6 +334,7 @@ Examples:
   kaspector scan office.pcap
   kaspector scan /captures --format json
   kaspector watch -i eth1 -o file:eve.json
+  kaspector hosts --state hosts.state --since 7d
   kaspector signatures test s07.upd.kaspersky.com
 
 Exit codes:
@@ -277,7 +351,15 @@ Examples:
   kaspector scan 'span-*.pcap.zst' --eve eve.json   alerts for an IDS pipeline
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
-  kaspector scan a.pcap --fail-on confirmed         exit code 3 when found";
+  kaspector scan a.pcap --fail-on confirmed         exit code 3 when found
+  kaspector scan /captures --state hosts.state      add to an inventory";
+
+const HOSTS_EXAMPLES: &str = "\
+Examples:
+  kaspector hosts --state hosts.state                             all hosts
+  kaspector hosts --state hosts.state --verdict confirmed --since 7d
+  kaspector hosts --state hosts.state --address 10.20.0.0/16 --format csv
+  kaspector hosts --state hosts.state --format json | jq '.hosts[].address'";
 
 #[cfg(target_os = "linux")]
 const WATCH_EXAMPLES: &str = "\

@@ -46,7 +46,7 @@ pub fn write_hosts_table(
     let style = TableStyle { width: style.width.max(WIDTH_MIN), ..style };
     match (report.hosts.len(), report.in_all) {
         (0, 0) => writeln!(out, "No host is known.")?,
-        (0, in_all) => writeln!(out, "None of {} is what was asked for.", counted(in_all, "host"))?,
+        (0, in_all) => writeln!(out, "No host is what was asked for; {} known in all.", counted(in_all, "host"))?,
         _ => scan_table::write_hosts(out, &report.hosts, report, signatures, style)?,
     }
     if report.hosts.len() < report.in_all && !report.hosts.is_empty() {
@@ -170,8 +170,6 @@ mod tests {
         assert_eq!(table(&HostsReport::default()), "No host is known.\nNothing was saved yet.\n");
         let mut report = report();
         report.hosts.clear();
-        assert!(table(&report).starts_with("None of 3 hosts is what was asked for.\n"));
-        report.in_all = 1;
-        assert!(table(&report).starts_with("None of 1 host is what was asked for.\n"));
+        assert!(table(&report).starts_with("No host is what was asked for; 3 hosts known in all.\n"));
     }
 }
