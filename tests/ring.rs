@@ -326,6 +326,33 @@ fn an_interface_that_is_removed_and_made_anew_is_opened_anew() {
 }
 
 #[test]
+fn what_came_right_before_an_interface_was_removed_is_read_and_it_is_opened_anew_all_the_same() {
+    in_namespace("last", || {
+        // Blocks are handed over long after the interface is gone; who waits long sees that within the wait, who does not, after it.
+        let options = RingOptions { retire: Duration::from_millis(300), ..RingOptions::default() };
+        for timeout in [1_000, 20].map(Duration::from_millis) {
+            let mut listeners = [ring("far", &options)];
+            let sent: Vec<_> = (0..5).map(|number| frame(number, 100, &[])).collect();
+            send(&sent);
+            assert!(ip("link del near"));
+            let (begun, mut seen) = (Instant::now(), Vec::new());
+            while begun.elapsed() < Duration::from_millis(1_500) {
+                let came = listeners[0].with_block(timeout, |frames| {
+                    seen.extend(frames.iter().filter(is_ours).map(|frame| frame.bytes.to_vec()));
+                });
+                came.unwrap();
+            }
+            assert_eq!(seen, sent, "{timeout:?}");
+            assert!(listeners[0].link_is_down(), "{timeout:?}");
+            wire();
+            until_reopened(&mut listeners, 1);
+            assert!(ip("link del near"));
+            wire();
+        }
+    });
+}
+
+#[test]
 fn rings_of_a_group_share_the_frames_also_after_they_were_opened_anew() {
     in_namespace("group", || {
         let options = RingOptions { fanout: Some(7), ..RingOptions::default() };

@@ -18,6 +18,8 @@ const FRAME_BYTES: u32 = 2048;
 const MAX_BLOCK_BYTES: u32 = 256 << 20;
 /// Wait after a wake-up that brought nothing.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How late the kernel's clock for blocks may be.
+const UNDER_WAY: Duration = Duration::from_millis(20);
 /// How long an interface that is there again may refuse to be opened: other rings of its fanout group may still hold the old one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,8 @@ pub struct Ring {
     taken: Taken,
     next_number: u64,
     is_down: bool,
+    /// Since when the interface that was opened is known to be gone.
+    gone_since: Option<Instant>,
     /// Since when an interface of that name is there again and cannot be opened.
     refused_since: Option<Instant>,
     statistics: RingStatistics,
@@ -65,6 +69,7 @@ impl Ring {
             taken: Taken::default(),
             next_number: 1,
             is_down: false,
+            gone_since: None,
             refused_since: None,
             statistics: RingStatistics::default(),
         };
@@ -88,7 +93,7 @@ impl Ring {
         let deadline = Instant::now() + timeout;
         let mut empty_blocks = 0;
         loop {
-            if let Some(Open { memory, current, taking, .. }) = &mut self.open {
+            if let Some(Open { index, socket, memory, current, taking, .. }) = &mut self.open {
                 let blocks = memory.blocks();
                 if let Some(mut retired) = memory.retired(*current) {
                     *current = (*current + 1) % blocks;
@@ -97,7 +102,8 @@ impl Ring {
                     self.statistics.damaged_blocks += u64::from(!whole);
                     self.statistics.hardware_stamped += hardware_stamped;
                     if !records.is_empty() {
-                        self.is_down = false;
+                        // Not for sure up: what came right before the end is handed over after it.
+                        self.is_down = self.is_down && !is_up(*index, socket, &self.name);
                         let first_number = self.next_number;
                         self.next_number += records.len() as u64;
                         return Ok(Some(read(Frames { first_number, bytes: retired.bytes(), records })));
@@ -185,10 +191,15 @@ impl Ring {
         }
         let there = socket::index_of(&self.name);
         if self.open.as_ref().is_some_and(|open| there != Some(open.index)) {
+            // The kernel hands the last block over by its clock, which may have to come round twice.
+            if self.gone_since.get_or_insert_with(Instant::now).elapsed() < 2 * self.options.retire + UNDER_WAY {
+                return Ok(());
+            }
             // What it counted until now, and the place in its fanout group, so that the group can end.
             self.statistics()?;
             self.open = None;
         }
+        self.gone_since = None;
         if self.open.is_none() && there.is_some() {
             match Open::new(&self.interface, &self.name, &self.options) {
                 Ok(open) => {
@@ -207,10 +218,7 @@ impl Ring {
 
     /// Whether the interface that was opened is still there and up.
     fn is_up(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| {
-            socket::index_of(&self.name) == Some(open.index)
-                && socket::flags(&open.socket, &self.name).is_ok_and(|flags| flags & libc::IFF_UP != 0)
-        })
+        self.open.as_ref().is_some_and(|open| is_up(open.index, &open.socket, &self.name))
     }
 
     fn failed(&self, doing: &'static str, cause: io::Error) -> LiveError {
@@ -279,6 +287,11 @@ impl Open {
         let taking = Taking { link_type, snaplen: options.snaplen, skip_outgoing };
         Ok(Self { index, socket, memory, current: 0, taking, filters: attached && program.filters })
     }
+}
+
+/// Whether the interface with this number is still called so, and up.
+fn is_up(index: u32, socket: &PacketSocket, name: &CString) -> bool {
+    socket::index_of(name) == Some(index) && socket::flags(socket, name).is_ok_and(|flags| flags & libc::IFF_UP != 0)
 }
 
 /// How frames of an `ARPHRD_` type begin; `None` for those that are not read.
