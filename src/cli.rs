@@ -18,6 +18,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Scan(ScanArguments),
+    #[cfg(target_os = "linux")]
+    Watch(WatchArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]
     Signatures(SignaturesCommand),
@@ -72,6 +74,69 @@ pub struct ScanArguments {
     /// Say more about inputs, packets and bounds on standard error
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// Watch interfaces and tell of hosts that show Kaspersky traffic, as they do.
+///
+/// Reads mirrored traffic from a packet ring; it never sends a packet into it. Ends with a summary on SIGTERM or Ctrl-C, at once on the
+/// second; SIGHUP opens output files anew. Needs the capability CAP_NET_RAW.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub struct WatchArguments {
+    /// Interface to watch; may be given several times
+    #[arg(short, long = "interface", required = true, value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+
+    /// Where alerts go, as Suricata EVE JSON; may be given several times [default: stdout]
+    ///
+    /// stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT,
+    /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, kafka://BROKER/TOPIC; docs/outputs.md has the options of each.
+    #[arg(short, long = "output", value_name = "OUTPUT", verbatim_doc_comment)]
+    pub outputs: Vec<String>,
+
+    /// Keep alerts in this folder until every output has taken them; without it they wait in memory
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+
+    /// Suricata version whose EVE schema the alerts keep to
+    #[arg(long, value_name = "VERSION", default_value = "7")]
+    pub eve_compat: Compat,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
+
+    /// Look only at packets that this libpcap filter chooses; the others are counted as filtered
+    #[arg(long, value_name = "BPF")]
+    pub filter: Option<String>,
+
+    /// Bytes to take of each packet
+    #[arg(long, value_name = "BYTES", default_value = "65535", value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    pub snaplen: u32,
+
+    /// Blocks of 1 MiB in each interface's ring
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..=4096))]
+    pub ring_blocks: u32,
+
+    /// Do not ask the interface for packets that are not addressed to it
+    #[arg(long)]
+    pub no_promiscuous: bool,
+
+    /// Seconds between two summaries of what was told before
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub summary_interval: u64,
+
+    /// Seconds between two records of counters
+    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub stats_interval: u64,
+
+    /// Name of this sensor, as receivers shall see it [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub sensor: Option<String>,
+
+    /// Print nothing on standard error but warnings and errors
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// Where signatures come from.
@@ -170,6 +235,7 @@ const PROGRAM_HELP: &str = "\
 Examples:
   kaspector scan office.pcap
   kaspector scan /captures --format json
+  kaspector watch -i eth1 -o file:eve.json
   kaspector signatures test s07.upd.kaspersky.com
 
 Exit codes:
@@ -187,6 +253,14 @@ Examples:
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
   kaspector scan a.pcap --fail-on confirmed         exit code 3 when found";
+
+#[cfg(target_os = "linux")]
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  kaspector watch -i eth1                            alerts on standard output
+  kaspector watch -i eth1 -o file:/var/log/eve.json --spool /var/lib/kaspector
+  kaspector watch -i eth1 -i eth2 -o unix-stream:/run/eve.sock
+  kaspector watch -i eth1 --filter 'not port 22' -o syslog+tcp://siem:601";
 
 const SIGNATURES_EXAMPLES: &str = "\
 Examples:

@@ -2,15 +2,20 @@
 
 mod scan;
 mod signatures;
+#[cfg(target_os = "linux")]
+mod watch;
 
 use super::Exit;
-use super::cli::{SignatureFolders, SignaturesCommand};
+use super::cli::{Compat, SignatureFolders, SignaturesCommand};
 use anstyle::{AnsiColor, Style};
 use kaspector::matching::SignatureSet;
+use kaspector::sink::EveCompat;
 use std::fmt::Display;
 use std::path::Path;
 
 pub use scan::scan;
+#[cfg(target_os = "linux")]
+pub use watch::watch;
 
 /// Something about the command line is wrong: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -47,4 +52,13 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
 /// A set without indicators finds nothing, which would look like a clean network.
 fn holds_nothing(folder: &Path) -> Usage {
     Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", folder.display()))
+}
+
+impl From<Compat> for EveCompat {
+    fn from(compat: Compat) -> Self {
+        match compat {
+            Compat::V7 => Self::V7,
+            Compat::V8 => Self::V8,
+        }
+    }
 }

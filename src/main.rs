@@ -31,6 +31,8 @@ impl From<Exit> for ExitCode {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Scan(arguments) => commands::scan(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Watch(arguments) => commands::watch(&arguments),
         Command::Signatures(command) => commands::signatures(&command),
     };
     match outcome {

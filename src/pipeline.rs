@@ -335,6 +335,12 @@ impl<'s> Detector<'s> {
         self.ledger.take_alerts()
     }
 
+    /// Where the packets since the last [`Self::finish`] ended.
+    #[must_use]
+    pub const fn outcomes(&self) -> &OutcomeCounters {
+        &self.outcomes
+    }
+
     /// Ends every flow and gives what it all came to. The detector is then as new.
     pub fn finish(&mut self) -> Findings {
         let (packet, at) = self.last;

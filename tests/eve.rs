@@ -10,7 +10,7 @@ use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
     Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet,
 };
-use kaspector::sink::{EveCompat, EveWriter};
+use kaspector::sink::{EveCompat, EveOrigin, EveWriter};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -166,7 +166,7 @@ fn every_kind_of_alert_satisfies_the_schema() {
     for (compat, versions) in [(EveCompat::V7, "78"), (EveCompat::V8, "8")] {
         let mut writer = EveWriter::new(Vec::new(), &signatures, compat);
         for alert in alerts(&signatures) {
-            writer.write(&alert, "captures/a.pcap", &[7; 32]).unwrap();
+            writer.write(&alert, EveOrigin::File { path: "captures/a.pcap", digest: &[7; 32] }).unwrap();
         }
         let lines = writer.into_inner();
         for line in lines.strip_suffix(b"\n").unwrap().split(|&byte| byte == b'\n') {

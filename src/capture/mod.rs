@@ -1,7 +1,7 @@
-//! Brings frames in, from capture files for now.
+//! Brings frames in, from capture files and network interfaces.
 //!
-//! In:    a capture file, plain or compressed, or standard input.
-//! Out:   [`Block`]s of [`Frame`]s, in file order, each frame numbered from 1.
+//! In:    a capture file, plain or compressed, standard input, or an interface.
+//! Out:   [`Block`]s of [`Frame`]s, in the order of arrival, each frame numbered from 1.
 //! Never: parses a packet header.
 //!
 //! ```no_run
@@ -25,6 +25,8 @@ mod filter;
 mod format;
 mod frame;
 mod inputs;
+#[cfg(target_os = "linux")]
+mod live;
 mod pcap;
 mod pcapng;
 mod prefetch;
@@ -36,6 +38,8 @@ pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
 pub use frame::{Block, Frame, LinkType, Record, Timestamp};
 pub use inputs::{Input, expand};
+#[cfg(target_os = "linux")]
+pub use live::{LiveError, Ring, RingOptions, RingStatistics};
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;

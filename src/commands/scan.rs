@@ -1,11 +1,13 @@
 //! `kaspector scan`.
 
 use super::{Exit, Usage, label, load};
-use crate::cli::{Compat, Format, ScanArguments};
+use crate::cli::{Format, ScanArguments};
 use anstream::AutoStream;
 use anyhow::Context;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
-use kaspector::sink::{EveCompat, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table};
+use kaspector::sink::{
+    EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table,
+};
 use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
 use kaspector::supervisor::{Scan, ScanOptions, TakeAlerts};
 use std::fs::File;
@@ -27,10 +29,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         threads: arguments.threads.map_or_else(cores, usize::from),
         filter: arguments.filter.clone(),
     };
-    let compat = match arguments.eve_compat {
-        Compat::V7 => EveCompat::V7,
-        Compat::V8 => EveCompat::V8,
-    };
+    let compat = arguments.eve_compat.into();
     // Before anything is read, so that a folder without write permission costs no afternoon.
     let alerts = arguments.eve.as_deref().map(|path| AlertFile::create(path, &signatures, compat)).transpose()?;
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
@@ -79,7 +78,8 @@ impl<'a> AlertFile<'a> {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, &input.path, &input.digest)).err();
+        let origin = EveOrigin::File { path: &input.path, digest: &input.digest };
+        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, origin)).err();
     }
 
     fn finish(self) -> anyhow::Result<()> {

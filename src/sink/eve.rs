@@ -6,6 +6,7 @@
 mod application;
 mod record;
 mod signature;
+mod stats;
 
 use super::uid::{alert_uid, finding_id, flow_id};
 use crate::capture::Timestamp;
@@ -16,6 +17,8 @@ use record::{AlertRecord, End, FlowRecord, Metadata, Record, TunnelRecord};
 use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
+
+pub use stats::EveStats;
 
 /// Longest line, in bytes with its newline.
 pub const LINE_MAX: usize = 64 << 10;
@@ -28,6 +31,27 @@ pub enum EveCompat {
     V7,
     /// Suricata 8: adds `ip_v`, and has DNS in version 3.
     V8,
+}
+
+/// Where an alert comes from, as a reader is to find it again.
+#[derive(Clone, Copy, Debug)]
+pub enum EveOrigin<'a> {
+    /// A capture file.
+    File {
+        /// As given on the command line.
+        path: &'a str,
+        /// What identifies its content; part of every identifier.
+        digest: &'a [u8; 32],
+    },
+    /// Live traffic.
+    Interface {
+        /// Its name.
+        name: &'a str,
+        /// What identifies this run of the sensor; part of every identifier.
+        run: &'a [u8; 32],
+        /// How often this was seen since it was told last; `None` when it is told for the first time.
+        repeated: Option<u64>,
+    },
 }
 
 /// Writes alerts as EVE lines.
@@ -48,12 +72,12 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
         Self { out, signatures, compat, line: Vec::new() }
     }
 
-    /// Writes one alert. `path` is the capture file as given on the command line, `digest` what identifies it.
+    /// Writes one alert.
     ///
     /// # Errors
     /// When `out` fails; part of the line may have been written.
-    pub fn write(&mut self, alert: &Alert, path: &str, digest: &[u8; 32]) -> io::Result<()> {
-        let mut record = record(alert, self.signatures, self.compat, path, digest);
+    pub fn write(&mut self, alert: &Alert, origin: EveOrigin<'_>) -> io::Result<()> {
+        let mut record = record(alert, self.signatures, self.compat, origin);
         self.serialise(&record)?;
         for limit in TEXT_LIMITS {
             if self.line.len() <= LINE_MAX {
@@ -90,13 +114,11 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
 /// six in JSON, and a record has fewer than fifty values.
 const TEXT_LIMITS: [usize; 4] = [8192, 2048, 512, 128];
 
-fn record<'a>(
-    alert: &'a Alert,
-    signatures: &'a SignatureSet,
-    compat: EveCompat,
-    path: &'a str,
-    digest: &[u8; 32],
-) -> Record<'a> {
+fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat, origin: EveOrigin<'a>) -> Record<'a> {
+    let (digest, interface, path, repeated) = match origin {
+        EveOrigin::File { path, digest } => (digest, None, Some(path), None),
+        EveOrigin::Interface { name, run, repeated } => (run, Some(name), None, repeated),
+    };
     let indicator = signatures.get(alert.indicator);
     let flow = &alert.flow;
     let (client, server) = (address(flow.client), address(flow.server));
@@ -113,12 +135,13 @@ fn record<'a>(
         proto: transport(flow.protocol),
         ip_v: (compat == EveCompat::V8).then_some(if flow.client.is_ipv4() { 4 } else { 6 }),
         pkt_src: "wire/pcap",
-        pcap_cnt: alert.packet,
-        pcap_filename: Cow::Borrowed(path),
+        pcap_cnt: path.map(|_| alert.packet),
+        in_iface: interface.map(Cow::Borrowed),
+        pcap_filename: path.map(Cow::Borrowed),
         tunnel: flow.tunnel.as_ref().map(|tunnel| tunnel_record(tunnel, flow)),
         community_id: community_id(flow.client, flow.server, flow.client_port, flow.server_port, flow.protocol),
         tx_id: 0,
-        alert: alert_record(alert, indicator, signatures.version(), digest),
+        alert: alert_record(alert, indicator, signatures.version(), digest, repeated),
         application,
         app_proto,
         direction: "to_server",
@@ -141,6 +164,7 @@ fn alert_record<'a>(
     indicator: &'a Indicator,
     version: &'a str,
     digest: &[u8; 32],
+    repeated: Option<u64>,
 ) -> AlertRecord<'a> {
     let flow = &alert.flow;
     let client = End { ip: address(flow.client), port: flow.client_port };
@@ -181,6 +205,7 @@ fn alert_record<'a>(
             kaspector_field: [alert.field.name()],
             kaspector_observed: [Cow::Borrowed(&alert.observed)],
             kaspector_signature_set: [Cow::Borrowed(version)],
+            kaspector_count: repeated.map(|count| [count.to_string()]),
             kaspector_truncated: None,
         },
     }
@@ -250,7 +275,7 @@ mod tests {
     fn line(alert: &Alert, compat: EveCompat) -> Vec<u8> {
         let signatures = SignatureSet::builtin();
         let mut writer = EveWriter::new(Vec::new(), &signatures, compat);
-        writer.write(alert, "captures/a.pcap", &[7; 32]).unwrap();
+        writer.write(alert, EveOrigin::File { path: "captures/a.pcap", digest: &[7; 32] }).unwrap();
         writer.into_inner()
     }
 
@@ -286,6 +311,23 @@ mod tests {
             assert!(record.get(absent).is_none(), "{absent}");
         }
         assert_eq!(parsed(&alert, EveCompat::V8)["ip_v"], 4);
+    }
+
+    #[test]
+    fn live_alerts_name_their_interface_and_how_often_they_were_seen() {
+        let signatures = SignatureSet::builtin();
+        let live = |repeated| {
+            let mut writer = EveWriter::new(Vec::new(), &signatures, EveCompat::V7);
+            writer.write(&samples::tls(), EveOrigin::Interface { name: "span0", run: &[7; 32], repeated }).unwrap();
+            serde_json::from_slice::<Value>(&writer.into_inner()).unwrap()
+        };
+        let first = live(None);
+        assert_eq!(first["in_iface"], "span0");
+        for absent in ["pcap_cnt", "pcap_filename"] {
+            assert!(first.get(absent).is_none(), "{absent}");
+        }
+        assert!(first["alert"]["metadata"].get("kaspector_count").is_none());
+        assert_eq!(live(Some(17))["alert"]["metadata"]["kaspector_count"], json!(["17"]));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub mod spool;
 mod transport;
 mod uid;
 
-pub use eve::{EveCompat, EveWriter, LINE_MAX};
+pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX};
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
 pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError};

@@ -45,7 +45,7 @@ pub type DrainTimeout = Span<1, 600>;
 /// What one place says; what it leaves out is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct WatchOptions {
+pub struct WatchSettings {
     /// Interfaces to watch.
     pub interface: Option<Several<InterfaceName>>,
     /// What takes packets off them.
@@ -109,7 +109,7 @@ pub struct WatchConfig {
     pub interfaces: Vec<String>,
     /// What takes packets off them.
     pub capture: CaptureKind,
-    /// Workers for each interface. By default the cores, shared out among the interfaces.
+    /// Workers for each interface.
     pub workers: usize,
     /// Bytes of one ring block: a power of two, at least the snap length.
     pub ring_block_bytes: usize,
@@ -205,7 +205,7 @@ pub enum ConfigError {
     Clash(String),
 }
 
-impl WatchOptions {
+impl WatchSettings {
     /// Reads the text of `file`, which names it in errors.
     ///
     /// # Errors
@@ -274,10 +274,10 @@ impl WatchOptions {
 ///
 /// # Errors
 /// [`ConfigError`] when no interface is named, or two values do not go together.
-pub fn merged(flags: WatchOptions, file: WatchOptions) -> Result<WatchConfig, ConfigError> {
-    let options = flags.or(file);
+pub fn merged(flags: WatchSettings, file: WatchSettings) -> Result<WatchConfig, ConfigError> {
+    let settings = flags.or(file);
     let interfaces: Vec<String> =
-        options.interface.map_or_else(Vec::new, |names| names.0.into_iter().map(|name| name.0).collect());
+        settings.interface.map_or_else(Vec::new, |names| names.0.into_iter().map(|name| name.0).collect());
     if interfaces.is_empty() {
         return Err(ConfigError::NoInterface);
     }
@@ -286,13 +286,11 @@ pub fn merged(flags: WatchOptions, file: WatchOptions) -> Result<WatchConfig, Co
             return Err(ConfigError::Clash(format!("interface {name}: named twice; its packets would count twice")));
         }
     }
-    let capture = options.capture.unwrap_or(CAPTURE);
+    let capture = settings.capture.unwrap_or(CAPTURE);
     can_capture(capture)?;
-    let http = http(options.http, options.http_token_file, options.http_host)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = options.workers.map_or_else(|| (cores / interfaces.len()).max(1), |count| whole(count.0));
-    let ring_block_bytes = whole(options.ring_block_size.map_or(1 << 20, |size| size.0));
-    let snaplen = options.snaplen.map_or(65_535, |count| u32::try_from(count.0).unwrap_or(u32::MAX));
+    let http = http(settings.http, settings.http_token_file, settings.http_host)?;
+    let ring_block_bytes = whole(settings.ring_block_size.map_or(1 << 20, |size| size.0));
+    let snaplen = settings.snaplen.map_or(65_535, |count| u32::try_from(count.0).unwrap_or(u32::MAX));
     if !ring_block_bytes.is_power_of_two() {
         let what = format!("ring-block-size: {ring_block_bytes} bytes are no power of two; the kernel needs one");
         return Err(ConfigError::Clash(what));
@@ -304,7 +302,7 @@ pub fn merged(flags: WatchOptions, file: WatchOptions) -> Result<WatchConfig, Co
         );
         return Err(ConfigError::Clash(what));
     }
-    let outputs = options.output.map_or_else(
+    let outputs = settings.output.map_or_else(
         || vec![Output { spec: OutputSpec::Stdout, said: toml::Value::String("stdout".to_owned()) }],
         |list| list.0,
     );
@@ -312,30 +310,30 @@ pub fn merged(flags: WatchOptions, file: WatchOptions) -> Result<WatchConfig, Co
     Ok(WatchConfig {
         interfaces,
         capture,
-        workers,
+        workers: settings.workers.map_or(1, |count| whole(count.0)),
         ring_block_bytes,
-        ring_blocks: options.ring_blocks.map_or(64, |count| whole(count.0)),
+        ring_blocks: settings.ring_blocks.map_or(64, |count| whole(count.0)),
         snaplen,
-        filter: options.filter.map(|filter| filter.0),
-        promiscuous: options.promiscuous.unwrap_or(true),
-        signatures: options.signatures,
-        signatures_extra: options.signatures_extra,
+        filter: settings.filter.map(|filter| filter.0),
+        promiscuous: settings.promiscuous.unwrap_or(true),
+        signatures: settings.signatures,
+        signatures_extra: settings.signatures_extra,
         outputs: specs,
         said_outputs,
-        spool: options.spool,
-        spool_bytes: options.spool_size.map_or(256 << 20, |size| size.0),
-        state: options.state,
+        spool: settings.spool,
+        spool_bytes: settings.spool_size.map_or(256 << 20, |size| size.0),
+        state: settings.state,
         http,
-        summary_interval: options.summary_interval.map_or(HOUR, |span| span.0),
-        stats_interval: options.stats_interval.map_or(Duration::from_secs(8), |span| span.0),
-        stale_after: options.stale_after.map_or(Duration::from_secs(120), |span| span.0),
-        drain_timeout: options.drain_timeout.map_or(Duration::from_secs(10), |span| span.0),
-        user: options.user,
-        sandbox: options.sandbox.unwrap_or(Sandboxing::Auto),
-        sensor: options.sensor.unwrap_or_else(host_name),
-        eve_compat: options.eve_compat.unwrap_or(EveVersion::V7),
-        log_level: options.log_level.unwrap_or(LogLevel::Info),
-        log_format: options.log_format.unwrap_or(LogFormat::Text),
+        summary_interval: settings.summary_interval.map_or(HOUR, |span| span.0),
+        stats_interval: settings.stats_interval.map_or(Duration::from_secs(8), |span| span.0),
+        stale_after: settings.stale_after.map_or(Duration::from_secs(120), |span| span.0),
+        drain_timeout: settings.drain_timeout.map_or(Duration::from_secs(10), |span| span.0),
+        user: settings.user,
+        sandbox: settings.sandbox.unwrap_or(Sandboxing::Auto),
+        sensor: settings.sensor.unwrap_or_else(host_name),
+        eve_compat: settings.eve_compat.unwrap_or(EveVersion::V7),
+        log_level: settings.log_level.unwrap_or(LogLevel::Info),
+        log_format: settings.log_format.unwrap_or(LogFormat::Text),
     })
 }
 
@@ -428,12 +426,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn read(text: &str) -> Result<WatchOptions, ConfigError> {
-        WatchOptions::from_toml(text, Path::new("k.toml"))
+    fn read(text: &str) -> Result<WatchSettings, ConfigError> {
+        WatchSettings::from_toml(text, Path::new("k.toml"))
     }
 
     fn config(text: &str) -> Result<WatchConfig, ConfigError> {
-        merged(WatchOptions::default(), read(text)?)
+        merged(WatchSettings::default(), read(text)?)
     }
 
     fn error(text: &str) -> String {
@@ -454,11 +452,11 @@ mod tests {
     fn flags_win_key_by_key() {
         let file = read("interface = ['eth1', 'eth2']\nstats-interval = '1m'\noutput = 'stdout'\npromiscuous = false")
             .unwrap();
-        let flags = WatchOptions {
+        let flags = WatchSettings {
             interface: Some(Several(vec!["lo".parse().unwrap()])),
             output: Some(Several(vec!["file:/tmp/e".parse().unwrap()])),
             promiscuous: Some(true),
-            ..WatchOptions::default()
+            ..WatchSettings::default()
         };
         let config = merged(flags, file).unwrap();
         assert_eq!(config.interfaces, ["lo"]);

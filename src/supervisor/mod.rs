@@ -14,6 +14,8 @@ mod progress;
 mod rounds;
 mod scan;
 mod status;
+#[cfg(target_os = "linux")]
+mod watch;
 pub mod web;
 
 pub use history::{History, SAMPLE_INTERVAL, SAMPLES_MAX, Sample};
@@ -23,3 +25,5 @@ pub use notify::Notify;
 pub use progress::{Progress, Snapshot};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
 pub use status::{InterfaceStatus, OutputStatus, Status};
+#[cfg(target_os = "linux")]
+pub use watch::{Notice, Tell, WatchError, WatchOptions, Watched, watch};

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 pub(super) struct Record<'a> {
     pub timestamp: String,
     pub flow_id: u64,
-    pub pcap_cnt: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcap_cnt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_iface: Option<Cow<'a, str>>,
     pub event_type: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vlan: Vec<u16>,
@@ -31,7 +34,8 @@ pub(super) struct Record<'a> {
     pub app_proto: Option<&'static str>,
     pub direction: &'static str,
     pub flow: FlowRecord,
-    pub pcap_filename: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcap_filename: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +93,8 @@ pub(super) struct Metadata<'a> {
     pub kaspector_observed: [Cow<'a, str>; 1],
     pub kaspector_signature_set: [Cow<'a, str>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_count: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_truncated: Option<[&'static str; 1]>,
 }
 
@@ -122,7 +128,7 @@ impl Record<'_> {
             .chain(&mut metadata.kaspector_indicator)
             .chain(&mut metadata.kaspector_observed)
             .chain(&mut metadata.kaspector_signature_set)
-            .chain([&mut self.pcap_filename])
+            .chain(&mut self.pcap_filename)
             .chain(self.application.iter_mut().flat_map(ApplicationRecord::texts));
         for text in texts {
             cut(text, limit);

@@ -107,11 +107,11 @@ fn writable_folder(folder: &Path, whose: &str, checked: &mut Checked) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{WatchOptions, merged};
+    use super::super::{WatchSettings, merged};
     use super::*;
 
     fn checked(text: &str) -> Checked {
-        check(&merged(WatchOptions::default(), WatchOptions::from_toml(text, Path::new("k")).unwrap()).unwrap())
+        check(&merged(WatchSettings::default(), WatchSettings::from_toml(text, Path::new("k")).unwrap()).unwrap())
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl fmt::Display for WatchConfig {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{WatchOptions, merged};
+    use super::super::{WatchSettings, merged};
     use std::path::Path;
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             summary-interval = '1d'\n[[output]]\nkind = 'file'\npath = '/e'\nkeep = 2\n[[output]]\nkind = 'stdout'\n";
         let text = text.replace("sensor = 'a \"b\" \\u001b'", "sensor = \"a \\\"b\\\" \\u001b\"");
         let read = |text: &str| {
-            merged(WatchOptions::default(), WatchOptions::from_toml(text, Path::new("k.toml")).unwrap()).unwrap()
+            merged(WatchSettings::default(), WatchSettings::from_toml(text, Path::new("k.toml")).unwrap()).unwrap()
         };
         let config = read(&text);
         assert_eq!(read(&config.to_string()), config);
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn keys_in_a_url_are_not_shown() {
         let text = "interface = 'lo'\n[[output]]\nkind = 'http'\nurl = 'http://127.0.0.1/x?key=hunter2'\n";
-        let options = WatchOptions::from_toml(text, Path::new("k.toml")).unwrap();
-        let shown = merged(WatchOptions::default(), options).unwrap().to_string();
+        let options = WatchSettings::from_toml(text, Path::new("k.toml")).unwrap();
+        let shown = merged(WatchSettings::default(), options).unwrap().to_string();
         assert!(shown.contains("http://127.0.0.1/x") && !shown.contains("hunter2"), "{shown}");
     }
 }
