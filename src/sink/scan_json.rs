@@ -2,7 +2,7 @@
 
 use super::spelling::{link_type, mac, rfc3339};
 use super::{InputReport, ScanReport};
-use crate::matching::{EvidenceLine, HostFinding, SignatureSet};
+use crate::matching::{EvidenceLine, HostFinding, Position, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -36,6 +36,16 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
     };
     serde_json::to_writer_pretty(&mut *out, &answer)?;
     out.write_all(b"\n")
+}
+
+/// One host as it stands in that answer, on one line. `input_of` names the input of an example.
+///
+/// # Panics
+/// Never: a host has only texts and numbers.
+#[must_use]
+pub fn host_json(finding: &HostFinding, input_of: &dyn Fn(Position) -> String, signatures: &SignatureSet) -> String {
+    let host = Host::of(finding, &|example| Cow::Owned(input_of(example)), signatures);
+    serde_json::to_string(&host).expect("texts and numbers are JSON")
 }
 
 #[derive(Serialize)]
@@ -106,9 +116,13 @@ struct Hosts<'a> {
 
 impl Serialize for Hosts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.report.hosts.iter().map(|host| Host::of(host, self.report, self.signatures)))
+        let path_of = |example| Cow::Borrowed(self.report.path_of(example));
+        serializer.collect_seq(self.report.hosts.iter().map(|host| Host::of(host, &path_of, self.signatures)))
     }
 }
+
+/// Names the input that holds an example.
+type InputOf<'a, 'f> = dyn Fn(Position) -> Cow<'a, str> + 'f;
 
 #[derive(Serialize)]
 struct Host<'a> {
@@ -136,7 +150,7 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn of(finding: &'a HostFinding, report: &'a ScanReport, signatures: &'a SignatureSet) -> Self {
+    fn of(finding: &'a HostFinding, input_of: &InputOf<'a, '_>, signatures: &'a SignatureSet) -> Self {
         let zone = finding.host.zone;
         Self {
             address: finding.host.address,
@@ -156,7 +170,7 @@ impl<'a> Host<'a> {
             flows: finding.flows,
             bytes_sent: finding.bytes_sent,
             bytes_received: finding.bytes_received,
-            evidence: finding.evidence.iter().map(|line| Evidence::of(line, report, signatures)).collect(),
+            evidence: finding.evidence.iter().map(|line| Evidence::of(line, input_of, signatures)).collect(),
         }
     }
 }
@@ -179,7 +193,7 @@ struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> Self {
+    fn of(line: &'a EvidenceLine, input_of: &InputOf<'a, '_>, signatures: &'a SignatureSet) -> Self {
         let indicator = signatures.get(line.indicator);
         Self {
             indicator: &indicator.id,
@@ -194,14 +208,14 @@ impl<'a> Evidence<'a> {
             last_seen: rfc3339(line.last_seen),
             server: line.server,
             server_port: line.server_port,
-            example: Example { input: report.path_of(line.example), packet: line.example.packet },
+            example: Example { input: input_of(line.example), packet: line.example.packet },
         }
     }
 }
 
 #[derive(Serialize)]
 struct Example<'a> {
-    input: &'a str,
+    input: Cow<'a, str>,
     packet: u64,
 }
 
@@ -307,6 +321,17 @@ mod tests {
         assert!(host.get("notes").is_none());
         assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
+    }
+
+    #[test]
+    fn a_host_by_itself_is_the_host_of_the_answer() {
+        let report = samples::report();
+        let answer: Value = serde_json::from_str(&text(&report)).unwrap();
+        for (number, host) in report.hosts.iter().enumerate() {
+            let alone = host_json(host, &|example| report.path_of(example).to_owned(), &SignatureSet::builtin());
+            assert!(!alone.contains('\n'));
+            assert_eq!(serde_json::from_str::<Value>(&alone).unwrap(), answer["hosts"][number]);
+        }
     }
 
     #[test]
