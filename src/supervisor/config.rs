@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn errors_say_where_and_what_was_expected() {
         let said = error("# one\ninterface = 'eth1'\nstats-interval = '0s'");
-        assert_eq!(said, "k.toml:3: \"0s\": expected a time from 1s to 1h, with s, m, h or d behind the number");
+        assert_eq!(said, "k.toml:3: \"0s\": expected a time from 1s to 1d, with s, m, h or d behind the number");
         let said = error("interface = 'eth1'\n\nstats-intervall = '8s'");
         assert!(said.starts_with("k.toml:3: unknown field `stats-intervall`"), "{said}");
         assert!(said.contains("stats-interval"), "{said}");

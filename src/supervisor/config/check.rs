@@ -148,6 +148,7 @@ mod tests {
     #[test]
     fn a_set_without_indicators_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("empty.toml"), "").unwrap();
         let found = checked(&format!("interface = 'lo'\nsignatures = '{}'", folder.path().display()));
         assert!(found.problems.first().unwrap().contains("nothing would be found"));
     }

@@ -33,7 +33,7 @@ pub(super) async fn alerts(State(shown): State<Arc<Shown>>, Query(wish): Query<W
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], said).into_response();
     };
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    let subscription = shown.web.alerts.subscribe(last, wish.recent);
+    let subscription = shown.web.alerts().subscribe(last, wish.recent);
     let reader = Reader { greeted: false, subscription, stopped: shown.stopped.clone(), _permit: permit };
     let events = stream::unfold(reader, |mut reader| async move {
         reader.next().await.map(|text| (Ok::<_, Infallible>(text), reader))

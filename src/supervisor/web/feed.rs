@@ -14,7 +14,7 @@ const BEHIND_MAX: usize = 1024;
 
 /// Where alerts are published. Nobody who reads can hold the publisher up.
 #[derive(Debug)]
-pub struct AlertFeed {
+pub(super) struct AlertFeed {
     recent: Mutex<Recent>,
     sender: Sender<Arc<Message>>,
 }
@@ -44,10 +44,11 @@ impl Default for AlertFeed {
 
 impl AlertFeed {
     /// Shows a message to everybody who reads. Counters are no alerts, and are left out.
-    pub fn publish(&self, message: Arc<Message>) {
+    pub fn publish(&self, message: &Message) {
         if message.weight == Weight::Stats {
             return;
         }
+        let message = Arc::new(message.clone());
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.bytes += message.line.len();
         recent.messages.push_back(Arc::clone(&message));
@@ -80,9 +81,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn message(uid: usize, weight: Weight, bytes: usize) -> Arc<Message> {
+    fn message(uid: usize, weight: Weight, bytes: usize) -> Message {
         let line = "x".repeat(bytes).into();
-        Arc::new(Message { uid: uid.to_string().into(), host: "10.0.0.1".into(), weight, line })
+        Message { uid: uid.to_string().into(), host: "10.0.0.1".into(), weight, line }
     }
 
     fn uids(subscription: &Subscription) -> Vec<&str> {
@@ -92,14 +93,14 @@ mod tests {
     #[test]
     fn one_reads_on_where_one_stopped() {
         let feed = AlertFeed::default();
-        (0..5).for_each(|uid| feed.publish(message(uid, Weight::Finding, 10)));
+        (0..5).for_each(|uid| feed.publish(&message(uid, Weight::Finding, 10)));
         assert_eq!(uids(&feed.subscribe(Some("2"), 0)), ["3", "4"]);
         assert_eq!(uids(&feed.subscribe(None, 2)), ["3", "4"]);
         assert!(feed.subscribe(None, 0).before.is_empty());
         let unknown = feed.subscribe(Some("gone"), 0);
         assert!(unknown.has_gap && unknown.before.len() == 5);
         let mut last = feed.subscribe(Some("4"), 9);
-        feed.publish(message(5, Weight::Summary, 10));
+        feed.publish(&message(5, Weight::Summary, 10));
         assert!(last.before.is_empty() && !last.has_gap);
         assert_eq!(&*last.receiver.try_recv().unwrap().uid, "5");
     }
@@ -107,9 +108,9 @@ mod tests {
     #[test]
     fn what_is_kept_has_a_bound() {
         let feed = AlertFeed::default();
-        (0..2 * RECENT_MAX).for_each(|uid| feed.publish(message(uid, Weight::Finding, 10)));
+        (0..2 * RECENT_MAX).for_each(|uid| feed.publish(&message(uid, Weight::Finding, 10)));
         assert_eq!(feed.subscribe(None, usize::MAX).before.len(), RECENT_MAX);
-        (0..200).for_each(|uid| feed.publish(message(uid, Weight::Finding, 60_000)));
+        (0..200).for_each(|uid| feed.publish(&message(uid, Weight::Finding, 60_000)));
         let bytes: usize = feed.subscribe(None, usize::MAX).before.iter().map(|message| message.line.len()).sum();
         assert!(bytes <= RECENT_BYTES_MAX && bytes > RECENT_BYTES_MAX - 60_001);
     }
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn counters_are_no_alerts() {
         let feed = AlertFeed::default();
-        feed.publish(message(0, Weight::Stats, 10));
+        feed.publish(&message(0, Weight::Stats, 10));
         assert!(feed.subscribe(None, 9).before.is_empty());
     }
 }

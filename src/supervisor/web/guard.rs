@@ -49,11 +49,11 @@ fn refuse(shown: &Shown, request: &Request) -> Option<Response> {
     }
     let named = request.headers().get(header::HOST).map(|value| value.to_str().unwrap_or_default());
     // A page of somebody else's, whose name was turned to a loopback address, sends that name (DNS rebinding).
-    if shown.is_loopback && named.is_some_and(|host| !is_ours(host, &shown.web.host_names)) {
+    if shown.is_loopback && named.is_some_and(|host| !is_ours(host, &shown.web.options().host_names)) {
         let said = "this name is not known here; use localhost, or add the name with --http-host\n";
         return Some((StatusCode::MISDIRECTED_REQUEST, said).into_response());
     }
-    let token = shown.web.token.as_ref()?;
+    let token = shown.web.options().token.as_ref()?;
     let path = request.uri().path();
     if OPEN.contains(&path) || is_known(token, request.headers()) {
         return None;

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Hosts at one moment, with what is needed to read them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HostSnapshot {
     /// Strongest verdict first, then by address.
     pub findings: Vec<HostFinding>,
@@ -67,9 +67,9 @@ const fn most() -> usize {
 }
 
 pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Wish>) -> Response {
-    let hosts = Arc::clone(&shown.web.hosts);
+    let hosts = shown.web.hosts().await;
     // Many hosts take a while, and the server has others to serve.
-    match tokio::task::spawn_blocking(move || answer(&hosts(), &wish)).await {
+    match tokio::task::spawn_blocking(move || answer(&hosts, &wish)).await {
         Ok(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Ok(Err(said)) => (StatusCode::BAD_REQUEST, said).into_response(),
         Err(_) => {

@@ -18,7 +18,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 pub(super) async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape { status: (shown.web.status)() }));
+    registry.register_collector(Box::new(Scrape { status: shown.web.status() }));
     let wants_openmetrics = headers
         .get_all(header::ACCEPT)
         .iter()
@@ -39,7 +39,7 @@ pub(super) async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap)
 /// The numbers of one scrape.
 #[derive(Debug)]
 struct Scrape {
-    status: Status,
+    status: Arc<Status>,
 }
 
 impl Collector for Scrape {

@@ -23,9 +23,11 @@ mod state;
 mod status;
 mod token;
 
-pub use feed::{AlertFeed, RECENT_MAX};
+use feed::AlertFeed;
+
+pub use feed::RECENT_MAX;
 pub use hosts::HostSnapshot;
 pub use readiness::unready;
 pub use serve::serve;
-pub use state::{Limits, Web};
+pub use state::{Limits, Web, WebOptions};
 pub use token::{Token, TokenError};

@@ -19,7 +19,9 @@ const HTML: &str = "text/html; charset=utf-8";
 pub(super) async fn index(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
     let mut response = ([(header::CONTENT_TYPE, HTML)], INDEX).into_response();
     let given = token_of(&uri);
-    if let Some(token) = shown.web.token.as_ref().filter(|token| given.as_deref().is_some_and(|text| token.is(text))) {
+    if let Some(token) =
+        shown.web.options().token.as_ref().filter(|token| given.as_deref().is_some_and(|text| token.is(text)))
+    {
         let cookie = format!("{COOKIE}={}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict", token.cookie());
         if let Ok(value) = cookie.parse() {
             response.headers_mut().insert(header::SET_COOKIE, value);

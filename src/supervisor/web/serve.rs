@@ -16,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -41,7 +41,7 @@ pub(super) struct Shown {
 ///
 /// Takes a sample for the history every ten seconds. A connection that fails is nobody's trouble but its own.
 pub async fn serve(listener: TcpListener, web: Web, shutdown: impl Future<Output = ()>) {
-    let limits = web.limits;
+    let limits = web.options().limits;
     let (stop, stopped) = watch::channel(false);
     let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let streams = Arc::new(Semaphore::new(limits.streams));
@@ -56,8 +56,11 @@ pub async fn serve(listener: TcpListener, web: Web, shutdown: impl Future<Output
         tokio::select! {
             () = &mut shutdown => break,
             _ = sampler.tick() => {
-                let status = (shown.web.status)();
-                shown.web.history.lock().unwrap_or_else(PoisonError::into_inner).record(now(), &status);
+                let status = shown.web.status();
+                // What was not put up yet would make the first sample one jump.
+                if status.started.0 > 0 {
+                    shown.web.with_history(|history| history.record(now(), &status));
+                }
             }
             Some(_) = tasks.join_next() => {}
             accepted = accept(&listener, &connections) => match accepted {
@@ -131,7 +134,7 @@ fn router(shown: &Arc<Shown>) -> Router {
 }
 
 async fn ready(State(shown): State<Arc<Shown>>) -> (StatusCode, String) {
-    let reasons = unready(&(shown.web.status)(), now(), shown.web.stale_after);
+    let reasons = unready(&shown.web.status(), now(), shown.web.stale_after());
     if reasons.is_empty() {
         (StatusCode::OK, "ready\n".to_owned())
     } else {

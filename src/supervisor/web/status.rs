@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -76,11 +76,11 @@ struct Output<'a> {
 }
 
 pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
-    let status = (shown.web.status)();
+    let status = shown.web.status();
     let at = now();
-    let reasons = unready(&status, at, shown.web.stale_after);
+    let reasons = unready(&status, at, shown.web.stale_after());
     let answer = Answer {
-        sensor: &shown.web.sensor,
+        sensor: &shown.web.options().sensor,
         version: env!("CARGO_PKG_VERSION"),
         now: rfc3339(at),
         started: rfc3339(status.started),
@@ -146,15 +146,12 @@ struct Sample {
 }
 
 pub(super) async fn history(State(shown): State<Arc<Shown>>) -> Response {
-    let history = shown.web.history.lock().unwrap_or_else(PoisonError::into_inner);
-    let samples: Vec<Sample> = history
-        .samples()
-        .map(|sample| Sample {
-            at: rfc3339(sample.at),
-            packets_per_s: sample.packets_per_s,
-            bits_per_s: sample.bits_per_s,
-            drops_per_s: sample.drops_per_s,
-        })
-        .collect();
+    let written = |sample: &crate::supervisor::Sample| Sample {
+        at: rfc3339(sample.at),
+        packets_per_s: sample.packets_per_s,
+        bits_per_s: sample.bits_per_s,
+        drops_per_s: sample.drops_per_s,
+    };
+    let samples: Vec<Sample> = shown.web.with_history(|history| history.samples().map(written).collect());
     Json(serde_json::json!({ "interval_s": SAMPLE_INTERVAL.as_secs(), "samples": samples })).into_response()
 }
