@@ -107,11 +107,10 @@ impl Sensor {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Watching "), "{line}");
-        Self { child, said }
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut sensor = Self { child, said };
+        sensor.next_line("Watching ");
+        sensor
     }
 
     fn signal(&self, name: &str) {

@@ -1,6 +1,6 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, FRAMES_AHEAD, Lane, Outlet, Route};
+use super::{BATCH, FRAMES_AHEAD, Lane, LaneCounters, Outlet, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::matching::{Opened, SignatureSet};
@@ -35,6 +35,15 @@ pub struct SeenInPart {
     pub one_sided: u64,
     /// Those whose beginning was not seen.
     pub midstream: u64,
+}
+
+impl SeenInPart {
+    /// Adds what another saw.
+    pub fn add(&mut self, other: Self) {
+        self.ended += other.ended;
+        self.one_sided += other.one_sided;
+        self.midstream += other.midstream;
+    }
 }
 
 /// The lanes of one thread. What frames bring about goes to an [`Outlet`].
@@ -191,11 +200,11 @@ impl Lanes {
     /// TCP connections with payload that have ended, those of them of which only one side was seen, and those whose beginning was not.
     #[must_use]
     pub fn seen_in_part(&self) -> SeenInPart {
-        self.lanes.iter().map(Lane::counters).fold(SeenInPart::default(), |sum, lane| SeenInPart {
-            ended: sum.ended + lane.carried,
-            one_sided: sum.one_sided + lane.one_sided,
-            midstream: sum.midstream + lane.midstream,
-        })
+        let mut sum = SeenInPart::default();
+        for LaneCounters { carried, one_sided, midstream, .. } in self.lanes.iter().map(Lane::counters) {
+            sum.add(SeenInPart { ended: *carried, one_sided: *one_sided, midstream: *midstream });
+        }
+        sum
     }
 
     /// Flows that are followed now.

@@ -30,6 +30,7 @@ pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, Syslo
 pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
-pub use scan_json::write_json;
+pub use scan_json::{host_json, write_json};
 pub use scan_table::{TableStyle, write_table};
+pub use spelling::rfc3339;
 pub use uid::alert_uid;

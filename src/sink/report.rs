@@ -96,7 +96,13 @@ impl Inputs for ScanReport {
 
 impl Inputs for HostsReport {
     fn name_of(&self, example: Position) -> &str {
-        let input = usize::try_from(example.input).ok().and_then(|at| self.inputs.get(at));
+        self.inputs.name_of(example)
+    }
+}
+
+impl Inputs for [String] {
+    fn name_of(&self, example: Position) -> &str {
+        let input = usize::try_from(example.input).ok().and_then(|at| self.get(at));
         input.map(String::as_str).unwrap_or_default()
     }
 }

@@ -35,6 +35,15 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
     out.write_all(b"\n")
 }
 
+/// One host as it stands in that answer, on one line. `inputs` are the names of those that its examples stand in.
+///
+/// # Panics
+/// Never: a host has only texts and numbers.
+#[must_use]
+pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &SignatureSet) -> String {
+    serde_json::to_string(&Host::of(finding, inputs, signatures)).expect("texts and numbers are JSON")
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     schema: &'static str,
@@ -141,7 +150,7 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn of(finding: &'a HostFinding, inputs: &'a impl Inputs, signatures: &'a SignatureSet) -> Self {
+    fn of(finding: &'a HostFinding, inputs: &'a (impl Inputs + ?Sized), signatures: &'a SignatureSet) -> Self {
         let zone = finding.host.zone;
         Self {
             address: finding.host.address,
@@ -184,7 +193,7 @@ struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(line: &'a EvidenceLine, inputs: &'a impl Inputs, signatures: &'a SignatureSet) -> Self {
+    fn of(line: &'a EvidenceLine, inputs: &'a (impl Inputs + ?Sized), signatures: &'a SignatureSet) -> Self {
         let indicator = signatures.get(line.indicator);
         Self {
             indicator: &indicator.id,
@@ -312,6 +321,18 @@ mod tests {
         assert!(host.get("notes").is_none());
         assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
+    }
+
+    #[test]
+    fn a_host_by_itself_is_the_host_of_the_answer() {
+        let report = samples::report();
+        let inputs: Vec<String> = report.inputs.iter().map(|input| input.path.clone()).collect();
+        let answer: Value = serde_json::from_str(&text(&report)).unwrap();
+        for (number, host) in report.hosts.iter().enumerate() {
+            let alone = host_json(host, &inputs, &SignatureSet::builtin());
+            assert!(!alone.contains('\n'));
+            assert_eq!(serde_json::from_str::<Value>(&alone).unwrap(), answer["hosts"][number]);
+        }
     }
 
     #[test]

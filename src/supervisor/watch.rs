@@ -21,7 +21,8 @@ mod snapshot;
 mod worker;
 
 use super::state::StateError;
-use super::{PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
+use super::web::{Web, WebOptions, serve};
+use super::{InterfaceStatus, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
 use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
@@ -35,13 +36,12 @@ use keeper::Keeper;
 use rtrb::RingBuffer;
 use signals::Signals;
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use worker::Worker;
-
-pub use counters::InterfaceStatus;
 
 /// Reports between a worker and the control thread.
 const QUEUE: usize = 1 << 13;
@@ -68,6 +68,10 @@ pub struct WatchOptions {
     pub compat: EveCompat,
     /// The file that keeps the hosts from one start to the next.
     pub state: Option<PathBuf>,
+    /// Where metrics, health and a page are served, and how.
+    pub web: Option<(SocketAddr, WebOptions)>,
+    /// How long outputs may take at the end.
+    pub patience: Duration,
     /// Who to be, once the interfaces are open; `None`: whoever started the sensor, with all privileges.
     pub privileges: Option<Privileges>,
     /// What to be able to reach from then on.
@@ -87,6 +91,8 @@ pub struct Settings {
     pub summary_interval_s: u64,
     /// Seconds between two records of counters.
     pub stats_interval_s: u64,
+    /// How long an interface may be silent before the sensor is not ready.
+    pub stale_after: Duration,
 }
 
 /// Settings that were read again.
@@ -98,6 +104,8 @@ pub struct Renewed {
     pub summary_interval_s: u64,
     /// See [`Settings::stats_interval_s`].
     pub stats_interval_s: u64,
+    /// See [`Settings::stale_after`].
+    pub stale_after: Duration,
     /// What the user should know: settings that cannot change while the sensor runs.
     pub remarks: Vec<String>,
 }
@@ -171,6 +179,14 @@ pub enum WatchError {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Nothing can be served there.
+    #[error("http {address}: {cause}; give another address with --http")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
     /// Privileges cannot be given up.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
@@ -195,6 +211,10 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     filter()?;
     let workers = options.workers.clamp(1, LANES);
     let listeners = listeners(options, workers)?;
+    let web = match &options.web {
+        Some((address, web)) => Some((bound(*address)?, Web::new(web.clone()))),
+        None => None,
+    };
     // Capabilities and file rules belong to a thread and those that it starts: none may have been started yet.
     if let Some(privileges) = &options.privileges {
         tell(Notice::Event(&privileges.give_up()?.to_string()));
@@ -208,15 +228,25 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     let keeper = match &options.state {
         Some(path) => {
             let sensor = &options.output_options.sensor;
-            let (keeper, known, _) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
+            let (keeper, known, inputs) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
             hosts.begin_with(known, &settings.signatures);
-            Some(keeper)
+            Some((keeper, inputs.into_names()))
         }
         None => None,
     };
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
         listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
+    let web = web.map(|(listener, web)| {
+        let server = web.clone();
+        runtime.spawn(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => serve(listener, server, std::future::pending()).await,
+                Err(error) => tracing::error!("HTTP is not served: {error}"),
+            }
+        });
+        web
+    });
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -246,10 +276,19 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
             }
             desks.push(desk);
         }
-        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, hosts, keeper);
+        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
         tell(Notice::Capturing);
         runtime.block_on(control.run(signals, &stop, threads, tell))
     })
+}
+
+/// The listener for HTTP.
+fn bound(address: SocketAddr) -> Result<TcpListener, WatchError> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|cause| WatchError::Http { address, cause })
 }
 
 /// Opens all interfaces, each as often as it has workers.

@@ -1,5 +1,6 @@
 //! What is asked of an interface, and what it counts.
 
+use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -106,7 +107,8 @@ pub struct RingStatistics {
 }
 
 /// How frames are taken from an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CaptureKind {
     /// A packet ring of Linux (packet(7), `TPACKET_V3`).
     Afpacket,

@@ -1,6 +1,6 @@
 //! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
 
-use super::counters::{InterfaceStatus, WorkerCounters};
+use super::counters::WorkerCounters;
 use super::desk::Desk;
 use super::health::Health;
 use super::hosts::{Hosts, Rise};
@@ -8,10 +8,13 @@ use super::keeper::Keeper;
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
 use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
-use crate::capture::LiveError;
-use crate::decode::OutcomeCounters;
+use crate::capture::{LiveError, Timestamp};
+use crate::decode::{Outcome, OutcomeCounters};
 use crate::matching::{HostKey, SignatureSet};
+use crate::pipeline::SeenInPart;
 use crate::sink::{Drained, EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use crate::supervisor::web::{HostSnapshot, Web};
+use crate::supervisor::{InterfaceStatus, Notify, Status};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +31,6 @@ const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 const SAVE: Duration = Duration::from_secs(5);
 /// Messages that wait while the outputs' queue is full.
 const BACKLOG_MAX: usize = 1 << 14;
-/// How long outputs may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Share of packets dropped in an interval above which a warning is due: one in so many.
 const WARN_ABOVE_ONE_IN: u64 = 1000;
 
@@ -43,6 +44,7 @@ pub struct Control<'w> {
     /// Random: what identifies this run in every identifier.
     pub run: [u8; 32],
     pub started: Instant,
+    began: Timestamp,
     /// By interface.
     pub desks: Vec<Desk>,
     /// By interface, then by worker.
@@ -51,6 +53,12 @@ pub struct Control<'w> {
     repeats: Repeats,
     hosts: Hosts,
     keeper: Option<Keeper>,
+    /// Names of what evidence points into.
+    inputs: Vec<String>,
+    web: Option<Web>,
+    notify: Notify,
+    /// Alerts by service and strength.
+    detections: BTreeMap<(&'static str, &'static str), u64>,
     backlog: VecDeque<Message>,
     alerts: u64,
     lost: u64,
@@ -70,20 +78,27 @@ impl<'w> Control<'w> {
         desks: Vec<Desk>,
         counters: &'w [Vec<WorkerCounters>],
         outputs: Outputs,
-        hosts: Hosts,
-        keeper: Option<Keeper>,
+        (hosts, keeper): (Hosts, Option<(Keeper, Vec<String>)>),
+        web: Option<Web>,
     ) -> Self {
+        let (keeper, inputs) =
+            keeper.map_or_else(|| (None, options.interfaces.clone()), |(keeper, inputs)| (Some(keeper), inputs));
         Self {
             options,
             repeats: Repeats::every(settings.summary_interval_s),
             settings,
             run,
             started: Instant::now(),
+            began: now(),
             desks,
             counters,
             outputs,
             hosts,
             keeper,
+            inputs,
+            web,
+            notify: Notify::from_environment(),
+            detections: BTreeMap::new(),
             backlog: VecDeque::new(),
             alerts: 0,
             lost: 0,
@@ -110,6 +125,7 @@ impl<'w> Control<'w> {
         for advice in self.health.iter().flat_map(|health| health.advice(self.options)) {
             tell(Notice::Warning(&advice));
         }
+        self.notify.ready();
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
         let mut save = every(SAVE);
@@ -118,7 +134,11 @@ impl<'w> Control<'w> {
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = hosts.tick() => self.look_at_hosts(),
+                _ = hosts.tick() => {
+                    self.look_at_hosts();
+                    self.publish();
+                    self.notify.pulse(Instant::now());
+                }
                 _ = save.tick() => self.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
                     stats_at = Instant::now() + self.stats_interval();
@@ -129,6 +149,7 @@ impl<'w> Control<'w> {
                     Wish::Reload => {
                         self.outputs.reopen();
                         if reloading.is_none() {
+                            self.notify.reloading();
                             reloading = self.begin_reload();
                         }
                     }
@@ -136,6 +157,7 @@ impl<'w> Control<'w> {
                 Some(renewed) = finished(&mut reloading) => {
                     reloading = None;
                     self.renew(renewed, tell);
+                    self.notify.ready();
                 }
             }
             if self.outputs.are_closed() {
@@ -163,12 +185,12 @@ impl<'w> Control<'w> {
         let reload: Reload = self.options.reload.clone()?;
         let current = Arc::clone(&self.settings.signatures);
         Some(tokio::task::spawn_blocking(move || {
-            let Renewed { signatures, summary_interval_s, stats_interval_s, remarks } = (reload.0)()?;
+            let Renewed { signatures, summary_interval_s, stats_interval_s, stale_after, remarks } = (reload.0)()?;
             let signatures = match signatures.sha256() == current.sha256() {
                 true => current,
                 false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
             };
-            Ok((Settings { signatures, summary_interval_s, stats_interval_s }, remarks))
+            Ok((Settings { signatures, summary_interval_s, stats_interval_s, stale_after }, remarks))
         }))
     }
 
@@ -187,6 +209,9 @@ impl<'w> Control<'w> {
             desk.set_signatures(signatures);
         }
         self.repeats.set_interval(settings.summary_interval_s);
+        if let Some(web) = &self.web {
+            web.set_stale_after(settings.stale_after);
+        }
         tell(Notice::Event(&format!(
             "reloaded: signature set {} with {} indicators{}",
             signatures.version(),
@@ -203,6 +228,9 @@ impl<'w> Control<'w> {
             let interface = u32::try_from(interface).unwrap_or(u32::MAX);
             for alert in alerts {
                 self.alerts += 1;
+                let indicator = self.settings.signatures.get(alert.indicator);
+                let kind = (indicator.category.name(), indicator.strength.name());
+                *self.detections.entry(kind).or_default() += 1;
                 let sighting = Sighting { alert, interface };
                 self.hosts.note(sighting.host(), &sighting.alert, interface);
                 if let Some(sighting) = self.repeats.take(sighting) {
@@ -248,6 +276,54 @@ impl<'w> Control<'w> {
         }
         for Rise { alert, interface, from, to } in rises {
             self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
+        }
+    }
+
+    /// Puts up what the web server shows.
+    fn publish(&mut self) {
+        let Some(web) = &self.web else { return };
+        let signatures = &self.settings.signatures;
+        let (mut outcomes, mut seen, mut flows_active) = (OutcomeCounters::default(), SeenInPart::default(), 0);
+        for worker in self.workers() {
+            let detail = worker.detail();
+            outcomes.add(&detail.outcomes);
+            seen.add(detail.seen_in_part);
+            flows_active += detail.flows_active;
+        }
+        let given_up = self.given_up();
+        let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
+        web.publish(Status {
+            started: self.began,
+            signatures_version: signatures.version().to_owned(),
+            indicators: signatures.len(),
+            interfaces: self.interfaces(),
+            outcomes: Outcome::ALL.iter().map(|&outcome| (outcome.name(), outcomes.count(outcome))).collect(),
+            flows_active,
+            flow_evictions: vec![
+                ("memory", bound(&["flows"])),
+                ("flood", bound(&["half_open_flows", "datagram_flows"])),
+            ],
+            inspection_gaps: vec![
+                ("midstream", seen.midstream),
+                ("one_sided", seen.one_sided),
+                ("reassembly_limit", bound(&["conversations", "held_bytes", "stream_gaps", "segments_out_of_window"])),
+                ("snaplen", outcomes.count(Outcome::Truncated)),
+            ],
+            detections: self
+                .detections
+                .iter()
+                .map(|(&(service, strength), &count)| (service, strength, count))
+                .collect(),
+            endpoints_with_findings: self.hosts.count(),
+            outputs: self.outputs.status(),
+            flow_memory_bytes: 0,
+        });
+        if web.wants_hosts() {
+            web.publish_hosts(HostSnapshot {
+                findings: self.hosts.findings(signatures),
+                inputs: self.inputs.clone(),
+                signatures: Arc::clone(signatures),
+            });
         }
     }
 
@@ -370,7 +446,11 @@ impl<'w> Control<'w> {
             self.lost += 1;
             return;
         }
-        self.backlog.push_back(Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() });
+        let message = Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() };
+        if let Some(web) = &self.web {
+            web.alert(&message);
+        }
+        self.backlog.push_back(message);
     }
 
     /// What was given up at a bound anywhere, under the bound's name.
@@ -387,6 +467,7 @@ impl<'w> Control<'w> {
     }
 
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
+        self.notify.stopping();
         let mut trouble = None;
         for worker in workers {
             match worker.join() {
@@ -401,7 +482,7 @@ impl<'w> Control<'w> {
         let held = self.repeats.held();
         self.summarise(&held);
         self.report(tell);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.options.patience;
         while !self.backlog.is_empty() && Instant::now() < deadline {
             self.hand_on();
             tokio::time::sleep(LOOK).await;
@@ -422,12 +503,12 @@ impl<'w> Control<'w> {
             watched.flows += detail.flows;
         }
         watched.outputs = self.outputs.status();
-        let Drained { behind } = self.outputs.drain(PATIENCE).await;
+        let Drained { behind } = self.outputs.drain(self.options.patience).await;
         watched.behind = behind;
         if let Some(keeper) = self.keeper.take() {
             // The last look is not given back: whoever could not take it for so long will not take it now.
             let closed = tokio::task::spawn_blocking(|| keeper.close());
-            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(PATIENCE, closed).await {
+            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(self.options.patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }
         }

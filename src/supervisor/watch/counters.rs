@@ -3,6 +3,7 @@
 use crate::capture::Timestamp;
 use crate::decode::OutcomeCounters;
 use crate::pipeline::SeenInPart;
+use crate::supervisor::InterfaceStatus;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -48,31 +49,6 @@ pub struct Detail {
     pub seen_in_part: SeenInPart,
     /// What was given up at a bound, under the bound's name.
     pub given_up: BTreeMap<&'static str, u64>,
-}
-
-/// One interface, since the sensor began to capture.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InterfaceStatus {
-    /// Its name.
-    pub name: String,
-    /// Whether it was last seen up.
-    pub is_up: bool,
-    /// Packets taken.
-    pub packets: u64,
-    /// Their bytes on the wire.
-    pub bytes: u64,
-    /// Packets that the kernel counted: those taken and those dropped.
-    pub kernel_packets: u64,
-    /// Packets that the kernel dropped because a ring was full.
-    pub kernel_drops: u64,
-    /// Times that a ring was found full.
-    pub ring_freezes: u64,
-    /// Packets that the interface dropped before anybody could take them.
-    pub nic_drops: u64,
-    /// Events that were lost because a queue of ours stayed full.
-    pub queue_drops: u64,
-    /// When its last packet came.
-    pub last_packet: Option<Timestamp>,
 }
 
 impl InterfaceStatus {

@@ -59,9 +59,8 @@ impl Health {
                  tcpdump -c 1 -i {interface}"
             ));
         }
-        let seen = workers.iter().map(|worker| worker.detail().seen_in_part).fold(SeenInPart::default(), |sum, one| {
-            SeenInPart { ended: sum.ended + one.ended, one_sided: sum.one_sided + one.one_sided, ..sum }
-        });
+        let mut seen = SeenInPart::default();
+        workers.iter().for_each(|worker| seen.add(worker.detail().seen_in_part));
         (seen.ended >= CONNECTIONS_MIN && seen.one_sided.saturating_mul(10) > seen.ended.saturating_mul(9)).then(|| {
             format!(
                 "of {} of {} connections on {interface} only one direction was seen; set the mirror port to copy both, received and \
