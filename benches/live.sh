@@ -8,6 +8,7 @@
 # network namespaces and a veth pair, sends nothing anywhere else, and takes them away at the end.
 #
 # LIVE_SMALL, LIVE_MIX: ladders of rates in packets per second; 0 is as many as go. LIVE_RECEIVERS: which of count kaspector tcpdump suricata.
+# LIVE_NICE is what sender and receivers run at, -10 by default, so that neighbours on the machine disturb less.
 # LIVE_FOLDER keeps what was measured. LIVE_PARTS: which of cpu loss latency floods.
 #
 # There are two ladders. `cpu`: the kernel's share of receiving stays on the sender's core, so that the receiver's figure is its own work.
@@ -29,6 +30,7 @@ read -ra mix_rates <<<"${LIVE_MIX:-50000 100000 150000 200000 300000 0}"
 read -ra parts <<<"${LIVE_PARTS:-cpu loss latency floods}"
 read -ra wanted <<<"${LIVE_RECEIVERS:-count kaspector tcpdump suricata}"
 [ "$(id -u)" -eq 0 ] || { echo "live: only root can make network namespaces" >&2; exit 1; }
+nice=${LIVE_NICE:--10}
 work=${LIVE_FOLDER:-$(mktemp -d)}
 mkdir -p "$work"
 
@@ -100,7 +102,7 @@ receive() {
         tcpdump) line=(tcpdump -i r0 -n -Z root -s 65535 -B 65536 -w /dev/null) ;;
         suricata) line=(suricata -c "$work/suricata.yaml" -S "$work/names.rules" --af-packet=r0 -l "$out" -k none --runmode workers) ;;
     esac
-    ip netns exec "$there" taskset -c "$receiver_core" "${line[@]}" >"$out/said" 2>&1 &
+    ip netns exec "$there" nice -n "$nice" taskset -c "$receiver_core" "${line[@]}" >"$out/said" 2>&1 &
     receiver_pid=$!
     running+=("$receiver_pid")
     for _ in $(seq 600); do
@@ -125,7 +127,7 @@ end() {
     esac
 }
 
-blast() { ip netns exec "$here" taskset -c "$sender_core" "$release/examples/blast" s0 --rewrite "$@"; }
+blast() { ip netns exec "$here" nice -n "$nice" taskset -c "$sender_core" "$release/examples/blast" s0 --rewrite "$@"; }
 
 declare -A frames=([small]='--small 100000' [mix]='--mix 20000')
 rate_of() { [ "$1" -eq 0 ] || echo "--rate $1"; }

@@ -5,6 +5,8 @@
 //! It refuses any interface but a veth: nothing here is meant for a real network. Prints one line:
 //! `packets N bytes N seconds S rate R handshakes H`, where the rate is in packets per second.
 
+#![allow(clippy::indexing_slicing)]
+
 #[cfg(target_os = "linux")]
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
