@@ -1,7 +1,7 @@
 //! All outputs of a sensor: one thread that writes the spool, and one task for each output that delivers from it.
 
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
-use super::spool::{Reader, Spool, SpoolError, SpoolLimits, Taker};
+use super::spool::{Kept, Reader, Spool, SpoolError, SpoolLimits, Taker, Upkeep};
 use super::transport::{self, Delivered, Transport, TransportError};
 use super::{Message, Weight};
 use std::path::PathBuf;
@@ -108,6 +108,8 @@ const QUEUE_BYTES: usize = 16 << 20;
 const GROUP: Duration = Duration::from_secs(1);
 /// Between two syncs for findings, so that a flood of them does not wear the disk out.
 const FINDING_SYNC_GAP: Duration = Duration::from_millis(50);
+/// How often to look whether the disk has done its work, while there is nothing else to do.
+const DISK_LOOK: Duration = Duration::from_millis(10);
 const BATCH_MESSAGES: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -230,14 +232,51 @@ impl Tally {
     }
 }
 
-/// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more.
+/// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more. The disk works on a thread of its own: what
+/// comes meanwhile is on its way at once.
 fn write_spool(mut spool: Spool, queue: &Receiver<Message>, shared: &Shared) {
-    let (mut appended, mut synced) = (0_u64, Instant::now());
-    let mut saved = Instant::now();
+    let (work, works) = sync_channel::<Upkeep>(1);
+    let (outcome, outcomes) = sync_channel::<Kept>(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(upkeep) = works.recv() {
+                if outcome.send(upkeep.run()).is_err() {
+                    return;
+                }
+            }
+        });
+        append_all(&mut spool, queue, shared, work, &outcomes);
+    });
+    spool.finish();
+    // Readers hold the other ends: when the last has gone, all that will be taken was.
+    while spool.has_readers() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    spool.close();
+}
+
+/// Appends until nobody sends any more; hands syncs and checkpoints to `work`, one at a time, and hears of them by `outcomes`.
+fn append_all(
+    spool: &mut Spool,
+    queue: &Receiver<Message>,
+    shared: &Shared,
+    work: SyncSender<Upkeep>,
+    outcomes: &Receiver<Kept>,
+) {
+    let (mut appended, mut synced, mut saved) = (0_u64, Instant::now(), Instant::now());
     let mut finding_waits = false;
+    // What was appended when the disk began its work.
+    let mut under_way: Option<u64> = None;
+    let note = |spool: &mut Spool, kept: Kept, appended: u64| {
+        if spool.kept(kept) {
+            shared.durable.store(appended, Ordering::Release);
+        }
+        *shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner) = spool.trouble().map(str::to_owned);
+    };
     loop {
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        let mut next = queue.recv_timeout(gap.saturating_sub(synced.elapsed()));
+        let wait = gap.saturating_sub(synced.elapsed());
+        let mut next = queue.recv_timeout(if under_way.is_some() { wait.max(DISK_LOOK) } else { wait });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         while let Ok(message) = next {
             shared.queued_bytes.fetch_sub(message.line.len(), Ordering::Relaxed);
@@ -249,28 +288,30 @@ fn write_spool(mut spool: Spool, queue: &Receiver<Message>, shared: &Shared) {
             }
             next = queue.try_recv().map_err(|_| RecvTimeoutError::Timeout);
         }
-        let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        if ended || synced.elapsed() >= gap {
-            if spool.sync() {
-                shared.durable.store(appended, Ordering::Release);
-            }
-            *shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner) = spool.trouble().map(str::to_owned);
-            (synced, finding_waits) = (Instant::now(), false);
-        }
-        if saved.elapsed() >= GROUP {
-            spool.save_checkpoints();
-            saved = Instant::now();
+        if let Some(count) = under_way
+            && let Some(kept) = if ended { outcomes.recv().ok() } else { outcomes.try_recv().ok() }
+        {
+            note(spool, kept, count);
+            under_way = None;
         }
         if ended {
-            break;
+            let kept = spool.upkeep(true).run();
+            note(spool, kept, appended);
+            return;
+        }
+        let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
+        if under_way.is_none() && synced.elapsed() >= gap {
+            let is_saving = saved.elapsed() >= GROUP;
+            // The thread waits for work as long as we hold the other end.
+            if work.send(spool.upkeep(is_saving)).is_ok() {
+                under_way = Some(appended);
+            }
+            (synced, finding_waits) = (Instant::now(), false);
+            if is_saving {
+                saved = Instant::now();
+            }
         }
     }
-    spool.finish();
-    // Readers hold the other ends: when the last has gone, all that will be taken was.
-    while spool.has_readers() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    spool.close();
 }
 
 /// One output's task.
