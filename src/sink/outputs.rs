@@ -2,7 +2,7 @@
 
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
 use super::spool::{Kept, Reader, Spool, SpoolError, SpoolLimits, Taker, Upkeep};
-use super::transport::{self, Delivered, Transport, TransportError};
+use super::transport::{self, Delivered, Settling, Transport, TransportError};
 use super::{Message, Weight};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -365,6 +365,7 @@ impl Delivery {
     async fn run<T: Transport>(mut self, mut transport: T) {
         let Some(reader) = &self.reader else { return };
         let mut news = reader.news();
+        let mut settling = Settling::default();
         loop {
             let _ = news.borrow_and_update();
             let stopping = *self.stop.borrow();
@@ -375,8 +376,15 @@ impl Delivery {
             });
             let Ok((reader, batch)) = work.await else { return };
             self.note(&reader, !batch.messages.is_empty());
+            if let Some(last) = settling.settled() {
+                reader.taken(last);
+            }
             self.reader = Some(reader);
             if batch.messages.is_empty() {
+                if stopping && let Some((reader, last)) = self.reader.as_ref().zip(settling.last()) {
+                    // The other side has time to read what it was sent: we end in good order.
+                    reader.taken(last);
+                }
                 // The spool's thread has written everything when it no longer holds its end of the queue.
                 if stopping && self.reader.as_ref().is_some_and(Reader::is_final) {
                     return;
@@ -389,9 +397,17 @@ impl Delivery {
                 }
                 continue;
             }
-            self.deliver(&mut transport, batch.messages).await;
+            let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
+            let at_once = self.deliver(&mut transport, batch.messages).await;
             if let Some(reader) = &self.reader {
-                reader.taken(batch.last);
+                if transport.confirms() {
+                    reader.taken(batch.last);
+                } else {
+                    settling.wrote(batch.last, bytes);
+                    if !at_once {
+                        settling.renew();
+                    }
+                }
                 self.note(reader, false);
             }
         }
@@ -405,9 +421,10 @@ impl Delivery {
         *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// Tries until every message was taken or refused.
-    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) {
+    /// Tries until every message was taken or refused. Whether the first attempt went well.
+    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) -> bool {
         let mut delay = FIRST_DELAY;
+        let mut at_once = true;
         let mut size = left.len();
         while !left.is_empty() {
             if self.reopen.has_changed().unwrap_or(false) {
@@ -450,10 +467,12 @@ impl Delivery {
                     after.clamp(delay, RETRY_AFTER_MAX)
                 }
             };
+            at_once = false;
             self.tally.retried.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(jittered(pause)).await;
             delay = (delay * 2).min(LAST_DELAY);
         }
+        at_once
     }
 
     /// Notes what is wrong, and says so when that changes.

@@ -325,7 +325,8 @@ impl Spool {
         };
         if kept.is_saving {
             state.forget_taken();
-            state.collect(false, &mut disk.writers);
+            // A disk without room for a checkpoint may be full of what was taken long ago.
+            state.collect(disk.trouble.is_some(), &mut disk.writers);
         }
         if let Some(error) = &kept.save_error {
             disk.note(error);
