@@ -98,7 +98,7 @@ mod tests {
     use crate::sink::Weight;
 
     fn message(number: usize, bytes: usize) -> Arc<Message> {
-        let line = format!("{number:0bytes$}").into();
+        let line = format!("{}{number}", "0".repeat(bytes - 1)).into();
         Arc::new(Message { uid: "".into(), host: "".into(), weight: Weight::Finding, line })
     }
 
