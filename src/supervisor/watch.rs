@@ -222,8 +222,10 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     if options.sandbox_mode != SandboxMode::Off {
         tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
     }
+    // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::listen() })?;
+    let control_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = control_runtime.block_on(async { Signals::listen() })?;
     let mut hosts = Hosts::default();
     let keeper = match &options.state {
         Some(path) => {
@@ -278,7 +280,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
         }
         let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
         tell(Notice::Capturing);
-        runtime.block_on(control.run(signals, &stop, threads, tell))
+        control_runtime.block_on(control.run(signals, &stop, threads, tell))
     })
 }
 
