@@ -106,7 +106,7 @@ impl<'w> Control<'w> {
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
         let mut stats_at = Instant::now() + self.stats_interval();
-        let mut reloading: Option<Reloading> = None;
+        let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
@@ -119,14 +119,16 @@ impl<'w> Control<'w> {
                     Wish::End => end(stop),
                     Wish::Reload => {
                         self.outputs.reopen();
+                        // What is being read now may be older than the wish.
+                        reloads_again = reloading.is_some();
                         if reloading.is_none() {
                             reloading = self.begin_reload();
                         }
                     }
                 },
                 Some(renewed) = finished(&mut reloading) => {
-                    reloading = None;
                     self.renew(renewed, tell);
+                    reloading = if std::mem::take(&mut reloads_again) { self.begin_reload() } else { None };
                 }
             }
             if self.outputs.are_closed() {
@@ -261,10 +263,10 @@ impl<'w> Control<'w> {
     }
 
     /// Every interface, as it stands.
-    fn interfaces(&self) -> Vec<InterfaceStatus> {
+    fn interfaces(&mut self) -> Vec<InterfaceStatus> {
         let named = self.options.interfaces.iter().zip(self.counters);
         named
-            .zip(&self.health)
+            .zip(&mut self.health)
             .map(|((name, workers), health)| InterfaceStatus::of(name, workers, health.dropped()))
             .collect()
     }
@@ -363,12 +365,13 @@ impl<'w> Control<'w> {
     }
 
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
-        let mut trouble = None;
+        let (mut trouble, mut panicked) = (None, None);
         for worker in workers {
             match worker.join() {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => trouble = Some(error),
-                Err(panic) => std::panic::resume_unwind(panic),
+                // Once what was found has been handed over.
+                Err(panic) => panicked = Some(panic),
             }
         }
         self.look();
@@ -399,6 +402,9 @@ impl<'w> Control<'w> {
         watched.outputs = self.outputs.status();
         let Drained { behind } = self.outputs.drain(PATIENCE).await;
         watched.behind = behind;
+        if let Some(panic) = panicked {
+            std::panic::resume_unwind(panic);
+        }
         match trouble {
             Some(error) => Err(error.into()),
             None => Ok(watched),
