@@ -251,7 +251,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     });
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let watched = std::thread::scope(|scope| {
         let (mut desks, mut threads) = (Vec::new(), Vec::new());
         for ((interface, listeners), (name, counters)) in
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
@@ -267,12 +267,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
                     Worker::new(listener, options.ring.retire, filter()?, latest, seed, numbering, producer, counters);
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
-                let spawned = builder.spawn_scoped(scope, move || {
-                    let ended = worker.run(stop);
-                    // One interface less would look like a quiet network.
-                    stop.store(true, Ordering::Relaxed);
-                    ended
-                });
+                let spawned = builder.spawn_scoped(scope, move || worker.run(stop));
                 // Those that run already would be waited for.
                 threads.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
             }
@@ -281,7 +276,11 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
         let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
         tell(Notice::Capturing);
         control_runtime.block_on(control.run(signals, &stop, threads, tell))
-    })
+    });
+    // A reload that hangs, over a network drive for one, is not waited for.
+    control_runtime.shutdown_background();
+    runtime.shutdown_background();
+    watched
 }
 
 /// The listener for HTTP.
