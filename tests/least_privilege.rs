@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod example;
+
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::ExitStatusExt;
@@ -10,27 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The example program, built as this test was.
+/// The example program.
 fn confined() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--example", "confined"]);
-        // The very features of this test: with others, everything would be built a second time.
-        if !cfg!(feature = "libpcap") {
-            build.arg("--no-default-features");
-        }
-        if cfg!(feature = "kafka") {
-            build.args(["--features", "kafka"]);
-        }
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        // target/PROFILE/deps/TEST
-        let own = std::env::current_exe().unwrap();
-        own.ancestors().nth(2).unwrap().join("examples/confined")
-    })
+    PROGRAM.get_or_init(|| example::built("confined"))
 }
 
 fn run(words: &str) -> Output {
