@@ -111,6 +111,30 @@ fn a_ring_can_be_opened_anew_where_that_was_asked_for() {
     assert!(answers[5].1.contains("EPERM"));
 }
 
+/// As a service manager starts it: a user of its own, one capability, no other within bounds.
+#[test]
+fn a_service_keeps_its_user_and_its_one_capability() {
+    if !is_root() {
+        return;
+    }
+    let only = "-all,+net_raw";
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65532", "--regid", "65532", "--clear-groups"])
+        .args([format!("--inh-caps={only}"), format!("--ambient-caps={only}"), format!("--bounding-set={only}")])
+        .arg(confined())
+        .args("--keep-net-raw drop - status CapAmb status CapInh sandbox auto packet root".split_whitespace())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "drop -: ok runs as user 65532 (uid 65532, gid 65532), left: CAP_NET_RAW");
+    assert_eq!(lines[1], "status CapAmb: ok 0000000000000000");
+    assert_eq!(lines[2], "status CapInh: ok 0000000000000000");
+    assert!(lines[3].starts_with("sandbox auto: ok"), "{said}");
+    assert_eq!(lines[4].trim_end(), "packet : ok");
+    assert!(lines[5].contains("EPERM"), "{said}");
+}
+
 #[test]
 fn threads_that_were_there_before_are_noticed() {
     if !is_root() {
