@@ -170,7 +170,7 @@ fn it_installs_updates_and_goes_away() {
     }
 }
 
-const COPY: &str = r#"
+const COPY: &str = r##"
 { mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" &&
   mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"; } || { echo no copy; exit 1; }
 cp "$2" "$1/root/kaspector.deb"
@@ -197,7 +197,7 @@ test ! -e /var/lib/kaspector
 test ! -e /etc/kaspector/kaspector.toml
 echo purged
 '
-"#;
+"##;
 
 #[test]
 fn the_unit_is_right_and_closed() {
