@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak captures fuzz
+.PHONY: demo test build bench live soak captures fuzz deb man
 
 demo: build
 	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
@@ -37,3 +37,12 @@ captures:
 # A minute for each parser; needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	tests/fuzz/run
+
+# The Debian package, in target/package.
+deb:
+	scripts/install-deps package
+	packaging/deb
+
+# Manual pages and shell completions, in target/manual.
+man:
+	cargo run --locked --example manual -- target/manual

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod example;
+
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::ExitStatusExt;
@@ -10,27 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The example program, built as this test was.
+/// The example program.
 fn confined() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--example", "confined"]);
-        // The very features of this test: with others, everything would be built a second time.
-        if !cfg!(feature = "libpcap") {
-            build.arg("--no-default-features");
-        }
-        if cfg!(feature = "kafka") {
-            build.args(["--features", "kafka"]);
-        }
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        // target/PROFILE/deps/TEST
-        let own = std::env::current_exe().unwrap();
-        own.ancestors().nth(2).unwrap().join("examples/confined")
-    })
+    PROGRAM.get_or_init(|| example::built("confined"))
 }
 
 fn run(words: &str) -> Output {
@@ -124,6 +109,30 @@ fn a_ring_can_be_opened_anew_where_that_was_asked_for() {
     assert_eq!(answers[3].1, "ok 0000000000000000");
     assert_eq!(answers[4].1, "ok ");
     assert!(answers[5].1.contains("EPERM"));
+}
+
+/// As a service manager starts it: a user of its own, one capability, no other within bounds.
+#[test]
+fn a_service_keeps_its_user_and_its_one_capability() {
+    if !is_root() {
+        return;
+    }
+    let only = "-all,+net_raw";
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65532", "--regid", "65532", "--clear-groups"])
+        .args([format!("--inh-caps={only}"), format!("--ambient-caps={only}"), format!("--bounding-set={only}")])
+        .arg(confined())
+        .args("--keep-net-raw drop - status CapAmb status CapInh sandbox auto packet root".split_whitespace())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "drop -: ok runs as user 65532 (uid 65532, gid 65532), left: CAP_NET_RAW");
+    assert_eq!(lines[1], "status CapAmb: ok 0000000000000000");
+    assert_eq!(lines[2], "status CapInh: ok 0000000000000000");
+    assert!(lines[3].starts_with("sandbox auto: ok"), "{said}");
+    assert_eq!(lines[4].trim_end(), "packet : ok");
+    assert!(lines[5].contains("EPERM"), "{said}");
 }
 
 #[test]

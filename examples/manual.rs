@@ -1,0 +1,96 @@
+//! Writes the manual pages and shell completions, from the one definition of the command line.
+//!
+//! `manual DIR` makes `DIR/man/*.1`, `DIR/bash/kaspector`, `DIR/zsh/_kaspector` and `DIR/fish/kaspector.fish`.
+
+#[allow(dead_code, clippy::needless_pass_by_value)]
+#[path = "../src/cli.rs"]
+mod cli;
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder: PathBuf = std::env::args_os().nth(1).ok_or("usage: manual DIR")?.into();
+    let mut program = cli::Arguments::command().disable_help_subcommand(true);
+    let name = program.get_name().to_owned();
+    for (shell, place) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
+        let folder = folder.join(place);
+        fs::create_dir_all(&folder)?;
+        let written = clap_complete::generate_to(shell, &mut program, &name, &folder)?;
+        if shell == Shell::Bash {
+            // The name that bash-completion looks for.
+            fs::rename(written, folder.join(&name))?;
+        }
+    }
+    program.build();
+    let folder = folder.join("man");
+    fs::create_dir_all(&folder)?;
+    pages(&program, &name, &folder)
+}
+
+/// A page for the command and for each below it.
+fn pages(command: &Command, page: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let below = |child: &Command| format!("{page}-{}", child.get_name());
+    let neighbours: Vec<String> = command.get_subcommands().map(below).collect();
+    fs::write(folder.join(format!("{page}.1")), text(command, page, &neighbours)?)?;
+    command.get_subcommands().try_for_each(|child| pages(child, &below(child), folder))
+}
+
+fn text(command: &Command, page: &str, neighbours: &[String]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let man = Man::new(command.clone())
+        .title(page.to_uppercase())
+        .date(date()?)
+        .source(concat!("kaspector ", env!("CARGO_PKG_VERSION")))
+        .manual("Kaspector Manual");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    if command.get_arguments().next().is_some() {
+        man.render_options_section(&mut text)?;
+    }
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut rest = Roff::new();
+    if let Some(help) = command.get_after_long_help().or(command.get_after_help()) {
+        sections(&help.to_string(), &mut rest);
+    }
+    let parent = page.rsplit_once('-').map(|(parent, _)| parent.to_owned());
+    let others: Vec<String> = parent.iter().chain(neighbours).map(|name| format!("{name}(1)")).collect();
+    if !others.is_empty() {
+        rest.control("SH", ["SEE ALSO"]).text([roman(others.join(", "))]);
+    }
+    rest.to_writer(&mut text)?;
+    Ok(text)
+}
+
+/// The day of the release, where the builder says it (reproducible-builds.org, SOURCE_DATE_EPOCH), else today: `2026-01-31`.
+fn date() -> Result<String, Box<dyn Error>> {
+    let now = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(seconds) => jiff::Timestamp::from_second(seconds.parse()?)?,
+        Err(_) => jiff::Timestamp::now(),
+    };
+    Ok(now.strftime("%Y-%m-%d").to_string())
+}
+
+/// Each block under a heading becomes a section, its lines as they stand: they are tables and commands.
+fn sections(help: &str, roff: &mut Roff) {
+    for block in help.split("\n\n") {
+        let Some((heading, lines)) = block.split_once(":\n") else {
+            roff.control("PP", []).text([roman(block)]);
+            continue;
+        };
+        roff.control("SH", [heading.to_uppercase().as_str()]).control("nf", []);
+        for line in lines.lines() {
+            roff.text([roman(line)]);
+        }
+        roff.control("fi", []);
+    }
+}

@@ -1,0 +1,305 @@
+//! The Debian package and the container's root, made from this test's program and looked into.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod example;
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Says why a test is left out; in continuous integration, nothing may be left out.
+fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}; continuous integration has to have it");
+    eprintln!("skipped: {why}");
+}
+
+fn has(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
+    if !found {
+        skip(&format!("needs {program}"));
+    }
+    found
+}
+
+#[track_caller]
+fn run(program: impl AsRef<OsStr>, arguments: &[&OsStr]) -> Output {
+    let output = Command::new(&program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}: {output:?}", program.as_ref().display());
+    output
+}
+
+#[track_caller]
+fn text(output: Output) -> String {
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Packs this test's program quickly; the script is otherwise the one that makes releases.
+fn package(folder: &Path, manual: &Path) -> PathBuf {
+    let output = Command::new(root().join("packaging/deb"))
+        .args([OsStr::new("--out"), folder.as_os_str(), OsStr::new("--manual"), manual.as_os_str()])
+        .args(["--binary", env!("CARGO_BIN_EXE_kaspector")])
+        .envs([
+            ("SOURCE_DATE_EPOCH", "1767225600"),
+            ("DPKG_DEB_COMPRESSOR_TYPE", "gzip"),
+            ("DPKG_DEB_COMPRESSOR_LEVEL", "1"),
+        ])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().into()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+#[test]
+fn the_package_holds_what_a_service_needs() {
+    if !(has("dpkg-deb") && has("dpkg-shlibdeps") && has("strip")) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let manual = example::built("manual");
+    let package = package(folder.path(), &manual);
+    let tree = folder.path().join("tree");
+    run("dpkg-deb", &["-R".as_ref(), package.as_os_str(), tree.as_os_str()]);
+
+    for (path, mode) in [
+        ("usr/bin/kaspector", 0o755),
+        ("etc/kaspector/kaspector.toml", 0o644),
+        ("etc/logrotate.d/kaspector", 0o644),
+        ("usr/lib/systemd/system/kaspector.service", 0o644),
+        ("usr/lib/sysusers.d/kaspector.conf", 0o644),
+        ("usr/lib/tmpfiles.d/kaspector.conf", 0o644),
+        ("usr/share/man/man1/kaspector.1.gz", 0o644),
+        ("usr/share/bash-completion/completions/kaspector", 0o644),
+        ("usr/share/zsh/vendor-completions/_kaspector", 0o644),
+        ("usr/share/fish/vendor_completions.d/kaspector.fish", 0o644),
+        ("usr/share/doc/kaspector/copyright", 0o644),
+        ("usr/share/doc/kaspector/changelog.Debian.gz", 0o644),
+        ("DEBIAN/postinst", 0o755),
+    ] {
+        let found = tree.join(path).metadata().unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(found.permissions().mode() & 0o7777, mode, "{path}");
+    }
+    let owners = text(run("dpkg-deb", &["-c".as_ref(), package.as_os_str()]));
+    assert!(owners.lines().all(|line| line.contains(" root/root ")), "{owners}");
+
+    let control = std::fs::read_to_string(tree.join("DEBIAN/control")).unwrap();
+    assert!(control.contains("libc6 (>="), "what it is linked with: {control}");
+    assert_eq!(control.contains("libpcap0.8"), cfg!(feature = "libpcap"), "{control}");
+    assert!(!control.contains('@') || control.matches('@').count() == 1, "only the address has one: {control}");
+
+    // Whatever is below /etc belongs to the administrator, and an update asks before it writes there.
+    let conffiles = std::fs::read_to_string(tree.join("DEBIAN/conffiles")).unwrap();
+    let below: Vec<String> = files(&tree.join("etc"))
+        .iter()
+        .map(|path| format!("/{}", path.strip_prefix(&tree).unwrap().display()))
+        .collect();
+    assert_eq!(conffiles.lines().collect::<Vec<_>>(), below);
+
+    let check = Command::new("md5sum").args(["--check", "--strict", "DEBIAN/md5sums"]).current_dir(&tree).output();
+    assert!(check.unwrap().status.success());
+    let sums = std::fs::read_to_string(tree.join("DEBIAN/md5sums")).unwrap();
+    assert_eq!(sums.lines().count(), files(&tree.join("usr")).len(), "every file has its sum");
+
+    // A text that names a folder of the machine that built it is of no use on another, and differs on each.
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".into());
+    for path in files(&tree) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for own in [root().to_str().unwrap(), &format!("{home}/")] {
+            assert!(!text.contains(own), "{} names {own}", path.display());
+        }
+    }
+    let version = text(run(tree.join("usr/bin/kaspector"), &["--version".as_ref()]));
+    assert!(control.contains(&format!("Version: {}-", version.split_whitespace().nth(1).unwrap())), "{control}");
+}
+
+#[test]
+fn the_same_sources_give_the_same_package() {
+    if !(has("dpkg-deb") && has("dpkg-shlibdeps") && has("strip")) {
+        return;
+    }
+    let manual = example::built("manual");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let one = std::fs::read(package(first.path(), &manual)).unwrap();
+    // Another second of the clock, another folder.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(one == std::fs::read(package(second.path(), &manual)).unwrap(), "two packages differ");
+}
+
+/// As in an image that is being built: no service manager runs. On a copy of this system that nobody else sees, thrown away at the end.
+#[test]
+fn it_installs_updates_and_goes_away() {
+    if !(has("dpkg") && has("unshare") && has("dpkg-shlibdeps")) {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip("needs root, to install");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let package = package(folder.path(), &example::built("manual"));
+    let copy = folder.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    let output = Command::new("timeout")
+        .args(["300", "unshare", "--mount", "sh", "-ec", COPY, "sh"])
+        .args([copy.as_os_str(), package.as_os_str()])
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if said.contains("no copy") {
+        return skip("needs a kernel that lays one file system over another");
+    }
+    assert!(output.status.success(), "{said}");
+    for step in ["installed", "updated", "removed", "purged"] {
+        assert!(said.lines().any(|line| line == step), "{step}: {said}");
+    }
+}
+
+const COPY: &str = r##"
+{ mount -t tmpfs tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" &&
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"; } || { echo no copy; exit 1; }
+cp "$2" "$1/root/kaspector.deb"
+mount -t proc proc "$1/root/proc"
+exec chroot "$1/root" sh -ec '
+dpkg -i /kaspector.deb
+getent passwd kaspector | grep -q nologin
+for folder in /var/lib/kaspector /var/log/kaspector; do test "$(stat -c "%U:%G %a" $folder)" = "kaspector:kaspector 750"; done
+kaspector --version
+# Which port is the mirror port, only the administrator knows.
+test -z "$(find /etc/systemd/system -name "kaspector*")"
+echo installed
+echo "# mine" >>/etc/kaspector/kaspector.toml
+dpkg -i /kaspector.deb
+tail -n 1 /etc/kaspector/kaspector.toml | grep -q mine
+echo updated
+dpkg --remove kaspector
+test ! -e /usr/bin/kaspector
+test -d /var/lib/kaspector
+test -e /etc/kaspector/kaspector.toml
+echo removed
+dpkg --purge kaspector
+test ! -e /var/lib/kaspector
+test ! -e /etc/kaspector/kaspector.toml
+echo purged
+'
+"##;
+
+#[test]
+fn the_unit_is_right_and_closed() {
+    if !has("systemd-analyze") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let unit = std::fs::read_to_string(root().join("packaging/systemd/kaspector.service")).unwrap();
+    // The program is where this test built it, and the pages are not installed.
+    let here = unit.replace("/usr/bin/kaspector", env!("CARGO_BIN_EXE_kaspector"));
+    let here: String =
+        here.lines().filter(|line| !line.starts_with("Documentation=")).map(|line| format!("{line}\n")).collect();
+    let path = folder.path().join("kaspector.service");
+    std::fs::write(&path, here).unwrap();
+    let verified = run("systemd-analyze", &["verify".as_ref(), "--man=no".as_ref(), path.as_os_str()]);
+    let said = String::from_utf8(verified.stderr).unwrap();
+    assert!(!said.contains("kaspector.service"), "{said}");
+    // Exposure of 10 is open; below 2.5 nothing is left that a sensor can do without. The threshold is in tenths.
+    run(
+        "systemd-analyze",
+        &[
+            "security".as_ref(),
+            "--offline=true".as_ref(),
+            "--threshold=25".as_ref(),
+            "--no-pager".as_ref(),
+            path.as_os_str(),
+        ],
+    );
+}
+
+#[test]
+fn pages_and_completions_come_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    run(example::built("manual"), &[folder.path().as_os_str()]);
+    let help = text(run(env!("CARGO_BIN_EXE_kaspector"), &["--help".as_ref()]));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 2, "{help}");
+    for command in &commands {
+        let page = folder.path().join(format!("man/kaspector-{command}.1"));
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{command}: {error}"));
+        assert!(page.contains(".SH SYNOPSIS") && page.contains("kaspector(1)"), "{page}");
+    }
+    if has("man") {
+        for page in files(&folder.path().join("man")) {
+            let output = Command::new("man")
+                .args(["--warnings", "-P", "cat", "-E", "UTF-8", "-l"])
+                .arg(&page)
+                .envs([("LC_ALL", "C.UTF-8"), ("MANWIDTH", "100")])
+                .output()
+                .unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{}: {output:?}", page.display());
+            assert!(output.stdout.len() > 400, "{}", page.display());
+        }
+    }
+    let completed = format!(
+        "source '{}' && complete -p kaspector && COMP_WORDS=(kaspector '') COMP_CWORD=1 && _kaspector kaspector '' kaspector && echo \"${{COMPREPLY[@]}}\"",
+        folder.path().join("bash/kaspector").display()
+    );
+    let offered = text(run("bash", &["--norc".as_ref(), "-c".as_ref(), completed.as_ref()]));
+    for command in &commands {
+        assert!(offered.contains(command), "bash does not offer {command}: {offered}");
+    }
+    if has("zsh") {
+        run("zsh", &["-n".as_ref(), folder.path().join("zsh/_kaspector").as_os_str()]);
+    }
+    if has("fish") {
+        run("fish", &["--no-execute".as_ref(), folder.path().join("fish/kaspector.fish").as_os_str()]);
+    }
+}
+
+/// What the container holds is enough to run the program, and no more.
+#[test]
+fn the_containers_root_suffices() {
+    if !has("chroot") || !has("ldd") {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip("needs root, for chroot");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("root");
+    run(root().join("packaging/rootfs"), &[env!("CARGO_BIN_EXE_kaspector").as_ref(), target.as_os_str()]);
+    let answer = text(run(
+        "chroot",
+        &[
+            "--userspec=65532:65532".as_ref(),
+            target.as_os_str(),
+            "/usr/bin/kaspector".as_ref(),
+            "signatures".as_ref(),
+            "test".as_ref(),
+            "s07.upd.kaspersky.com".as_ref(),
+        ],
+    ));
+    assert!(answer.contains("KL-"), "{answer}");
+    let programs: Vec<PathBuf> =
+        files(&target).into_iter().filter(|path| path.parent().unwrap().ends_with("bin")).collect();
+    assert_eq!(programs, [target.join("usr/bin/kaspector")], "no shell, and nothing else to run");
+}
