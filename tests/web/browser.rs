@@ -80,7 +80,7 @@ impl Browser {
             assert!(
                 Instant::now() < deadline,
                 "not so after 30 s: {script}\n{}",
-                self.run("return document.body.innerText")
+                self.run("return document.body.innerText.slice(0, 2000)")
             );
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -88,7 +88,10 @@ impl Browser {
 
     /// What the console says since the last call: errors of scripts, refused policies, failed requests.
     pub fn console(&self) -> Vec<Value> {
-        self.post("se/log", &json!({ "type": "browser" })).as_array().cloned().unwrap_or_default()
+        let mut lines = self.post("se/log", &json!({ "type": "browser" })).as_array().cloned().unwrap_or_default();
+        // Below that it gives advice.
+        lines.retain(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        lines
     }
 
     /// Looks at the page as somebody with such a window and taste would.

@@ -14,8 +14,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -50,7 +50,7 @@ pub fn read(stream: &mut TcpStream, has_no_body: bool) -> Answer {
     let head = String::from_utf8(bytes).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let mut answer = Answer { status, head, body: String::new() };
-    let length = answer.header("content-length").map_or(0, |text| text.trim().parse().unwrap());
+    let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
     if !has_no_body {
         let mut body = vec![0; length];
         stream.read_exact(&mut body).unwrap();

@@ -18,6 +18,7 @@ function say(element, text) {
 }
 
 const count = (number) => Math.round(number).toLocaleString("en");
+const times = (number) => (number === 1 ? "once" : `${count(number)} times`);
 const giga = (bits) => (bits / 1e9).toFixed(bits >= 1e10 ? 1 : bits >= 1e8 ? 2 : 3);
 
 /** 1234567 as 1.23 M. */
@@ -217,12 +218,12 @@ function rowsOf(host) {
     hosts().catch(lost);
   });
   const address = make("td", "", button);
-  const zone = [host.vlan === null ? "" : `VLAN ${host.vlan}`, host.vni === undefined ? "" : `VNI ${host.vni}`].filter(Boolean).join(", ");
+  const zone = [host.vlan === null ? "" : `VLAN ${host.vlan}${host.inner_vlan === undefined ? "" : `.${host.inner_vlan}`}`, host.vni === undefined ? "" : `VNI ${host.vni}`].filter(Boolean).join(", ");
   if (zone) address.append(make("div", "dim", zone));
   const row = make("tr", "", address,
     make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
     make("td", "right", `${host.confidence} %`),
-    make("td", "wide", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", ")),
+    make("td", "wide", make("div", "short", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", "))),
     make("td", "right wide", `${scaled(host.bytes_sent + host.bytes_received)}B`),
     make("td", "", clock(host.last_seen)));
   return isOpen ? [row, detailOf(host)] : [row];
@@ -241,7 +242,7 @@ function detailOf(host) {
   term("note", (host.notes || []).join("; "));
   const lines = make("ul", "", ...host.evidence.map((one) => make("li", "",
     make("div", "", make("span", "observed", one.observed)),
-    make("div", "dim", `${one.field}, ${one.seen_as}, ${one.reached} · ${one.indicator} (${one.category}, ${one.strength}) · server ${one.server} port ${one.server_port} · ${count(one.count)} times, last ${clock(one.last_seen)}`))));
+    make("div", "dim", `${one.field}, ${one.seen_as}, ${one.reached} · ${one.indicator} (${one.category}, ${one.strength}) · server ${one.server} port ${one.server_port} · ${times(one.count)}, last ${clock(one.last_seen)}`))));
   const cell = make("td", "", list, lines);
   cell.colSpan = 6;
   return make("tr", "evidence", cell);
@@ -283,7 +284,7 @@ function alerted(event, kind) {
     make("p", "", make("strong", "", record.src_ip || ""), " ", alert.signature || ""),
     make("p", "observed", first("kaspector_observed")),
     make("p", "dim", [record.timestamp ? clock(record.timestamp) : "", record.in_iface, first("kaspector_field"), first("kaspector_reached"),
-      record.dest_ip ? `to ${record.dest_ip} port ${record.dest_port}` : "", kind === "summary" ? `summary: ${first("kaspector_count")} times` : "",
+      record.dest_ip ? `to ${record.dest_ip} port ${record.dest_port}` : "", kind === "summary" ? `summary: ${times(Number(first("kaspector_count")))}` : "",
       first("kaspector_verdict") ? `verdict ${first("kaspector_verdict_before") || "none"} → ${first("kaspector_verdict")}` : ""].filter(Boolean).join(" · ")));
   add(item);
 }
