@@ -1,0 +1,82 @@
+//! `kaspector watch --check-config`: what the program says of a configuration, from outside.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use assert_cmd::Command;
+use std::fs;
+
+/// Exit code, standard output and standard error.
+fn check(arguments: &[&str]) -> (i32, String, String) {
+    let output =
+        Command::cargo_bin("kaspector").unwrap().args(["watch", "--check-config"]).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_it_prints_is_a_file_that_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let eve = folder.path().join("eve.json");
+    let written =
+        format!("interface = 'eth1'\nstats-interval = '1m'\nworkers = 2\noutput = 'file:{}'\n", eve.display());
+    fs::write(&file, written).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, first, _) = check(&["-c", path, "-i", "lo", "--http", "127.0.0.1:9317", "--sensor", "span-01"]);
+    assert_eq!(code, 0, "{first}");
+    for line in [
+        "interface = [\"lo\"]",
+        "stats-interval = \"1m\"",
+        "workers = 2",
+        "http = \"127.0.0.1:9317\"",
+        "sensor = \"span-01\"",
+    ] {
+        assert!(first.lines().any(|have| have == line), "{line}\n{first}");
+    }
+    fs::write(&file, &first).unwrap();
+    assert_eq!(check(&["-c", path]), (0, first, String::new()));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_and_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let path = file.to_str().unwrap();
+    for (text, said) in [
+        ("interface = 'lo'\nsnaplen = 'x'\n", "watch.toml:2: \"x\": expected a whole number from 64"),
+        ("interface = 'lo'\nspoool = '/x'\n", "watch.toml:2: unknown field `spoool`"),
+        ("interface = 'lo'\nhttp = '0.0.0.0:9317'\n", "a token is needed"),
+        ("interface = 'lo'\nstate = '/nonexistent/h.db'\n", "state /nonexistent/h.db: no file can be made"),
+        ("interface = 'lo'\nsignatures = '/nonexistent'\n", "/nonexistent"),
+        ("workers = 1\n", "no interface"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (code, out, err) = check(&["-c", path]);
+        assert!(code == 2 && out.is_empty() && err.contains(said), "{code}: {err}");
+    }
+    let (code, _, err) = check(&["-c", "/nonexistent/watch.toml"]);
+    assert!(code == 2 && err.contains("/nonexistent/watch.toml: cannot be read"), "{err}");
+    let (code, _, err) = check(&["-i", "lo", "--stats-interval", "soon"]);
+    assert!(code == 2 && err.contains("expected a time from 1s to 1d"), "{err}");
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_only_worth_a_warning() {
+    let (code, out, err) = check(&["-i", "nosuch0"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("nosuch0") && err.contains("interface nosuch0: not there now"), "{err}");
+}
+
+#[test]
+fn secrets_stay_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "hunter2hunter2hunter2\n").unwrap();
+    let (code, out, err) =
+        check(&["-i", "lo", "--http", "127.0.0.1:9317", "--http-token-file", token.to_str().unwrap()]);
+    assert!(
+        code == 0 && out.contains("http-token-file") && !out.contains("hunter2") && !err.contains("hunter2"),
+        "{out}{err}"
+    );
+}
