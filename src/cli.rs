@@ -25,7 +25,7 @@ pub struct Arguments {
 pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
-    Watch(WatchArguments),
+    Watch(Box<WatchArguments>),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]
     Signatures(SignaturesCommand),

@@ -5,6 +5,8 @@
 
 use assert_cmd::Command;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 /// Exit code, standard output and standard error.
 fn check(arguments: &[&str]) -> (i32, String, String) {
@@ -79,4 +81,59 @@ fn secrets_stay_where_they_are() {
         code == 0 && out.contains("http-token-file") && !out.contains("hunter2") && !err.contains("hunter2"),
         "{out}{err}"
     );
+}
+
+/// The next line of the log that says `what`, as JSON.
+fn heard(log: &mut impl BufRead, what: &str) -> serde_json::Value {
+    loop {
+        let mut line = String::new();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended before {what}");
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if record["message"].as_str().unwrap().contains(what) {
+            return record;
+        }
+    }
+}
+
+#[test]
+fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let eve = folder.path().join("eve.json");
+    let basis =
+        format!("interface = 'lo'\nlog-format = 'json'\noutput = 'file:{}'\nstats-interval = '1s'\n", eve.display());
+    fs::write(&file, &basis).unwrap();
+    let mut sensor = std::process::Command::new(env!("CARGO_BIN_EXE_kaspector"))
+        .args(["watch", "-c", file.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(sensor.stderr.take().unwrap());
+    if log.fill_buf().unwrap().starts_with(b"error: ") {
+        assert!(std::env::var_os("CI").is_none(), "this test must run here: CAP_NET_RAW is needed");
+        eprintln!("skipped: needs CAP_NET_RAW");
+        sensor.wait().unwrap();
+        return;
+    }
+    let id = sensor.id().to_string();
+    let signal = |name| assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    assert_eq!(heard(&mut log, "Watching lo")["level"], "INFO");
+
+    fs::write(&file, format!("{basis}snaplen = 128\nlog-level = 'debug'\n")).unwrap();
+    signal("HUP");
+    let said = heard(&mut log, "snaplen changed in the configuration; the new value counts after a restart");
+    assert_eq!(said["level"], "WARN");
+    heard(&mut log, "reloaded: signature set");
+    assert_eq!(heard(&mut log, "packets since the last look")["level"], "DEBUG");
+
+    fs::write(&file, format!("{basis}stats-intervall = '1s'\n")).unwrap();
+    signal("HUP");
+    let said = heard(&mut log, "not reloaded, everything stays as it was");
+    assert!(said["message"].as_str().unwrap().contains("watch.toml:5: unknown field `stats-intervall`"), "{said}");
+    heard(&mut log, "packets since the last look");
+
+    signal("TERM");
+    heard(&mut log, "lo: ");
+    assert!(sensor.wait().unwrap().success());
 }
