@@ -137,3 +137,26 @@ fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
     heard(&mut log, "lo: ");
     assert!(sensor.wait().unwrap().success());
 }
+
+#[test]
+fn the_documentation_has_every_key_with_its_default() {
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let help = Command::cargo_bin("kaspector").unwrap().args(["watch", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let row_of = |key: &str| {
+        let row = docs.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+        row.unwrap_or_else(|| panic!("{key} is not in docs/operations.md"))
+    };
+    let effective = check(&["-i", "lo"]).1;
+    let defaults = effective.lines().filter_map(|line| line.split_once(" = "));
+    for (key, default) in defaults.filter(|(key, _)| !["interface", "sensor"].contains(key)) {
+        let default = default.trim_matches(['"', '[', ']']);
+        assert!(row_of(key).contains(&format!("| `{default}` |")), "{key} = {default}: {}", row_of(key));
+    }
+    let not_keys = ["config", "check-config", "no-promiscuous", "quiet", "help"];
+    let flags = help.lines().filter_map(|line| line.trim_start().trim_start_matches(|c| c != '-').split("--").nth(1));
+    let flags = flags.filter_map(|rest| rest.split([' ', ',']).next()).filter(|flag| !not_keys.contains(flag));
+    let flags: Vec<&str> = flags.filter(|flag| help.contains(&format!("--{flag} <"))).collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    flags.into_iter().for_each(|flag| _ = row_of(flag));
+}
