@@ -27,7 +27,7 @@ pub struct Arguments {
 pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
-    Watch(WatchArguments),
+    Watch(Box<WatchArguments>),
     Hosts(HostsArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]

@@ -326,6 +326,13 @@ impl<S: FlowState> FlowTable<S> {
         self.stores.iter().map(|store| store.entries.len() - store.free.len()).sum()
     }
 
+    /// Bytes of memory that buckets and entries take, as far as they were ever used.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let entries = self.stores.iter().map(|store| store.entries.len() * size_of::<Entry<S>>()).sum::<usize>();
+        self.buckets.len() * size_of::<Bucket>() + entries
+    }
+
     /// Whether there is no flow in the table.
     #[must_use]
     pub fn is_empty(&self) -> bool {

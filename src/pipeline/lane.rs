@@ -218,6 +218,12 @@ impl Lane {
         self.table.len()
     }
 
+    /// Bytes of memory that the flow table and what is held back take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.table.memory_bytes() + self.inspection.held_bytes
+    }
+
     /// Notes that the ledger remembers the flow that began with `first_packet`, if it still lives.
     pub fn remember(&mut self, route: &Route, first_packet: u64) {
         if let Some(slot) = self.table.find(&route.key, route.hash) {

@@ -213,6 +213,12 @@ impl Lanes {
         self.lanes.iter().map(Lane::flows_active).sum()
     }
 
+    /// Bytes of memory that flow tables and what is held back take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.lanes.iter().map(Lane::memory_bytes).sum()
+    }
+
     /// What was given up at a bound, under the bound's name.
     pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
         for lane in &self.lanes {

@@ -261,9 +261,7 @@ impl OutputSpec {
     pub const fn takes_stats(&self) -> bool {
         matches!(self, Self::Stdout | Self::File { .. } | Self::UnixStream { .. } | Self::UnixDgram { .. })
     }
-}
 
-impl OutputSpec {
     /// Files that it reads at the start.
     #[must_use]
     pub fn reads(&self) -> Vec<&Path> {

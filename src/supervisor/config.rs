@@ -474,7 +474,7 @@ mod tests {
         assert!(said.contains("stats-interval"), "{said}");
         assert!(
             error("interface = 'eth1'\ncapture = 'dpdk'")
-                .starts_with("k.toml:2: \"dpdk\": expected one of: afpacket, pcap")
+                .starts_with("k.toml:2: \"dpdk\" is no kind of capture; there are: afpacket")
         );
         assert!(
             error("interface = 'eth1'\nsnaplen = 1").starts_with("k.toml:2: \"1\": expected a whole number from 64")

@@ -65,3 +65,52 @@ fn tell(state: &[NotifyState<'_>]) {
         tracing::debug!("the service manager was not told: {error}");
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+    use std::process::Command;
+
+    /// Runs in a process of its own, whose environment names a service manager.
+    #[test]
+    #[ignore = "the other half of a_service_manager_hears_everything"]
+    fn a_service() {
+        let mut notify = Notify::from_environment();
+        notify.ready();
+        notify.reloading();
+        notify.status("two\nlines");
+        let start = Instant::now();
+        for half_seconds in 0..5 {
+            notify.pulse(start + Duration::from_millis(500 * half_seconds));
+        }
+        notify.stopping();
+    }
+
+    #[test]
+    fn a_service_manager_hears_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let service = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "supervisor::notify::tests::a_service", "--ignored"])
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "2000000")
+            .output()
+            .unwrap();
+        assert!(service.status.success(), "{service:?}");
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|line| line != "STOPPING=1") {
+            let mut bytes = [0; 1024];
+            let length = manager.recv(&mut bytes).unwrap();
+            heard.extend(String::from_utf8_lossy(bytes.get(..length).unwrap()).lines().map(str::to_owned));
+        }
+        let at = heard.iter().position(|line| line.starts_with("MONOTONIC_USEC=")).unwrap();
+        assert!(heard.remove(at).trim_start_matches("MONOTONIC_USEC=").parse::<u64>().unwrap() > 0);
+        // Every second, which is half of the two that the manager allows.
+        let pulse = "WATCHDOG=1";
+        assert_eq!(heard, ["READY=1", "RELOADING=1", "STATUS=two lines", pulse, pulse, pulse, "STOPPING=1"]);
+    }
+}

@@ -108,7 +108,7 @@ pub struct RingStatistics {
 
 /// How frames are taken from an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum CaptureKind {
     /// A packet ring of Linux (packet(7), `TPACKET_V3`).
     Afpacket,
@@ -129,6 +129,14 @@ impl fmt::Display for CaptureKind {
             Self::Afpacket => "afpacket",
             Self::Pcap => "pcap",
         })
+    }
+}
+
+impl TryFrom<String> for CaptureKind {
+    type Error = UnknownCaptureKind;
+
+    fn try_from(name: String) -> Result<Self, UnknownCaptureKind> {
+        name.parse()
     }
 }
 

@@ -288,12 +288,14 @@ impl<'w> Control<'w> {
         let Some(web) = self.web.clone() else { return };
         let interfaces = self.interfaces();
         let signatures = &self.settings.signatures;
-        let (mut outcomes, mut seen, mut flows_active) = (OutcomeCounters::default(), SeenInPart::default(), 0);
+        let (mut outcomes, mut seen) = (OutcomeCounters::default(), SeenInPart::default());
+        let (mut flows_active, mut memory_bytes) = (0, 0);
         for worker in self.workers() {
             let detail = worker.detail();
             outcomes.add(&detail.outcomes);
             seen.add(detail.seen_in_part);
             flows_active += detail.flows_active;
+            memory_bytes += detail.memory_bytes;
         }
         let given_up = self.given_up();
         let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
@@ -321,7 +323,7 @@ impl<'w> Control<'w> {
                 .collect(),
             endpoints_with_findings: self.hosts.count(),
             outputs: self.outputs.status(),
-            flow_memory_bytes: 0,
+            flow_memory_bytes: memory_bytes,
         });
         if web.wants_hosts() {
             web.publish_hosts(HostSnapshot {

@@ -45,6 +45,8 @@ pub struct Detail {
     pub flows: u64,
     /// Flows that are followed now.
     pub flows_active: u64,
+    /// Bytes of memory that flow tables and what is held back take.
+    pub memory_bytes: u64,
     /// How much was seen of TCP connections.
     pub seen_in_part: SeenInPart,
     /// What was given up at a bound, under the bound's name.

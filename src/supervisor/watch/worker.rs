@@ -236,6 +236,7 @@ impl Inspection<'_> {
             outcomes: self.lanes.outcomes().clone(),
             flows: self.lanes.flows(),
             flows_active: self.lanes.flows_active() as u64,
+            memory_bytes: self.lanes.memory_bytes() as u64,
             seen_in_part: self.lanes.seen_in_part(),
             given_up,
         }

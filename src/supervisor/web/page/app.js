@@ -99,7 +99,7 @@ async function status() {
     make("td", "right", one.silent_s === null ? "never" : `${Math.round(one.silent_s)} s ago`))));
   byId("outputs").replaceChildren(...now.outputs.map((one) => make("tr", "",
     make("td", "", one.name),
-    make("td", "", make("span", one.trouble ? "tag bad" : "tag good", one.trouble ? one.trouble : "well")),
+    make("td", "", make("span", one.trouble ? "tag bad wrap" : "tag good", one.trouble ? one.trouble : "well")),
     make("td", "right", count(one.delivered)),
     make("td", "right", count(one.lost + one.rejected)),
     make("td", "right", one.oldest_unacked_s >= 1 ? `${scaled(one.spool_bytes)}B, ${Math.round(one.oldest_unacked_s)} s` : `${scaled(one.spool_bytes)}B`))));
@@ -141,6 +141,7 @@ function plot() {
   for (let minutes = 0; minutes <= 60; minutes += 15) {
     const at = width - (minutes / 60) * width;
     image.append(draw("line", { class: "grid", x1: at, x2: at, y1: 4, y2: height - foot }));
+    if (width < 480 && minutes % 30) continue;
     const anchor = minutes === 0 ? "end" : minutes === 60 ? "start" : "middle";
     image.append(draw("text", { x: at, y: height - 4, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now"));
   }
@@ -222,16 +223,17 @@ function rowsOf(host) {
   if (zone) address.append(make("div", "dim", zone));
   const row = make("tr", "", address,
     make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
-    make("td", "right", `${host.confidence} %`),
+    make("td", "right wide", `${host.confidence} %`),
     make("td", "wide", make("div", "short", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", "))),
     make("td", "right wide", `${scaled(host.bytes_sent + host.bytes_received)}B`),
-    make("td", "", clock(host.last_seen)));
+    make("td", "time", clock(host.last_seen)));
   return isOpen ? [row, detailOf(host)] : [row];
 }
 
 function detailOf(host) {
   const list = make("dl", "");
   const term = (name, text) => text && list.append(make("dt", "", name), make("dd", "", text));
+  term("confidence", `${host.confidence} %`);
   term("role", host.role);
   term("hardware address", host.mac);
   term("services", host.categories.join(", "));

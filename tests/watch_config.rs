@@ -1,0 +1,162 @@
+//! `kaspector watch --check-config`: what the program says of a configuration, from outside.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use assert_cmd::Command;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+/// Exit code, standard output and standard error.
+fn check(arguments: &[&str]) -> (i32, String, String) {
+    let output =
+        Command::cargo_bin("kaspector").unwrap().args(["watch", "--check-config"]).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_it_prints_is_a_file_that_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let eve = folder.path().join("eve.json");
+    let written =
+        format!("interface = 'eth1'\nstats-interval = '1m'\nworkers = 2\noutput = 'file:{}'\n", eve.display());
+    fs::write(&file, written).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, first, _) = check(&["-c", path, "-i", "lo", "--http", "127.0.0.1:9317", "--sensor", "span-01"]);
+    assert_eq!(code, 0, "{first}");
+    for line in [
+        "interface = [\"lo\"]",
+        "stats-interval = \"1m\"",
+        "workers = 2",
+        "http = \"127.0.0.1:9317\"",
+        "sensor = \"span-01\"",
+    ] {
+        assert!(first.lines().any(|have| have == line), "{line}\n{first}");
+    }
+    fs::write(&file, &first).unwrap();
+    assert_eq!(check(&["-c", path]), (0, first, String::new()));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_and_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let path = file.to_str().unwrap();
+    for (text, said) in [
+        ("interface = 'lo'\nsnaplen = 'x'\n", "watch.toml:2: \"x\": expected a whole number from 64"),
+        ("interface = 'lo'\nspoool = '/x'\n", "watch.toml:2: unknown field `spoool`"),
+        ("interface = 'lo'\nhttp = '0.0.0.0:9317'\n", "a token is needed"),
+        ("interface = 'lo'\nstate = '/nonexistent/h.db'\n", "state /nonexistent/h.db: no file can be made"),
+        ("interface = 'lo'\nsignatures = '/nonexistent'\n", "/nonexistent"),
+        ("workers = 1\n", "no interface"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (code, out, err) = check(&["-c", path]);
+        assert!(code == 2 && out.is_empty() && err.contains(said), "{code}: {err}");
+    }
+    let (code, _, err) = check(&["-c", "/nonexistent/watch.toml"]);
+    assert!(code == 2 && err.contains("/nonexistent/watch.toml: cannot be read"), "{err}");
+    let (code, _, err) = check(&["-i", "lo", "--stats-interval", "soon"]);
+    assert!(code == 2 && err.contains("expected a time from 1s to 1d"), "{err}");
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_only_worth_a_warning() {
+    let (code, out, err) = check(&["-i", "nosuch0"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("nosuch0") && err.contains("interface nosuch0: not there now"), "{err}");
+}
+
+#[test]
+fn secrets_stay_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "hunter2hunter2hunter2\n").unwrap();
+    let (code, out, err) =
+        check(&["-i", "lo", "--http", "127.0.0.1:9317", "--http-token-file", token.to_str().unwrap()]);
+    assert!(
+        code == 0 && out.contains("http-token-file") && !out.contains("hunter2") && !err.contains("hunter2"),
+        "{out}{err}"
+    );
+}
+
+/// The next line of the log that says `what`, as JSON.
+fn heard(log: &mut impl BufRead, what: &str) -> serde_json::Value {
+    loop {
+        let mut line = String::new();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended before {what}");
+        let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if record["message"].as_str().unwrap().contains(what) {
+            return record;
+        }
+    }
+}
+
+#[test]
+fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("watch.toml");
+    let eve = folder.path().join("eve.json");
+    let basis =
+        format!("interface = 'lo'\nlog-format = 'json'\noutput = 'file:{}'\nstats-interval = '1s'\n", eve.display());
+    fs::write(&file, &basis).unwrap();
+    let mut sensor = std::process::Command::new(env!("CARGO_BIN_EXE_kaspector"))
+        .args(["watch", "-c", file.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(sensor.stderr.take().unwrap());
+    if log.fill_buf().unwrap().starts_with(b"error: ") {
+        assert!(std::env::var_os("CI").is_none(), "this test must run here: CAP_NET_RAW is needed");
+        eprintln!("skipped: needs CAP_NET_RAW");
+        sensor.wait().unwrap();
+        return;
+    }
+    let id = sensor.id().to_string();
+    let signal = |name| assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    assert_eq!(heard(&mut log, "Watching lo")["level"], "INFO");
+
+    fs::write(&file, format!("{basis}snaplen = 128\nlog-level = 'debug'\n")).unwrap();
+    signal("HUP");
+    let said = heard(&mut log, "snaplen changed in the configuration; the new value counts after a restart");
+    assert_eq!(said["level"], "WARN");
+    heard(&mut log, "reloaded: signature set");
+    assert_eq!(heard(&mut log, "packets since the last look")["level"], "DEBUG");
+
+    fs::write(&file, format!("{basis}stats-intervall = '1s'\n")).unwrap();
+    signal("HUP");
+    let said = heard(&mut log, "not reloaded, everything stays as it was");
+    assert!(said["message"].as_str().unwrap().contains("watch.toml:5: unknown field `stats-intervall`"), "{said}");
+    heard(&mut log, "packets since the last look");
+
+    signal("TERM");
+    heard(&mut log, "lo: ");
+    assert!(sensor.wait().unwrap().success());
+}
+
+#[test]
+fn the_documentation_has_every_key_with_its_default() {
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let help = Command::cargo_bin("kaspector").unwrap().args(["watch", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let row_of = |key: &str| {
+        let row = docs.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+        row.unwrap_or_else(|| panic!("{key} is not in docs/operations.md"))
+    };
+    let effective = check(&["-i", "lo"]).1;
+    let defaults = effective.lines().filter_map(|line| line.split_once(" = "));
+    for (key, default) in defaults.filter(|(key, _)| !["interface", "sensor"].contains(key)) {
+        let default = default.trim_matches(['"', '[', ']']);
+        assert!(row_of(key).contains(&format!("| `{default}` |")), "{key} = {default}: {}", row_of(key));
+    }
+    let not_keys = ["config", "check-config", "no-promiscuous", "quiet", "help"];
+    let flags = help.lines().filter_map(|line| line.trim_start().trim_start_matches(|c| c != '-').split("--").nth(1));
+    let flags = flags.filter_map(|rest| rest.split([' ', ',']).next()).filter(|flag| !not_keys.contains(flag));
+    let flags: Vec<&str> = flags.filter(|flag| help.contains(&format!("--{flag} <"))).collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    flags.into_iter().for_each(|flag| _ = row_of(flag));
+}
