@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench captures fuzz deb man
+.PHONY: demo test build bench live soak captures fuzz deb man
 
 demo: build
 	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
@@ -18,6 +18,16 @@ test:
 bench:
 	scripts/install-deps
 	cargo bench --locked
+
+# The live sensor beside a receiver that only counts, tcpdump and Suricata, over virtual cables: root; about half an hour.
+live:
+	scripts/install-deps
+	benches/live.sh
+
+# An hour of misfortunes for the live sensor: root.
+soak:
+	scripts/install-deps test
+	KASPECTOR_SOAK_SECONDS=3600 CI=1 cargo test --locked --release --test soak -- --nocapture
 
 # Makes the golden captures anew, with real clients in network namespaces: root, and the packages of pcaps/make/install-clients.
 captures:

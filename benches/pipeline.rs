@@ -88,10 +88,10 @@ fn dissect_all(blocks: &Blocks) -> u64 {
 }
 
 /// Feeds one pass, and takes the time.
-fn pass(detector: &mut Detector<'_>, case: &mut Case) -> Duration {
+fn pass(detector: &mut Detector, case: &mut Case) -> Duration {
     let start = ThreadTime.start();
     for block in &case.blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
         black_box(detector.take_alerts());
     }
     let took = ThreadTime.end(start);
@@ -114,13 +114,13 @@ fn pipeline(criterion: &mut Criterion<ThreadTime>) {
         group.bench_function(id("count only"), |bench| bench.iter(|| black_box(count(&case.blocks))));
         group.bench_function(id("touch"), |bench| bench.iter(|| black_box(touch(&case.blocks))));
         group.bench_function(id("dissect"), |bench| bench.iter(|| black_box(dissect_all(&case.blocks))));
-        let mut detector: Option<Detector<'_>> = None;
+        let mut detector: Option<Detector> = None;
         group.bench_function(id("detector"), |bench| {
             // Not made when the filter of the command line leaves this row out.
             let detector = detector.get_or_insert_with(|| {
                 let mut detector = Detector::new(&signatures);
                 for block in case.opening.take().iter().flat_map(|opening| &opening.blocks) {
-                    detector.feed_block(block, |_| true);
+                    detector.feed_block(block.view(), |_| true);
                 }
                 for _ in 0..case.warm_up {
                     pass(&mut detector, &mut case);

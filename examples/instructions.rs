@@ -18,9 +18,9 @@ const STEP: u64 = 1_000;
 /// Flows of the small packets.
 const FLOWS: u64 = 20_000;
 
-fn feed(detector: &mut Detector<'_>, blocks: &Blocks) {
+fn feed(detector: &mut Detector, blocks: &Blocks) {
     for block in &blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
         black_box(detector.take_alerts());
     }
 }
@@ -28,7 +28,7 @@ fn feed(detector: &mut Detector<'_>, blocks: &Blocks) {
 /// The only part that counts. Never inlined, because callgrind knows it by its name; gives the number of packets, so that it is not
 /// merged with another function that does the same.
 #[inline(never)]
-fn measured(detector: &mut Detector<'_>, blocks: &Blocks) -> u64 {
+fn measured(detector: &mut Detector, blocks: &Blocks) -> u64 {
     feed(detector, blocks);
     blocks.frames
 }

@@ -1,7 +1,15 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kaspector::matching::Verdict;
+use kaspector::capture::CaptureKind;
+use kaspector::matching::{Category, Role, Verdict};
+#[cfg(target_os = "linux")]
+use kaspector::supervisor::config::{
+    BlockSize, Blocks, DrainTimeout, EveVersion, FilterText, InterfaceName, ListenAddress, LogFormat, LogLevel, Output,
+    Sandboxing, Several, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings, Workers,
+};
+use kaspector::supervisor::state::AddressRange;
 use std::path::PathBuf;
 
 /// Finds the machines that run Kaspersky software, by the traffic they cannot help making.
@@ -20,6 +28,7 @@ pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
     Watch(WatchArguments),
+    Hosts(HostsArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES)]
     Signatures(SignaturesCommand),
@@ -47,6 +56,10 @@ pub struct ScanArguments {
     /// Suricata version whose EVE schema the alerts keep to
     #[arg(long, value_name = "VERSION", default_value = "7", requires = "eve")]
     pub eve_compat: Compat,
+
+    /// Merge what is found into the inventory of hosts in FILE, which 'kaspector hosts' lists
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
 
     #[command(flatten)]
     pub signatures: SignatureFolders,
@@ -78,77 +91,236 @@ pub struct ScanArguments {
 
 /// Watch interfaces and tell of hosts that show Kaspersky traffic, as they do.
 ///
-/// Reads mirrored traffic from a packet ring; it never sends a packet into it. Ends with a summary on SIGTERM or Ctrl-C, at once on the
-/// second; SIGHUP opens output files anew. Needs the capability CAP_NET_RAW.
+/// Reads mirrored traffic from a packet ring; it never sends a packet into it. What the command line leaves out is taken from the
+/// configuration file, if one is named, and else has its default. Ends with a summary on SIGTERM or Ctrl-C, at once on the second; SIGHUP
+/// reads signatures and configuration again and opens output files anew. Needs the capability CAP_NET_RAW.
 #[cfg(target_os = "linux")]
 #[derive(Clone, Debug, Args)]
 #[command(after_help = WATCH_EXAMPLES)]
 pub struct WatchArguments {
+    /// Configuration file (TOML): its keys are the long options here; the command line wins
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Check configuration, files, folders and signatures, print what would be in effect, and end
+    #[arg(long)]
+    pub check_config: bool,
+
     /// Interface to watch; may be given several times
-    #[arg(short, long = "interface", required = true, value_name = "IFACE")]
-    pub interfaces: Vec<String>,
+    #[arg(short, long = "interface", value_name = "IFACE", help_heading = CAPTURE)]
+    pub interfaces: Vec<InterfaceName>,
+
+    /// What takes packets off an interface: afpacket or pcap [default: afpacket]
+    #[arg(long, value_name = "KIND", help_heading = CAPTURE)]
+    pub capture: Option<CaptureKind>,
+
+    /// Rings and threads for each interface: 1, 2, 4 or 8; several share its conversations [default: 1]
+    #[arg(long, value_name = "N", help_heading = CAPTURE)]
+    pub workers: Option<Workers>,
+
+    /// Bytes of one block of a ring, a power of two [default: 1MiB]
+    #[arg(long, value_name = "SIZE", help_heading = CAPTURE)]
+    pub ring_block_size: Option<BlockSize>,
+
+    /// Blocks of each ring [default: 64]
+    #[arg(long, value_name = "N", help_heading = CAPTURE)]
+    pub ring_blocks: Option<Blocks>,
+
+    /// Bytes to take of each packet [default: 65535]
+    #[arg(long, value_name = "BYTES", help_heading = CAPTURE)]
+    pub snaplen: Option<Snaplen>,
+
+    /// Look only at packets that this libpcap filter chooses; the others are counted as filtered
+    #[arg(long, value_name = "BPF", help_heading = CAPTURE)]
+    pub filter: Option<FilterText>,
+
+    /// Take the time of the interface's own clock; only if something sets it, as phc2sys does
+    #[arg(long, help_heading = CAPTURE)]
+    pub hardware_time: bool,
+
+    /// Do not ask the interface for packets that are not addressed to it
+    #[arg(long, help_heading = CAPTURE)]
+    pub no_promiscuous: bool,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
 
     /// Where alerts go, as Suricata EVE JSON; may be given several times [default: stdout]
     ///
     /// stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT,
     /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, kafka://BROKER/TOPIC; docs/outputs.md has the options of each.
-    #[arg(short, long = "output", value_name = "OUTPUT", verbatim_doc_comment)]
-    pub outputs: Vec<String>,
+    #[arg(short, long = "output", value_name = "OUTPUT", verbatim_doc_comment, help_heading = ALERTS)]
+    pub outputs: Vec<Output>,
+
+    /// Suricata version whose EVE schema the alerts keep to: 7 or 8 [default: 7]
+    #[arg(long, value_name = "VERSION", help_heading = ALERTS)]
+    pub eve_compat: Option<EveVersion>,
 
     /// Keep alerts in this folder until every output has taken them; without it they wait in memory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = ALERTS)]
     pub spool: Option<PathBuf>,
 
-    /// Suricata version whose EVE schema the alerts keep to
-    #[arg(long, value_name = "VERSION", default_value = "7")]
-    pub eve_compat: Compat,
+    /// How much may wait there [default: 256MiB]
+    #[arg(long, value_name = "SIZE", help_heading = ALERTS)]
+    pub spool_size: Option<SpoolSize>,
 
-    #[command(flatten)]
-    pub signatures: SignatureFolders,
+    /// Time between two summaries of what was told before, such as 90s, 5m or 1h [default: 1h]
+    #[arg(long, value_name = "TIME", help_heading = ALERTS)]
+    pub summary_interval: Option<SummaryInterval>,
 
-    /// Look only at packets that this libpcap filter chooses; the others are counted as filtered
-    #[arg(long, value_name = "BPF")]
-    pub filter: Option<String>,
-
-    /// Bytes to take of each packet
-    #[arg(long, value_name = "BYTES", default_value = "65535", value_parser = clap::value_parser!(u32).range(64..=262_144))]
-    pub snaplen: u32,
-
-    /// Blocks of 1 MiB in each interface's ring
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..=4096))]
-    pub ring_blocks: u32,
-
-    /// Rings and threads for each interface: a power of two; several share its conversations
-    #[arg(long, value_name = "N", default_value = "1", value_parser = power_of_two)]
-    pub workers: u8,
-
-    /// Do not ask the interface for packets that are not addressed to it
-    #[arg(long)]
-    pub no_promiscuous: bool,
-
-    /// Seconds between two summaries of what was told before
-    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..=604_800))]
-    pub summary_interval: u64,
-
-    /// Seconds between two records of counters
-    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub stats_interval: u64,
+    /// Time between two records of counters [default: 8s]
+    #[arg(long, value_name = "TIME", help_heading = ALERTS)]
+    pub stats_interval: Option<StatsInterval>,
 
     /// Name of this sensor, as receivers shall see it [default: the host's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = ALERTS)]
     pub sensor: Option<String>,
 
-    /// Print nothing on standard error but warnings and errors
-    #[arg(short, long)]
+    /// Keep the hosts in this SQLite file over restarts
+    #[arg(long, value_name = "FILE", help_heading = OPERATION)]
+    pub state: Option<PathBuf>,
+
+    /// Serve metrics, health and a page over HTTP, such as on 127.0.0.1:9317
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = OPERATION)]
+    pub http: Option<ListenAddress>,
+
+    /// File with the token that HTTP asks for; needed when the address is not a loopback address
+    #[arg(long, value_name = "FILE", help_heading = OPERATION)]
+    pub http_token_file: Option<PathBuf>,
+
+    /// Name under which a proxy in front reaches HTTP on loopback; may be given several times
+    #[arg(long = "http-host", value_name = "NAME", help_heading = OPERATION)]
+    pub http_hosts: Vec<String>,
+
+    /// How long an interface may be silent before the sensor is not ready [default: 2m]
+    #[arg(long, value_name = "TIME", help_heading = OPERATION)]
+    pub stale_after: Option<StaleAfter>,
+
+    /// How long outputs may take at the end [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = OPERATION)]
+    pub drain_timeout: Option<DrainTimeout>,
+
+    /// User to become once the sockets are open
+    #[arg(long, value_name = "NAME", help_heading = OPERATION)]
+    pub user: Option<String>,
+
+    /// Lock the sensor in with Landlock and seccomp: auto (as far as the kernel can), on or off [default: auto]
+    #[arg(long, value_name = "MODE", help_heading = OPERATION)]
+    pub sandbox: Option<Sandboxing>,
+
+    /// The least that is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = OPERATION)]
+    pub log_level: Option<LogLevel>,
+
+    /// What the log on standard error looks like: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = OPERATION)]
+    pub log_format: Option<LogFormat>,
+
+    /// Print nothing on standard error but warnings and errors, as --log-level warn
+    #[arg(short, long, conflicts_with = "log_level")]
     pub quiet: bool,
 }
 
 #[cfg(target_os = "linux")]
-fn power_of_two(text: &str) -> Result<u8, String> {
-    text.parse()
-        .ok()
-        .filter(|number| [1, 2, 4, 8].contains(number))
-        .ok_or_else(|| "1, 2, 4 or 8 are possible".to_owned())
+const CAPTURE: &str = "Capture";
+#[cfg(target_os = "linux")]
+const ALERTS: &str = "Alerts";
+#[cfg(target_os = "linux")]
+const OPERATION: &str = "Operation";
+
+#[cfg(target_os = "linux")]
+impl WatchArguments {
+    /// What was said on the command line, as a configuration.
+    pub fn settings(&self) -> WatchSettings {
+        fn said<T: Clone>(list: &[T]) -> Option<Several<T>> {
+            (!list.is_empty()).then(|| Several(list.to_vec()))
+        }
+        WatchSettings {
+            interface: said(&self.interfaces),
+            capture: self.capture,
+            workers: self.workers,
+            ring_block_size: self.ring_block_size,
+            ring_blocks: self.ring_blocks,
+            hardware_time: self.hardware_time.then_some(true),
+            snaplen: self.snaplen,
+            filter: self.filter.clone(),
+            promiscuous: self.no_promiscuous.then_some(false),
+            signatures: self.signatures.replace.clone(),
+            signatures_extra: self.signatures.extra.clone(),
+            output: said(&self.outputs),
+            spool: self.spool.clone(),
+            spool_size: self.spool_size,
+            state: self.state.clone(),
+            http: self.http,
+            http_token_file: self.http_token_file.clone(),
+            http_host: said(&self.http_hosts),
+            summary_interval: self.summary_interval,
+            stats_interval: self.stats_interval,
+            stale_after: self.stale_after,
+            drain_timeout: self.drain_timeout,
+            user: self.user.clone(),
+            sandbox: self.sandbox,
+            sensor: self.sensor.clone(),
+            eve_compat: self.eve_compat,
+            log_level: if self.quiet { Some(LogLevel::Warn) } else { self.log_level },
+            log_format: self.log_format,
+        }
+    }
+}
+
+/// List the hosts of an inventory that 'watch --state' and 'scan --state' keep, also while they run.
+///
+/// Options that may be given several times list what any of them names; different options must all hold.
+#[derive(Debug, Args)]
+#[command(after_help = HOSTS_EXAMPLES)]
+pub struct HostsArguments {
+    /// The inventory
+    #[arg(long, required = true, value_name = "FILE")]
+    pub state: PathBuf,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: HostsFormat,
+
+    /// List hosts with this verdict or a stronger one
+    #[arg(long, value_name = "VERDICT")]
+    pub verdict: Option<FailOn>,
+
+    /// List hosts with evidence since then: 30m, 12h, 7d, 4w ago, a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+
+    /// List hosts that used this service; may be given several times
+    #[arg(long = "category", value_name = "SERVICE", value_parser = categories())]
+    pub categories: Vec<Category>,
+
+    /// List hosts whose products have this in their names; may be given several times
+    #[arg(long = "product", value_name = "TEXT")]
+    pub products: Vec<String>,
+
+    /// List hosts with this address, or in this range such as 10.20.0.0/16; may be given several times
+    #[arg(long = "address", value_name = "ADDRESS")]
+    pub addresses: Vec<AddressRange>,
+
+    /// List hosts of this role; may be given several times
+    #[arg(long = "role", value_name = "ROLE", value_parser = roles())]
+    pub roles: Vec<Role>,
+
+    /// List hosts of this VLAN, by its outermost tag; may be given several times
+    #[arg(long = "vlan", value_name = "TAG", value_parser = clap::value_parser!(u16).range(1..=4095))]
+    pub vlans: Vec<u16>,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
+}
+
+fn categories() -> impl TypedValueParser<Value = Category> {
+    PossibleValuesParser::new(Category::ALL.map(Category::name))
+        .try_map(|name| Category::from_name(&name).ok_or("no such service"))
+}
+
+fn roles() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::name)).try_map(|name| Role::from_name(&name).ok_or("no such role"))
 }
 
 /// Where signatures come from.
@@ -211,6 +383,17 @@ pub enum Format {
     Csv,
 }
 
+/// Forms of an inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostsFormat {
+    /// For people: one host after the other, strongest verdict first.
+    Table,
+    /// One JSON object, schema kaspector.hosts/1.
+    Json,
+    /// One line per host and piece of evidence.
+    Csv,
+}
+
 /// Suricata versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Compat {
@@ -248,6 +431,7 @@ Examples:
   kaspector scan office.pcap
   kaspector scan /captures --format json
   kaspector watch -i eth1 -o file:eve.json
+  kaspector hosts --state hosts.state --since 7d
   kaspector signatures test s07.upd.kaspersky.com
 
 Exit codes:
@@ -264,7 +448,15 @@ Examples:
   kaspector scan 'span-*.pcap.zst' --eve eve.json   alerts for an IDS pipeline
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
-  kaspector scan a.pcap --fail-on confirmed         exit code 3 when found";
+  kaspector scan a.pcap --fail-on confirmed         exit code 3 when found
+  kaspector scan /captures --state hosts.state      add to an inventory";
+
+const HOSTS_EXAMPLES: &str = "\
+Examples:
+  kaspector hosts --state hosts.state                             all hosts
+  kaspector hosts --state hosts.state --verdict confirmed --since 7d
+  kaspector hosts --state hosts.state --address 10.20.0.0/16 --format csv
+  kaspector hosts --state hosts.state --format json | jq '.hosts[].address'";
 
 #[cfg(target_os = "linux")]
 const WATCH_EXAMPLES: &str = "\
@@ -272,7 +464,9 @@ Examples:
   kaspector watch -i eth1                            alerts on standard output
   kaspector watch -i eth1 -o file:/var/log/eve.json --spool /var/lib/kaspector
   kaspector watch -i eth1 -i eth2 -o unix-stream:/run/eve.sock
-  kaspector watch -i eth1 --filter 'not port 22' -o syslog+tcp://siem:601";
+  kaspector watch -i eth1 --filter 'not port 22' -o syslog+tcp://siem:601
+  kaspector watch -i eth1 --http 127.0.0.1:9317      metrics, health and a page
+  kaspector watch -c /etc/kaspector/watch.toml --check-config";
 
 const SIGNATURES_EXAMPLES: &str = "\
 Examples:

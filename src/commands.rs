@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod hosts;
 mod scan;
 mod signatures;
 #[cfg(target_os = "linux")]
@@ -7,12 +8,15 @@ mod watch;
 
 use super::Exit;
 use super::cli::{Compat, SignatureFolders, SignaturesCommand};
+use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use kaspector::matching::SignatureSet;
-use kaspector::sink::EveCompat;
+use kaspector::sink::{EveCompat, TableStyle};
+use kaspector::supervisor::state::StateError;
 use std::fmt::Display;
 use std::path::Path;
 
+pub use hosts::hosts;
 pub use scan::scan;
 #[cfg(target_os = "linux")]
 pub use watch::watch;
@@ -52,6 +56,26 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
 /// A set without indicators finds nothing, which would look like a clean network.
 fn holds_nothing(folder: &Path) -> Usage {
     Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", folder.display()))
+}
+
+/// A state file that another name would help with is bad usage.
+fn of_state(error: StateError) -> anyhow::Error {
+    match error {
+        StateError::Missing { .. }
+        | StateError::Closed { .. }
+        | StateError::Foreign { .. }
+        | StateError::Newer { .. }
+        | StateError::Older { .. }
+        | StateError::ReadOnly { .. } => Usage(error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+/// How a table on standard output is to look.
+fn table_style() -> TableStyle {
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
+    let colour = AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    TableStyle { width, colour }
 }
 
 impl From<Compat> for EveCompat {

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Scan(arguments) => commands::scan(&arguments),
         #[cfg(target_os = "linux")]
         Command::Watch(arguments) => commands::watch(&arguments),
+        Command::Hosts(arguments) => commands::hosts(&arguments),
         Command::Signatures(command) => commands::signatures(&command),
     };
     match outcome {

@@ -16,7 +16,7 @@ mod plan;
 mod pool;
 mod round;
 
-use crate::capture::{Block, Frame};
+use crate::capture::{Frame, Frames};
 use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use lane::{Lane, LaneCounters};
-pub use lanes::{Lanes, Numbering};
+pub use lanes::{Lanes, Numbering, SeenInPart};
 pub use outbox::{Outbox, Report};
 pub use plan::Plan;
 pub use round::RoundEvents;
@@ -262,8 +262,8 @@ impl Detector {
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, block: &Block, accepts: impl FnMut(&Frame<'_>) -> bool) {
-        self.lanes.feed_block(block, accepts, &mut self.ledger);
+    pub fn feed_block(&mut self, frames: Frames<'_>, accepts: impl FnMut(&Frame<'_>) -> bool) {
+        self.lanes.feed_block(frames, accepts, &mut self.ledger);
     }
 
     /// Takes the alerts raised so far.

@@ -59,7 +59,7 @@ static ALLOCATOR: Counting = Counting;
 fn asked_by(detector: &mut Detector, blocks: &Blocks) -> u64 {
     let before = ASKED.get();
     for block in &blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
     }
     let asked = ASKED.get() - before;
     println!("{} frames in {} blocks: {asked} allocations", blocks.frames, blocks.blocks.len());

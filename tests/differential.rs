@@ -104,7 +104,7 @@ fn by_feed(frames: &[Owned]) -> (Answer, Vec<String>) {
 fn by_blocks(frames: &[Owned], sizes: &[usize]) -> Answer {
     DETECTOR.with_borrow_mut(|detector| {
         for block in blocks(frames, sizes) {
-            detector.feed_block(&block, |_| true);
+            detector.feed_block(block.view(), |_| true);
         }
         Answer::of(&detector.finish())
     })

@@ -45,7 +45,7 @@ fn scan(mut flood: impl FnMut(&mut Generator<'_>) -> std::io::Result<()>) -> Fin
     let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     for block in &blocks.blocks {
-        detector.feed_block(block, |_| true);
+        detector.feed_block(block.view(), |_| true);
     }
     let findings = detector.finish();
     assert_eq!(findings.outcomes.total(), blocks.frames);

@@ -238,7 +238,8 @@ fn pages_and_completions_come_from_the_command_line() {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        // What goes on from the line above stands further in.
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
     assert!(commands.len() >= 2, "{help}");

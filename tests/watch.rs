@@ -5,6 +5,8 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use kaspector::matching::SignatureSet;
+use kaspector::supervisor::state::{HostFilter, State};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -40,6 +42,11 @@ impl Cable {
     /// Sends what a capture holds, once, in order.
     fn send(&self, path: &Path) -> u64 {
         self.send_from(path, 0)
+    }
+
+    fn send_frames(&self, frames: impl Iterator<Item = Vec<u8>>) {
+        let mut sender = pcap::Capture::from_device(self.near.as_str()).unwrap().open().unwrap();
+        frames.for_each(|frame| sender.sendpacket(frame).unwrap());
     }
 
     /// The same out of other client ports: `shift` is put into the high byte of each.
@@ -100,15 +107,24 @@ impl Sensor {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        assert!(line.starts_with("Watching "), "{line}");
-        Self { child, said }
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut sensor = Self { child, said };
+        sensor.next_line("Watching ");
+        sensor
     }
 
     fn signal(&self, name: &str) {
         assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// The next line that says `what`.
+    fn next_line(&mut self, what: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
+        }
+        line
     }
 
     /// Asks it to end; gives what it said.
@@ -118,6 +134,14 @@ impl Sensor {
         while self.said.read_line(&mut text).unwrap() > 0 {}
         assert!(self.child.wait().unwrap().success(), "{text}");
         text
+    }
+}
+
+impl Drop for Sensor {
+    /// A test that failed leaves none behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -248,6 +272,136 @@ fn several_interfaces_are_watched_at_once() {
     }
 }
 
+/// An answer comes to one worker, and the connection that it leads to comes to another.
+#[test]
+fn what_one_worker_sees_told_another_knows() {
+    let Some(cable) = Cable::lay("w") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("eve.json");
+    let sensor = Sensor::start(&["-i", &cable.far, "--workers", "4", "-o", &format!("file:{}", live.display())]);
+    let capture = root().join("pcaps/dns-cname-then-address.pcap");
+    let connections = 8;
+    for shift in 0..connections {
+        cable.send_from(&capture, shift);
+    }
+    sensor.end();
+    let text = std::fs::read_to_string(&live).unwrap();
+    let alerts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let contacts = alerts.filter_map(|alert| {
+        let metadata = &alert["alert"]["metadata"];
+        let count = metadata["kaspector_count"][0].as_str().map_or(1, |count| count.parse().unwrap());
+        (metadata["kaspector_field"][0] == "dns.resolved_address").then_some(count)
+    });
+    assert_eq!(contacts.sum::<u64>(), u64::from(connections), "{text}");
+}
+
+/// A signature file that looks for one name.
+fn signature(name: &str) -> String {
+    format!(
+        "[[indicator]]\nid = \"KL-UPD-0490\"\nmatch = \"exact\"\nvalue = \"{name}\"\ncategory = \"update\"\nstrength = \"installed\"\n\
+         products = [\"a product\"]\nera = \"2020-\"\nsources = [\"https://example.com\"]\ndate = 2026-11-23\n"
+    )
+}
+
+#[test]
+fn signatures_are_read_again_while_it_runs_and_a_bad_file_changes_nothing() {
+    let Some(cable) = Cable::lay("r") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (live, extra) = (folder.path().join("eve.json"), folder.path().join("extra"));
+    std::fs::create_dir(&extra).unwrap();
+    let write = |text: &str| std::fs::write(extra.join("own.toml"), text).unwrap();
+    write(&signature("nobody-asks-for-this.example"));
+    let mut sensor = Sensor::start(&[
+        "-i",
+        &cable.far,
+        "--signatures-extra",
+        extra.to_str().unwrap(),
+        "-o",
+        &format!("file:{}", live.display()),
+    ]);
+    let unrelated = root().join("pcaps/unrelated.pcap");
+    cable.send(&unrelated);
+    write("[[indicator]]\nid = 7\n");
+    sensor.signal("HUP");
+    let refused = sensor.next_line("not reloaded");
+    assert!(refused.contains("own.toml:1"), "{refused}");
+    write(&signature("www.example"));
+    sensor.signal("HUP");
+    sensor.next_line("reloaded");
+    cable.send_from(&unrelated, 1);
+    let text = wait_for(&live, 1);
+    let found = proven(&text);
+    assert!(!found.is_empty() && found.iter().all(|alert| alert.contains("KL-UPD-0490")), "{text}");
+    // What was found before goes on to be looked for.
+    cable.send(&root().join("pcaps/dns-then-tls.pcap"));
+    let said = sensor.end();
+    assert!(said.contains("dropped by the kernel: 0."), "{said}");
+    assert!(
+        proven(&std::fs::read_to_string(&live).unwrap()).iter().any(|alert| !alert.contains("KL-UPD-0490")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_verdict_that_rises_is_told() {
+    let Some(cable) = Cable::lay("v") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("eve.json");
+    let sensor = Sensor::start(&["-i", &cable.far, "-o", &format!("file:{}", live.display())]);
+    let capture = root().join("pcaps/dns-then-tls.pcap");
+    // The lookup alone makes a suspicion, and what follows a certainty.
+    cable.send_frames(frames(&capture).into_iter().take(4));
+    wait_for(&live, 1);
+    std::thread::sleep(Duration::from_millis(2500));
+    cable.send_frames(frames(&capture).into_iter().skip(4));
+    sensor.end();
+    let text = std::fs::read_to_string(&live).unwrap();
+    let alerts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rises: Vec<Value> = alerts.filter(|alert| !alert["alert"]["metadata"]["kaspector_verdict"].is_null()).collect();
+    assert_eq!(rises.len(), 1, "{text}");
+    let metadata = &rises[0]["alert"]["metadata"];
+    assert_eq!(metadata["kaspector_verdict_before"], serde_json::json!(["suspected"]));
+    assert_eq!(metadata["kaspector_verdict"], serde_json::json!(["confirmed"]));
+    let uid = |alert: &Value| alert["alert"]["metadata"]["kaspector_uid"].to_string();
+    let others: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|alert| uid(alert) == uid(&rises[0]))
+        .collect();
+    assert_eq!(others.len(), 1, "a receiver that drops copies must not drop it");
+}
+
+/// The hosts of a state file, with their verdicts and the lines of evidence.
+fn kept(path: &Path) -> Vec<(String, &'static str, usize)> {
+    let state = State::open_to_read(path).unwrap();
+    let listing = state.listing(&SignatureSet::builtin(), &HostFilter::default()).unwrap();
+    let hosts = listing.hosts.iter();
+    hosts.map(|host| (host.host.address.to_string(), host.verdict.name(), host.evidence.len())).collect()
+}
+
+#[test]
+fn what_is_known_of_hosts_outlives_the_sensor() {
+    let Some(cable) = Cable::lay("k") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("hosts.db");
+    let capture = root().join("pcaps/dns-then-tls.pcap");
+    let start = || Sensor::start(&["-i", &cable.far, "--state", state.to_str().unwrap()]);
+    let mut sensor = start();
+    cable.send_frames(frames(&capture).into_iter().take(4));
+    // Saved while it runs: nobody asks it to end.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while kept(&state).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    sensor.child.kill().unwrap();
+    assert_eq!(kept(&state), [("10.20.0.5".to_owned(), "suspected", 1)]);
+    let sensor = start();
+    cable.send_frames(frames(&capture).into_iter().skip(4));
+    let said = sensor.end();
+    assert!(said.contains("10.20.0.5 confirmed"), "{said}");
+    assert_eq!(kept(&state), [("10.20.0.5".to_owned(), "confirmed", 2)]);
+}
+
 #[test]
 fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
     let Some(cable) = Cable::lay("d") else { return };
@@ -255,17 +409,10 @@ fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
     let live = folder.path().join("eve.json");
     let mut sensor =
         Sensor::start(&["-i", &cable.far, "--stats-interval", "1", "-o", &format!("file:{}", live.display())]);
-    let mut told = |what: &str| {
-        let mut line = String::new();
-        while !line.contains(what) {
-            line.clear();
-            assert!(sensor.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
-        }
-    };
     assert!(ip(&["link", "set", &cable.far, "down"]));
-    told("is down");
+    sensor.next_line("is down");
     assert!(ip(&["link", "set", &cable.far, "up"]));
-    told("is up again");
+    sensor.next_line("is up again");
     cable.send(&root().join("pcaps/dns-then-tls.pcap"));
     assert!(!proven(&wait_for(&live, 1)).is_empty());
     sensor.end();

@@ -7,7 +7,7 @@ pub mod blocks;
 use std::io::{self, Write};
 
 /// Names that one in two hundred flows of the mix asks for.
-const KASPERSKY: [&str; 6] = [
+pub const KASPERSKY: [&str; 6] = [
     "s07.upd.kaspersky.com",
     "dc1-st.ksn.kaspersky-labs.com",
     "ksn-file-geo.kaspersky-labs.com",

@@ -1,7 +1,7 @@
 //! A libpcap filter expression, applied before anything else.
 
 use super::Frame;
-#[cfg(feature = "libpcap")]
+#[cfg(any(feature = "libpcap", target_os = "linux"))]
 use super::LinkType;
 
 /// Why an expression is no filter.
@@ -81,6 +81,46 @@ fn compile(expression: &str, link_type: LinkType) -> Result<pcap::BpfProgram, Fi
         .map_err(|cause| FilterError::Syntax { expression: expression.to_owned(), cause: cause.to_string() })
 }
 
+/// One instruction of classic BPF, as libpcap and the kernel know it.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instruction {
+    /// Class, size, mode.
+    pub code: u16,
+    /// Instructions to skip where a comparison holds.
+    pub jt: u8,
+    /// And where it does not.
+    pub jf: u8,
+    /// Operand.
+    pub k: u32,
+}
+
+/// The program of an expression for frames of a link type; `None` where it has no meaning, or this build has no libpcap.
+#[cfg(target_os = "linux")]
+pub(super) fn compiled(expression: &str, link_type: LinkType) -> Option<Vec<Instruction>> {
+    #[cfg(feature = "libpcap")]
+    return compile(expression, link_type).ok()?.get_instructions().iter().map(instruction).collect();
+    #[cfg(not(feature = "libpcap"))]
+    {
+        let _ = (expression, link_type);
+        None
+    }
+}
+
+/// The pcap crate gives the four numbers as text alone.
+#[cfg(all(feature = "libpcap", target_os = "linux"))]
+fn instruction(instruction: &pcap::BpfInstruction) -> Option<Instruction> {
+    let text = instruction.to_string();
+    let mut numbers = text.split(' ').map(str::parse::<u32>);
+    let mut next = || numbers.next()?.ok();
+    Some(Instruction {
+        code: next()?.try_into().ok()?,
+        jt: next()?.try_into().ok()?,
+        jf: next()?.try_into().ok()?,
+        k: next()?,
+    })
+}
+
 #[cfg(not(feature = "libpcap"))]
 impl Filter {
     /// Never succeeds in this build.
@@ -119,6 +159,16 @@ mod tests {
         assert!(chosen(&mut filter, LinkType::RAW, &ip));
         assert!(!chosen(&mut filter, LinkType::RAW, &ethernet));
         assert!(!chosen(&mut filter, LinkType::ETHERNET, &[]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_is_what_tcpdump_shows() {
+        // `tcpdump -dd -s 65535 ip`
+        let expected = [(0x28, 0, 0, 12), (0x15, 0, 1, 0x800), (0x06, 0, 0, 65535), (0x06, 0, 0, 0)];
+        let expected = expected.map(|(code, jt, jf, k)| Instruction { code, jt, jf, k });
+        assert_eq!(compiled("ip", LinkType::ETHERNET).unwrap(), expected);
+        assert_eq!(compiled("host and", LinkType::ETHERNET), None);
     }
 
     #[test]

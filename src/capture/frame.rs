@@ -69,7 +69,7 @@ impl LinkType {
     pub const LINUX_SLL2: Self = Self(276);
 }
 
-/// One captured frame; borrowed from its [`Block`].
+/// One captured frame; borrowed from the memory that holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// Position in its input, from 1: what Wireshark shows as "No.".
@@ -111,9 +111,52 @@ pub struct Block {
 }
 
 impl Block {
+    /// Its frames, to be read where they lie.
+    #[must_use]
+    pub fn view(&self) -> Frames<'_> {
+        Frames { first_number: self.first_number, bytes: &self.bytes, records: &self.records }
+    }
+
     /// The `index`th frame of this block.
     #[must_use]
     pub fn frame(&self, index: usize) -> Option<Frame<'_>> {
+        self.view().frame(index)
+    }
+
+    /// All frames, in file order.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        self.view().iter()
+    }
+}
+
+/// A run of consecutive frames where they lie: in a [`Block`], or in memory that the kernel filled.
+#[derive(Clone, Copy, Debug)]
+pub struct Frames<'a> {
+    /// Number of the first frame, from 1.
+    pub first_number: u64,
+    /// Bytes that records point into.
+    pub bytes: &'a [u8],
+    /// The frames, in the order of arrival.
+    pub records: &'a [Record],
+}
+
+impl<'a> Frames<'a> {
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The `index`th of them.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self, index: usize) -> Option<Frame<'a>> {
         let record = self.records.get(index)?;
         let start = record.start as usize;
         Some(Frame {
@@ -135,8 +178,8 @@ impl Block {
         }
     }
 
-    /// All frames, in file order.
-    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        (0..self.records.len()).filter_map(|index| self.frame(index))
+    /// All of them, in order.
+    pub fn iter(self) -> impl Iterator<Item = Frame<'a>> {
+        (0..self.records.len()).filter_map(move |index| self.frame(index))
     }
 }

@@ -25,7 +25,6 @@ mod filter;
 mod format;
 mod frame;
 mod inputs;
-#[cfg(target_os = "linux")]
 mod live;
 mod pcap;
 mod pcapng;
@@ -36,10 +35,13 @@ pub use error::CaptureError;
 pub use file::{BLOCK_BYTES, BLOCK_RECORDS, CaptureFile, read_all};
 pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
-pub use frame::{Block, Frame, LinkType, Record, Timestamp};
+pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
 pub use inputs::{Input, expand};
+#[cfg(feature = "libpcap")]
+pub use live::PcapInterface;
+pub use live::{CaptureKind, Listener, LiveError, RingOptions, RingStatistics, UnknownCaptureKind};
 #[cfg(target_os = "linux")]
-pub use live::{LiveError, Ring, RingOptions, RingStatistics};
+pub use live::{DeviceRing, Facts, Ring, advice};
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;

@@ -1,15 +1,13 @@
 //! `kaspector scan`.
 
-use super::{Exit, Usage, label, load};
+use super::{Exit, Usage, label, load, of_state, table_style};
 use crate::cli::{Format, ScanArguments};
-use anstream::AutoStream;
 use anyhow::Context;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
-use kaspector::sink::{
-    EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, TableStyle, write_csv, write_json, write_table,
-};
+use kaspector::sink::{EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, write_csv, write_json, write_table};
 use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
-use kaspector::supervisor::{Scan, ScanOptions, TakeAlerts};
+use kaspector::supervisor::state::{Origins, Source, State, StateError};
+use kaspector::supervisor::{Inventory, Scan, ScanOptions, TakeAlerts};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -32,13 +30,15 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     let compat = arguments.eve_compat.into();
     // Before anything is read, so that a folder without write permission costs no afternoon.
     let alerts = arguments.eve.as_deref().map(|path| AlertFile::create(path, &signatures, compat)).transpose()?;
+    let state = arguments.state.as_deref().map(State::open).transpose().map_err(of_state)?;
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
-    let (scan, elapsed) = attend(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
+    let (mut scan, elapsed) = attend(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
         ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
         other => other.into(),
     })?;
+    let inventory = std::mem::take(&mut scan.inventory);
     let report = &scan.report;
     complain(report);
     if let Some(file) = alerts {
@@ -46,6 +46,18 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     }
     if !eve_on_stdout {
         print(report, arguments.format, &signatures)?;
+    }
+    if let (Some(mut state), Some(path)) = (state, arguments.state.as_deref()) {
+        if scan.interrupted {
+            // Half a capture is another capture, so the whole one would count besides it.
+            let said = format!("{}: nothing was merged, since the scan was interrupted", path.display());
+            anstream::eprintln!("{} {said}", label("warning:"));
+        } else {
+            let merged = merge(&mut state, report, inventory, arguments, &signatures)?;
+            if !arguments.quiet {
+                merged.iter().for_each(|said| anstream::eprintln!("{said}"));
+            }
+        }
     }
     if !arguments.quiet {
         summarise(report, elapsed, arguments.verbose);
@@ -102,12 +114,46 @@ fn print(report: &ScanReport, format: Format, signatures: &SignatureSet) -> io::
         Format::Json => write_json(&mut out, report, signatures)?,
         Format::Csv => write_csv(&mut out, report, signatures)?,
         Format::Table => {
-            let width = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
-            let colour = AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-            write_table(&mut out, report, signatures, TableStyle { width, colour })?;
+            write_table(&mut out, report, signatures, table_style())?;
         }
     }
     out.flush()
+}
+
+/// Merges what each input showed into an inventory, and says what became of which.
+fn merge(
+    state: &mut State,
+    report: &ScanReport,
+    inventory: Inventory,
+    arguments: &ScanArguments,
+    signatures: &SignatureSet,
+) -> Result<Vec<String>, StateError> {
+    let file = arguments.state.as_deref().unwrap_or(Path::new("")).display();
+    let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
+    let mut inputs = inventory.into_inputs();
+    let (mut said, mut merged) = (Vec::new(), 0_usize);
+    for (number, input) in (0..).zip(&report.inputs) {
+        let hosts = inputs.remove(&number).unwrap_or_default();
+        // What holds no packet is no capture of anything.
+        if input.packets == 0 {
+            continue;
+        }
+        let source = Source::Capture {
+            digest: input.digest,
+            bytes: input.bytes,
+            path: input.path.clone(),
+            filter: arguments.filter.clone(),
+        };
+        if state.holds(&source, signatures)? {
+            said.push(format!("{}: already in {file}.", input.path));
+            continue;
+        }
+        state.save(&source, signatures, &origins, hosts)?;
+        merged += 1;
+    }
+    let plural = if merged == 1 { "" } else { "s" };
+    said.push(format!("Merged {merged} input{plural} into {file}."));
+    Ok(said)
 }
 
 /// Says what was wrong with which input.

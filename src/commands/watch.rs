@@ -1,12 +1,23 @@
 //! `kaspector watch`.
 
 use super::{Exit, Usage, label, load};
-use crate::cli::WatchArguments;
-use kaspector::capture::RingOptions;
+use crate::cli::{SignatureFolders, WatchArguments};
+use kaspector::capture::{CaptureKind, RingOptions};
 use kaspector::sink::spool::SpoolLimits;
-use kaspector::sink::{OutputOptions, OutputSpec};
+use kaspector::sink::{EveCompat, OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
-use kaspector::supervisor::{Notice, Reload, Renewed, Settings, WatchError, WatchOptions, Watched, watch as run};
+use kaspector::supervisor::config::{
+    ConfigError, EveVersion, HttpConfig, LogFormat, LogLevel, Sandboxing, WatchConfig, WatchSettings, check, merged,
+};
+use kaspector::supervisor::web::{Limits, Token, WebOptions};
+use kaspector::supervisor::{
+    Log, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions, Watched,
+    watch as run,
+};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,51 +26,76 @@ const HOSTS_TOLD: usize = 20;
 
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
-    let signatures = Arc::new(load(&arguments.signatures)?);
-    let texts = if arguments.outputs.is_empty() { &["stdout".to_owned()][..] } else { &arguments.outputs };
-    let outputs = texts.iter().map(|text| text.parse::<OutputSpec>()).collect::<Result<Vec<_>, _>>();
-    let outputs = outputs.map_err(|error| Usage(error.to_string()))?;
-    let sensor = arguments.sensor.clone().unwrap_or_else(host_name);
+    let config = configuration(arguments).map_err(|error| Usage(error.to_string()))?;
+    if arguments.check_config {
+        return check_config(&config);
+    }
+    let signatures = Arc::new(load(&folders(&config))?);
+    let log = Log::start(config.log_level, config.log_format)?;
+    let web = config.http.as_ref().map(|http| web(http, &config)).transpose()?;
     let options = WatchOptions {
-        interfaces: arguments.interfaces.clone(),
-        workers: arguments.workers.into(),
+        interfaces: config.interfaces.clone(),
+        workers: config.workers,
+        capture: config.capture,
         ring: RingOptions {
-            blocks: arguments.ring_blocks,
-            snaplen: arguments.snaplen,
-            promiscuous: !arguments.no_promiscuous,
+            block_bytes: config.ring_block_bytes,
+            snaplen: config.snaplen,
+            promiscuous: config.promiscuous,
+            filter: config.filter.clone(),
+            hardware_time: config.hardware_time,
             ..RingOptions::default()
         },
-        outputs,
+        ring_blocks: config.ring_blocks,
+        outputs: config.outputs.clone(),
         output_options: OutputOptions {
-            spool: arguments.spool.clone(),
-            limits: SpoolLimits::default(),
-            sensor: sensor.into(),
+            spool: config.spool.clone(),
+            limits: SpoolLimits { disk_bytes: config.spool_bytes, ..SpoolLimits::default() },
+            sensor: config.sensor.as_str().into(),
         },
-        compat: arguments.eve_compat.into(),
-        reload: Some(reload(arguments)),
+        compat: match config.eve_compat {
+            EveVersion::V7 => EveCompat::V7,
+            EveVersion::V8 => EveCompat::V8,
+        },
+        state: config.state.clone(),
+        web,
+        patience: config.drain_timeout,
+        privileges: Some(privileges(&config)),
+        sandbox: sandbox(arguments, &config),
+        sandbox_mode: match config.sandbox {
+            Sandboxing::Auto => SandboxMode::Auto,
+            Sandboxing::On => SandboxMode::On,
+            Sandboxing::Off => SandboxMode::Off,
+        },
+        reload: Some(reload(arguments, &config, log)),
     };
     let settings = Settings {
         signatures,
-        filter: arguments.filter.as_deref().map(Arc::from),
-        summary_interval_s: arguments.summary_interval,
-        stats_interval_s: arguments.stats_interval,
+        summary_interval_s: config.summary_interval.as_secs(),
+        stats_interval_s: config.stats_interval.as_secs(),
+        stale_after: config.stale_after,
     };
-    // What the outputs say of themselves, the time included: a log may be read much later.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(false).init();
+    let is_quiet = matches!(config.log_level, LogLevel::Error | LogLevel::Warn);
     let started = Instant::now();
     let mut tell = |notice: Notice<'_>| match notice {
-        Notice::Capturing if arguments.quiet => {}
         Notice::Capturing => {
-            anstream::eprintln!("Watching {}; Ctrl-C ends it.", arguments.interfaces.join(", "));
+            let interfaces = config.interfaces.join(", ");
+            match config.log_format {
+                LogFormat::Json => tracing::info!("Watching {interfaces}"),
+                LogFormat::Text if is_quiet => {}
+                LogFormat::Text => anstream::eprintln!("Watching {interfaces}; Ctrl-C ends it."),
+            }
         }
-        Notice::Event(text) => anstream::eprintln!("{text}"),
+        Notice::Event(text) => tracing::info!("{text}"),
         Notice::Detail(text) => tracing::debug!("{text}"),
-        Notice::Warning(text) => anstream::eprintln!("{} {text}", label("warning:")),
+        Notice::Warning(text) => tracing::warn!("{text}"),
     };
     match run(&options, &settings, &mut tell) {
         Ok(watched) => {
-            if !arguments.quiet {
-                summarise(&watched, started);
+            let summary = summary(&watched, started);
+            match config.log_format {
+                LogFormat::Json => summary.lines().for_each(|line| tracing::info!("{line}")),
+                LogFormat::Text if is_quiet => {}
+                LogFormat::Text => anstream::eprint!("{summary}"),
             }
             Ok(Exit::Ran)
         }
@@ -72,34 +108,110 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     }
 }
 
-/// Reads the signatures again.
-fn reload(arguments: &WatchArguments) -> Reload {
-    let arguments = arguments.clone();
+/// What command line and file say together.
+fn configuration(arguments: &WatchArguments) -> Result<WatchConfig, ConfigError> {
+    let file = arguments.config.as_deref().map(WatchSettings::from_file).transpose()?;
+    merged(arguments.settings(), file.unwrap_or_default())
+}
+
+/// Prints the configuration as a file would say it, and what is wrong with it on this machine.
+fn check_config(config: &WatchConfig) -> anyhow::Result<Exit> {
+    let checked = check(config);
+    for warning in &checked.warnings {
+        anstream::eprintln!("{} {warning}", label("warning:"));
+    }
+    for problem in &checked.problems {
+        anstream::eprintln!("{} {problem}", label("error:"));
+    }
+    if !checked.problems.is_empty() {
+        return Ok(Exit::Usage);
+    }
+    std::io::stdout().write_all(config.to_string().as_bytes())?;
+    Ok(Exit::Ran)
+}
+
+fn folders(config: &WatchConfig) -> SignatureFolders {
+    SignatureFolders { replace: config.signatures.clone(), extra: config.signatures_extra.clone() }
+}
+
+/// How HTTP is served. The token is read before privileges are given up: its file is nobody's but root's.
+fn web(http: &HttpConfig, config: &WatchConfig) -> anyhow::Result<(SocketAddr, WebOptions)> {
+    let token = http.token_file.as_deref().map(Token::from_file).transpose();
+    let options = WebOptions {
+        token: token.map_err(|error| Usage(error.to_string()))?,
+        host_names: http.hosts.clone(),
+        sensor: config.sensor.clone(),
+        stale_after: config.stale_after,
+        limits: Limits::default(),
+    };
+    Ok((http.address, options))
+}
+
+/// Who to be once the interfaces are open. `CAP_NET_RAW` stays, to open an interface anew that comes back.
+fn privileges(config: &WatchConfig) -> Privileges {
+    Privileges {
+        user: config.user.clone(),
+        keep_net_raw: config.capture == CaptureKind::Afpacket,
+        writes: written(config),
+    }
+}
+
+/// What the sensor writes.
+fn written(config: &WatchConfig) -> Vec<PathBuf> {
+    let files = config.outputs.iter().filter_map(|output| match output {
+        OutputSpec::File { path, .. } => Some(path),
+        _ => None,
+    });
+    // Beside the state file stands its log, and beside an alert file the older ones: so their folders.
+    let folders = files.chain(&config.state).map(|file| match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    });
+    folders.chain(config.spool.clone()).collect()
+}
+
+/// What the sensor reaches for while it runs.
+fn sandbox(arguments: &WatchArguments, config: &WatchConfig) -> Sandbox {
+    let folder = |file: &PathBuf| file.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    let read = config.signatures.iter().chain(&config.signatures_extra).cloned();
+    // A file that an editor puts in the place of another is reached by its folder.
+    let read = read.chain(arguments.config.as_ref().map(|file| folder(file).unwrap_or_else(|| ".".into())));
+    let keys = config.outputs.iter().flat_map(OutputSpec::reads).map(Path::to_owned);
+    Sandbox {
+        read: read.chain(keys).collect(),
+        write: written(config),
+        abstract_sockets: std::env::var_os("NOTIFY_SOCKET")
+            .is_some_and(|socket| socket.as_encoded_bytes().starts_with(b"@")),
+        ..Sandbox::default()
+    }
+}
+
+/// Reads configuration and signatures again. What cannot change while the sensor runs, next to `running`, is named.
+fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload {
+    let (arguments, running) = (arguments.clone(), running.clone());
     Reload::new(move || {
-        let signatures = load(&arguments.signatures).map_err(|error| error.to_string())?;
+        let config = configuration(&arguments).map_err(|error| error.to_string())?;
+        let signatures = load(&folders(&config)).map_err(|error| error.to_string())?;
+        log.set_level(config.log_level);
         Ok(Renewed {
             signatures,
-            filter: arguments.filter.clone(),
-            summary_interval_s: arguments.summary_interval,
-            stats_interval_s: arguments.stats_interval,
-            remarks: Vec::new(),
+            summary_interval_s: config.summary_interval.as_secs(),
+            stats_interval_s: config.stats_interval.as_secs(),
+            stale_after: config.stale_after,
+            remarks: running.changes(&config).remark().into_iter().collect(),
         })
     })
 }
 
-/// What Linux calls this machine.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "kaspector".to_owned() } else { name.trim().to_owned() }
-}
-
-/// Says how much was seen, where it went, and what it showed.
-fn summarise(watched: &Watched, started: Instant) {
+/// How much was seen, where it went, and what it showed.
+fn summary(watched: &Watched, started: Instant) -> String {
+    let mut text = String::new();
     let elapsed = started.elapsed();
     for interface in &watched.interfaces {
         #[allow(clippy::cast_precision_loss)]
         let bytes = scaled(interface.bytes as f64);
-        anstream::eprintln!(
+        _ = writeln!(
+            text,
             "{}: {} packets, {bytes}B in {:.1} s ({}); dropped by the kernel: {}.",
             interface.name,
             interface.packets,
@@ -108,28 +220,29 @@ fn summarise(watched: &Watched, started: Instant) {
             interface.kernel_drops,
         );
         if interface.queue_drops > 0 {
-            anstream::eprintln!("  events lost because their queue was full: {}", interface.queue_drops);
+            _ = writeln!(text, "  events lost because their queue was full: {}", interface.queue_drops);
         }
     }
     for (outcome, count) in watched.outcomes.non_zero() {
-        anstream::eprintln!("  packets {}: {count}", outcome.name());
+        _ = writeln!(text, "  packets {}: {count}", outcome.name());
     }
     for (name, count) in &watched.given_up {
-        anstream::eprintln!("  given up at bound {name}: {count}");
+        _ = writeln!(text, "  given up at bound {name}: {count}");
     }
     for output in &watched.outputs {
-        anstream::eprintln!("{}: {} messages delivered, {} lost.", output.name, output.delivered, output.lost);
+        _ = writeln!(text, "{}: {} messages delivered, {} lost.", output.name, output.delivered, output.lost);
     }
     if watched.lost > 0 {
-        anstream::eprintln!("Messages lost because the outputs had no room: {}.", watched.lost);
+        _ = writeln!(text, "Messages lost because the outputs had no room: {}.", watched.lost);
     }
     if watched.behind > 0 {
-        anstream::eprintln!("{} of the outputs had not taken everything.", watched.behind);
+        _ = writeln!(text, "{} of the outputs had not taken everything.", watched.behind);
     }
     for host in watched.hosts.iter().take(HOSTS_TOLD) {
-        anstream::eprintln!("{} {} {} %", host.host.address, host.verdict.name(), host.confidence.0);
+        _ = writeln!(text, "{} {} {} %", host.host.address, host.verdict.name(), host.confidence.0);
     }
     if let Some(more) = watched.hosts.len().checked_sub(HOSTS_TOLD).filter(|&more| more > 0) {
-        anstream::eprintln!("and {more} more hosts; the alerts name all.");
+        _ = writeln!(text, "and {more} more hosts; the alerts name all.");
     }
+    text
 }

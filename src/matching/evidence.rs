@@ -18,6 +18,15 @@ pub enum SeenAs {
 }
 
 impl SeenAs {
+    /// All of them, closest first.
+    pub const ALL: [Self; Self::Hint as usize + 1] = [Self::Contact, Self::Lookup, Self::Hint];
+
+    /// The closeness of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|seen_as| seen_as.name() == name)
+    }
+
     /// The name used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -85,6 +94,41 @@ pub enum Field {
 }
 
 impl Field {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::FirstBytes as usize + 1] = [
+        Self::TlsSni,
+        Self::QuicSni,
+        Self::HttpHost,
+        Self::HttpConnect,
+        Self::HttpTarget,
+        Self::HttpPath,
+        Self::HttpUserAgent,
+        Self::SocksDomain,
+        Self::TlsCertificate,
+        Self::ResolvedAddress,
+        Self::DnsQuery,
+        Self::DnsAnswer,
+        Self::Address,
+        Self::Ja3,
+        Self::Ja4,
+        Self::ServerPort,
+        Self::Beat,
+        Self::WakeUp,
+        Self::ResolverOrder,
+        Self::HttpHeader,
+        Self::HttpBody,
+        Self::HttpUpload,
+        Self::FtpPath,
+        Self::MailHeader,
+        Self::FirstBytes,
+    ];
+
+    /// The field of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
     /// The name used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -42,6 +42,22 @@ impl HopLimits {
         }
     }
 
+    /// The parts: of each beginning when it was seen last, and whether it was seen together with another.
+    #[must_use]
+    pub fn to_parts(self) -> [(Option<Timestamp>, bool); BEGINNINGS.len()] {
+        let mut parts = [(None, false); BEGINNINGS.len()];
+        for (part, seen) in parts.iter_mut().zip(self.last.into_iter().zip(self.together)) {
+            *part = seen;
+        }
+        parts
+    }
+
+    /// What [`HopLimits::to_parts`] took apart.
+    #[must_use]
+    pub fn from_parts(parts: [(Option<Timestamp>, bool); BEGINNINGS.len()]) -> Self {
+        Self { last: parts.map(|(last, _)| last), together: parts.map(|(_, together)| together) }
+    }
+
     /// What a reader should know of the address, if it stands for several systems.
     #[must_use]
     pub fn remark(self) -> Option<String> {

@@ -19,14 +19,14 @@ pub const ASKED_NAMES_MAX: usize = 1024;
 
 /// Names that others asked a host for.
 #[derive(Clone, Debug, Default)]
-struct AskedNames {
-    names: BTreeSet<Box<str>>,
+pub(super) struct AskedNames {
+    pub(super) names: BTreeSet<Box<str>>,
     /// Whether there were more than are kept.
-    overflowed: bool,
+    pub(super) overflowed: bool,
 }
 
 impl AskedNames {
-    fn insert(&mut self, name: &str) {
+    pub(super) fn insert(&mut self, name: &str) {
         if self.names.contains(name) {
             return;
         }
@@ -51,17 +51,17 @@ impl AskedNames {
 /// What is known of one host. Records of the same host out of several inputs are merged in input order.
 #[derive(Clone, Debug, Default)]
 pub struct HostRecord {
-    mac: Option<MacAddress>,
-    lines: Vec<EvidenceLine>,
-    flows: u64,
-    bytes_sent: u64,
-    bytes_received: u64,
+    pub(super) mac: Option<MacAddress>,
+    pub(super) lines: Vec<EvidenceLine>,
+    pub(super) flows: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
     /// Names that others asked this host to resolve.
-    resolves: AskedNames,
+    pub(super) resolves: AskedNames,
     /// Names that others asked this host to connect to.
-    connects: AskedNames,
-    hop_limits: HopLimits,
-    given_up: u64,
+    pub(super) connects: AskedNames,
+    pub(super) hop_limits: HopLimits,
+    pub(super) given_up: u64,
 }
 
 impl HostRecord {
@@ -100,9 +100,9 @@ impl HostRecord {
 
     /// Counts a flow that gave evidence of this host.
     pub fn add_flow(&mut self, bytes_sent: u64, bytes_received: u64) {
-        self.flows += 1;
-        self.bytes_sent += bytes_sent;
-        self.bytes_received += bytes_received;
+        self.flows = self.flows.saturating_add(1);
+        self.bytes_sent = self.bytes_sent.saturating_add(bytes_sent);
+        self.bytes_received = self.bytes_received.saturating_add(bytes_received);
     }
 
     /// Notes that what `which` tells of came as far as `reached`, if that says more than what was known.
@@ -124,10 +124,11 @@ impl HostRecord {
     /// Adds the record of the same host out of a later input.
     pub fn merge(&mut self, later: Self, signatures: &SignatureSet) {
         self.mac = self.mac.or(later.mac);
-        self.flows += later.flows;
-        self.bytes_sent += later.bytes_sent;
-        self.bytes_received += later.bytes_received;
-        self.given_up += later.given_up;
+        // What comes out of a file may be anything.
+        self.flows = self.flows.saturating_add(later.flows);
+        self.bytes_sent = self.bytes_sent.saturating_add(later.bytes_sent);
+        self.bytes_received = self.bytes_received.saturating_add(later.bytes_received);
+        self.given_up = self.given_up.saturating_add(later.given_up);
         self.hop_limits.merge(later.hop_limits);
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
             mine.overflowed |= theirs.overflowed;
@@ -138,6 +139,19 @@ impl HostRecord {
         for line in later.lines {
             self.add_line(line, LINES_MAX, signatures);
         }
+    }
+
+    /// Gives the inputs of all examples other numbers.
+    pub fn renumber_inputs(&mut self, number: impl Fn(u32) -> u32) {
+        for line in &mut self.lines {
+            line.example.input = number(line.example.input);
+        }
+    }
+
+    /// When there was evidence first.
+    #[must_use]
+    pub fn first_seen(&self) -> Timestamp {
+        self.lines.iter().map(|line| line.first_seen).min().unwrap_or_default()
     }
 
     /// When there was evidence last.
@@ -232,14 +246,14 @@ impl HostRecord {
         }
     }
 
-    fn add_line(&mut self, line: EvidenceLine, lines_max: usize, signatures: &SignatureSet) {
+    pub(super) fn add_line(&mut self, line: EvidenceLine, lines_max: usize, signatures: &SignatureSet) {
         let same = self.lines.iter_mut().find(|known| {
             (known.indicator, known.field, known.seen_as, known.server, known.server_port, known.relayed, known.role)
                 == (line.indicator, line.field, line.seen_as, line.server, line.server_port, line.relayed, line.role)
                 && known.observed == line.observed
         });
         if let Some(known) = same {
-            known.count += line.count;
+            known.count = known.count.saturating_add(line.count);
             known.reached = known.reached.max(line.reached);
             if (line.first_seen, line.example) < (known.first_seen, known.example) {
                 known.example = line.example;
@@ -252,7 +266,7 @@ impl HostRecord {
             self.lines.push(line);
             return;
         }
-        self.given_up += 1;
+        self.given_up = self.given_up.saturating_add(1);
         // A flood of weak evidence must not hide a strong piece: the weakest, and of those the latest, makes room.
         let rank =
             |line: &EvidenceLine| Verdict::of(signatures.get(line.indicator).strength, line.seen_as, line.relayed);

@@ -21,6 +21,7 @@ mod recent;
 mod resolver_fallback;
 mod served;
 mod signature_set;
+mod stored;
 mod told_addresses;
 mod verdict;
 
@@ -36,5 +37,6 @@ pub use management::Said;
 pub use observe::{Told, observe};
 pub use reached::{Reached, Sent};
 pub use signature_set::{Explained, Explanation, SignatureError, SignatureSet};
+pub use stored::{StoredHost, StoredLine, StoredNames};
 pub use told_addresses::ToldAddresses;
 pub use verdict::{Confidence, Role, Verdict, judge};

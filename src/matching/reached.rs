@@ -18,6 +18,16 @@ pub enum Reached {
 }
 
 impl Reached {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::DataExchanged as usize + 1] =
+        [Self::Attempted, Self::Established, Self::Refused, Self::DataExchanged];
+
+    /// The one of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reached| reached.name() == name)
+    }
+
     /// The name used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

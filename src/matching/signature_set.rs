@@ -232,6 +232,12 @@ impl SignatureSet {
         self.by_id.get(id).map(|&index| self.get(index))
     }
 
+    /// The index of the indicator with that id, also of one that only a set before this one looked for.
+    #[must_use]
+    pub fn index_of(&self, id: &str) -> Option<IndicatorIndex> {
+        self.indices.get(id).copied()
+    }
+
     /// The indicator that wins for a domain name: exact before template before the longest suffix.
     ///
     /// `name`: lower case, without the final dot.

@@ -53,6 +53,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::Gateway as usize + 1] = [Self::Endpoint, Self::Relay, Self::Server, Self::Gateway];
+
+    /// The role of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// The name used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {

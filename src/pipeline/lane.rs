@@ -11,7 +11,7 @@ use crate::inspect::quic;
 use crate::inspect::{
     Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
 };
-use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, SignatureSet, Told, observe};
+use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, Sent, SignatureSet, Told, observe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -40,6 +40,12 @@ pub struct LaneCounters {
     pub conversations_given_up: u64,
     /// Conversations that held too many bytes.
     pub held_bytes_given_up: u64,
+    /// TCP connections with payload that have ended.
+    pub carried: u64,
+    /// Those of them of which only one side was seen.
+    pub one_sided: u64,
+    /// Those of them whose beginning was not seen.
+    pub midstream: u64,
 }
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
@@ -300,6 +306,12 @@ impl Inspection {
                 self.openings.release(handle);
             }
             _ => {}
+        }
+        if record.marks.has(Marks::TCP) && record.marks.has(Marks::PAYLOAD_SEEN) {
+            let counters = &mut self.counters;
+            counters.carried += 1;
+            counters.one_sided += u64::from(record.sent.contains(&Sent::default()));
+            counters.midstream += u64::from(!record.sent.iter().any(|sent| sent.shook_hands()));
         }
         let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
         if !matters && !outlet.is_undecided(record.first_packet) {

@@ -1,7 +1,7 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, FRAMES_AHEAD, Lane, Outlet, Route};
-use crate::capture::{Block, Frame, Timestamp};
+use super::{BATCH, FRAMES_AHEAD, Lane, LaneCounters, Outlet, Route};
+use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::matching::{Opened, SignatureSet};
 use std::collections::BTreeMap;
@@ -23,6 +23,26 @@ impl Numbering {
     /// The number of the thread's packet number `own`, which counts from 1: from 1, too.
     const fn number(self, own: u64) -> u64 {
         own.wrapping_sub(1).wrapping_mul(self.threads).wrapping_add(self.thread).wrapping_add(1)
+    }
+}
+
+/// How much was seen of TCP connections that carried payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeenInPart {
+    /// Connections that have ended.
+    pub ended: u64,
+    /// Those of which only one side was seen.
+    pub one_sided: u64,
+    /// Those whose beginning was not seen.
+    pub midstream: u64,
+}
+
+impl SeenInPart {
+    /// Adds what another saw.
+    pub fn add(&mut self, other: Self) {
+        self.ended += other.ended;
+        self.one_sided += other.one_sided;
+        self.midstream += other.midstream;
     }
 }
 
@@ -77,15 +97,20 @@ impl Lanes {
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool, outlet: &mut impl Outlet) {
+    pub fn feed_block(
+        &mut self,
+        frames: Frames<'_>,
+        mut accepts: impl FnMut(&Frame<'_>) -> bool,
+        outlet: &mut impl Outlet,
+    ) {
         // On the stack, so that a block costs no allocation.
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
         let mut routes = [Route::default(); BATCH];
-        for start in (0..block.records.len()).step_by(BATCH) {
+        for start in (0..frames.len()).step_by(BATCH) {
             let places = batch.iter_mut().zip(&mut routes);
-            for ((dissected, route), index) in places.zip(start..block.records.len()) {
-                block.prefetch(index + FRAMES_AHEAD);
-                let Some(frame) = block.frame(index) else { break };
+            for ((dissected, route), index) in places.zip(start..frames.len()) {
+                frames.prefetch(index + FRAMES_AHEAD);
+                let Some(frame) = frames.frame(index) else { break };
                 if accepts(&frame) {
                     dissect_into(&frame, dissected);
                 } else {
@@ -98,7 +123,7 @@ impl Lanes {
                     }
                 }
             }
-            let taken = BATCH.min(block.records.len() - start);
+            let taken = BATCH.min(frames.len() - start);
             let ahead = || batch.iter().zip(&routes).take(taken);
             for (dissected, route) in ahead() {
                 if let Dissected::Segment(_) = dissected
@@ -108,7 +133,7 @@ impl Lanes {
                 }
             }
             for ((dissected, route), index) in ahead().zip(start..) {
-                let Some(frame) = block.frame(index) else { break };
+                let Some(frame) = frames.frame(index) else { break };
                 let number = self.numbering.number(frame.number);
                 let outcome = match dissected {
                     Dissected::Segment(segment) => {
@@ -170,6 +195,16 @@ impl Lanes {
     #[must_use]
     pub fn flows(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.counters().flows).sum()
+    }
+
+    /// TCP connections with payload that have ended, those of them of which only one side was seen, and those whose beginning was not.
+    #[must_use]
+    pub fn seen_in_part(&self) -> SeenInPart {
+        let mut sum = SeenInPart::default();
+        for LaneCounters { carried, one_sided, midstream, .. } in self.lanes.iter().map(Lane::counters) {
+            sum.add(SeenInPart { ended: *carried, one_sided: *one_sided, midstream: *midstream });
+        }
+        sum
     }
 
     /// Flows that are followed now.

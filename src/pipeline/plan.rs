@@ -1,7 +1,7 @@
 //! Which lane each packet of a block belongs to, drawn up before the lanes run.
 
 use super::{BATCH, FRAMES_AHEAD, LANES, Lane, OFFLINE_SEED, Outlet, Route};
-use crate::capture::{Block, Frame, Timestamp};
+use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
     dissect_into,
@@ -58,8 +58,8 @@ impl Plan {
     }
 
     /// Says for each packet of `block` that `accepts` chooses where it goes.
-    pub fn draw(&mut self, block: &Block, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
-        for (index, frame) in block.frames().enumerate() {
+    pub fn draw(&mut self, block: Frames<'_>, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+        for (index, frame) in block.iter().enumerate() {
             block.prefetch(index + FRAMES_AHEAD);
             let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
             let lane = match dissected {
@@ -81,11 +81,11 @@ impl Plan {
     }
 
     /// Puts fragments together. Blocks must come in order.
-    pub fn reassemble(&mut self, block: &Block, decoder: &mut Decoder) {
+    pub fn reassemble(&mut self, block: Frames<'_>, decoder: &mut Decoder) {
         if !self.fragments {
             return;
         }
-        for (index, (frame, lane)) in block.frames().zip(&mut self.lanes).enumerate() {
+        for (index, (frame, lane)) in block.iter().zip(&mut self.lanes).enumerate() {
             if *lane != FRAGMENT {
                 continue;
             }
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Runs lane number `number` over its packets.
-    pub fn run(&self, block: &Block, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
+    pub fn run(&self, block: Frames<'_>, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
         let mut mine = self
             .lanes
             .iter()

@@ -1,12 +1,14 @@
 //! Takes alerts and findings to the world.
 //!
 //! In:    [`Alert`](crate::matching::Alert), one at a time; a [`ScanReport`] at the end.
-//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan as JSON, CSV or a table; messages to collectors ([`Outputs`]).
+//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan, or an
+//!        inventory, as JSON, CSV or a table; messages to collectors ([`Outputs`]).
 //! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
 
 mod cef;
 mod escape;
 mod eve;
+mod hosts;
 mod message;
 mod output;
 mod outputs;
@@ -22,11 +24,13 @@ mod transport;
 mod uid;
 
 pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
+pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
 pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError};
-pub use report::{InputReport, ScanReport};
+pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
-pub use scan_json::write_json;
+pub use scan_json::{host_json, write_json};
 pub use scan_table::{TableStyle, write_table};
+pub use spelling::rfc3339;
 pub use uid::alert_uid;

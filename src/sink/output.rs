@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One output. The text form is `kind:target?option=value&...`; in TOML it is `kind = "..."` and the fields by name.
@@ -260,6 +260,22 @@ impl OutputSpec {
     #[must_use]
     pub const fn takes_stats(&self) -> bool {
         matches!(self, Self::Stdout | Self::File { .. } | Self::UnixStream { .. } | Self::UnixDgram { .. })
+    }
+}
+
+impl OutputSpec {
+    /// Files that it reads at the start.
+    #[must_use]
+    pub fn reads(&self) -> Vec<&Path> {
+        match self {
+            Self::Syslog { ca, cert, key, .. } => {
+                [ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
+            }
+            Self::Http { token_file, ca, .. } => {
+                [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

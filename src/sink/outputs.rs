@@ -1,8 +1,8 @@
 //! All outputs of a sensor: one thread that writes the spool, and one task for each output that delivers from it.
 
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
-use super::spool::{Reader, Spool, SpoolError, SpoolLimits, Taker};
-use super::transport::{self, Delivered, Transport, TransportError};
+use super::spool::{Kept, Reader, Spool, SpoolError, SpoolLimits, Taker, Upkeep};
+use super::transport::{self, Delivered, Settling, Transport, TransportError};
 use super::{Message, Weight};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -108,6 +108,8 @@ const QUEUE_BYTES: usize = 16 << 20;
 const GROUP: Duration = Duration::from_secs(1);
 /// Between two syncs for findings, so that a flood of them does not wear the disk out.
 const FINDING_SYNC_GAP: Duration = Duration::from_millis(50);
+/// How often to look whether the disk has done its work, while there is nothing else to do.
+const DISK_LOOK: Duration = Duration::from_millis(10);
 const BATCH_MESSAGES: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -230,14 +232,51 @@ impl Tally {
     }
 }
 
-/// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more.
+/// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more. The disk works on a thread of its own: what
+/// comes meanwhile is on its way at once.
 fn write_spool(mut spool: Spool, queue: &Receiver<Message>, shared: &Shared) {
-    let (mut appended, mut synced) = (0_u64, Instant::now());
-    let mut saved = Instant::now();
+    let (work, works) = sync_channel::<Upkeep>(1);
+    let (outcome, outcomes) = sync_channel::<Kept>(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(upkeep) = works.recv() {
+                if outcome.send(upkeep.run()).is_err() {
+                    return;
+                }
+            }
+        });
+        append_all(&mut spool, queue, shared, work, &outcomes);
+    });
+    spool.finish();
+    // Readers hold the other ends: when the last has gone, all that will be taken was.
+    while spool.has_readers() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    spool.close();
+}
+
+/// Appends until nobody sends any more; hands syncs and checkpoints to `work`, one at a time, and hears of them by `outcomes`.
+fn append_all(
+    spool: &mut Spool,
+    queue: &Receiver<Message>,
+    shared: &Shared,
+    work: SyncSender<Upkeep>,
+    outcomes: &Receiver<Kept>,
+) {
+    let (mut appended, mut synced, mut saved) = (0_u64, Instant::now(), Instant::now());
     let mut finding_waits = false;
+    // What was appended when the disk began its work.
+    let mut under_way: Option<u64> = None;
+    let note = |spool: &mut Spool, kept: Kept, appended: u64| {
+        if spool.kept(kept) {
+            shared.durable.store(appended, Ordering::Release);
+        }
+        *shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner) = spool.trouble().map(str::to_owned);
+    };
     loop {
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        let mut next = queue.recv_timeout(gap.saturating_sub(synced.elapsed()));
+        let wait = gap.saturating_sub(synced.elapsed());
+        let mut next = queue.recv_timeout(if under_way.is_some() { wait.max(DISK_LOOK) } else { wait });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         while let Ok(message) = next {
             shared.queued_bytes.fetch_sub(message.line.len(), Ordering::Relaxed);
@@ -249,28 +288,30 @@ fn write_spool(mut spool: Spool, queue: &Receiver<Message>, shared: &Shared) {
             }
             next = queue.try_recv().map_err(|_| RecvTimeoutError::Timeout);
         }
-        let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        if ended || synced.elapsed() >= gap {
-            if spool.sync() {
-                shared.durable.store(appended, Ordering::Release);
-            }
-            *shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner) = spool.trouble().map(str::to_owned);
-            (synced, finding_waits) = (Instant::now(), false);
-        }
-        if saved.elapsed() >= GROUP {
-            spool.save_checkpoints();
-            saved = Instant::now();
+        if let Some(count) = under_way
+            && let Some(kept) = if ended { outcomes.recv().ok() } else { outcomes.try_recv().ok() }
+        {
+            note(spool, kept, count);
+            under_way = None;
         }
         if ended {
-            break;
+            let kept = spool.upkeep(true).run();
+            note(spool, kept, appended);
+            return;
+        }
+        let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
+        if under_way.is_none() && synced.elapsed() >= gap {
+            let is_saving = saved.elapsed() >= GROUP;
+            // The thread waits for work as long as we hold the other end.
+            if work.send(spool.upkeep(is_saving)).is_ok() {
+                under_way = Some(appended);
+            }
+            (synced, finding_waits) = (Instant::now(), false);
+            if is_saving {
+                saved = Instant::now();
+            }
         }
     }
-    spool.finish();
-    // Readers hold the other ends: when the last has gone, all that will be taken was.
-    while spool.has_readers() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    spool.close();
 }
 
 /// One output's task.
@@ -324,6 +365,7 @@ impl Delivery {
     async fn run<T: Transport>(mut self, mut transport: T) {
         let Some(reader) = &self.reader else { return };
         let mut news = reader.news();
+        let mut settling = Settling::default();
         loop {
             let _ = news.borrow_and_update();
             let stopping = *self.stop.borrow();
@@ -334,8 +376,15 @@ impl Delivery {
             });
             let Ok((reader, batch)) = work.await else { return };
             self.note(&reader, !batch.messages.is_empty());
+            if let Some(last) = settling.settled() {
+                reader.taken(last);
+            }
             self.reader = Some(reader);
             if batch.messages.is_empty() {
+                if stopping && let Some((reader, last)) = self.reader.as_ref().zip(settling.last()) {
+                    // The other side has time to read what it was sent: we end in good order.
+                    reader.taken(last);
+                }
                 // The spool's thread has written everything when it no longer holds its end of the queue.
                 if stopping && self.reader.as_ref().is_some_and(Reader::is_final) {
                     return;
@@ -348,9 +397,17 @@ impl Delivery {
                 }
                 continue;
             }
-            self.deliver(&mut transport, batch.messages).await;
+            let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
+            let at_once = self.deliver(&mut transport, batch.messages).await;
             if let Some(reader) = &self.reader {
-                reader.taken(batch.last);
+                if transport.confirms() {
+                    reader.taken(batch.last);
+                } else {
+                    settling.wrote(batch.last, bytes);
+                    if !at_once {
+                        settling.renew();
+                    }
+                }
                 self.note(reader, false);
             }
         }
@@ -364,9 +421,10 @@ impl Delivery {
         *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// Tries until every message was taken or refused.
-    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) {
+    /// Tries until every message was taken or refused. Whether the first attempt went well.
+    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) -> bool {
         let mut delay = FIRST_DELAY;
+        let mut at_once = true;
         let mut size = left.len();
         while !left.is_empty() {
             if self.reopen.has_changed().unwrap_or(false) {
@@ -409,10 +467,12 @@ impl Delivery {
                     after.clamp(delay, RETRY_AFTER_MAX)
                 }
             };
+            at_once = false;
             self.tally.retried.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(jittered(pause)).await;
             delay = (delay * 2).min(LAST_DELAY);
         }
+        at_once
     }
 
     /// Notes what is wrong, and says so when that changes.

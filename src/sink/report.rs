@@ -53,3 +53,56 @@ impl ScanReport {
         input.map(|input| input.path.as_str()).unwrap_or_default()
     }
 }
+
+/// The hosts of an inventory that outlives the program.
+#[derive(Clone, Debug, Default)]
+pub struct HostsReport {
+    /// Names of the inputs that examples stand in.
+    pub inputs: Vec<String>,
+    /// Who contributed: captures, then sensors.
+    pub sources: Vec<SourceReport>,
+    /// Those that were asked for: strongest verdict first, then by address, then by tenant.
+    pub hosts: Vec<HostFinding>,
+    /// Hosts with evidence, asked for or not.
+    pub in_all: usize,
+}
+
+/// Who contributed to an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceReport {
+    /// `sensor` or `capture`.
+    pub kind: String,
+    /// The sensor's name, or the capture's path when it was scanned last.
+    pub name: String,
+    /// The libpcap expression that chose packets of the capture.
+    pub filter: Option<String>,
+    /// When it was saved last.
+    pub saved_at: Timestamp,
+    /// Hosts that it knows of.
+    pub hosts: u64,
+}
+
+/// What knows the names of the inputs that evidence points into.
+pub(super) trait Inputs {
+    /// Name of the input that holds an example; empty when nobody knows.
+    fn name_of(&self, example: Position) -> &str;
+}
+
+impl Inputs for ScanReport {
+    fn name_of(&self, example: Position) -> &str {
+        self.path_of(example)
+    }
+}
+
+impl Inputs for HostsReport {
+    fn name_of(&self, example: Position) -> &str {
+        self.inputs.name_of(example)
+    }
+}
+
+impl Inputs for [String] {
+    fn name_of(&self, example: Position) -> &str {
+        let input = usize::try_from(example.input).ok().and_then(|at| self.get(at));
+        input.map(String::as_str).unwrap_or_default()
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::ScanReport;
 use super::escape::for_spreadsheet;
+use super::report::Inputs;
 use super::spelling::{mac, rfc3339};
 use crate::matching::{EvidenceLine, HostFinding, SignatureSet};
 use std::borrow::Cow;
@@ -16,11 +17,21 @@ use std::io;
 /// # Errors
 /// When `out` fails.
 pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &SignatureSet) -> io::Result<()> {
+    write_hosts(out, &report.hosts, report, signatures)
+}
+
+/// Writes these hosts, whose evidence points into `inputs`.
+pub(super) fn write_hosts(
+    out: &mut impl io::Write,
+    hosts: &[HostFinding],
+    inputs: &impl Inputs,
+    signatures: &SignatureSet,
+) -> io::Result<()> {
     let mut rows = csv::Writer::from_writer(out);
     rows.write_record(COLUMNS).map_err(plain)?;
-    for host in &report.hosts {
+    for host in hosts {
         for line in &host.evidence {
-            let cells = of_host(host).into_iter().chain(of_evidence(line, report, signatures));
+            let cells = of_host(host).into_iter().chain(of_evidence(line, inputs, signatures));
             rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned())).map_err(plain)?;
         }
     }
@@ -96,7 +107,11 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
     ]
 }
 
-fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> [Cow<'a, str>; 14] {
+fn of_evidence<'a>(
+    line: &'a EvidenceLine,
+    inputs: &'a impl Inputs,
+    signatures: &'a SignatureSet,
+) -> [Cow<'a, str>; 14] {
     let indicator = signatures.get(line.indicator);
     [
         indicator.id.as_str().into(),
@@ -111,7 +126,7 @@ fn of_evidence<'a>(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &
         rfc3339(line.last_seen).into(),
         line.server.to_string().into(),
         line.server_port.to_string().into(),
-        report.path_of(line.example).into(),
+        inputs.name_of(line.example).into(),
         line.example.packet.to_string().into(),
     ]
 }

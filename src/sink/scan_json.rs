@@ -1,5 +1,6 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
+use super::report::Inputs;
 use super::spelling::{link_type, mac, rfc3339};
 use super::{InputReport, ScanReport};
 use crate::matching::{EvidenceLine, HostFinding, SignatureSet};
@@ -19,11 +20,7 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
     let answer = Answer {
         schema: "kaspector.scan/1",
         version: env!("CARGO_PKG_VERSION"),
-        signatures: Signatures {
-            version: signatures.version(),
-            indicators: signatures.len(),
-            sha256: signatures.sha256(),
-        },
+        signatures: Signatures::of(signatures),
         inputs: report.inputs.iter().map(Input::of).collect(),
         counters: Counters {
             packets: report.outcomes.total(),
@@ -32,10 +29,19 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             outcomes: Outcomes(report),
             bounds: &report.given_up,
         },
-        hosts: Hosts { report, signatures },
+        hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
     serde_json::to_writer_pretty(&mut *out, &answer)?;
     out.write_all(b"\n")
+}
+
+/// One host as it stands in that answer, on one line. `inputs` are the names of those that its examples stand in.
+///
+/// # Panics
+/// Never: a host has only texts and numbers.
+#[must_use]
+pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &SignatureSet) -> String {
+    serde_json::to_string(&Host::of(finding, inputs, signatures)).expect("texts and numbers are JSON")
 }
 
 #[derive(Serialize)]
@@ -45,14 +51,20 @@ struct Answer<'a> {
     signatures: Signatures<'a>,
     inputs: Vec<Input<'a>>,
     counters: Counters<'a>,
-    hosts: Hosts<'a>,
+    hosts: Hosts<'a, ScanReport>,
 }
 
 #[derive(Serialize)]
-struct Signatures<'a> {
+pub(super) struct Signatures<'a> {
     version: &'a str,
     indicators: usize,
     sha256: &'a str,
+}
+
+impl<'a> Signatures<'a> {
+    pub(super) fn of(signatures: &'a SignatureSet) -> Self {
+        Self { version: signatures.version(), indicators: signatures.len(), sha256: signatures.sha256() }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,14 +111,16 @@ impl Serialize for Outcomes<'_> {
 }
 
 /// Hosts are turned one by one while they are written: there may be many.
-struct Hosts<'a> {
-    report: &'a ScanReport,
-    signatures: &'a SignatureSet,
+pub(super) struct Hosts<'a, I> {
+    pub(super) hosts: &'a [HostFinding],
+    /// What their evidence points into.
+    pub(super) inputs: &'a I,
+    pub(super) signatures: &'a SignatureSet,
 }
 
-impl Serialize for Hosts<'_> {
+impl<I: Inputs> Serialize for Hosts<'_, I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.report.hosts.iter().map(|host| Host::of(host, self.report, self.signatures)))
+        serializer.collect_seq(self.hosts.iter().map(|host| Host::of(host, self.inputs, self.signatures)))
     }
 }
 
@@ -136,7 +150,7 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn of(finding: &'a HostFinding, report: &'a ScanReport, signatures: &'a SignatureSet) -> Self {
+    fn of(finding: &'a HostFinding, inputs: &'a (impl Inputs + ?Sized), signatures: &'a SignatureSet) -> Self {
         let zone = finding.host.zone;
         Self {
             address: finding.host.address,
@@ -156,7 +170,7 @@ impl<'a> Host<'a> {
             flows: finding.flows,
             bytes_sent: finding.bytes_sent,
             bytes_received: finding.bytes_received,
-            evidence: finding.evidence.iter().map(|line| Evidence::of(line, report, signatures)).collect(),
+            evidence: finding.evidence.iter().map(|line| Evidence::of(line, inputs, signatures)).collect(),
         }
     }
 }
@@ -179,7 +193,7 @@ struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(line: &'a EvidenceLine, report: &'a ScanReport, signatures: &'a SignatureSet) -> Self {
+    fn of(line: &'a EvidenceLine, inputs: &'a (impl Inputs + ?Sized), signatures: &'a SignatureSet) -> Self {
         let indicator = signatures.get(line.indicator);
         Self {
             indicator: &indicator.id,
@@ -194,7 +208,7 @@ impl<'a> Evidence<'a> {
             last_seen: rfc3339(line.last_seen),
             server: line.server,
             server_port: line.server_port,
-            example: Example { input: report.path_of(line.example), packet: line.example.packet },
+            example: Example { input: inputs.name_of(line.example), packet: line.example.packet },
         }
     }
 }
@@ -307,6 +321,18 @@ mod tests {
         assert!(host.get("notes").is_none());
         assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
+    }
+
+    #[test]
+    fn a_host_by_itself_is_the_host_of_the_answer() {
+        let report = samples::report();
+        let inputs: Vec<String> = report.inputs.iter().map(|input| input.path.clone()).collect();
+        let answer: Value = serde_json::from_str(&text(&report)).unwrap();
+        for (number, host) in report.hosts.iter().enumerate() {
+            let alone = host_json(host, &inputs, &SignatureSet::builtin());
+            assert!(!alone.contains('\n'));
+            assert_eq!(serde_json::from_str::<Value>(&alone).unwrap(), answer["hosts"][number]);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::ScanReport;
 use super::escape::for_terminal;
+use super::report::Inputs;
 use super::spelling::formatted;
 use crate::decode::Outcome;
 use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
@@ -47,18 +48,7 @@ pub fn write_table(
     } else if report.hosts.is_empty() {
         writeln!(out, "No host shows Kaspersky traffic.")?;
     } else {
-        let layout = Layout::of(&report.hosts, style.width);
-        layout.header(out, style)?;
-        for host in &report.hosts {
-            layout.row(out, host, style)?;
-            writeln!(out, "{}", painted(evidence(host, report, signatures, style.width), QUIET, style))?;
-            for note in &host.notes {
-                let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
-                writeln!(out, "{}", painted(format!("{INDENT}{note}"), QUIET, style))?;
-            }
-        }
-        writeln!(out)?;
-        writeln!(out, "{}", wrapped(&verdicts(&report.hosts), style.width))?;
+        write_hosts(out, &report.hosts, report, signatures, style)?;
     }
     writeln!(out, "{}", wrapped(&packets(report), style.width))?;
     if let Some(trouble) = trouble(report) {
@@ -67,7 +57,29 @@ pub fn write_table(
     Ok(())
 }
 
-const WIDTH_MIN: usize = 60;
+/// Writes these hosts, whose evidence points into `inputs`, and how many have which verdict.
+pub(super) fn write_hosts(
+    out: &mut impl io::Write,
+    hosts: &[HostFinding],
+    inputs: &impl Inputs,
+    signatures: &SignatureSet,
+    style: TableStyle,
+) -> io::Result<()> {
+    let layout = Layout::of(hosts, style.width);
+    layout.header(out, style)?;
+    for host in hosts {
+        layout.row(out, host, style)?;
+        writeln!(out, "{}", painted(evidence(host, inputs, signatures, style.width), QUIET, style))?;
+        for note in &host.notes {
+            let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
+            writeln!(out, "{}", painted(format!("{INDENT}{note}"), QUIET, style))?;
+        }
+    }
+    writeln!(out)?;
+    writeln!(out, "{}", wrapped(&verdicts(hosts), style.width))
+}
+
+pub(super) const WIDTH_MIN: usize = 60;
 /// Between two columns.
 const GAP: usize = 2;
 /// `confirmed`, the longest.
@@ -180,7 +192,7 @@ fn services(host: &HostFinding) -> String {
 }
 
 /// Indicator, field and value of the strongest evidence, and the packet to open.
-fn evidence(host: &HostFinding, report: &ScanReport, signatures: &SignatureSet, width: usize) -> String {
+fn evidence(host: &HostFinding, inputs: &impl Inputs, signatures: &SignatureSet, width: usize) -> String {
     let Some(line) = host.evidence.first() else { return format!("{INDENT}no evidence kept") };
     let start = format!("{INDENT}{} {} ", for_terminal(&signatures.get(line.indicator).id), line.field.name());
     let more = match host.evidence.len() {
@@ -193,7 +205,7 @@ fn evidence(host: &HostFinding, report: &ScanReport, signatures: &SignatureSet, 
         Reached::Established | Reached::DataExchanged => String::new(),
     };
     let end = format!(" #{}{reached}{more}", line.example.packet);
-    let (mut observed, path) = (for_terminal(&line.observed), for_terminal(report.path_of(line.example)));
+    let (mut observed, path) = (for_terminal(&line.observed), for_terminal(inputs.name_of(line.example)));
     if line.field == Field::Address {
         // Ranges change hands, so how old the knowledge is belongs to it.
         let range = signatures.get(line.indicator);
@@ -257,7 +269,7 @@ fn trouble(report: &ScanReport) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn counted(count: impl Display, what: &str) -> String {
+pub(super) fn counted(count: impl Display, what: &str) -> String {
     let count = count.to_string();
     let plural = if count == "1" { "" } else { "s" };
     format!("{count} {what}{plural}")
@@ -329,7 +341,7 @@ fn within(characters: impl Iterator<Item = char>, width: usize) -> impl Iterator
 }
 
 /// `text` in lines of at most `width` columns, broken at blanks.
-fn wrapped(text: &str, width: usize) -> String {
+pub(super) fn wrapped(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split(' ') {

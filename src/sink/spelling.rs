@@ -5,7 +5,8 @@ use crate::decode::MacAddress;
 use std::borrow::Cow;
 
 /// RFC 3339 in UTC, with six digits behind the point, or nine where six would lose something.
-pub(super) fn rfc3339(at: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
     let digits = if at.0.is_multiple_of(1000) { 6 } else { 9 };
     let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(Some(digits));
     printer.timestamp_to_string(&civil(at))

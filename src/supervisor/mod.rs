@@ -1,25 +1,36 @@
-//! The control plane: inputs, threads, inventory, progress, the live sensor.
+//! The control plane: configuration, inputs, threads, inventory, progress, the live sensor and what it says of itself.
 //!
 //! In:    what the user asked for.
-//! Out:   a [`ScanReport`](crate::sink::ScanReport), what a watch came to, alerts.
+//! Out:   a [`ScanReport`](crate::sink::ScanReport), what a watch came to, alerts; metrics, health and a page over HTTP, a log.
 //! Never: touches a frame.
 
 pub mod attend;
+pub mod config;
+mod history;
 mod inventory;
+mod log;
+mod notify;
 #[cfg(target_os = "linux")]
 mod privileges;
 mod progress;
 mod rounds;
 mod sandbox;
 mod scan;
+pub mod state;
+mod status;
 #[cfg(target_os = "linux")]
 mod watch;
+pub mod web;
 
+pub use history::{History, SAMPLE_INTERVAL, SAMPLES_MAX, Sample};
 pub use inventory::Inventory;
+pub use log::Log;
+pub use notify::Notify;
 #[cfg(target_os = "linux")]
 pub use privileges::{Dropped, PrivilegeError, Privileges};
 pub use progress::{Progress, Snapshot};
 pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
+pub use status::{InterfaceStatus, Status};
 #[cfg(target_os = "linux")]
-pub use watch::{InterfaceStatus, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};
+pub use watch::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};

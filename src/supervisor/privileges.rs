@@ -8,7 +8,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{AccessFlags, Gid, Uid, User, eaccess, getegid, geteuid, getgroups, getresgid, getresuid};
-use nix::unistd::{setgroups, setresgid, setresuid, setuid};
+use nix::unistd::{setegid, seteuid, setgroups, setresgid, setresuid, setuid};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default)]
 pub struct Privileges {
     /// User to become: a name, `UID` or `UID:GID`. By default `kaspector` where it exists, else `nobody`; whoever is not root to begin
-    /// with stays who they are.
+    /// with stays who they are. So does root, without capabilities, where nobody was named and the default user could not write what
+    /// must be written: a sensor that starts is worth more than one that has the right name.
     pub user: Option<String>,
     /// Keep `CAP_NET_RAW`, to open a ring anew when its interface comes back.
     pub keep_net_raw: bool,
@@ -38,6 +39,8 @@ pub struct Dropped {
     pub is_changed: bool,
     /// Capabilities that are left, such as `CAP_NET_RAW`.
     pub capabilities: Vec<String>,
+    /// Why root is still root, and what to do about it.
+    pub still_root: Option<String>,
 }
 
 impl fmt::Display for Dropped {
@@ -45,9 +48,10 @@ impl fmt::Display for Dropped {
         let verb = if self.is_changed { "became" } else { "runs as" };
         write!(f, "{verb} user {} (uid {}, gid {}), ", self.user, self.uid, self.gid)?;
         match self.capabilities.as_slice() {
-            [] => f.write_str("no capability left"),
-            left => write!(f, "left: {}", left.join(", ")),
+            [] => f.write_str("no capability left")?,
+            left => write!(f, "left: {}", left.join(", "))?,
         }
+        self.still_root.as_ref().map_or(Ok(()), |reason| write!(f, "; {reason}"))
     }
 }
 
@@ -110,7 +114,15 @@ impl Privileges {
     /// # Errors
     /// Any [`PrivilegeError`]; the process is then in between and should end.
     pub fn give_up(&self) -> Result<Dropped, PrivilegeError> {
-        let identity = Identity::choose(self.user.as_deref())?;
+        let mut identity = Identity::choose(self.user.as_deref())?;
+        let mut still_root = None;
+        if self.user.is_none()
+            && identity.is_changed
+            && let Some(obstacle) = self.obstacle(&identity)?
+        {
+            still_root = Some(format!("still root, because {obstacle}"));
+            identity = Identity { name: "root".to_owned(), uid: geteuid(), gid: getegid(), is_changed: false };
+        }
         let kept = self.kept()?;
         // Both need CAP_SETPCAP, so they come first. A service manager may have taken it already, and has then set the bounds itself.
         if has(Capability::CAP_SETPCAP)? {
@@ -137,7 +149,21 @@ impl Privileges {
         }
         let capabilities = kept.iter().map(ToString::to_string).collect();
         let Identity { name: user, uid, gid, is_changed } = identity;
-        Ok(Dropped { user, uid: uid.as_raw(), gid: gid.as_raw(), is_changed, capabilities })
+        Ok(Dropped { user, uid: uid.as_raw(), gid: gid.as_raw(), is_changed, capabilities, still_root })
+    }
+
+    /// The first of the paths that the user could not write. Root becomes the user for the moment of the question.
+    fn obstacle(&self, identity: &Identity) -> Result<Option<PrivilegeError>, PrivilegeError> {
+        let groups = getgroups().map_err(|errno| denied("read the supplementary groups", errno))?;
+        let (uid, gid) = (geteuid(), getegid());
+        setgroups(&[]).map_err(|errno| denied("leave the supplementary groups", errno))?;
+        setegid(identity.gid).map_err(|errno| denied("change the group", errno))?;
+        seteuid(identity.uid).map_err(|errno| denied("change the user", errno))?;
+        let obstacle = self.writes.iter().find_map(|path| writable(path, identity).err());
+        seteuid(uid).map_err(|errno| denied("change the user back", errno))?;
+        setegid(gid).map_err(|errno| denied("change the group back", errno))?;
+        setgroups(&groups).map_err(|errno| denied("take the supplementary groups back", errno))?;
+        Ok(obstacle)
     }
 
     /// The capabilities to keep; they have to be there.
@@ -253,7 +279,7 @@ fn verify(identity: &Identity, kept: &CapsHashSet) -> Result<(), PrivilegeError>
             return Err(PrivilegeError::Thread { thread: task.file_name().display().to_string(), what });
         }
     }
-    if setuid(Uid::from_raw(0)).is_ok() {
+    if !identity.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
         return left("user 0 can be had back".to_owned());
     }
     Ok(())

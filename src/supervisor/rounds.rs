@@ -200,7 +200,7 @@ impl Work {
             if place == 0 {
                 events.begin(planned.block.first_number);
             }
-            planned.plan.run(&planned.block, number, lane, events);
+            planned.plan.run(planned.block.view(), number, lane, events);
         }
         if events.was_told() {
             events.take_told(&mut self.told.write().unwrap_or_else(PoisonError::into_inner));
@@ -224,7 +224,7 @@ impl Work {
             let mut planned = planned.write().unwrap_or_else(PoisonError::into_inner);
             let Planned { block, plan } = &mut *planned;
             is_empty &= block.records.is_empty();
-            plan.reassemble(block, decoder);
+            plan.reassemble(block.view(), decoder);
             outcomes.add(plan.outcomes());
         }
         let mut reading = lock(&self.reading);
@@ -265,7 +265,7 @@ fn plan(place: Option<RwLockWriteGuard<'_, Planned>>, mut filter: Option<&mut Fi
     let Some(mut planned) = place else { return };
     let Planned { block, plan } = &mut *planned;
     plan.clear();
-    plan.draw(block, |frame: &Frame<'_>| filter.as_deref_mut().is_none_or(|filter| filter.accepts(frame)));
+    plan.draw(block.view(), |frame: &Frame<'_>| filter.as_deref_mut().is_none_or(|filter| filter.accepts(frame)));
 }
 
 /// A thread that panicked ends the process, so a poisoned lock is never met by another.

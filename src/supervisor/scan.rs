@@ -38,6 +38,8 @@ pub type TakeAlerts<'a> = dyn Fn(&InputReport, &[Alert]) + Sync + 'a;
 pub struct Scan {
     /// The answer.
     pub report: ScanReport,
+    /// What each input showed, by its place in the report.
+    pub inventory: Inventory,
     /// Whether somebody asked for an early end, so that the answer covers only what was read until then.
     pub interrupted: bool,
 }
@@ -115,8 +117,8 @@ pub fn scan(
             }),
         );
     }
-    let report = collect(results.into_scans(), inventory, signatures);
-    Ok(Scan { report, interrupted: progress.is_stopped() })
+    let (report, inventory) = collect(results.into_scans(), inventory, signatures);
+    Ok(Scan { report, inventory, interrupted: progress.is_stopped() })
 }
 
 /// What became of each input, by its number.
@@ -243,8 +245,8 @@ fn alone(
         }
         tally.count(block, progress);
         match filter.as_deref_mut() {
-            Some(filter) => detector.feed_block(block, |frame| filter.accepts(frame)),
-            None => detector.feed_block(block, |_: &Frame<'_>| true),
+            Some(filter) => detector.feed_block(block.view(), |frame| filter.accepts(frame)),
+            None => detector.feed_block(block.view(), |_: &Frame<'_>| true),
         }
     }
     InputScan { report: tally.close(&file), findings: detector.finish() }
@@ -321,9 +323,9 @@ impl Tally {
 
 fn collect(
     results: impl Iterator<Item = (u32, InputScan)>,
-    inventory: Inventory,
+    mut inventory: Inventory,
     signatures: &SignatureSet,
-) -> ScanReport {
+) -> (ScanReport, Inventory) {
     let mut total = ScanReport::default();
     let mut numbers = std::collections::HashMap::new();
     for (index, InputScan { report, findings }) in results {
@@ -338,9 +340,7 @@ fn collect(
         }
         total.inputs.push(report);
     }
-    total.hosts = inventory.into_findings(signatures);
-    for line in total.hosts.iter_mut().flat_map(|host| &mut host.evidence) {
-        line.example.input = numbers.get(&line.example.input).copied().unwrap_or(line.example.input);
-    }
-    total
+    inventory.renumber_inputs(&numbers);
+    total.hosts = inventory.findings(signatures);
+    (total, inventory)
 }

@@ -10,29 +10,38 @@
 //! of what it needs to know. The control thread looks at the queues every few milliseconds, so no worker ever wakes anybody.
 
 mod control;
+mod counters;
 mod desk;
+mod health;
 mod hosts;
+mod keeper;
 mod repeats;
 mod signals;
 mod snapshot;
 mod worker;
 
-use crate::capture::{Filter, FilterError, LiveError, Ring, RingOptions, Timestamp};
+use super::state::StateError;
+use super::web::{Web, WebOptions, serve};
+use super::{InterfaceStatus, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
+use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
 use crate::sink::{EveCompat, OutputOptions, OutputSpec, OutputStatus, Outputs, OutputsError};
 use control::Control;
+use counters::WorkerCounters;
 use desk::Desk;
+use hosts::Hosts;
+use keeper::Keeper;
 use rtrb::RingBuffer;
 use signals::Signals;
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-use worker::{Worker, WorkerCounters};
-
-pub use worker::InterfaceStatus;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use worker::Worker;
 
 /// Reports between a worker and the control thread.
 const QUEUE: usize = 1 << 13;
@@ -44,14 +53,31 @@ pub struct WatchOptions {
     pub interfaces: Vec<String>,
     /// Rings and threads for each interface, a power of two, at most [`LANES`]; several share its conversations.
     pub workers: usize,
-    /// Shape of each ring.
+    /// How packets are taken.
+    pub capture: CaptureKind,
+    /// Shape of each ring, and the filter. Packets that the filter does not choose are left alone: those that the kernel leaves out are
+    /// counted nowhere, the others as filtered.
     pub ring: RingOptions,
+    /// Blocks of each ring; without it as many as [`RingOptions::for_link`] has for the link.
+    pub ring_blocks: Option<u32>,
     /// Where alerts go.
     pub outputs: Vec<OutputSpec>,
     /// What the outputs share.
     pub output_options: OutputOptions,
     /// Suricata version whose schema the alerts keep to.
     pub compat: EveCompat,
+    /// The file that keeps the hosts from one start to the next.
+    pub state: Option<PathBuf>,
+    /// Where metrics, health and a page are served, and how.
+    pub web: Option<(SocketAddr, WebOptions)>,
+    /// How long outputs may take at the end.
+    pub patience: Duration,
+    /// Who to be, once the interfaces are open; `None`: whoever started the sensor, with all privileges.
+    pub privileges: Option<Privileges>,
+    /// What to be able to reach from then on.
+    pub sandbox: Sandbox,
+    /// How much that matters.
+    pub sandbox_mode: SandboxMode,
     /// Reads configuration and signatures again when SIGHUP asks for it.
     pub reload: Option<Reload>,
 }
@@ -61,12 +87,12 @@ pub struct WatchOptions {
 pub struct Settings {
     /// What to look for.
     pub signatures: Arc<SignatureSet>,
-    /// A libpcap filter expression; packets that it does not choose are counted and left alone.
-    pub filter: Option<Arc<str>>,
     /// Seconds between two summaries of what was told before.
     pub summary_interval_s: u64,
     /// Seconds between two records of counters.
     pub stats_interval_s: u64,
+    /// How long an interface may be silent before the sensor is not ready.
+    pub stale_after: Duration,
 }
 
 /// Settings that were read again.
@@ -74,12 +100,12 @@ pub struct Settings {
 pub struct Renewed {
     /// What to look for.
     pub signatures: SignatureSet,
-    /// See [`Settings::filter`].
-    pub filter: Option<String>,
     /// See [`Settings::summary_interval_s`].
     pub summary_interval_s: u64,
     /// See [`Settings::stats_interval_s`].
     pub stats_interval_s: u64,
+    /// See [`Settings::stale_after`].
+    pub stale_after: Duration,
     /// What the user should know: settings that cannot change while the sensor runs.
     pub remarks: Vec<String>,
 }
@@ -150,6 +176,23 @@ pub enum WatchError {
     /// An output cannot be used.
     #[error(transparent)]
     Outputs(#[from] OutputsError),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Nothing can be served there.
+    #[error("http {address}: {cause}; give another address with --http")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The sandbox cannot be entered.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The system refused a thread, a timer or random numbers.
     #[error("the system refused what a watch needs: {0}")]
     System(#[from] std::io::Error),
@@ -164,26 +207,62 @@ pub enum WatchError {
 /// # Panics
 /// When a worker panicked: a sensor that starts again is better than one that is half blind.
 pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Result<Watched, WatchError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    // Before anything is opened, so that no signal is missed.
-    let signals = runtime.block_on(async { Signals::listen() })?;
-    settings.filter.as_deref().map(Filter::new).transpose()?;
+    let filter = || options.ring.filter.as_deref().map(Filter::new).transpose();
+    filter()?;
     let workers = options.workers.clamp(1, LANES);
-    let rings = rings(options, workers)?;
+    let listeners = listeners(options, workers)?;
+    let web = match &options.web {
+        Some((address, web)) => Some((bound(*address)?, Web::new(web.clone()))),
+        None => None,
+    };
+    // Capabilities and file rules belong to a thread and those that it starts: none may have been started yet.
+    if let Some(privileges) = &options.privileges {
+        tell(Notice::Event(&privileges.give_up()?.to_string()));
+    }
+    if options.sandbox_mode != SandboxMode::Off {
+        tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    let mut hosts = Hosts::default();
+    let keeper = match &options.state {
+        Some(path) => {
+            let sensor = &options.output_options.sensor;
+            let (keeper, known, inputs) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
+            hosts.begin_with(known, &settings.signatures);
+            Some((keeper, inputs.into_names()))
+        }
+        None => None,
+    };
     let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
-        rings.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
+        listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
+    let web = web.map(|(listener, web)| {
+        let server = web.clone();
+        runtime.spawn(async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => serve(listener, server, std::future::pending()).await,
+                Err(error) => tracing::error!("HTTP is not served: {error}"),
+            }
+        });
+        web
+    });
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (mut desks, mut threads) = (Vec::new(), Vec::new());
-        for ((interface, rings), (name, counters)) in (0..).zip(rings).zip(options.interfaces.iter().zip(&counters)) {
-            let (producers, queues): (Vec<_>, Vec<_>) = rings.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
-            let desk = Desk::new(interface, &settings.signatures, settings.filter.clone(), queues);
-            for ((thread, ring), (producer, counters)) in (0..).zip(rings).zip(producers.into_iter().zip(counters)) {
+        for ((interface, listeners), (name, counters)) in
+            (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
+        {
+            let (producers, queues): (Vec<_>, Vec<_>) = listeners.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
+            let desk = Desk::new(interface, &settings.signatures, queues);
+            for ((thread, listener), (producer, counters)) in
+                (0..).zip(listeners).zip(producers.into_iter().zip(counters))
+            {
                 let numbering = Numbering { thread, threads: workers as u64 };
                 let latest = Arc::clone(desk.latest());
-                let worker = Worker::new(ring, options.ring.retire, latest, seed, numbering, producer, counters);
+                let worker =
+                    Worker::new(listener, options.ring.retire, filter()?, latest, seed, numbering, producer, counters);
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
                 let spawned = builder.spawn_scoped(scope, move || {
@@ -197,22 +276,39 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
             }
             desks.push(desk);
         }
-        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs);
+        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
         tell(Notice::Capturing);
         runtime.block_on(control.run(signals, &stop, threads, tell))
     })
 }
 
-/// Opens the rings of all interfaces.
-fn rings(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Ring>>, WatchError> {
+/// The listener for HTTP.
+fn bound(address: SocketAddr) -> Result<TcpListener, WatchError> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|cause| WatchError::Http { address, cause })
+}
+
+/// Opens all interfaces, each as often as it has workers.
+fn listeners(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Listener>>, WatchError> {
     let mut all = Vec::new();
     for name in &options.interfaces {
         // A group of this machine's packet sockets; nobody else's by chance.
         let fanout = if workers > 1 { Some(u16::from_ne_bytes(random()?)) } else { None };
-        let ring = RingOptions { fanout, ..options.ring.clone() };
-        all.push((0..workers).map(|_| Ring::open(name, &ring)).collect::<Result<Vec<_>, _>>()?);
+        let ring = RingOptions { fanout, blocks: blocks(options, name, workers), ..options.ring.clone() };
+        let opened = (0..workers).map(|_| Listener::open(options.capture, name, &ring));
+        all.push(opened.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(all)
+}
+
+/// Blocks of each of the rings that share an interface.
+fn blocks(options: &WatchOptions, interface: &str, workers: usize) -> u32 {
+    let speed_mbps = || Facts::of(interface).ok()?.speed_mbps;
+    let rings = u32::try_from(workers).unwrap_or(1);
+    options.ring_blocks.unwrap_or_else(|| RingOptions::for_link(speed_mbps(), rings).blocks)
 }
 
 /// The wall clock. Only what the sensor says of itself uses it; alerts carry the time of their packets.

@@ -1,5 +1,7 @@
 //! Why an interface cannot be listened to.
 
+use super::CaptureKind;
+use crate::capture::FilterError;
 use std::io;
 
 /// Why an interface cannot be listened to, or no longer. The text names it and says what to do.
@@ -40,6 +42,29 @@ pub enum LiveError {
         /// What is wrong, and what would be right.
         what: String,
     },
+    /// The filter of the options is none.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// This build or this system has no such capture.
+    #[error("{interface}: this build has no {kind} capture; {instead}")]
+    Unsupported {
+        /// As the user wrote it.
+        interface: String,
+        /// What was asked for.
+        kind: CaptureKind,
+        /// What would do.
+        instead: &'static str,
+    },
+    /// libpcap refuses.
+    #[error("{interface}: cannot {doing}: {cause}")]
+    Pcap {
+        /// As the user wrote it.
+        interface: String,
+        /// What was asked of libpcap.
+        doing: &'static str,
+        /// What it says.
+        cause: String,
+    },
     /// The kernel refuses something else.
     #[error("{interface}: cannot {doing}: {cause}{}", advice(.cause))]
     System {
@@ -50,6 +75,18 @@ pub enum LiveError {
         /// What it says.
         cause: io::Error,
     },
+}
+
+#[cfg(target_os = "linux")]
+impl LiveError {
+    /// Names the interfaces of the thread's own network namespace: `/sys` shows those of whoever mounted it.
+    pub(super) fn no_such_interface(interface: &str) -> Self {
+        let table = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
+        let names = table.lines().filter_map(|line| line.split_once(':'));
+        let mut present: Vec<String> = names.map(|(name, _)| name.trim().to_owned()).collect();
+        present.sort();
+        Self::NoSuchInterface { interface: interface.to_owned(), present }
+    }
 }
 
 /// What to do about a refusal, where that is known.

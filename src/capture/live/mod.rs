@@ -1,20 +1,40 @@
-//! Frames from a network interface, through a ring of memory that the kernel fills (packet(7), `TPACKET_V3`).
+//! Frames from a network interface: through a ring of memory that the kernel fills (packet(7), `TPACKET_V3`), or through libpcap.
 //!
 //! ```no_run
-//! use kaspector::capture::{Block, Ring, RingOptions};
+//! use kaspector::capture::{CaptureKind, Listener, RingOptions};
 //! use std::time::Duration;
 //!
-//! let mut ring = Ring::open("eth0", &RingOptions::default())?;
-//! let mut block = Block::default();
-//! while ring.next_block(&mut block, Duration::from_millis(100))? {
-//!     println!("{} frames", block.records.len());
+//! let mut listener = Listener::open(CaptureKind::default(), "eth0", &RingOptions::default())?;
+//! while let Some(count) = listener.with_block(Duration::from_millis(100), |frames| frames.len())? {
+//!     println!("{count} frames");
 //! }
 //! # Ok::<(), kaspector::capture::LiveError>(())
 //! ```
 
 mod error;
+#[cfg(target_os = "linux")]
+mod facts;
+mod listener;
+#[cfg(target_os = "linux")]
+mod mapping;
+mod options;
+#[cfg(feature = "libpcap")]
+mod pcap;
+#[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
 mod retired;
+#[cfg(target_os = "linux")]
 mod ring;
+#[cfg(target_os = "linux")]
+mod socket;
 
 pub use error::LiveError;
-pub use ring::{Ring, RingOptions, RingStatistics};
+#[cfg(target_os = "linux")]
+pub use facts::{DeviceRing, Facts, advice};
+pub use listener::Listener;
+pub use options::{CaptureKind, RingOptions, RingStatistics, UnknownCaptureKind};
+#[cfg(feature = "libpcap")]
+pub use pcap::PcapInterface;
+#[cfg(target_os = "linux")]
+pub use ring::Ring;

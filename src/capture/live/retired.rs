@@ -3,7 +3,7 @@
 use libc::{sockaddr_ll, tpacket_block_desc, tpacket_hdr_v1, tpacket_hdr_variant1, tpacket3_hdr};
 use std::mem::offset_of;
 
-use crate::capture::{Block, LinkType, Record, Timestamp};
+use crate::capture::{LinkType, Record, Timestamp};
 
 /// Where the fields of a block's header lie.
 const BLOCK: usize = offset_of!(tpacket_block_desc, hdr);
@@ -12,12 +12,15 @@ pub(super) const BLOCK_STATUS: usize = BLOCK + offset_of!(tpacket_hdr_v1, block_
 const VLAN: usize = offset_of!(tpacket3_hdr, hv1);
 /// `sockaddr_ll` stands behind the frame's header.
 const ADDRESS: usize = size_of::<tpacket3_hdr>().next_multiple_of(libc::TPACKET_ALIGNMENT);
+/// What stands in front of a frame, but for the room that is kept free.
+const HEADER: usize = ADDRESS + size_of::<sockaddr_ll>();
 /// Two addresses, behind which a tag stands.
 const MAC_ADDRESSES: usize = 12;
-const VLAN_TAG: u32 = 4;
+/// Bytes that the kernel must keep free in front of each frame (`PACKET_RESERVE`): a tag.
+pub(super) const HEADROOM: usize = 4;
 const TPID_8021Q: u16 = 0x8100;
 
-/// How the frames of an interface are taken over.
+/// How the frames of an interface are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taking {
     /// How their first header is to be read.
@@ -28,72 +31,88 @@ pub(super) struct Taking {
     pub skip_outgoing: bool,
 }
 
+/// Frames of a retired block, which point into it; reused from block to block.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Where they lie.
+    pub records: Vec<Record>,
+    /// Those of them whose time is that of the interface's own clock.
+    pub hardware_stamped: u64,
+}
+
 impl Taking {
-    /// Appends the frames of a retired block to `block`. `None` when a header makes no sense: what stood before it was taken.
-    pub(super) fn copy_frames(self, retired: &[u8], block: &mut Block) -> Option<()> {
+    /// Finds the frames of a retired block, and puts tags that the kernel took off back into it. `None` when a header makes no
+    /// sense: what stood before it was taken.
+    pub(super) fn find_frames(self, retired: &mut [u8], taken: &mut Taken) -> Option<()> {
+        taken.records.clear();
+        taken.hardware_stamped = 0;
         let frames = u32_at(retired, BLOCK + offset_of!(tpacket_hdr_v1, num_pkts))?;
         let mut at = u32_at(retired, BLOCK + offset_of!(tpacket_hdr_v1, offset_to_first_pkt))? as usize;
         for left in (0..frames).rev() {
-            let header = retired.get(at..)?;
-            self.copy_frame(header, block)?;
-            let next = u32_at(header, offset_of!(tpacket3_hdr, tp_next_offset))? as usize;
+            let step = self.find_frame(retired, at, taken)?;
             // Each step leads past a header, so the chain cannot turn round.
-            if left > 0 && next < size_of::<tpacket3_hdr>() {
+            if left > 0 && step < HEADER {
                 return None;
             }
-            at = at.checked_add(next)?;
+            at = at.checked_add(step)?;
         }
         Some(())
     }
 
-    fn copy_frame(self, header: &[u8], block: &mut Block) -> Option<()> {
+    /// Finds the frame whose header begins at `at`, and says how far the next one is.
+    #[inline]
+    fn find_frame(self, retired: &mut [u8], at: usize, taken: &mut Taken) -> Option<usize> {
+        let header: &[u8; HEADER] = retired.get(at..)?.first_chunk()?;
+        let step = u32_at(header, offset_of!(tpacket3_hdr, tp_next_offset))? as usize;
         let status = u32_at(header, offset_of!(tpacket3_hdr, tp_status))?;
         let captured = u32_at(header, offset_of!(tpacket3_hdr, tp_snaplen))? as usize;
         let mut wire_len = u32_at(header, offset_of!(tpacket3_hdr, tp_len))?;
         let seconds = u32_at(header, offset_of!(tpacket3_hdr, tp_sec))?;
         let nanoseconds = u32_at(header, offset_of!(tpacket3_hdr, tp_nsec))?;
-        let first = usize::from(u16_at(header, offset_of!(tpacket3_hdr, tp_mac))?);
-        let frame = header.get(first..first.checked_add(captured)?)?;
+        let offset = usize::from(u16_at(header, offset_of!(tpacket3_hdr, tp_mac))?);
+        let tci = u32_at(header, VLAN + offset_of!(tpacket_hdr_variant1, tp_vlan_tci))?;
+        let tpid = u16_at(header, VLAN + offset_of!(tpacket_hdr_variant1, tp_vlan_tpid))?;
         let direction = *header.get(ADDRESS + offset_of!(sockaddr_ll, sll_pkttype))?;
+        let mut start = at.checked_add(offset)?;
+        let end = start.checked_add(captured)?;
+        retired.get(start..end)?;
         if self.skip_outgoing && direction == libc::PACKET_OUTGOING {
-            return Some(());
+            return Some(step);
         }
-
-        let start = block.bytes.len();
         let tagged = status & libc::TP_STATUS_VLAN_VALID != 0 && self.link_type == LinkType::ETHERNET;
-        // The kernel takes the outermost tag out; readers of captures know it in its place.
-        match frame.split_at_checked(MAC_ADDRESSES) {
-            Some((addresses, rest)) if tagged => {
-                let tci = u32_at(header, VLAN + offset_of!(tpacket_hdr_variant1, tp_vlan_tci))?.to_le_bytes();
-                let tpid = match status & libc::TP_STATUS_VLAN_TPID_VALID {
-                    0 => TPID_8021Q,
-                    _ => u16_at(header, VLAN + offset_of!(tpacket_hdr_variant1, tp_vlan_tpid))?,
-                };
-                let [low, high, ..] = tci;
-                block.bytes.extend_from_slice(addresses);
-                block.bytes.extend_from_slice(&tpid.to_be_bytes());
-                block.bytes.extend_from_slice(&[high, low]);
-                block.bytes.extend_from_slice(rest);
-                wire_len = wire_len.saturating_add(VLAN_TAG);
+        if tagged && captured >= MAC_ADDRESSES {
+            // The kernel takes the outermost tag out; readers of captures know it in its place. The addresses move down to make
+            // room, into what `HEADROOM` keeps free behind this frame's own header.
+            if offset < HEADER + HEADROOM {
+                return None;
             }
-            _ => block.bytes.extend_from_slice(frame),
+            let [low, high, ..] = tci.to_le_bytes();
+            let tpid = if status & libc::TP_STATUS_VLAN_TPID_VALID == 0 { TPID_8021Q } else { tpid };
+            let [upper, lower] = tpid.to_be_bytes();
+            retired.copy_within(start..start + MAC_ADDRESSES, start - HEADROOM);
+            start -= HEADROOM;
+            let tag = retired.get_mut(start + MAC_ADDRESSES..start + MAC_ADDRESSES + HEADROOM)?;
+            tag.copy_from_slice(&[upper, lower, high, low]);
+            wire_len = wire_len.saturating_add(HEADROOM as u32);
         }
-        block.bytes.truncate(start.saturating_add(self.snaplen as usize));
-        block.records.push(Record {
+        taken.hardware_stamped += u64::from(status & libc::TP_STATUS_TS_RAW_HARDWARE != 0);
+        taken.records.push(Record {
             at: Timestamp(u64::from(seconds) * 1_000_000_000 + u64::from(nanoseconds)),
             start: u32::try_from(start).ok()?,
-            len: u32::try_from(block.bytes.len() - start).ok()?,
+            len: u32::try_from(end - start).ok()?.min(self.snaplen),
             wire_len,
             link_type: self.link_type,
         });
-        Some(())
+        Some(step)
     }
 }
 
+#[inline]
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
+#[inline]
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
 }
@@ -103,6 +122,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
+    use crate::capture::Block;
     use proptest::prelude::*;
 
     const TAKING: Taking = Taking { link_type: LinkType::ETHERNET, snaplen: 65535, skip_outgoing: false };
@@ -130,10 +150,11 @@ mod tests {
         bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
     }
 
+    /// The frames as a block, and whether all were found.
     fn taken(taking: Taking, retired: &[u8]) -> (Block, bool) {
-        let mut block = Block::default();
-        let whole = taking.copy_frames(retired, &mut block).is_some();
-        (block, whole)
+        let (mut bytes, mut taken) = (retired.to_vec(), Taken::default());
+        let whole = taking.find_frames(&mut bytes, &mut taken).is_some();
+        (Block { first_number: 1, bytes, records: taken.records }, whole)
     }
 
     #[test]
@@ -155,6 +176,49 @@ mod tests {
         let frame = block.frame(0).unwrap();
         assert_eq!((frame.bytes.len(), frame.wire_len), (64, 94));
         assert_eq!(frame.bytes[10..18], [1, 1, 0x81, 0x00, 0x20, 0x64, 1, 1]);
+    }
+
+    #[test]
+    fn a_tag_that_has_no_room_is_damage_and_overwrites_no_header() {
+        let mut bytes = retired();
+        put(&mut bytes, FIRST + 20, libc::TP_STATUS_VLAN_VALID);
+        bytes[FIRST + 24..FIRST + 26].copy_from_slice(&(HEADER as u16 + 3).to_ne_bytes());
+        let (block, whole) = taken(TAKING, &bytes);
+        assert_eq!((block.records.len(), whole, block.bytes == bytes), (0, false, true));
+        bytes[FIRST + 24..FIRST + 26].copy_from_slice(&(HEADER as u16 + 4).to_ne_bytes());
+        let (block, whole) = taken(TAKING, &bytes);
+        assert_eq!((block.records.len(), whole), (2, true));
+        assert_eq!(block.bytes[..FIRST + HEADER], bytes[..FIRST + HEADER]);
+    }
+
+    #[test]
+    fn a_frame_without_bytes_is_a_frame() {
+        let mut bytes = retired();
+        put(&mut bytes, FIRST + 12, 0);
+        put(&mut bytes, FIRST + 20, libc::TP_STATUS_VLAN_VALID);
+        let (block, whole) = taken(TAKING, &bytes);
+        assert!(whole);
+        assert!(block.frame(0).unwrap().bytes.is_empty());
+    }
+
+    #[test]
+    fn a_snap_length_counts_the_tag() {
+        let mut bytes = retired();
+        put(&mut bytes, FIRST + 20, libc::TP_STATUS_VLAN_VALID);
+        let (block, _) = taken(Taking { snaplen: 20, ..TAKING }, &bytes);
+        let lengths: Vec<_> = block.frames().map(|frame| (frame.bytes.len(), frame.wire_len)).collect();
+        assert_eq!(lengths, [(20, 94), (20, 90)]);
+    }
+
+    #[test]
+    fn the_clock_that_stamped_is_told() {
+        let mut bytes = retired();
+        put(&mut bytes, FIRST + 20, libc::TP_STATUS_TS_RAW_HARDWARE);
+        let mut taken = Taken::default();
+        for _ in 0..2 {
+            assert!(TAKING.find_frames(&mut bytes, &mut taken).is_some());
+            assert_eq!((taken.records.len(), taken.hardware_stamped), (2, 1));
+        }
     }
 
     #[test]

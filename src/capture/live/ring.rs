@@ -1,18 +1,16 @@
-//! A packet socket with its ring: the kernel fills blocks, the ring copies them out and gives them back.
+//! A packet ring: the kernel fills blocks, the reader looks at them in place and gives them back.
 
-#![allow(unsafe_code)]
-
-use libc::{c_int, c_void, ifreq, socklen_t};
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use std::{fs, io, mem, thread};
+use std::{io, thread};
 
-use super::LiveError;
-use super::retired::{BLOCK_STATUS, Taking};
-use crate::capture::{Block, LinkType};
+use super::mapping::{Mapping, page_bytes};
+use super::program::Program;
+use super::retired::{HEADROOM, Taken, Taking};
+use super::socket::{self, PacketSocket, Wake};
+use super::{LiveError, RingOptions, RingStatistics};
+use crate::capture::{Filter, Frames, LinkType};
 
 /// The kernel wants a frame size although blocks of this version hold frames of any.
 const FRAME_BYTES: u32 = 2048;
@@ -20,64 +18,38 @@ const FRAME_BYTES: u32 = 2048;
 const MAX_BLOCK_BYTES: u32 = 256 << 20;
 /// Wait after a wake-up that brought nothing.
 const PAUSE: Duration = Duration::from_millis(1);
-
-/// Shape of a ring, and what it takes.
-#[derive(Clone, Debug)]
-pub struct RingOptions {
-    /// Bytes of a block: a multiple of the page size, at most 256 MiB. A frame larger than a block is cut.
-    pub block_bytes: u32,
-    /// Blocks of the ring.
-    pub blocks: u32,
-    /// When a block that is not full is handed over all the same; whole milliseconds, at least one.
-    pub retire: Duration,
-    /// Bytes that are kept of each frame.
-    pub snaplen: u32,
-    /// Whether frames for other machines are asked of the interface, as a mirror port needs.
-    pub promiscuous: bool,
-    /// Group of rings of this machine that share the frames of an interface, each conversation in one of them.
-    pub fanout: Option<u16>,
-}
-
-impl Default for RingOptions {
-    fn default() -> Self {
-        Self {
-            block_bytes: 1 << 20,
-            blocks: 64,
-            retire: Duration::from_millis(8),
-            snaplen: 65535,
-            promiscuous: true,
-            fanout: None,
-        }
-    }
-}
-
-/// What happened since the ring was opened. `packets + drops` is what the kernel offered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RingStatistics {
-    /// Frames that found room in the ring; on loopback with the outgoing copies that are left out.
-    pub packets: u64,
-    /// Frames that found none.
-    pub drops: u64,
-    /// How often the ring was full.
-    pub freezes: u64,
-    /// Blocks whose rest was left because a header in them made no sense.
-    pub damaged_blocks: u64,
-}
+/// How late the kernel's clock for blocks may be.
+const UNDER_WAY: Duration = Duration::from_millis(20);
+/// How long an interface that is there again may refuse to be opened: other rings of its fanout group may still hold the old one.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open interface.
 #[derive(Debug)]
 pub struct Ring {
     interface: String,
     name: CString,
-    index: u32,
-    socket: OwnedFd,
-    memory: Mapping,
-    blocks: usize,
-    current: usize,
+    options: RingOptions,
+    /// `None` while the interface is gone.
+    open: Option<Open>,
+    taken: Taken,
     next_number: u64,
-    taking: Taking,
     is_down: bool,
+    /// Since when the interface that was opened is known to be gone.
+    gone_since: Option<Instant>,
+    /// Since when an interface of that name is there again and cannot be opened.
+    refused_since: Option<Instant>,
     statistics: RingStatistics,
+}
+
+/// A socket with its ring.
+#[derive(Debug)]
+struct Open {
+    index: u32,
+    socket: PacketSocket,
+    memory: Mapping,
+    current: usize,
+    taking: Taking,
+    filters: bool,
 }
 
 impl Ring {
@@ -87,34 +59,201 @@ impl Ring {
     /// When the capability is missing, no interface has the name, or its link type or the options do not fit.
     pub fn open(interface: &str, options: &RingOptions) -> Result<Self, LiveError> {
         check(interface, options)?;
+        let name = socket::name_of(interface).ok_or_else(|| LiveError::no_such_interface(interface))?;
+        let open = Open::new(interface, &name, options)?;
+        let mut ring = Self {
+            interface: interface.to_owned(),
+            name,
+            options: options.clone(),
+            open: Some(open),
+            taken: Taken::default(),
+            next_number: 1,
+            is_down: false,
+            gone_since: None,
+            refused_since: None,
+            statistics: RingStatistics::default(),
+        };
+        ring.is_down = !ring.is_up();
+        Ok(ring)
+    }
+
+    /// Waits at most `timeout` for the next retired block and shows `read` its frames where they lie; the block goes back to the
+    /// kernel when `read` returns. Frames are numbered on from the last. `None`: nothing came.
+    ///
+    /// An interface that is down is no error: nothing comes from it. One that was removed is opened anew, with the same options and
+    /// numbers going on, when there is one of its name again.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait, or to open for ten seconds what is there again.
+    pub fn with_block<T>(
+        &mut self,
+        timeout: Duration,
+        read: impl FnOnce(Frames<'_>) -> T,
+    ) -> Result<Option<T>, LiveError> {
+        let deadline = Instant::now() + timeout;
+        let mut empty_blocks = 0;
+        loop {
+            if let Some(Open { index, socket, memory, current, taking, .. }) = &mut self.open {
+                let blocks = memory.blocks();
+                if let Some(mut retired) = memory.retired(*current) {
+                    *current = (*current + 1) % blocks;
+                    let whole = taking.find_frames(retired.bytes(), &mut self.taken).is_some();
+                    let Taken { records, hardware_stamped } = &self.taken;
+                    self.statistics.damaged_blocks += u64::from(!whole);
+                    self.statistics.hardware_stamped += hardware_stamped;
+                    if !records.is_empty() {
+                        // Not for sure up: what came right before the end is handed over after it.
+                        self.is_down = self.is_down && !is_up(*index, socket, &self.name);
+                        let first_number = self.next_number;
+                        self.next_number += records.len() as u64;
+                        return Ok(Some(read(Frames { first_number, bytes: retired.bytes(), records })));
+                    }
+                    empty_blocks += 1;
+                    // What stands behind them was there before the call.
+                    if empty_blocks < blocks {
+                        continue;
+                    }
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.look_after_link()?;
+                return Ok(None);
+            }
+            self.wait(left)?;
+        }
+    }
+
+    /// What happened since the ring was opened.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn statistics(&mut self) -> Result<RingStatistics, LiveError> {
+        if let Some(open) = &self.open {
+            // The kernel begins anew at zero after each question.
+            let counted = open.socket.statistics().map_err(|cause| self.failed("read its statistics", cause))?;
+            // It counts what it dropped among the packets.
+            self.statistics.packets += u64::from(counted.tp_packets.saturating_sub(counted.tp_drops));
+            self.statistics.drops += u64::from(counted.tp_drops);
+            self.statistics.freezes += u64::from(counted.tp_freeze_q_cnt);
+        }
+        Ok(self.statistics)
+    }
+
+    /// Whether the interface was last seen down or gone.
+    #[must_use]
+    pub fn link_is_down(&self) -> bool {
+        self.is_down
+    }
+
+    /// Whether the kernel applies the filter of the options. It does not where the expression asks for the length of frames, or the
+    /// kernel refuses the program; then all frames come, for [`Filter`] to choose from.
+    #[must_use]
+    pub fn filters_in_kernel(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.filters)
+    }
+
+    /// Sleeps until the kernel says that a block is retired, at most `left`.
+    fn wait(&mut self, left: Duration) -> Result<(), LiveError> {
+        let until = Instant::now() + left;
+        let Some(open) = &self.open else {
+            thread::sleep(left);
+            return Ok(());
+        };
+        let trouble = match open.socket.wait(left) {
+            Ok(Wake::Nothing) => return Ok(()),
+            Ok(Wake::Ready) => {
+                if !open.memory.is_retired(open.current) {
+                    thread::sleep(PAUSE.min(left));
+                }
+                return Ok(());
+            }
+            Ok(Wake::Trouble) => open.socket.take_error().map_err(|cause| self.failed("ask for its state", cause))?,
+            Err(cause) => Some(cause),
+        };
+        match trouble {
+            None => thread::sleep(PAUSE.min(left)),
+            Some(cause) if cause.raw_os_error() == Some(libc::ENETDOWN) => {
+                self.is_down = !self.is_up();
+                if self.is_down {
+                    thread::sleep(until.saturating_duration_since(Instant::now()));
+                }
+            }
+            Some(cause) => return Err(self.failed("wait for its frames", cause)),
+        }
+        Ok(())
+    }
+
+    /// When nothing comes from an interface that was down: is it up, gone, or there again?
+    fn look_after_link(&mut self) -> Result<(), LiveError> {
+        if !self.is_down {
+            return Ok(());
+        }
+        let there = socket::index_of(&self.name);
+        if self.open.as_ref().is_some_and(|open| there != Some(open.index)) {
+            // The kernel hands the last block over by its clock, which may have to come round twice.
+            if self.gone_since.get_or_insert_with(Instant::now).elapsed() < 2 * self.options.retire + UNDER_WAY {
+                return Ok(());
+            }
+            // What it counted until now, and the place in its fanout group, so that the group can end.
+            self.statistics()?;
+            self.open = None;
+        }
+        self.gone_since = None;
+        if self.open.is_none() && there.is_some() {
+            match Open::new(&self.interface, &self.name, &self.options) {
+                Ok(open) => {
+                    self.open = Some(open);
+                    self.refused_since = None;
+                    self.statistics.reopened += 1;
+                }
+                Err(LiveError::NoSuchInterface { .. }) => {}
+                Err(_) if self.refused_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {}
+                Err(refused) => return Err(refused),
+            }
+        }
+        self.is_down = !self.is_up();
+        Ok(())
+    }
+
+    /// Whether the interface that was opened is still there and up.
+    fn is_up(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| is_up(open.index, &open.socket, &self.name))
+    }
+
+    fn failed(&self, doing: &'static str, cause: io::Error) -> LiveError {
+        LiveError::System { interface: self.interface.clone(), doing, cause }
+    }
+}
+
+impl Open {
+    fn new(interface: &str, name: &CString, options: &RingOptions) -> Result<Self, LiveError> {
         let failed = |doing| {
             move |cause: io::Error| match cause.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => LiveError::NotPermitted { interface: interface.to_owned() },
-                Some(libc::ENODEV | libc::ENXIO) => no_such_interface(interface),
+                Some(libc::ENODEV | libc::ENXIO) => LiveError::no_such_interface(interface),
                 _ => LiveError::System { interface: interface.to_owned(), doing, cause },
             }
         };
-        let name = CString::new(interface).map_err(|_| no_such_interface(interface))?;
-        let index = index_of(&name).ok_or_else(|| no_such_interface(interface))?;
-        // Protocol 0: nothing arrives before `bind` says from where.
-        // SAFETY: the call takes no memory.
-        let socket = checked(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })
-            .map_err(failed("open a packet socket"))?;
-        // SAFETY: the kernel has just given this descriptor out, and nothing else owns it.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        let index = socket::index_of(name).ok_or_else(|| LiveError::no_such_interface(interface))?;
+        let socket = PacketSocket::open().map_err(failed("open a packet socket"))?;
+        let hardware = socket::hardware_type(&socket, name).map_err(failed("ask for its hardware type"))?;
+        let link_type =
+            link_type(hardware).ok_or_else(|| LiveError::LinkType { interface: interface.to_owned(), hardware })?;
 
-        let request = asked(&socket, &name, libc::SIOCGIFHWADDR).map_err(failed("ask for its hardware type"))?;
-        // SAFETY: SIOCGIFHWADDR fills this member, and any bytes are a socket address.
-        let hardware = unsafe { request.ifr_ifru.ifru_hwaddr }.sa_family;
-        let link_type = match hardware {
-            libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => LinkType::ETHERNET,
-            libc::ARPHRD_NONE | libc::ARPHRD_PPP => LinkType::RAW,
-            _ => return Err(LiveError::LinkType { interface: interface.to_owned(), hardware }),
-        };
-
-        let version = libc::tpacket_versions::TPACKET_V3 as c_int;
-        set(&socket, libc::PACKET_VERSION, &version).map_err(failed("choose TPACKET_V3"))?;
-        let bytes = options.block_bytes as usize * options.blocks as usize;
+        let version = libc::tpacket_versions::TPACKET_V3 as libc::c_int;
+        socket.set(libc::PACKET_VERSION, &version).map_err(failed("choose TPACKET_V3"))?;
+        socket.set(libc::PACKET_RESERVE, &(HEADROOM as u32)).map_err(failed("reserve room for tags"))?;
+        if options.hardware_time {
+            // Where the interface has no clock, the kernel's own time comes.
+            let source = libc::SOF_TIMESTAMPING_RAW_HARDWARE;
+            socket.set(libc::PACKET_TIMESTAMP, &source).map_err(failed("ask for the time of its clock"))?;
+        }
+        let skip_outgoing = hardware == libc::ARPHRD_LOOPBACK;
+        if skip_outgoing {
+            // Kernels before 4.20 do not know it; what they deliver is left out later.
+            let _ = socket.set(libc::PACKET_IGNORE_OUTGOING, &1_i32);
+        }
         let shape = libc::tpacket_req3 {
             tp_block_size: options.block_bytes,
             tp_block_nr: options.blocks,
@@ -124,228 +263,51 @@ impl Ring {
             tp_sizeof_priv: 0,
             tp_feature_req_word: 0,
         };
-        set(&socket, libc::PACKET_RX_RING, &shape).map_err(failed("set up its ring"))?;
-        let memory = Mapping::new(&socket, bytes, options.block_bytes as usize).map_err(failed("map its ring"))?;
+        socket.set(libc::PACKET_RX_RING, &shape).map_err(failed("set up its ring"))?;
+        let memory = Mapping::new(socket.as_fd(), options.blocks as usize, options.block_bytes as usize)
+            .map_err(failed("map its ring"))?;
 
+        let mut program = Program::of(options, link_type);
+        let attached = program.instructions.is_empty() || socket.attach(&mut program.instructions).is_ok();
         if options.promiscuous {
             let membership = libc::packet_mreq {
-                mr_ifindex: index as c_int,
+                mr_ifindex: index as libc::c_int,
                 mr_type: libc::PACKET_MR_PROMISC as u16,
                 mr_alen: 0,
                 mr_address: [0; 8],
             };
-            set(&socket, libc::PACKET_ADD_MEMBERSHIP, &membership).map_err(failed("make it promiscuous"))?;
+            socket.set(libc::PACKET_ADD_MEMBERSHIP, &membership).map_err(failed("make it promiscuous"))?;
         }
-        bind(&socket, index).map_err(failed("bind to it"))?;
+        socket.bind(index).map_err(failed("bind to it"))?;
         if let Some(group) = options.fanout {
             // Fragments are put together first, else they would be spread apart from their conversation.
             let argument = u32::from(group) | (libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG) << 16;
-            set(&socket, libc::PACKET_FANOUT, &argument).map_err(failed("join its fanout group"))?;
+            socket.set(libc::PACKET_FANOUT, &argument).map_err(failed("join its fanout group"))?;
         }
-        let skip_outgoing = hardware == libc::ARPHRD_LOOPBACK;
-        let mut ring = Self {
-            interface: interface.to_owned(),
-            name,
-            index,
-            socket,
-            memory,
-            blocks: options.blocks as usize,
-            current: 0,
-            next_number: 1,
-            taking: Taking { link_type, snaplen: options.snaplen, skip_outgoing },
-            is_down: false,
-            statistics: RingStatistics::default(),
-        };
-        ring.is_down = !ring.is_up();
-        Ok(ring)
-    }
-
-    /// Waits at most `timeout` for the next retired block and copies its frames into `block`, which is emptied first; frames are
-    /// numbered on from the last. False: nothing came. An interface that is down is no error: nothing comes from it.
-    ///
-    /// # Errors
-    /// When the kernel refuses to wait.
-    pub fn next_block(&mut self, block: &mut Block, timeout: Duration) -> Result<bool, LiveError> {
-        let deadline = Instant::now() + timeout;
-        block.bytes.clear();
-        block.records.clear();
-        block.first_number = self.next_number;
-        loop {
-            let came = self.take(block);
-            if !block.records.is_empty() {
-                self.is_down = false;
-                self.next_number += block.records.len() as u64;
-                return Ok(true);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                self.is_down = self.is_down && !self.is_up();
-                return Ok(false);
-            }
-            if !came {
-                self.wait(left)?;
-            }
-        }
-    }
-
-    /// What happened since the ring was opened.
-    ///
-    /// # Errors
-    /// When the kernel does not say.
-    pub fn statistics(&mut self) -> Result<RingStatistics, LiveError> {
-        let mut counted = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
-        // The kernel begins anew at zero after each question.
-        ask(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS, &mut counted)
-            .map_err(|cause| self.failed("read its statistics", cause))?;
-        // It counts what it dropped among the packets.
-        self.statistics.packets += u64::from(counted.tp_packets.saturating_sub(counted.tp_drops));
-        self.statistics.drops += u64::from(counted.tp_drops);
-        self.statistics.freezes += u64::from(counted.tp_freeze_q_cnt);
-        Ok(self.statistics)
-    }
-
-    /// Whether the interface was last seen down. One that comes up again goes on in this ring; one that was removed stays down,
-    /// even when another of its name comes: open that anew.
-    #[must_use]
-    pub fn link_is_down(&self) -> bool {
-        self.is_down
-    }
-
-    /// Copies the current block if it is retired, and gives it back.
-    fn take(&mut self, block: &mut Block) -> bool {
-        let taking = self.taking;
-        let Some(whole) =
-            self.memory.with_retired(self.current, |retired| taking.copy_frames(retired, block).is_some())
-        else {
-            return false;
-        };
-        self.statistics.damaged_blocks += u64::from(!whole);
-        self.current = (self.current + 1) % self.blocks;
-        true
-    }
-
-    /// Sleeps until the kernel says that a block is retired, at most `left`.
-    fn wait(&mut self, left: Duration) -> Result<(), LiveError> {
-        let until = Instant::now() + left;
-        let mut entry = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: all zeroes are a time.
-        let mut time: libc::timespec = unsafe { mem::zeroed() };
-        time.tv_sec = left.as_secs().try_into().unwrap_or(libc::time_t::MAX);
-        time.tv_nsec = left.subsec_nanos().into();
-        // SAFETY: one entry and one time, both alive; no signal mask.
-        let ready = unsafe { libc::ppoll(&raw mut entry, 1, &raw const time, std::ptr::null()) };
-        if ready < 0 {
-            let cause = io::Error::last_os_error();
-            return match cause.raw_os_error() {
-                Some(libc::EINTR) => Ok(()),
-                Some(libc::ENETDOWN) => self.went_down(until),
-                _ => Err(self.failed("wait for its frames", cause)),
-            };
-        }
-        if entry.revents & libc::POLLERR != 0 {
-            let mut error: c_int = 0;
-            // Asking takes the error off the socket.
-            ask(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR, &mut error)
-                .map_err(|cause| self.failed("ask for its state", cause))?;
-            return match error {
-                0 => {
-                    thread::sleep(PAUSE.min(left));
-                    Ok(())
-                }
-                libc::ENETDOWN => self.went_down(until),
-                _ => Err(self.failed("wait for its frames", io::Error::from_raw_os_error(error))),
-            };
-        }
-        if ready > 0 && !self.memory.is_retired(self.current) {
-            thread::sleep(PAUSE.min(left));
-        }
-        Ok(())
-    }
-
-    fn went_down(&mut self, until: Instant) -> Result<(), LiveError> {
-        self.is_down = !self.is_up();
-        if self.is_down {
-            thread::sleep(until.saturating_duration_since(Instant::now()));
-        }
-        Ok(())
-    }
-
-    /// Whether the interface that was opened is still there and up.
-    fn is_up(&self) -> bool {
-        index_of(&self.name) == Some(self.index)
-            && asked(&self.socket, &self.name, libc::SIOCGIFFLAGS).is_ok_and(|request| {
-                // SAFETY: SIOCGIFFLAGS fills this member, and any bits are flags.
-                let flags = unsafe { request.ifr_ifru.ifru_flags };
-                c_int::from(flags) & libc::IFF_UP != 0
-            })
-    }
-
-    fn failed(&self, doing: &'static str, cause: io::Error) -> LiveError {
-        LiveError::System { interface: self.interface.clone(), doing, cause }
+        let taking = Taking { link_type, snaplen: options.snaplen, skip_outgoing };
+        Ok(Self { index, socket, memory, current: 0, taking, filters: attached && program.filters })
     }
 }
 
-/// The ring's memory, shared with the kernel.
-#[derive(Debug)]
-struct Mapping {
-    first: NonNull<u8>,
-    bytes: usize,
-    block_bytes: usize,
+/// Whether the interface with this number is still called so, and up.
+fn is_up(index: u32, socket: &PacketSocket, name: &CString) -> bool {
+    socket::index_of(name) == Some(index) && socket::flags(socket, name).is_ok_and(|flags| flags & libc::IFF_UP != 0)
 }
 
-// SAFETY: the memory belongs to this value alone, wherever it goes; the kernel does not care which thread reads.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(socket: &OwnedFd, bytes: usize, block_bytes: usize) -> io::Result<Self> {
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the system's choice disturbs nothing that is there.
-        let place = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED, socket.as_raw_fd(), 0) };
-        if place == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let first = NonNull::new(place.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { first, bytes, block_bytes })
-    }
-
-    /// The word that says whose a block is.
-    fn status(&self, block: usize) -> &AtomicU32 {
-        let at = block * self.block_bytes + BLOCK_STATUS;
-        assert!(at + size_of::<AtomicU32>() <= self.bytes, "a block of this ring");
-        // SAFETY: within the mapping as just checked, aligned because blocks are whole pages, and only ever used as an atomic: the
-        // slices of `with_retired` are read while it does not change.
-        unsafe { AtomicU32::from_ptr(self.first.add(at).as_ptr().cast()) }
-    }
-
-    fn is_retired(&self, block: usize) -> bool {
-        self.status(block).load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
-    }
-
-    /// What `read` makes of a retired block, which then goes back to the kernel; `None` when the kernel still has it.
-    fn with_retired<T>(&mut self, block: usize, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        if !self.is_retired(block) {
-            return None;
-        }
-        // SAFETY: `is_retired` checked that the block lies in the mapping, which is whole blocks. The kernel writes nothing into a
-        // retired block until its status changes below, after the slice is gone.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(self.first.add(block * self.block_bytes).as_ptr(), self.block_bytes) };
-        let made = read(bytes);
-        self.status(block).store(libc::TP_STATUS_KERNEL, Ordering::Release);
-        Some(made)
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this length; no slice of it outlives a call.
-        let _ = unsafe { libc::munmap(self.first.as_ptr().cast(), self.bytes) };
+/// How frames of an `ARPHRD_` type begin; `None` for those that are not read.
+pub(super) const fn link_type(hardware: u16) -> Option<LinkType> {
+    match hardware {
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(LinkType::ETHERNET),
+        libc::ARPHRD_NONE | libc::ARPHRD_PPP => Some(LinkType::RAW),
+        _ => None,
     }
 }
 
 fn check(interface: &str, options: &RingOptions) -> Result<(), LiveError> {
-    // SAFETY: the call takes no memory.
-    let page = u32::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(FRAME_BYTES);
+    if let Some(expression) = &options.filter {
+        Filter::new(expression)?;
+    }
+    let page = page_bytes().max(FRAME_BYTES);
     let what = if options.block_bytes == 0
         || options.block_bytes > MAX_BLOCK_BYTES
         || !options.block_bytes.is_multiple_of(page)
@@ -365,71 +327,4 @@ fn check(interface: &str, options: &RingOptions) -> Result<(), LiveError> {
         return Ok(());
     };
     Err(LiveError::Options { interface: interface.to_owned(), what })
-}
-
-fn no_such_interface(interface: &str) -> LiveError {
-    let mut present: Vec<String> = fs::read_dir("/sys/class/net")
-        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
-        .unwrap_or_default();
-    present.sort();
-    LiveError::NoSuchInterface { interface: interface.to_owned(), present }
-}
-
-fn index_of(name: &CString) -> Option<u32> {
-    // SAFETY: a string that ends in a zero byte.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
-}
-
-fn checked(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-fn bind(socket: &OwnedFd, index: u32) -> io::Result<()> {
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
-        sll_ifindex: index as c_int,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
-    let place = (&raw const address).cast();
-    // SAFETY: an address of this length that lives through the call.
-    checked(unsafe { libc::bind(socket.as_raw_fd(), place, size_of::<libc::sockaddr_ll>() as socklen_t) }).map(drop)
-}
-
-/// Sets an option of packet sockets.
-fn set<T>(socket: &OwnedFd, option: c_int, value: &T) -> io::Result<()> {
-    let place: *const c_void = std::ptr::from_ref(value).cast();
-    // SAFETY: `value` lives through the call, which reads its bytes and no more.
-    checked(unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, place, size_of::<T>() as socklen_t)
-    })
-    .map(drop)
-}
-
-/// Reads an option into `value`, a type for which any bytes will do.
-fn ask<T: Copy>(socket: &OwnedFd, level: c_int, option: c_int, value: &mut T) -> io::Result<()> {
-    let mut length = size_of::<T>() as socklen_t;
-    let place: *mut c_void = std::ptr::from_mut(value).cast();
-    // SAFETY: `value` lives through the call, which writes at most `length` bytes of integers.
-    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, place, &raw mut length) }).map(drop)
-}
-
-/// What the kernel answers about an interface.
-fn asked(socket: &OwnedFd, name: &CString, question: libc::c_ulong) -> io::Result<ifreq> {
-    // SAFETY: all zeroes are an empty request.
-    let mut request: ifreq = unsafe { mem::zeroed() };
-    let bytes = name.as_bytes();
-    if bytes.len() >= request.ifr_name.len() {
-        return Err(io::Error::from_raw_os_error(libc::ENODEV));
-    }
-    for (to, &from) in request.ifr_name.iter_mut().zip(bytes) {
-        *to = from as libc::c_char;
-    }
-    // SAFETY: both questions take an `ifreq` and write within it.
-    checked(unsafe { libc::ioctl(socket.as_raw_fd(), question as _, &raw mut request) })?;
-    Ok(request)
 }

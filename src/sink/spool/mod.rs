@@ -9,8 +9,10 @@
 mod checkpoint;
 mod reader;
 pub mod record;
+mod upkeep;
 
 pub use reader::{Batch, Reader};
+pub use upkeep::{Kept, Upkeep};
 
 use super::{Message, Weight};
 use record::{RecordStream, encode, encoded_len};
@@ -20,6 +22,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use upkeep::Checkpoint;
 
 /// How much is kept for outputs that do not take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,9 +271,80 @@ impl Spool {
 
     /// Makes what was appended last on disk, and tries again to write what the disk refused. `false` when some of it is not there.
     pub fn sync(&mut self) -> bool {
+        let kept = self.upkeep(false).run();
+        self.kept(kept)
+    }
+
+    /// Writes down how far each output has come, and removes segments that all have passed.
+    pub fn save_checkpoints(&mut self) {
+        let kept = self.upkeep(true).run();
+        self.kept(kept);
+    }
+
+    /// What is to be done for [`sync`](Self::sync), and with `is_saving` for [`save_checkpoints`](Self::save_checkpoints). While it
+    /// [runs](Upkeep::run), on whatever thread, more may be appended; the outcome comes back by [`kept`](Self::kept) before the next.
+    pub fn upkeep(&mut self, is_saving: bool) -> Upkeep {
         if self.disk.is_none() {
-            return true;
+            return Upkeep { is_whole: true, is_saving, ..Upkeep::default() };
         }
+        self.write_held();
+        let state = self.shared.state();
+        let Some(disk) = &mut self.disk else { return Upkeep::default() };
+        let unsynced = disk.writers.iter_mut().flatten().filter(|writer| writer.unsynced);
+        let segments = unsynced
+            .map(|writer| {
+                // What is appended from now on asks for another sync.
+                writer.unsynced = false;
+                writer.file.try_clone()
+            })
+            .collect();
+        let mut checkpoints = Vec::new();
+        for (taker, entry) in state.takers.iter().enumerate().filter(|_| is_saving) {
+            let path = checkpoint::path_of(&disk.folder, &entry.name);
+            if entry.taken != entry.saved || !path.exists() {
+                checkpoints.push(Checkpoint { taker, name: entry.name.clone(), taken: entry.taken, path });
+            }
+        }
+        Upkeep { segments, checkpoints, is_whole: state.held_bytes == 0, is_saving }
+    }
+
+    /// Takes note of what came of an upkeep. `false` when some of what had been appended by then is not on disk.
+    pub fn kept(&mut self, kept: Kept) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        for (taker, taken) in kept.saved {
+            if let Some(taker) = state.takers.get_mut(taker) {
+                taker.saved = taken;
+            }
+        }
+        let Some(disk) = &mut self.disk else {
+            if kept.is_saving {
+                state.forget_taken();
+            }
+            return true;
+        };
+        if kept.is_saving {
+            state.forget_taken();
+            // A disk without room for a checkpoint may be full of what was taken long ago.
+            state.collect(disk.trouble.is_some(), &mut disk.writers);
+        }
+        if let Some(error) = &kept.save_error {
+            disk.note(error);
+        }
+        if let Some(error) = &kept.sync_error {
+            disk.note(error);
+            // Which one it was is not worth knowing.
+            disk.writers.iter_mut().flatten().for_each(|writer| writer.unsynced = true);
+            return false;
+        }
+        if kept.is_whole && kept.save_error.is_none() && disk.trouble.take().is_some() {
+            tracing::info!(folder = %disk.folder.display(), "spool: writing again");
+        }
+        kept.is_whole
+    }
+
+    /// Writes what the disk refused, as far as it takes it now.
+    fn write_held(&mut self) {
         let shared = Arc::clone(&self.shared);
         for weight in WEIGHTS {
             let mut state = shared.state();
@@ -286,54 +360,6 @@ impl Spool {
                 state.release_front(weight);
             }
         }
-        let Some(disk) = &mut self.disk else { return true };
-        let mut failed = None;
-        for writer in disk.writers.iter_mut().flatten().filter(|writer| writer.unsynced) {
-            match writer.file.sync_data() {
-                Ok(()) => writer.unsynced = false,
-                Err(error) => failed = Some(error),
-            }
-        }
-        if let Some(error) = failed {
-            disk.note(&error);
-            return false;
-        }
-        let all_there = shared.state().held_bytes == 0;
-        if all_there && disk.trouble.take().is_some() {
-            tracing::info!(folder = %disk.folder.display(), "spool: writing again");
-        }
-        all_there
-    }
-
-    /// Writes down how far each output has come, and removes segments that all have passed.
-    pub fn save_checkpoints(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let Some(disk) = &mut self.disk else {
-            shared.state().forget_taken();
-            return;
-        };
-        let count = shared.state().takers.len();
-        for number in 0..count {
-            let state = shared.state();
-            let Some(taker) = state.takers.get(number) else { continue };
-            let (name, taken, path) = (taker.name.clone(), taker.taken, checkpoint::path_of(&disk.folder, &taker.name));
-            if taken == taker.saved && path.exists() {
-                continue;
-            }
-            // A checkpoint must not wait for readers, nor they for the disk.
-            drop(state);
-            match checkpoint::write(&path, &name, taken) {
-                Ok(()) => {
-                    if let Some(taker) = shared.state().takers.get_mut(number) {
-                        taker.saved = taken;
-                    }
-                }
-                Err(error) => disk.note(&error),
-            }
-        }
-        let mut state = shared.state();
-        state.forget_taken();
-        state.collect(false, &mut disk.writers);
     }
 
     /// Nothing will be appended any more.

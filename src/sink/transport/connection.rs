@@ -32,11 +32,15 @@ impl Unconfirmed {
         }
     }
 
-    /// What is to be written again, in order. It stays remembered.
+    /// What is to be written again, in order. It stays remembered, as written now.
     pub fn again(&mut self) -> Vec<Arc<Message>> {
-        while self.messages.front().is_some_and(|(at, _)| at.elapsed() > AGE_MAX) {
+        // Not by the clock: what lay unread when the reader died does so however long nobody comes in its place.
+        let newest = self.messages.back().map(|(at, _)| *at);
+        while self.messages.front().is_some_and(|(at, _)| newest.is_some_and(|newest| newest - *at > AGE_MAX)) {
             self.forget_first();
         }
+        let now = Instant::now();
+        self.messages.iter_mut().for_each(|(at, _)| *at = now);
         self.messages.iter().map(|(_, message)| Arc::clone(message)).collect()
     }
 
@@ -44,5 +48,98 @@ impl Unconfirmed {
         if let Some((_, message)) = self.messages.pop_front() {
             self.bytes -= message.line.len();
         }
+    }
+}
+
+/// Batches that were written to a connection without acknowledgements, by the number of their last message. As long as a broken
+/// connection could swallow them they do not count as taken: a sensor that is killed has forgotten what to write again.
+#[derive(Debug, Default)]
+pub(in super::super) struct Settling {
+    batches: VecDeque<(Instant, u64, usize)>,
+    bytes: usize,
+}
+
+impl Settling {
+    /// Remembers a batch of so many bytes.
+    pub fn wrote(&mut self, last: u64, bytes: usize) {
+        self.batches.push_back((Instant::now(), last, bytes));
+        self.bytes += bytes;
+    }
+
+    /// All that is remembered may have been written once more just now.
+    pub fn renew(&mut self) {
+        let now = Instant::now();
+        self.batches.iter_mut().for_each(|(at, ..)| *at = now);
+    }
+
+    /// Number of the last message that has settled since the last call.
+    pub fn settled(&mut self) -> Option<u64> {
+        let mut settled = None;
+        while let Some((at, last, bytes)) = self.batches.front().copied()
+            && (at.elapsed() > AGE_MAX || self.bytes > BYTES_MAX)
+        {
+            self.batches.pop_front();
+            self.bytes -= bytes;
+            settled = Some(last);
+        }
+        settled
+    }
+
+    /// Number of the last message at all: in good order nothing is swallowed.
+    pub fn last(&self) -> Option<u64> {
+        self.batches.back().map(|(_, last, _)| *last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sink::Weight;
+
+    fn message(number: usize, bytes: usize) -> Arc<Message> {
+        let line = format!("{}{number}", "0".repeat(bytes - 1)).into();
+        Arc::new(Message { uid: "".into(), host: "".into(), weight: Weight::Finding, line })
+    }
+
+    fn long_ago() -> Instant {
+        Instant::now().checked_sub(2 * AGE_MAX).unwrap()
+    }
+
+    #[test]
+    fn a_reader_that_stays_away_for_long_gets_what_the_last_one_left() {
+        let mut unconfirmed = Unconfirmed::default();
+        unconfirmed.wrote(&[message(1, 10), message(2, 10)]);
+        unconfirmed.messages.iter_mut().for_each(|(at, _)| *at = long_ago());
+        assert_eq!(unconfirmed.again().len(), 2);
+        // Written before those that came last by more than an unread message stays.
+        unconfirmed.messages.iter_mut().for_each(|(at, _)| *at = long_ago());
+        unconfirmed.wrote(&[message(3, 10)]);
+        assert_eq!(
+            unconfirmed.again().iter().map(|message| message.line.to_string()).collect::<Vec<_>>(),
+            ["0000000003"]
+        );
+    }
+
+    #[test]
+    fn what_no_buffer_can_hold_was_read() {
+        let mut unconfirmed = Unconfirmed::default();
+        (0..10).for_each(|number| unconfirmed.wrote(&[message(number, 100 << 10)]));
+        assert_eq!(unconfirmed.again().len(), 2);
+        let mut settling = Settling::default();
+        (1..=10).for_each(|number| settling.wrote(number, 100 << 10));
+        assert_eq!(settling.settled(), Some(8));
+        assert_eq!((settling.settled(), settling.last()), (None, Some(10)));
+    }
+
+    #[test]
+    fn a_batch_settles_with_time_unless_it_was_written_again() {
+        let mut settling = Settling::default();
+        settling.wrote(7, 10);
+        settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
+        settling.renew();
+        assert_eq!(settling.settled(), None);
+        settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
+        assert_eq!((settling.settled(), settling.last()), (Some(7), None));
     }
 }

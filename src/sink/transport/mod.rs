@@ -9,6 +9,7 @@ mod syslog;
 mod tls;
 mod unix;
 
+pub(super) use connection::Settling;
 pub(super) use file::{FileTransport, Rotation, StdoutTransport};
 pub(super) use http::{HttpTransport, Target};
 #[cfg(feature = "kafka")]
@@ -24,6 +25,12 @@ use std::time::Duration;
 pub(super) trait Transport: Send + 'static {
     /// Takes a batch to the other side and waits for its acknowledgement, where there is one.
     fn deliver(&mut self, batch: &[Arc<Message>]) -> impl Future<Output = Result<Delivered, TransportError>> + Send;
+
+    /// Whether what was delivered is there for good. Otherwise it is what the system has taken, and a connection that breaks may swallow
+    /// the last of it.
+    fn confirms(&self) -> bool {
+        true
+    }
 
     /// Opens its file anew before the next batch, reads its secret again.
     fn reopen(&mut self) {}

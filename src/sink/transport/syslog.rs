@@ -76,6 +76,11 @@ impl SyslogTransport {
 }
 
 impl Transport for SyslogTransport {
+    /// Over UDP nothing is ever written again, so nothing is gained by waiting.
+    fn confirms(&self) -> bool {
+        matches!(self.way, Way::Udp(_))
+    }
+
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
         let server = &self.server;
         let named = |error: io::Error| TransportError::Retry(format!("{server}: {error}"));

@@ -41,6 +41,10 @@ impl StreamTransport {
 }
 
 impl Transport for StreamTransport {
+    fn confirms(&self) -> bool {
+        false
+    }
+
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
         self.look();
         // While it is written to, the connection is not ours: given up half-way, it must not be used again.
@@ -81,6 +85,10 @@ impl DgramTransport {
 }
 
 impl Transport for DgramTransport {
+    fn confirms(&self) -> bool {
+        false
+    }
+
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
         let named = |error: io::Error| TransportError::Retry(format!("{}: {error}", self.path.display()));
         let (socket, again) = match self.socket.take() {

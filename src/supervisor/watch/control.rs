@@ -1,15 +1,20 @@
 //! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
 
+use super::counters::WorkerCounters;
 use super::desk::Desk;
+use super::health::Health;
 use super::hosts::{Hosts, Rise};
+use super::keeper::Keeper;
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
-use super::worker::{InterfaceStatus, WorkerCounters};
 use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
-use crate::capture::{Filter, LiveError};
-use crate::decode::OutcomeCounters;
+use crate::capture::{LiveError, Timestamp};
+use crate::decode::{Outcome, OutcomeCounters};
 use crate::matching::{HostKey, SignatureSet};
+use crate::pipeline::SeenInPart;
 use crate::sink::{Drained, EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use crate::supervisor::web::{HostSnapshot, Web};
+use crate::supervisor::{InterfaceStatus, Notify, Status};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +27,10 @@ use ulid::Ulid;
 const LOOK: Duration = Duration::from_millis(5);
 /// How often it looks at the hosts that changed.
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
+/// How often what changed of the hosts is saved.
+const SAVE: Duration = Duration::from_secs(5);
 /// Messages that wait while the outputs' queue is full.
 const BACKLOG_MAX: usize = 1 << 14;
-/// How long outputs may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Share of packets dropped in an interval above which a warning is due: one in so many.
 const WARN_ABOVE_ONE_IN: u64 = 1000;
 
@@ -39,6 +44,7 @@ pub struct Control<'w> {
     /// Random: what identifies this run in every identifier.
     pub run: [u8; 32],
     pub started: Instant,
+    began: Timestamp,
     /// By interface.
     pub desks: Vec<Desk>,
     /// By interface, then by worker.
@@ -46,11 +52,19 @@ pub struct Control<'w> {
     pub outputs: Outputs,
     repeats: Repeats,
     hosts: Hosts,
+    keeper: Option<Keeper>,
+    /// Names of what evidence points into.
+    inputs: Vec<String>,
+    web: Option<Web>,
+    notify: Notify,
+    /// Alerts by service and strength.
+    detections: BTreeMap<(&'static str, &'static str), u64>,
     backlog: VecDeque<Message>,
     alerts: u64,
     lost: u64,
     /// What was known of each interface when a warning was last considered.
     before: Vec<InterfaceStatus>,
+    health: Vec<Health>,
 }
 
 type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
@@ -64,20 +78,31 @@ impl<'w> Control<'w> {
         desks: Vec<Desk>,
         counters: &'w [Vec<WorkerCounters>],
         outputs: Outputs,
+        (hosts, keeper): (Hosts, Option<(Keeper, Vec<String>)>),
+        web: Option<Web>,
     ) -> Self {
+        let (keeper, inputs) =
+            keeper.map_or_else(|| (None, options.interfaces.clone()), |(keeper, inputs)| (Some(keeper), inputs));
         Self {
             options,
             repeats: Repeats::every(settings.summary_interval_s),
             settings,
             run,
             started: Instant::now(),
+            began: now(),
             desks,
             counters,
             outputs,
-            hosts: Hosts::default(),
+            hosts,
+            keeper,
+            inputs,
+            web,
+            notify: Notify::from_environment(),
+            detections: BTreeMap::new(),
             backlog: VecDeque::new(),
             alerts: 0,
             lost: 0,
+            health: options.interfaces.iter().map(|name| Health::of(name)).collect(),
             before: options
                 .interfaces
                 .iter()
@@ -97,14 +122,24 @@ impl<'w> Control<'w> {
         workers: Workers<'_>,
         tell: Tell<'_>,
     ) -> Result<Watched, WatchError> {
+        for advice in self.health.iter().flat_map(|health| health.advice(self.options)) {
+            tell(Notice::Warning(&advice));
+        }
+        self.notify.ready();
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
+        let mut save = every(SAVE);
         let mut stats_at = Instant::now() + self.stats_interval();
         let mut reloading: Option<Reloading> = None;
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = hosts.tick() => self.look_at_hosts(),
+                _ = hosts.tick() => {
+                    self.look_at_hosts();
+                    self.publish();
+                    self.notify.pulse(Instant::now());
+                }
+                _ = save.tick() => self.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
                     stats_at = Instant::now() + self.stats_interval();
                     self.report(tell);
@@ -114,6 +149,7 @@ impl<'w> Control<'w> {
                     Wish::Reload => {
                         self.outputs.reopen();
                         if reloading.is_none() {
+                            self.notify.reloading();
                             reloading = self.begin_reload();
                         }
                     }
@@ -121,6 +157,7 @@ impl<'w> Control<'w> {
                 Some(renewed) = finished(&mut reloading) => {
                     reloading = None;
                     self.renew(renewed, tell);
+                    self.notify.ready();
                 }
             }
             if self.outputs.are_closed() {
@@ -148,15 +185,12 @@ impl<'w> Control<'w> {
         let reload: Reload = self.options.reload.clone()?;
         let current = Arc::clone(&self.settings.signatures);
         Some(tokio::task::spawn_blocking(move || {
-            let Renewed { signatures, filter, summary_interval_s, stats_interval_s, remarks } = (reload.0)()?;
-            if let Some(expression) = &filter {
-                Filter::new(expression).map_err(|error| error.to_string())?;
-            }
+            let Renewed { signatures, summary_interval_s, stats_interval_s, stale_after, remarks } = (reload.0)()?;
             let signatures = match signatures.sha256() == current.sha256() {
                 true => current,
                 false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
             };
-            Ok((Settings { signatures, filter: filter.map(Arc::from), summary_interval_s, stats_interval_s }, remarks))
+            Ok((Settings { signatures, summary_interval_s, stats_interval_s, stale_after }, remarks))
         }))
     }
 
@@ -172,9 +206,12 @@ impl<'w> Control<'w> {
         remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
         let signatures = &settings.signatures;
         for desk in &mut self.desks {
-            desk.change(signatures, settings.filter.clone());
+            desk.set_signatures(signatures);
         }
         self.repeats.set_interval(settings.summary_interval_s);
+        if let Some(web) = &self.web {
+            web.set_stale_after(settings.stale_after);
+        }
         tell(Notice::Event(&format!(
             "reloaded: signature set {} with {} indicators{}",
             signatures.version(),
@@ -191,6 +228,9 @@ impl<'w> Control<'w> {
             let interface = u32::try_from(interface).unwrap_or(u32::MAX);
             for alert in alerts {
                 self.alerts += 1;
+                let indicator = self.settings.signatures.get(alert.indicator);
+                let kind = (indicator.category.name(), indicator.strength.name());
+                *self.detections.entry(kind).or_default() += 1;
                 let sighting = Sighting { alert, interface };
                 self.hosts.note(sighting.host(), &sighting.alert, interface);
                 if let Some(sighting) = self.repeats.take(sighting) {
@@ -239,6 +279,66 @@ impl<'w> Control<'w> {
         }
     }
 
+    /// Puts up what the web server shows.
+    fn publish(&mut self) {
+        let Some(web) = &self.web else { return };
+        let signatures = &self.settings.signatures;
+        let (mut outcomes, mut seen, mut flows_active) = (OutcomeCounters::default(), SeenInPart::default(), 0);
+        for worker in self.workers() {
+            let detail = worker.detail();
+            outcomes.add(&detail.outcomes);
+            seen.add(detail.seen_in_part);
+            flows_active += detail.flows_active;
+        }
+        let given_up = self.given_up();
+        let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
+        web.publish(Status {
+            started: self.began,
+            signatures_version: signatures.version().to_owned(),
+            indicators: signatures.len(),
+            interfaces: self.interfaces(),
+            outcomes: Outcome::ALL.iter().map(|&outcome| (outcome.name(), outcomes.count(outcome))).collect(),
+            flows_active,
+            flow_evictions: vec![
+                ("memory", bound(&["flows"])),
+                ("flood", bound(&["half_open_flows", "datagram_flows"])),
+            ],
+            inspection_gaps: vec![
+                ("midstream", seen.midstream),
+                ("one_sided", seen.one_sided),
+                ("reassembly_limit", bound(&["conversations", "held_bytes", "stream_gaps", "segments_out_of_window"])),
+                ("snaplen", outcomes.count(Outcome::Truncated)),
+            ],
+            detections: self
+                .detections
+                .iter()
+                .map(|(&(service, strength), &count)| (service, strength, count))
+                .collect(),
+            endpoints_with_findings: self.hosts.count(),
+            outputs: self.outputs.status(),
+            flow_memory_bytes: 0,
+        });
+        if web.wants_hosts() {
+            web.publish_hosts(HostSnapshot {
+                findings: self.hosts.findings(signatures),
+                inputs: self.inputs.clone(),
+                signatures: Arc::clone(signatures),
+            });
+        }
+    }
+
+    /// Hands the hosts that changed to the state file.
+    fn save(&mut self) {
+        let Some(keeper) = &self.keeper else { return };
+        let unsaved = self.hosts.take_unsaved(&self.settings.signatures);
+        if unsaved.is_empty() {
+            return;
+        }
+        if let Err(refused) = keeper.save(&self.settings.signatures, unsaved) {
+            self.hosts.not_saved(refused.into_iter().map(|(host, _)| host));
+        }
+    }
+
     fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
@@ -260,7 +360,10 @@ impl<'w> Control<'w> {
     /// Every interface, as it stands.
     fn interfaces(&self) -> Vec<InterfaceStatus> {
         let named = self.options.interfaces.iter().zip(self.counters);
-        named.map(|(name, workers)| InterfaceStatus::of(name, workers)).collect()
+        named
+            .zip(&self.health)
+            .map(|((name, workers), health)| InterfaceStatus::of(name, workers, health.dropped()))
+            .collect()
     }
 
     /// Says what was counted, and warns of drops.
@@ -268,6 +371,14 @@ impl<'w> Control<'w> {
         let interfaces = self.interfaces();
         for (interface, before) in interfaces.iter().zip(&self.before) {
             self.remark_on(interface, before, tell);
+        }
+        if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
+            tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
+        }
+        for (health, workers) in self.health.iter_mut().zip(self.counters) {
+            if let Some(judgement) = health.judge(workers) {
+                tell(Notice::Warning(&judgement));
+            }
         }
         let sum = |of: fn(&InterfaceStatus) -> u64| interfaces.iter().map(of).sum();
         let stats = EveStats {
@@ -313,7 +424,7 @@ impl<'w> Control<'w> {
             format!(
                 "the kernel dropped {ring} of {seen} packets since the last look, because the ring was full; a larger one may help: \
                  --ring-blocks {}",
-                self.options.ring.blocks.saturating_mul(2)
+                super::blocks(self.options, name, self.options.workers).saturating_mul(2)
             ),
         );
         warn(
@@ -335,7 +446,11 @@ impl<'w> Control<'w> {
             self.lost += 1;
             return;
         }
-        self.backlog.push_back(Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() });
+        let message = Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() };
+        if let Some(web) = &self.web {
+            web.alert(&message);
+        }
+        self.backlog.push_back(message);
     }
 
     /// What was given up at a bound anywhere, under the bound's name.
@@ -352,6 +467,7 @@ impl<'w> Control<'w> {
     }
 
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
+        self.notify.stopping();
         let mut trouble = None;
         for worker in workers {
             match worker.join() {
@@ -362,10 +478,11 @@ impl<'w> Control<'w> {
         }
         self.look();
         self.look_at_hosts();
+        self.save();
         let held = self.repeats.held();
         self.summarise(&held);
         self.report(tell);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.options.patience;
         while !self.backlog.is_empty() && Instant::now() < deadline {
             self.hand_on();
             tokio::time::sleep(LOOK).await;
@@ -386,8 +503,15 @@ impl<'w> Control<'w> {
             watched.flows += detail.flows;
         }
         watched.outputs = self.outputs.status();
-        let Drained { behind } = self.outputs.drain(PATIENCE).await;
+        let Drained { behind } = self.outputs.drain(self.options.patience).await;
         watched.behind = behind;
+        if let Some(keeper) = self.keeper.take() {
+            // The last look is not given back: whoever could not take it for so long will not take it now.
+            let closed = tokio::task::spawn_blocking(|| keeper.close());
+            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(self.options.patience, closed).await {
+                tell(Notice::Warning(&trouble));
+            }
+        }
         match trouble {
             Some(error) => Err(error.into()),
             None => Ok(watched),

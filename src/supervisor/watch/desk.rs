@@ -41,14 +41,8 @@ struct Inbox {
 impl Desk {
     /// A desk for the interface with index `interface`, whose workers report by `queues`.
     #[must_use]
-    pub fn new(
-        interface: u32,
-        signatures: &Arc<SignatureSet>,
-        filter: Option<Arc<str>>,
-        queues: Vec<Consumer<Report>>,
-    ) -> Self {
-        let snapshot =
-            Snapshot { signatures: Arc::clone(signatures), filter, told: Arc::default(), told_until: Timestamp(0) };
+    pub fn new(interface: u32, signatures: &Arc<SignatureSet>, queues: Vec<Consumer<Report>>) -> Self {
+        let snapshot = Snapshot { signatures: Arc::clone(signatures), told: Arc::default(), told_until: Timestamp(0) };
         let inbox = |queue| Inbox { queue, events: VecDeque::new(), through: Timestamp(0), told_until: Timestamp(0) };
         Self {
             ledger: Ledger::new(signatures, interface).noting_changes(),
@@ -66,10 +60,9 @@ impl Desk {
     }
 
     /// Changes what is looked for. The ledger knows the new set before any worker does, so it can name whatever they report.
-    pub fn change(&mut self, signatures: &Arc<SignatureSet>, filter: Option<Arc<str>>) {
+    pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
         self.ledger.set_signatures(signatures);
         self.snapshot.signatures = Arc::clone(signatures);
-        self.snapshot.filter = filter;
         self.latest.store(Arc::new(self.snapshot.clone()));
     }
 

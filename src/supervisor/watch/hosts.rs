@@ -105,6 +105,11 @@ impl Hosts {
         hosts.into_iter().filter_map(|host| Some((host, self.hosts.get(&host)?.merged(signatures)?))).collect()
     }
 
+    /// Notes that hosts that were taken have not been saved.
+    pub fn not_saved(&mut self, hosts: impl IntoIterator<Item = HostKey>) {
+        self.unsaved.extend(hosts);
+    }
+
     /// Hosts with evidence.
     #[must_use]
     pub fn count(&self) -> u64 {

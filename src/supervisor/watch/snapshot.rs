@@ -10,8 +10,6 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// What to look for.
     pub signatures: Arc<SignatureSet>,
-    /// A libpcap filter expression that compiles.
-    pub filter: Option<Arc<str>>,
     /// Addresses that clients were told on this interface, whichever worker saw it.
     pub told: Arc<ToldAddresses>,
     /// The time until which `told` is complete.

@@ -24,7 +24,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 frames += 1;
                 single.feed(&frame);
             }
-            blocks.feed_block(&block, |_| true);
+            blocks.feed_block(block.view(), |_| true);
         }
         let (single, blocks) = (single.finish(), blocks.finish());
         assert_eq!(single.outcomes.total(), frames);

@@ -45,7 +45,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             for frame in block.frames() {
                 reference.feed(&frame);
             }
-            detector.feed_block(&block, |_| true);
+            detector.feed_block(block.view(), |_| true);
         }
         assert_eq!(words(&reference.finish()), words(&detector.finish()));
     });

@@ -1,0 +1,227 @@
+//! A host's record in parts that outlive the program: indicators by their ids, since their numbers change with every signature set.
+
+use super::hop_limits::HopLimits;
+use super::host_record::{AskedNames, HostRecord, LINES_MAX};
+use super::{EvidenceLine, Field, Position, Reached, Role, SeenAs, SignatureSet};
+use crate::capture::Timestamp;
+use crate::decode::MacAddress;
+use std::net::IpAddr;
+
+/// All that a [`HostRecord`] holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredHost {
+    /// The host's link-layer address.
+    pub mac: Option<MacAddress>,
+    /// Evidence, in the order in which it is kept.
+    pub lines: Vec<StoredLine>,
+    /// Flows with evidence.
+    pub flows: u64,
+    /// Wire bytes that the host sent in them.
+    pub bytes_sent: u64,
+    /// Wire bytes that it received in them.
+    pub bytes_received: u64,
+    /// Names that others asked the host to resolve.
+    pub resolves: StoredNames,
+    /// Names that others asked the host to connect to.
+    pub connects: StoredNames,
+    /// For hop limits that begin at 64, 128 and 255: when one was seen last, and whether together with another.
+    pub hop_limits: [(Option<Timestamp>, bool); 3],
+    /// Lines of evidence that were given up.
+    pub given_up: u64,
+}
+
+/// Names that others asked a host for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredNames {
+    /// Those that are kept.
+    pub names: Vec<Box<str>>,
+    /// Whether there were more.
+    pub overflowed: bool,
+}
+
+/// An [`EvidenceLine`] with its indicator by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLine {
+    /// Id of what matched.
+    pub indicator: Box<str>,
+    /// How close.
+    pub seen_as: SeenAs,
+    /// How far it came.
+    pub reached: Reached,
+    /// Where in the traffic.
+    pub field: Field,
+    /// The value.
+    pub observed: Box<str>,
+    /// How often.
+    pub count: u64,
+    /// First time.
+    pub first_seen: Timestamp,
+    /// Last time.
+    pub last_seen: Timestamp,
+    /// The flow's server.
+    pub server: IpAddr,
+    /// Its port.
+    pub server_port: u16,
+    /// Whether the host did this for somebody else.
+    pub relayed: bool,
+    /// What the host is to the traffic that showed it.
+    pub role: Role,
+    /// The first packet that showed it.
+    pub example: Position,
+}
+
+impl HostRecord {
+    /// The record in parts.
+    ///
+    /// # Panics
+    /// When the evidence was found with another set than `signatures` or one that it succeeds.
+    #[must_use]
+    pub fn to_stored(&self, signatures: &SignatureSet) -> StoredHost {
+        let names = |asked: &AskedNames| StoredNames {
+            names: asked.names.iter().cloned().collect(),
+            overflowed: asked.overflowed,
+        };
+        let line = |line: &EvidenceLine| StoredLine {
+            indicator: signatures.get(line.indicator).id.as_str().into(),
+            seen_as: line.seen_as,
+            reached: line.reached,
+            field: line.field,
+            observed: line.observed.clone(),
+            count: line.count,
+            first_seen: line.first_seen,
+            last_seen: line.last_seen,
+            server: line.server,
+            server_port: line.server_port,
+            relayed: line.relayed,
+            role: line.role,
+            example: line.example,
+        };
+        StoredHost {
+            mac: self.mac,
+            lines: self.lines.iter().map(line).collect(),
+            flows: self.flows,
+            bytes_sent: self.bytes_sent,
+            bytes_received: self.bytes_received,
+            resolves: names(&self.resolves),
+            connects: names(&self.connects),
+            hop_limits: self.hop_limits.to_parts(),
+            given_up: self.given_up,
+        }
+    }
+
+    /// The record of those parts. Lines whose indicator `signatures` does not know are left out: nobody can say what they prove. Lines
+    /// that say the same are added up, and the bounds of a record hold.
+    #[must_use]
+    pub fn from_stored(stored: StoredHost, signatures: &SignatureSet) -> Self {
+        let names = |stored: StoredNames| {
+            let mut asked = AskedNames { overflowed: stored.overflowed, ..AskedNames::default() };
+            stored.names.iter().for_each(|name| asked.insert(name));
+            asked
+        };
+        let mut record = Self {
+            mac: stored.mac,
+            lines: Vec::new(),
+            flows: stored.flows,
+            bytes_sent: stored.bytes_sent,
+            bytes_received: stored.bytes_received,
+            resolves: names(stored.resolves),
+            connects: names(stored.connects),
+            hop_limits: HopLimits::from_parts(stored.hop_limits),
+            given_up: stored.given_up,
+        };
+        for line in stored.lines {
+            let Some(indicator) = signatures.index_of(&line.indicator) else { continue };
+            let line = EvidenceLine {
+                indicator,
+                seen_as: line.seen_as,
+                reached: line.reached,
+                field: line.field,
+                observed: line.observed,
+                count: line.count,
+                first_seen: line.first_seen,
+                last_seen: line.last_seen,
+                server: line.server,
+                server_port: line.server_port,
+                relayed: line.relayed,
+                role: line.role,
+                example: line.example,
+            };
+            record.add_line(line, LINES_MAX, signatures);
+        }
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn line(indicator: &str, observed: &str) -> StoredLine {
+        StoredLine {
+            indicator: indicator.into(),
+            seen_as: SeenAs::Lookup,
+            reached: Reached::Refused,
+            field: Field::DnsQuery,
+            observed: observed.into(),
+            count: 3,
+            first_seen: Timestamp(5),
+            last_seen: Timestamp(9),
+            server: "10.0.0.53".parse().unwrap(),
+            server_port: 53,
+            relayed: true,
+            role: Role::Gateway,
+            example: Position { input: 2, packet: 17 },
+        }
+    }
+
+    fn host(lines: Vec<StoredLine>) -> StoredHost {
+        StoredHost {
+            mac: Some(MacAddress([1, 2, 3, 4, 5, 6])),
+            lines,
+            flows: 4,
+            bytes_sent: u64::MAX,
+            bytes_received: 6,
+            resolves: StoredNames { names: vec!["a.example".into(), "b.example".into()], overflowed: false },
+            connects: StoredNames { names: vec![], overflowed: true },
+            hop_limits: [(Some(Timestamp(1)), true), (None, false), (Some(Timestamp(2)), true)],
+            given_up: 7,
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let signatures = SignatureSet::builtin();
+        let (first, second) = (&signatures.iter().next().unwrap().id, &signatures.iter().nth(1).unwrap().id);
+        let stored = host(vec![line(second, "x"), line(first, "y")]);
+        let record = HostRecord::from_stored(stored.clone(), &signatures);
+        assert_eq!(record.to_stored(&signatures), stored);
+    }
+
+    #[test]
+    fn what_the_set_does_not_know_is_left_out() {
+        let signatures = SignatureSet::builtin();
+        let known = &signatures.iter().next().unwrap().id;
+        let record = HostRecord::from_stored(host(vec![line("KL-XXX-9999", "x"), line(known, "y")]), &signatures);
+        assert_eq!(record.to_stored(&signatures), host(vec![line(known, "y")]));
+    }
+
+    #[test]
+    fn the_same_line_twice_is_added_up_and_bounds_hold() {
+        let signatures = SignatureSet::builtin();
+        let known = &signatures.iter().next().unwrap().id;
+        let twice = HostRecord::from_stored(host(vec![line(known, "x"), line(known, "x")]), &signatures);
+        assert_eq!(twice.to_stored(&signatures).lines[0].count, 6);
+        let many = (0..LINES_MAX + 5).map(|number| line(known, &number.to_string())).collect();
+        let many = HostRecord::from_stored(host(many), &signatures);
+        assert_eq!((many.line_count(), many.given_up()), (LINES_MAX, 7 + 5));
+    }
+
+    #[test]
+    fn names_of_what_is_stored_lead_back_to_it() {
+        assert!(Field::ALL.into_iter().all(|field| Field::from_name(field.name()) == Some(field)));
+        assert!(SeenAs::ALL.into_iter().all(|seen_as| SeenAs::from_name(seen_as.name()) == Some(seen_as)));
+        assert!(Reached::ALL.into_iter().all(|reached| Reached::from_name(reached.name()) == Some(reached)));
+        assert!(Role::ALL.into_iter().all(|role| Role::from_name(role.name()) == Some(role)));
+    }
+}

@@ -1,0 +1,33 @@
+//! What the sensor shows over HTTP: metrics, health, hosts, alerts, and one page.
+//!
+//! | Path | Gives |
+//! |---|---|
+//! | `/` | the page |
+//! | `/metrics` | counters for Prometheus |
+//! | `/healthz`, `/readyz` | whether the process, and whether the sensor, is well |
+//! | `/api/hosts`, `/api/status`, `/api/history` | JSON |
+//! | `/api/alerts` | server-sent events |
+//!
+//! It only reads: methods other than GET and HEAD are refused.
+
+mod events;
+mod feed;
+mod guard;
+mod hosts;
+mod metrics;
+mod page;
+mod patient;
+mod readiness;
+mod serve;
+mod state;
+mod status;
+mod token;
+
+use feed::AlertFeed;
+
+pub use feed::RECENT_MAX;
+pub use hosts::HostSnapshot;
+pub use readiness::unready;
+pub use serve::serve;
+pub use state::{Limits, Web, WebOptions};
+pub use token::{Token, TokenError};

@@ -1,0 +1,157 @@
+//! `/api/status` and `/api/history`: the sensor's own numbers as JSON.
+
+use super::readiness::unready;
+use super::serve::Shown;
+use super::state::now;
+use crate::capture::Timestamp;
+use crate::sink::OutputStatus;
+use crate::sink::rfc3339;
+use crate::supervisor::{InterfaceStatus, SAMPLE_INTERVAL};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    sensor: &'a str,
+    version: &'static str,
+    now: String,
+    started: String,
+    ready: bool,
+    /// Why not, if not.
+    reasons: Vec<String>,
+    signatures: Signatures<'a>,
+    interfaces: Vec<Interface<'a>>,
+    outcomes: BTreeMap<&'a str, u64>,
+    flows_active: u64,
+    flow_evictions: BTreeMap<&'a str, u64>,
+    flow_memory_bytes: u64,
+    inspection_gaps: BTreeMap<&'a str, u64>,
+    detections: Vec<Detection<'a>>,
+    endpoints_with_findings: u64,
+    outputs: Vec<Output<'a>>,
+}
+
+#[derive(Serialize)]
+struct Signatures<'a> {
+    version: &'a str,
+    indicators: usize,
+}
+
+#[derive(Serialize)]
+struct Interface<'a> {
+    name: &'a str,
+    is_up: bool,
+    packets: u64,
+    bytes: u64,
+    kernel_drops: u64,
+    ring_freezes: u64,
+    nic_drops: u64,
+    queue_drops: u64,
+    last_packet: Option<String>,
+    /// Age of that packet in seconds.
+    silent_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Detection<'a> {
+    service: &'a str,
+    strength: &'a str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'a str,
+    delivered: u64,
+    retried: u64,
+    rejected: u64,
+    lost: u64,
+    spool_bytes: u64,
+    oldest_unacked_s: f64,
+    trouble: Option<&'a str>,
+}
+
+pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
+    let status = shown.web.status();
+    let at = now();
+    let reasons = unready(&status, at, shown.web.stale_after());
+    let answer = Answer {
+        sensor: &shown.web.options().sensor,
+        version: env!("CARGO_PKG_VERSION"),
+        now: rfc3339(at),
+        started: rfc3339(status.started),
+        ready: reasons.is_empty(),
+        reasons,
+        signatures: Signatures { version: &status.signatures_version, indicators: status.indicators },
+        interfaces: status.interfaces.iter().map(|interface| Interface::of(interface, at)).collect(),
+        outcomes: status.outcomes.iter().copied().collect(),
+        flows_active: status.flows_active,
+        flow_evictions: status.flow_evictions.iter().copied().collect(),
+        flow_memory_bytes: status.flow_memory_bytes,
+        inspection_gaps: status.inspection_gaps.iter().copied().collect(),
+        detections: status
+            .detections
+            .iter()
+            .map(|&(service, strength, count)| Detection { service, strength, count })
+            .collect(),
+        endpoints_with_findings: status.endpoints_with_findings,
+        outputs: status.outputs.iter().map(Output::of).collect(),
+    };
+    Json(answer).into_response()
+}
+
+impl<'a> Interface<'a> {
+    #[allow(clippy::cast_precision_loss)]
+    fn of(interface: &'a InterfaceStatus, at: Timestamp) -> Self {
+        Self {
+            name: &interface.name,
+            is_up: interface.is_up,
+            packets: interface.packets,
+            bytes: interface.bytes,
+            kernel_drops: interface.kernel_drops,
+            ring_freezes: interface.ring_freezes,
+            nic_drops: interface.nic_drops,
+            queue_drops: interface.queue_drops,
+            last_packet: interface.last_packet.map(rfc3339),
+            silent_s: interface.last_packet.map(|last| (at.since(last) / 1_000_000) as f64 / 1e3),
+        }
+    }
+}
+
+impl<'a> Output<'a> {
+    fn of(output: &'a OutputStatus) -> Self {
+        Self {
+            name: &output.name,
+            delivered: output.delivered,
+            retried: output.retried,
+            rejected: output.rejected,
+            lost: output.lost,
+            spool_bytes: output.spool_bytes,
+            oldest_unacked_s: output.oldest_unacked_s,
+            trouble: output.trouble.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Sample {
+    at: String,
+    packets_per_s: f64,
+    bits_per_s: f64,
+    drops_per_s: f64,
+}
+
+pub(super) async fn history(State(shown): State<Arc<Shown>>) -> Response {
+    let written = |sample: &crate::supervisor::Sample| Sample {
+        at: rfc3339(sample.at),
+        packets_per_s: sample.packets_per_s,
+        bits_per_s: sample.bits_per_s,
+        drops_per_s: sample.drops_per_s,
+    };
+    let samples: Vec<Sample> = shown.web.with_history(|history| history.samples().map(written).collect());
+    Json(serde_json::json!({ "interval_s": SAMPLE_INTERVAL.as_secs(), "samples": samples })).into_response()
+}

@@ -1,0 +1,315 @@
+//! The inventory from outside: `scan --state`, and `hosts`.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
+
+fn kaspector(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn state() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts.state").to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn merge(paths: &[&str], state: &str) -> Output {
+    let output = kaspector(&[&["scan", "--state", state, "--format", "json"], paths].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    output
+}
+
+fn hosts(state: &str, options: &[&str]) -> Vec<Value> {
+    let output = kaspector(&[&["hosts", "--state", state, "--format", "json"], options].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["schema"], "kaspector.hosts/1");
+    answer["hosts"].as_array().unwrap().clone()
+}
+
+fn of_scan(output: &Output) -> Vec<Value> {
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["hosts"].as_array().unwrap().clone()
+}
+
+fn captures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| format!("pcaps/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .filter(|name| name.ends_with(".pcap"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn hosts_of_each_capture_are_those_of_its_scan() {
+    let mut with_tenants = 0;
+    let (folder, _) = state();
+    for (number, capture) in captures().iter().enumerate().filter(|(number, _)| number % 5 == 0 || *number < 8) {
+        let path = folder.path().join(number.to_string());
+        let scanned = of_scan(&merge(&[capture], path.to_str().unwrap()));
+        assert_eq!(hosts(path.to_str().unwrap(), &[]), scanned, "{capture}");
+        with_tenants += scanned.iter().filter(|host| host["vlan"].is_u64() || host["vni"].is_u64()).count();
+    }
+    let tagged = ["pcaps/derived/vlan.pcap", "pcaps/derived/qinq-old.pcap", "pcaps/derived/vxlan.pcap"];
+    for capture in tagged {
+        let path = folder.path().join(capture.replace('/', "-"));
+        let scanned = of_scan(&merge(&[capture], path.to_str().unwrap()));
+        assert_eq!(hosts(path.to_str().unwrap(), &[]), scanned, "{capture}");
+        with_tenants += scanned.iter().filter(|host| host["vlan"].is_u64() || host["vni"].is_u64()).count();
+    }
+    assert!(with_tenants >= 3, "no host in a VLAN or a tunnel was compared");
+}
+
+#[test]
+fn neither_order_nor_repetition_shows() {
+    let (_first, one) = state();
+    let (_second, other) = state();
+    let captures = captures();
+    let forward: Vec<&str> = captures.iter().map(String::as_str).collect();
+    let backward: Vec<&str> = forward.iter().rev().copied().collect();
+    let plain = kaspector(&[&["scan", "--format", "json"], &forward[..]].concat());
+    let scanned = merge(&forward, &one);
+    assert_eq!(plain.stdout, scanned.stdout, "what stands on standard output does not depend on --state");
+    for part in backward.chunks(20) {
+        merge(part, &other);
+    }
+    let listed = hosts(&one, &[]);
+    assert!(listed.len() > 3);
+    assert_eq!(listed, hosts(&other, &[]));
+    let again = merge(&forward[..1], &one);
+    assert!(text(&again.stderr).contains("already in"), "{}", text(&again.stderr));
+    // A copy under another name is the same capture.
+    let copy = Path::new(&one).with_file_name("copy.pcap");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(forward[0]), &copy).unwrap();
+    assert!(text(&merge(&[copy.to_str().unwrap()], &one).stderr).contains("already in"));
+    assert_eq!(hosts(&one, &[]), listed);
+}
+
+#[test]
+fn filters_choose_hosts() {
+    let (_folder, state) = state();
+    merge(&["pcaps"], &state);
+    let all = hosts(&state, &[]);
+    let count = |options: &[&str]| hosts(&state, options).len();
+    let confirmed = all.iter().filter(|host| host["verdict"] == "confirmed").count();
+    assert!(confirmed > 0 && confirmed < all.len(), "{all:?}");
+    assert_eq!(count(&["--verdict", "confirmed"]), confirmed);
+    assert_eq!(count(&["--verdict", "browsing"]), all.len());
+    let address = all[0]["address"].as_str().unwrap();
+    assert!(count(&["--address", address]) >= 1);
+    assert_eq!(count(&["--address", "0.0.0.0/0", "--address", "::/0"]), all.len());
+    assert_eq!(count(&["--address", "203.0.113.0/24"]), 0);
+    let with = |list: &str, names: &[&str]| {
+        let has = |host: &&Value| names.iter().any(|name| host[list].as_array().unwrap().contains(&(*name).into()));
+        all.iter().filter(has).count()
+    };
+    assert_eq!(
+        count(&["--category", "web-browse", "--category", "update"]),
+        with("categories", &["web-browse", "update"])
+    );
+    assert_eq!(count(&["--category", "web-browse"]), with("categories", &["web-browse"]));
+    assert!(with("categories", &["web-browse"]) > 0 && with("categories", &["web-browse"]) < all.len());
+    assert_eq!(
+        count(&["--product", "managed by ksc"]),
+        with("products", &["Network Agent managed by KSC Cloud Console"])
+    );
+    let servers = all.iter().filter(|host| host["role"] == "server").count();
+    assert_eq!(count(&["--role", "server"]), servers);
+    let of_vlan = all.iter().filter(|host| host["vlan"] == 100).count();
+    assert!(of_vlan > 0 && count(&["--vlan", "100"]) == of_vlan);
+    assert_eq!((count(&["--since", "2000-01-01"]), count(&["--since", "2500-01-01"])), (all.len(), 0));
+    assert_eq!(count(&["--vlan", "4095"]), 0);
+    assert_eq!(count(&["--product", "no such product"]), 0);
+    let nothing = kaspector(&["hosts", "--state", &state, "--vlan", "4095"]);
+    assert_eq!(nothing.status.code(), Some(0));
+    assert!(text(&nothing.stdout).starts_with("No host is what was asked for; "), "{}", text(&nothing.stdout));
+    for wrong in [["--since", "soon"], ["--category", "x"], ["--address", "10.0.0.0/40"], ["--role", "x"]] {
+        assert_eq!(
+            kaspector(&[&["hosts", "--state", &state], &wrong[..]].concat()).status.code(),
+            Some(2),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_file_is_refused_and_left_alone() {
+    let (folder, state) = state();
+    let missing = kaspector(&["hosts", "--state", &state]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stderr).contains("scan --state"), "{}", text(&missing.stderr));
+    assert!(!Path::new(&state).exists());
+    let other = folder.path().join("notes.txt");
+    fs::write(&other, "these are my notes\n".repeat(500)).unwrap();
+    let newer = folder.path().join("newer.state");
+    merge(&["pcaps/dns-then-tls.pcap"], newer.to_str().unwrap());
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let foreign = folder.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE bookmarks (name)").unwrap();
+    for file in [&other, &newer, &foreign] {
+        let before = fs::read(file).unwrap();
+        let file = file.to_str().unwrap();
+        for command in [&["hosts", "--state", file][..], &["scan", "--state", file, "pcaps/dns-then-tls.pcap"][..]] {
+            let output = kaspector(command);
+            assert_eq!(output.status.code(), Some(2), "{command:?}: {}", text(&output.stderr));
+            assert!(text(&output.stderr).contains(file), "{}", text(&output.stderr));
+        }
+        assert_eq!(fs::read(file).unwrap(), before, "{file}");
+    }
+}
+
+#[test]
+fn a_half_file_is_called_damaged() {
+    let (_folder, state) = state();
+    merge(&captures().iter().take(40).map(String::as_str).collect::<Vec<_>>(), &state);
+    let whole = fs::read(&state).unwrap();
+    fs::write(&state, &whole[..whole.len() / 2 / 4096 * 4096]).unwrap();
+    let output = kaspector(&["hosts", "--state", &state]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("damaged"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_readable_file() {
+    let (_folder, state) = state();
+    merge(&["pcaps/dns-then-tls.pcap"], &state);
+    let before = hosts(&state, &[]).len();
+    let started = Instant::now();
+    for wait in 0..12_u64 {
+        let mut scan = Command::new(PROGRAM)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["scan", "pcaps", "--quiet", "--state", &state])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait * 40));
+        // SIGKILL.
+        scan.kill().unwrap();
+        scan.wait().unwrap();
+        assert!(hosts(&state, &[]).len() >= before);
+        assert!(started.elapsed() < Duration::from_secs(120));
+    }
+    let scanned = of_scan(&merge(&["pcaps"], &state));
+    let addresses = |hosts: &[Value]| hosts.iter().map(|host| host["address"].to_string()).collect::<Vec<_>>();
+    let (mut scanned, mut listed) = (addresses(&scanned), addresses(&hosts(&state, &[])));
+    scanned.sort();
+    listed.sort();
+    assert_eq!(scanned, listed);
+}
+
+#[test]
+fn two_write_while_one_reads() {
+    let (_folder, state) = state();
+    merge(&["pcaps/dns-then-tls.pcap"], &state);
+    let captures = captures();
+    let (one, other) = captures.split_at(captures.len() / 2);
+    std::thread::scope(|scope| {
+        let write = |paths: &[String]| {
+            for part in paths.chunks(10) {
+                merge(&part.iter().map(String::as_str).collect::<Vec<_>>(), &state);
+            }
+        };
+        let writers = [scope.spawn(move || write(one)), scope.spawn(move || write(other))];
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            assert!(!hosts(&state, &[]).is_empty());
+        }
+    });
+    let (_second, alone) = self::state();
+    merge(&captures.iter().map(String::as_str).collect::<Vec<_>>(), &alone);
+    assert_eq!(hosts(&state, &[]), hosts(&alone, &[]));
+}
+
+/// Also when two programs make it at the same moment.
+#[test]
+fn a_new_file_may_have_two_makers() {
+    for _ in 0..5 {
+        let (_folder, state) = state();
+        std::thread::scope(|scope| {
+            scope.spawn(|| merge(&["pcaps/dns-then-tls.pcap"], &state));
+            scope.spawn(|| merge(&["pcaps/browsing-www.pcap"], &state));
+        });
+        let (_second, alone) = self::state();
+        merge(&["pcaps/dns-then-tls.pcap", "pcaps/browsing-www.pcap"], &alone);
+        assert_eq!(hosts(&state, &[]), hosts(&alone, &[]));
+    }
+}
+
+#[test]
+fn who_may_only_read_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "this test needs root");
+        eprintln!("skipped: becoming another user needs root");
+        return;
+    }
+    let (folder, state) = state();
+    merge(&["pcaps/dns-then-tls.pcap"], &state);
+    let program: PathBuf = folder.path().join("kaspector");
+    fs::copy(PROGRAM, &program).unwrap();
+    for (path, mode) in [(folder.path(), 0o755), (Path::new(&state), 0o644), (&program, 0o755)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let capture = folder.path().join("a.pcap");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/browsing-www.pcap"), &capture).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        Command::new(&program).uid(65534).gid(65534).current_dir("/").args(arguments).output().unwrap()
+    };
+    let listed = as_nobody(&["hosts", "--state", &state]);
+    assert_eq!(listed.status.code(), Some(0), "{}", text(&listed.stderr));
+    assert!(text(&listed.stdout).contains("confirmed"));
+    let capture = capture.to_str().unwrap();
+    let refused = as_nobody(&["scan", capture, "--state", &state]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    let elsewhere = folder.path().join("new.state");
+    let refused = as_nobody(&["scan", capture, "--state", elsewhere.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let (_folder, state) = state();
+    merge(&["pcaps"], &state);
+    let mut listing = Command::new(PROGRAM)
+        .args(["hosts", "--format", "json", "--state", &state])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(listing.stdout.take());
+    let output = listing.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_hostile_name_stays_a_name() {
+    let (_folder, state) = state();
+    merge(&["pcaps/dns-then-tls.pcap"], &state);
+    let hand = rusqlite::Connection::open(&state).unwrap();
+    hand.execute("UPDATE evidence SET observed = ?1", ["=1+1\u{1b}[2J\u{202e}' OR 1; --"]).unwrap();
+    hand.execute("UPDATE input SET name = ?1", ["\u{1b}]0;x\u{7}.pcap"]).unwrap();
+    drop(hand);
+    for format in ["table", "csv", "json"] {
+        let output = kaspector(&["hosts", "--state", &state, "--format", format]);
+        assert_eq!(output.status.code(), Some(0));
+        let shown = text(&output.stdout);
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{format}: {shown}");
+        assert!(shown.contains("OR 1; --"), "{format}: {shown}");
+    }
+}
