@@ -304,3 +304,32 @@ fn the_containers_root_suffices() {
         files(&target).into_iter().filter(|path| path.parent().unwrap().ends_with("bin")).collect();
     assert_eq!(programs, [target.join("usr/bin/kaspector")], "no shell, and nothing else to run");
 }
+
+#[test]
+fn the_bill_of_materials_is_whole() {
+    if !has("python3") {
+        return;
+    }
+    let bill: serde_json::Value = serde_json::from_str(&text(run(root().join("packaging/sbom"), &[]))).unwrap();
+    assert_eq!((bill["bomFormat"].as_str(), bill["specVersion"].as_str()), (Some("CycloneDX"), Some("1.5")));
+    let components = bill["components"].as_array().unwrap();
+    let names: Vec<&str> = components.iter().map(|component| component["name"].as_str().unwrap()).collect();
+    // Linked, also by way of others and with the features of a release; what only tests use is not.
+    for (name, is_linked) in [
+        ("serde", true),
+        ("memchr", true),
+        ("rdkafka", true),
+        ("pcap", true),
+        ("criterion", false),
+        ("proptest", false),
+    ] {
+        assert_eq!(names.contains(&name), is_linked, "{name}");
+    }
+    let known: Vec<&str> = components.iter().map(|component| component["bom-ref"].as_str().unwrap()).collect();
+    for entry in bill["dependencies"].as_array().unwrap() {
+        for other in entry["dependsOn"].as_array().unwrap() {
+            assert!(known.contains(&other.as_str().unwrap()), "{other} is named and not described");
+        }
+    }
+    assert!(components.iter().all(|component| component["licenses"][0]["expression"].is_string()));
+}
