@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use lane::{Lane, LaneCounters};
 pub use lanes::{Lanes, Numbering, SeenInPart};
-pub use outbox::{Outbox, Report};
+pub use outbox::{END, Outbox, Report, was_set_back};
 pub use plan::Plan;
 pub use round::RoundEvents;
 

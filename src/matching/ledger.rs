@@ -20,7 +20,8 @@ use std::sync::Arc;
 pub const HOSTS_MAX: usize = 1 << 16;
 /// Lines of evidence of all hosts together, above which a host gets only a few.
 const LINES_MAX: usize = 1 << 18;
-/// Flows that are remembered because they may yet turn out to matter.
+/// Flows that are remembered because they may yet turn out to matter, and flows with evidence; then the oldest quarter is forgotten. An
+/// end may have been lost on the way here, and what waits for it would take a place for good.
 pub const FLOWS_MAX: usize = 1 << 18;
 /// Alerts that are kept until they are taken.
 pub const ALERTS_MAX: usize = 1 << 17;
@@ -47,6 +48,8 @@ struct PendingFlow {
 /// A flow with evidence.
 #[derive(Debug)]
 struct MatchedFlow {
+    /// When it gave its first evidence.
+    at: Timestamp,
     server: IpAddr,
     server_port: u16,
     /// For each host and indicator that raised an alert, whether the host is the server.
@@ -218,8 +221,7 @@ impl Ledger {
             return;
         }
         if self.pending.len() >= FLOWS_MAX {
-            self.flows_given_up += 1;
-            return;
+            self.flows_given_up += forget_oldest(&mut self.pending, |pending| pending.at);
         }
         self.pending.insert(packet, PendingFlow { at, opened, suspicion, port });
     }
@@ -246,7 +248,7 @@ impl Ledger {
         if let Some(pending) = self.pending.remove(&ended.flow) {
             self.settle(pending, ended);
         }
-        let Some(MatchedFlow { server, server_port, raised: mut hosts }) = self.matched.remove(&ended.flow) else {
+        let Some(MatchedFlow { server, server_port, raised: mut hosts, .. }) = self.matched.remove(&ended.flow) else {
             return;
         };
         for (host, indicator, _) in &hosts {
@@ -354,10 +356,10 @@ impl Ledger {
             record.asked_by_others(alert.field, &alert.observed);
         }
         if self.matched.len() >= FLOWS_MAX && !self.matched.contains_key(&flow.first_packet) {
-            self.flows_given_up += 1;
-            return;
+            self.flows_given_up += forget_oldest(&mut self.matched, |matched| matched.at);
         }
         let matched = self.matched.entry(flow.first_packet).or_insert_with(|| MatchedFlow {
+            at: alert.at,
             server: flow.server,
             server_port: flow.server_port,
             raised: Vec::new(),
@@ -397,4 +399,15 @@ impl Ledger {
         }
         Some(record)
     }
+}
+
+/// Forgets the quarter of the flows that is oldest by `at`, and says how many that were.
+fn forget_oldest<F>(flows: &mut HashMap<u64, F, FixedState>, at: impl Fn(&F) -> Timestamp) -> u64 {
+    let mut by_age: Vec<_> = flows.iter().map(|(&packet, flow)| (at(flow), packet)).collect();
+    by_age.sort_unstable();
+    by_age.truncate(by_age.len().div_ceil(4));
+    for (_, packet) in &by_age {
+        flows.remove(packet);
+    }
+    by_age.len() as u64
 }

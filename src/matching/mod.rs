@@ -32,7 +32,7 @@ pub use evidence::{
 pub use found::Place;
 pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
-pub use ledger::Ledger;
+pub use ledger::{FLOWS_MAX as LEDGER_FLOWS_MAX, Ledger};
 pub use management::Said;
 pub use observe::{Told, observe};
 pub use reached::{Reached, Sent};

@@ -23,7 +23,9 @@ pub struct ToldAddresses {
 impl ToldAddresses {
     /// Adds an address that a client was told at `at`.
     pub fn insert(&mut self, address: IpAddr, at: Timestamp) {
-        if self.words.is_empty() {
+        let clock_was_set_back = self.since.seconds().saturating_sub(at.seconds()) > KEPT_S;
+        if self.words.is_empty() || clock_was_set_back {
+            // Else nothing would be forgotten before the clock has come so far again.
             self.since = at;
         } else if at.seconds().saturating_sub(self.since.seconds()) > KEPT_S {
             self.words = std::mem::take(&mut self.fresh);
@@ -93,5 +95,19 @@ mod tests {
         told.insert(last, day(118));
         assert!(!told.may_contain(early) && !told.may_contain(late));
         assert!(told.may_contain(last));
+    }
+
+    #[test]
+    fn a_packet_out_of_the_future_does_not_keep_addresses_for_ever() {
+        let day = |number: u64| Timestamp(number * 86_400_000_000_000);
+        let [early, odd, last]: [IpAddr; 3] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [192, 0, 2, 3].into()];
+        let mut told = ToldAddresses::default();
+        told.insert(early, day(100));
+        told.insert(odd, day(9000));
+        told.insert(last, day(101));
+        assert!([early, odd, last].iter().all(|&address| told.may_contain(address)), "one odd time forgets nothing");
+        told.insert(last, day(110));
+        told.insert(last, day(119));
+        assert!(!told.may_contain(early) && !told.may_contain(odd));
     }
 }

@@ -14,6 +14,20 @@ use std::net::IpAddr;
 /// Reports that wait while nobody takes them; events beyond are lost, and counted.
 pub const WAITING_MAX: usize = 1 << 16;
 
+/// Events of the open round, above which the closed one is settled by what is known: a thread that hangs costs what it alone knew, not
+/// the sensor's memory.
+const OPEN_MAX: usize = 1 << 18;
+/// A step back by more than this is a clock that was set. Less is the difference between the time of a packet and the time when none came.
+const SET_BACK_NS: u64 = 1_000_000_000;
+/// Time after all that is ever reported.
+pub const END: Timestamp = Timestamp(u64::MAX);
+
+/// Whether the clock was set back between these two times.
+#[must_use]
+pub const fn was_set_back(before: Timestamp, now: Timestamp) -> bool {
+    now.0.saturating_add(SET_BACK_NS) < before.0
+}
+
 /// What a thread says to the one that keeps the ledger.
 #[derive(Debug)]
 pub enum Report {
@@ -49,6 +63,7 @@ pub struct Outbox {
     open_from: u64,
     reports: VecDeque<Report>,
     lost: u64,
+    hurried: u64,
 }
 
 impl Outbox {
@@ -70,6 +85,7 @@ impl Outbox {
             open_from: 0,
             reports: VecDeque::new(),
             lost: 0,
+            hurried: 0,
         }
     }
 
@@ -79,7 +95,11 @@ impl Outbox {
             self.mark(Report::Through(until));
             return;
         }
-        if self.closed.is_some() {
+        if let Some(closed) = &mut self.closed {
+            // Others would come so far only when the clock has caught up.
+            if was_set_back(closed.until, until) {
+                closed.until = until;
+            }
             return;
         }
         let mut events = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
@@ -91,21 +111,29 @@ impl Outbox {
         self.mark(Report::ToldUntil(until));
     }
 
-    /// Reports the closed round, if `told` holds what clients were told until its end: all of that until `told_until`.
+    /// Reports the closed round, if `told` holds what clients were told until its end: all of that until `told_until`; or if so much
+    /// has come since that it cannot wait.
     pub fn settle(&mut self, told: &ToldAddresses, told_until: Timestamp, lanes: &mut Lanes) {
-        let Some(Closed { mut events, until }) = self.closed.take_if(|closed| closed.until <= told_until) else {
+        let cannot_wait = self.open.len() >= OPEN_MAX;
+        let Some(Closed { mut events, until }) =
+            self.closed.take_if(|closed| closed.until <= told_until || cannot_wait)
+        else {
             return;
         };
+        self.hurried += u64::from(until > told_until);
         events.sift(told, |opened, packet| lanes.remember(opened, packet));
         // Flows of this round may have ended in the next, when nobody knew that they matter.
         self.open.remember_too(&events);
         for event in events.drain() {
-            self.put(event);
+            let _ = self.put(event);
         }
         self.undecided_from = self.open_from;
         events.begin(0);
         self.spare = events;
-        self.mark(Report::Through(until));
+        // The ends of all flows come after the last round.
+        if until != END {
+            self.mark(Report::Through(until));
+        }
     }
 
     /// Whether a round waits to be settled.
@@ -135,12 +163,26 @@ impl Outbox {
         self.lost
     }
 
-    fn put(&mut self, event: Event) {
-        if self.reports.len() < WAITING_MAX {
+    /// Rounds that were settled before it was known what clients were told elsewhere.
+    #[must_use]
+    pub const fn hurried(&self) -> u64 {
+        self.hurried
+    }
+
+    /// Whether there was room for it. A flood of flows that may matter leaves room for evidence, which says that one does.
+    fn put(&mut self, event: Event) -> bool {
+        let most = match event.kind {
+            EventKind::Opened(_) => WAITING_MAX / 2,
+            EventKind::Ended(_) => WAITING_MAX / 4 * 3,
+            _ => WAITING_MAX,
+        };
+        let has_room = self.reports.len() < most;
+        if has_room {
             self.reports.push_back(Report::Event(event));
         } else {
             self.lost += 1;
         }
+        has_room
     }
 
     /// Adds a mark. One that directly follows another of its kind takes its place.
@@ -159,20 +201,93 @@ impl Outlet for Outbox {
         if let EventKind::Resolved(resolved) = &event.kind {
             resolved.addresses.iter().for_each(|&(address, _)| told.insert(address, event.at));
         }
-        self.put(event);
+        let _ = self.put(event);
     }
 
     fn opened(&mut self, opening: &Opening<'_>) -> bool {
         let Some(told) = &self.told else { return self.open.opened(opening) };
         let ends = &opening.segment.five_tuple;
         let matters = opening.of_interest || told.may_contain(ends.src) || told.may_contain(ends.dst);
-        if matters {
-            self.put(opening.event());
-        }
-        matters
+        matters && self.put(opening.event())
     }
 
     fn is_undecided(&self, first_packet: u64) -> bool {
         self.told.is_none() && first_packet >= self.undecided_from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::decode::Zone;
+    use crate::matching::{Ended, FlowCounts, HostKey, Reached, ResolvedOther, SignatureSet};
+    use crate::pipeline::Numbering;
+    use std::sync::Arc;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn lanes() -> Lanes {
+        Lanes::new(&Arc::new(SignatureSet::default()), 0, 1, Numbering::ALONE)
+    }
+
+    fn answer(packet: u64) -> Event {
+        let client = HostKey { address: [10, 0, 0, 1].into(), zone: Zone::default() };
+        let other = ResolvedOther { client, name: packet, address: [192, 0, 2, 1].into() };
+        Event { packet, at: Timestamp(packet), kind: EventKind::ResolvedOther(other) }
+    }
+
+    fn end(flow: u64) -> Event {
+        let ended = Ended {
+            flow,
+            opener_is_client: true,
+            named: false,
+            matters: true,
+            opening_seen: true,
+            reached: Reached::default(),
+            counts: FlowCounts::default(),
+        };
+        Event { packet: flow, at: Timestamp(flow), kind: EventKind::Ended(ended) }
+    }
+
+    fn events(outbox: &mut Outbox) -> usize {
+        std::iter::from_fn(|| outbox.pop()).filter(|report| matches!(report, Report::Event(_))).count()
+    }
+
+    #[test]
+    fn a_round_does_not_wait_for_a_clock_that_was_set_back() {
+        let (mut outbox, mut lanes, told) = (Outbox::among_others(), lanes(), ToldAddresses::default());
+        outbox.event(answer(1));
+        outbox.pass(Timestamp(3600 * SECOND), 2);
+        outbox.settle(&told, Timestamp(10 * SECOND), &mut lanes);
+        assert!(outbox.is_waiting());
+        outbox.pass(Timestamp(11 * SECOND), 2);
+        outbox.settle(&told, Timestamp(10 * SECOND), &mut lanes);
+        assert!(outbox.is_waiting(), "the others have not come so far");
+        outbox.settle(&told, Timestamp(11 * SECOND), &mut lanes);
+        assert_eq!((outbox.is_waiting(), events(&mut outbox), outbox.hurried()), (false, 1, 0));
+    }
+
+    #[test]
+    fn a_round_waits_only_until_too_much_has_come() {
+        let (mut outbox, mut lanes, told) = (Outbox::among_others(), lanes(), ToldAddresses::default());
+        outbox.event(answer(1));
+        outbox.pass(Timestamp(SECOND), 2);
+        (0..OPEN_MAX as u64 - 1).for_each(|number| outbox.event(answer(2 + number)));
+        outbox.settle(&told, Timestamp(0), &mut lanes);
+        assert!(outbox.is_waiting());
+        outbox.event(answer(0));
+        outbox.settle(&told, Timestamp(0), &mut lanes);
+        assert_eq!((outbox.is_waiting(), events(&mut outbox), outbox.hurried()), (false, 1, 1));
+    }
+
+    #[test]
+    fn a_flood_of_flows_leaves_room_for_evidence() {
+        let mut outbox = Outbox::alone();
+        (0..WAITING_MAX as u64).for_each(|flow| outbox.event(end(flow)));
+        assert_eq!(outbox.lost(), WAITING_MAX as u64 / 4);
+        (0..1000).for_each(|packet| outbox.event(answer(packet)));
+        assert_eq!(outbox.lost(), WAITING_MAX as u64 / 4);
+        assert_eq!(events(&mut outbox), WAITING_MAX / 4 * 3 + 1000);
     }
 }

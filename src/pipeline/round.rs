@@ -73,6 +73,18 @@ impl RoundEvents {
         });
     }
 
+    /// Events so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// Takes the events that are left.
     pub fn drain(&mut self) -> impl Iterator<Item = Event> {
         self.events.drain(..)

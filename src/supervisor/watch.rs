@@ -222,8 +222,10 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     if options.sandbox_mode != SandboxMode::Off {
         tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
     }
+    // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::listen() })?;
+    let control_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = control_runtime.block_on(async { Signals::listen() })?;
     let mut hosts = Hosts::default();
     let keeper = match &options.state {
         Some(path) => {
@@ -249,7 +251,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     });
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let watched = std::thread::scope(|scope| {
         let (mut desks, mut threads) = (Vec::new(), Vec::new());
         for ((interface, listeners), (name, counters)) in
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
@@ -265,12 +267,7 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
                     Worker::new(listener, options.ring.retire, filter()?, latest, seed, numbering, producer, counters);
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
-                let spawned = builder.spawn_scoped(scope, move || {
-                    let ended = worker.run(stop);
-                    // One interface less would look like a quiet network.
-                    stop.store(true, Ordering::Relaxed);
-                    ended
-                });
+                let spawned = builder.spawn_scoped(scope, move || worker.run(stop));
                 // Those that run already would be waited for.
                 threads.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
             }
@@ -278,8 +275,12 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
         }
         let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
         tell(Notice::Capturing);
-        runtime.block_on(control.run(signals, &stop, threads, tell))
-    })
+        control_runtime.block_on(control.run(signals, &stop, threads, tell))
+    });
+    // A reload that hangs, over a network drive for one, is not waited for.
+    control_runtime.shutdown_background();
+    runtime.shutdown_background();
+    watched
 }
 
 /// The listener for HTTP.

@@ -130,7 +130,7 @@ impl<'w> Control<'w> {
         let mut hosts = every(LOOK_AT_HOSTS);
         let mut save = every(SAVE);
         let mut stats_at = Instant::now() + self.stats_interval();
-        let mut reloading: Option<Reloading> = None;
+        let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 _ = look.tick() => self.look(),
@@ -148,6 +148,8 @@ impl<'w> Control<'w> {
                     Wish::End => end(stop),
                     Wish::Reload => {
                         self.outputs.reopen();
+                        // What is being read now may be older than the wish.
+                        reloads_again = reloading.is_some();
                         if reloading.is_none() {
                             self.notify.reloading();
                             reloading = self.begin_reload();
@@ -155,9 +157,11 @@ impl<'w> Control<'w> {
                     }
                 },
                 Some(renewed) = finished(&mut reloading) => {
-                    reloading = None;
                     self.renew(renewed, tell);
-                    self.notify.ready();
+                    reloading = if std::mem::take(&mut reloads_again) { self.begin_reload() } else { None };
+                    if reloading.is_none() {
+                        self.notify.ready();
+                    }
                 }
             }
             if self.outputs.are_closed() {
@@ -281,7 +285,8 @@ impl<'w> Control<'w> {
 
     /// Puts up what the web server shows.
     fn publish(&mut self) {
-        let Some(web) = &self.web else { return };
+        let Some(web) = self.web.clone() else { return };
+        let interfaces = self.interfaces();
         let signatures = &self.settings.signatures;
         let (mut outcomes, mut seen, mut flows_active) = (OutcomeCounters::default(), SeenInPart::default(), 0);
         for worker in self.workers() {
@@ -296,7 +301,7 @@ impl<'w> Control<'w> {
             started: self.began,
             signatures_version: signatures.version().to_owned(),
             indicators: signatures.len(),
-            interfaces: self.interfaces(),
+            interfaces,
             outcomes: Outcome::ALL.iter().map(|&outcome| (outcome.name(), outcomes.count(outcome))).collect(),
             flows_active,
             flow_evictions: vec![
@@ -358,10 +363,10 @@ impl<'w> Control<'w> {
     }
 
     /// Every interface, as it stands.
-    fn interfaces(&self) -> Vec<InterfaceStatus> {
+    fn interfaces(&mut self) -> Vec<InterfaceStatus> {
         let named = self.options.interfaces.iter().zip(self.counters);
         named
-            .zip(&self.health)
+            .zip(&mut self.health)
             .map(|((name, workers), health)| InterfaceStatus::of(name, workers, health.dropped()))
             .collect()
     }
@@ -468,12 +473,13 @@ impl<'w> Control<'w> {
 
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
         self.notify.stopping();
-        let mut trouble = None;
+        let (mut trouble, mut panicked) = (None, None);
         for worker in workers {
             match worker.join() {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => trouble = Some(error),
-                Err(panic) => std::panic::resume_unwind(panic),
+                // Once what was found has been handed over.
+                Err(panic) => panicked = Some(panic),
             }
         }
         self.look();
@@ -511,6 +517,9 @@ impl<'w> Control<'w> {
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(self.options.patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }
+        }
+        if let Some(panic) = panicked {
+            std::panic::resume_unwind(panic);
         }
         match trouble {
             Some(error) => Err(error.into()),

@@ -3,7 +3,7 @@
 use super::snapshot::{Latest, Snapshot};
 use crate::capture::Timestamp;
 use crate::matching::{Alert, Event, HostKey, HostRecord, Ledger, SignatureSet, ToldAddresses};
-use crate::pipeline::Report;
+use crate::pipeline::{END, Report, was_set_back};
 use arc_swap::ArcSwap;
 use rtrb::Consumer;
 use std::collections::{BTreeMap, VecDeque};
@@ -13,9 +13,6 @@ use std::sync::Arc;
 const TAKEN_MAX: usize = 1 << 16;
 /// Events of one worker that may wait for another to catch up.
 const WAITING_MAX: usize = 1 << 18;
-
-/// Time after all that is ever reported.
-pub const END: Timestamp = Timestamp(u64::MAX);
 
 /// The desk of one interface.
 #[derive(Debug)]
@@ -31,7 +28,8 @@ pub struct Desk {
 #[derive(Debug)]
 struct Inbox {
     queue: Consumer<Report>,
-    events: VecDeque<Event>,
+    /// Each with the time that it is taken at: its own, as long as nobody sets the clock back.
+    events: VecDeque<(Timestamp, Event)>,
     /// Until when its events are complete.
     through: Timestamp,
     /// Until when the addresses that it saw told are complete.
@@ -73,7 +71,7 @@ impl Desk {
         }
         let until = |of: fn(&Inbox) -> Timestamp| self.inboxes.iter().map(of).min().unwrap_or(END);
         let told_until = until(|inbox| inbox.told_until);
-        if told_until != self.snapshot.told_until {
+        if told_until != self.snapshot.told_until || !Arc::ptr_eq(&self.told, &self.snapshot.told) {
             self.snapshot.told = Arc::clone(&self.told);
             self.snapshot.told_until = told_until;
             self.latest.store(Arc::new(self.snapshot.clone()));
@@ -89,13 +87,11 @@ impl Desk {
 
     /// The earliest event, if it lies not after `through`.
     fn next_event(&mut self, through: Timestamp) -> Option<Event> {
-        let first = |inbox: &Inbox| inbox.events.front().map(|event| (event.at, event.packet));
+        let first = |inbox: &Inbox| inbox.events.front().map(|(at, event)| (*at, event.packet));
         let earliest =
             self.inboxes.iter_mut().filter(|inbox| first(inbox).is_some()).min_by_key(|inbox| first(inbox))?;
-        if earliest.events.front()?.at > through {
-            return None;
-        }
-        earliest.events.pop_front()
+        let (_, event) = earliest.events.pop_front_if(|(at, _)| *at <= through)?;
+        Some(event)
     }
 
     /// Copies of the records of hosts that changed since the last call.
@@ -121,8 +117,14 @@ impl Inbox {
         let is_over = self.queue.is_abandoned();
         for _ in 0..TAKEN_MAX {
             match self.queue.pop() {
-                Ok(Report::Event(event)) => self.events.push_back(event),
-                Ok(Report::Through(until)) => self.through = until,
+                Ok(Report::Event(event)) => self.events.push_back((event.at, event)),
+                Ok(Report::Through(until)) => {
+                    if was_set_back(self.through, until) {
+                        // What came before lies in what is the future again, and would wait for it.
+                        self.events.iter_mut().for_each(|(at, _)| *at = until.min(*at));
+                    }
+                    self.through = until;
+                }
                 Ok(Report::Told(address, at)) => Arc::make_mut(told).insert(address, at),
                 Ok(Report::ToldUntil(until)) => self.told_until = until,
                 Err(_) if is_over => {
@@ -133,5 +135,65 @@ impl Inbox {
                 Err(_) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::matching::{EventKind, LEDGER_FLOWS_MAX as FLOWS_MAX};
+    use crate::sink::samples;
+    use rtrb::{Producer, RingBuffer};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn desk<const N: usize>() -> ([Producer<Report>; N], Desk) {
+        let mut queues = Vec::new();
+        let producers = std::array::from_fn(|_| {
+            let (producer, queue) = RingBuffer::new(1 << 10);
+            queues.push(queue);
+            producer
+        });
+        (producers, Desk::new(0, &Arc::new(SignatureSet::builtin()), queues))
+    }
+
+    /// Evidence in packet number `packet`, of the flow that it opened.
+    fn evidence(sample: &Alert, packet: u64, at: Timestamp) -> Report {
+        let mut alert = Alert { at, packet, ..sample.clone() };
+        alert.flow.first_packet = packet;
+        Report::Event(Event { packet, at, kind: EventKind::Evidence(Box::new(alert)) })
+    }
+
+    fn say(producer: &mut Producer<Report>, reports: impl IntoIterator<Item = Report>) {
+        reports.into_iter().for_each(|report| producer.push(report).unwrap());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nothing_back() {
+        let ([mut one, mut other], mut desk) = desk();
+        let at = |seconds: u64| Timestamp(seconds * SECOND);
+        say(&mut one, [evidence(&samples::tls(), 1, at(3600)), Report::Through(at(3600))]);
+        say(&mut other, [Report::Through(at(10))]);
+        assert!(desk.look().is_empty(), "the other may have something from before");
+        say(&mut one, [evidence(&samples::tls(), 2, at(11)), Report::Through(at(11))]);
+        say(&mut other, [Report::Through(at(11))]);
+        let order: Vec<u64> = desk.look().iter().map(|alert| alert.packet).collect();
+        assert_eq!(order, [1, 2]);
+    }
+
+    #[test]
+    fn ends_that_were_lost_do_not_silence_the_sensor() {
+        let ([mut worker], mut desk) = desk();
+        let most = FLOWS_MAX as u64 + 1000;
+        let (sample, mut raised) = (samples::tls(), 0);
+        for packet in 0..most {
+            say(&mut worker, [evidence(&sample, packet, Timestamp(packet)), Report::Through(Timestamp(packet))]);
+            if packet % 256 == 255 || packet == most - 1 {
+                raised += desk.look().len() as u64;
+            }
+        }
+        assert_eq!(raised, most);
+        assert_eq!(desk.given_up().get("pending_flows"), Some(&(FLOWS_MAX as u64 / 4)));
     }
 }

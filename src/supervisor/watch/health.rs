@@ -17,8 +17,7 @@ const CONNECTIONS_MIN: u64 = 20;
 pub struct Health {
     interface: String,
     began: Instant,
-    /// What it had dropped before we began.
-    dropped_before: u64,
+    drops: Drops,
     is_judged: bool,
 }
 
@@ -26,8 +25,8 @@ impl Health {
     /// An interface of which a sensor begins to capture.
     #[must_use]
     pub fn of(interface: &str) -> Self {
-        let dropped_before = dropped(interface).unwrap_or_default();
-        Self { interface: interface.to_owned(), began: Instant::now(), dropped_before, is_judged: false }
+        let drops = Drops { counted: dropped(interface).unwrap_or_default(), since: 0 };
+        Self { interface: interface.to_owned(), began: Instant::now(), drops, is_judged: false }
     }
 
     /// What can be said before the first packet.
@@ -41,9 +40,11 @@ impl Health {
     }
 
     /// Packets that the interface dropped before anybody could take them, since the beginning.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        dropped(&self.interface).unwrap_or(self.dropped_before).saturating_sub(self.dropped_before)
+    pub fn dropped(&mut self) -> u64 {
+        if let Some(counted) = dropped(&self.interface) {
+            self.drops.note(counted);
+        }
+        self.drops.since
     }
 
     /// What can be said once it has been watched for a while; nothing before, and nothing twice.
@@ -71,6 +72,22 @@ impl Health {
     }
 }
 
+/// What an interface dropped, by a counter that begins anew when the interface is made anew.
+#[derive(Debug)]
+struct Drops {
+    /// What it had counted when it was last asked.
+    counted: u64,
+    /// Since we began.
+    since: u64,
+}
+
+impl Drops {
+    fn note(&mut self, counted: u64) {
+        self.since += counted.checked_sub(self.counted).unwrap_or(counted);
+        self.counted = counted;
+    }
+}
+
 fn dropped(interface: &str) -> Option<u64> {
     Facts::of(interface).ok()?.rx_dropped
 }
@@ -84,7 +101,7 @@ mod tests {
     /// An interface that has been watched for two minutes.
     fn watched() -> Health {
         let began = Instant::now().checked_sub(2 * JUDGED_AFTER).unwrap();
-        Health { interface: "span0".to_owned(), began, dropped_before: 0, is_judged: false }
+        Health { interface: "span0".to_owned(), began, drops: Drops { counted: 0, since: 0 }, is_judged: false }
     }
 
     fn worker(packets: u64, ended: u64, one_sided: u64) -> WorkerCounters {
@@ -93,6 +110,15 @@ mod tests {
         let seen_in_part = SeenInPart { ended, one_sided, midstream: 0 };
         counters.set_detail(Detail { seen_in_part, ..Detail::default() });
         counters
+    }
+
+    #[test]
+    fn drops_add_up_when_the_interface_is_made_anew() {
+        let mut drops = Drops { counted: 1000, since: 0 };
+        for (counted, since) in [(1000, 0), (1007, 7), (3, 10), (3, 10), (2000, 2007)] {
+            drops.note(counted);
+            assert_eq!(drops.since, since);
+        }
     }
 
     #[test]

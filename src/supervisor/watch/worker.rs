@@ -1,12 +1,11 @@
 //! What one ring's thread does: packets in, reports out.
 
 use super::counters::{Detail, WorkerCounters};
-use super::desk::END;
 use super::snapshot::Latest;
 use crate::capture::{Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
 use crate::decode::Outcome;
 use crate::matching::SignatureSet;
-use crate::pipeline::{LANES, Lanes, Numbering, Outbox, Report};
+use crate::pipeline::{END, LANES, Lanes, Numbering, Outbox, Report};
 use rtrb::{Producer, PushError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,12 +78,16 @@ impl<'c> Worker<'c> {
         Self { listener, retire, inspection, queue, numbering, counters }
     }
 
-    /// Takes packets until `stop` says so, and all that came before; then ends all flows.
+    /// Takes packets until `stop` says so, and all that came before; then ends all flows. However it ends, `stop` is set, and where
+    /// nobody takes reports any more it ends, too.
     ///
     /// # Errors
     /// When the ring fails for good. What was seen until then is reported all the same.
     pub fn run(mut self, stop: &AtomicBool) -> Result<(), LiveError> {
+        let end_of_all = EndOfAll(stop);
         let ended = self.watch(stop);
+        // Others must hear of it first: what is concluded waits for them.
+        drop(end_of_all);
         self.conclude();
         ended
     }
@@ -95,6 +98,9 @@ impl<'c> Worker<'c> {
         // Once the end is asked for: when all packets before it have been handed over.
         let mut end: Option<Instant> = None;
         loop {
+            if self.queue.is_abandoned() {
+                return Ok(());
+            }
             if end.is_none() && stop.load(Ordering::Relaxed) {
                 end = Some(Instant::now() + self.retire + UNDER_WAY);
             }
@@ -126,6 +132,9 @@ impl<'c> Worker<'c> {
         let mut is_told = false;
         // Closed rounds first, then the open one, and then all others have heard what we know.
         while self.numbering != Numbering::ALONE && !(is_told && !self.inspection.outbox.is_waiting()) {
+            if self.queue.is_abandoned() {
+                return;
+            }
             if !self.inspection.outbox.is_waiting() {
                 self.inspection.pass(END);
                 is_told = true;
@@ -137,7 +146,7 @@ impl<'c> Worker<'c> {
         self.inspection.finish();
         self.counters.set_detail(self.inspection.detail());
         // The other side takes reports until we are gone.
-        while !self.hand_over() {
+        while !self.hand_over() && !self.queue.is_abandoned() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -220,6 +229,9 @@ impl Inspection<'_> {
     fn detail(&self) -> Detail {
         let mut given_up = BTreeMap::new();
         self.lanes.add_given_up(&mut given_up);
+        if self.outbox.hurried() > 0 {
+            given_up.insert("hurried_rounds", self.outbox.hurried());
+        }
         Detail {
             outcomes: self.lanes.outcomes().clone(),
             flows: self.lanes.flows(),
@@ -230,7 +242,78 @@ impl Inspection<'_> {
     }
 }
 
+/// Asks all workers to end when one does, and be it by a panic: one interface less would look like a quiet network.
+struct EndOfAll<'s>(&'s AtomicBool);
+
+impl Drop for EndOfAll<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One writer, so no read-modify-write is needed.
 fn add(counter: &AtomicU64, count: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::capture::{CaptureKind, RingOptions};
+    use crate::supervisor::watch::desk::Desk;
+    use rtrb::RingBuffer;
+
+    /// Two workers that share the loopback interface, and their desk. `retires` are the times after which blocks are handed over.
+    fn workers(retires: [Duration; 2]) -> Option<(Vec<Worker<'static>>, Desk)> {
+        let group = u16::try_from(std::process::id() & 0xffff).unwrap();
+        let options = RingOptions { blocks: 2, fanout: Some(group), ..RingOptions::default() };
+        let open = || Listener::open(CaptureKind::Afpacket, "lo", &options);
+        let listeners = match (0..2).map(|_| open()).collect::<Result<Vec<_>, _>>() {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "this must run here: {error}");
+                eprintln!("skipped: {error}");
+                return None;
+            }
+        };
+        let (producers, queues): (Vec<_>, Vec<_>) = (0..2).map(|_| RingBuffer::new(16)).unzip();
+        let desk = Desk::new(0, &Arc::new(SignatureSet::default()), queues);
+        let made = (0..).zip(listeners).zip(producers.into_iter().zip(retires));
+        let workers = made.map(|((thread, listener), (producer, retire))| {
+            let counters: &'static WorkerCounters = Box::leak(Box::default());
+            let numbering = Numbering { thread, threads: 2 };
+            Worker::new(listener, retire, None, Arc::clone(desk.latest()), 0, numbering, producer, counters)
+        });
+        let workers = workers.collect();
+        Some((workers, desk))
+    }
+
+    /// Runs them until all have ended; whether each panicked.
+    fn ended(workers: Vec<Worker<'static>>, mut look: impl FnMut()) -> Vec<bool> {
+        let stop: &'static AtomicBool = Box::leak(Box::default());
+        let threads: Vec<_> =
+            workers.into_iter().map(|worker| std::thread::spawn(move || worker.run(stop).unwrap())).collect();
+        let begun = Instant::now();
+        while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "a worker goes on although another has ended");
+            look();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        threads.into_iter().map(|thread| thread.join().is_err()).collect()
+    }
+
+    #[test]
+    fn a_worker_that_panics_ends_all() {
+        // No clock counts that far, so one panics as soon as nothing comes.
+        let Some((workers, mut desk)) = workers([Duration::MAX, Duration::from_millis(8)]) else { return };
+        assert_eq!(ended(workers, || drop(desk.look())), [true, false]);
+    }
+
+    #[test]
+    fn workers_end_when_nobody_takes_their_reports_any_more() {
+        let Some((workers, desk)) = workers([Duration::from_millis(8); 2]) else { return };
+        drop(desk);
+        assert_eq!(ended(workers, || ()), [false, false]);
+    }
 }

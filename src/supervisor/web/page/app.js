@@ -1,0 +1,321 @@
+"use strict";
+// Everything that came off the wire is put into the page as text, never as markup.
+
+const byId = (id) => document.getElementById(id);
+const ALERTS_MAX = 200;
+const HOSTS_MAX = 500;
+
+/** An element with a class and children; texts stay texts. */
+function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const count = (number) => Math.round(number).toLocaleString("en");
+const times = (number) => (number === 1 ? "once" : `${count(number)} times`);
+const giga = (bits) => (bits / 1e9).toFixed(bits >= 1e10 ? 1 : bits >= 1e8 ? 2 : 3);
+
+/** 1234567 as 1.23 M. */
+function scaled(number) {
+  for (const [unit, size] of [["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+    if (number >= size) return `${(number / size).toPrecision(3)} ${unit}`;
+  }
+  return number > 0 && number < 10 ? number.toFixed(1) : String(Math.round(number));
+}
+
+/** Milliseconds since 1970 of a time in UTC with six or nine digits behind the point. */
+const millis = (text) => Date.parse(`${text.slice(0, 23)}Z`);
+
+/** A time of the sensor, in the reader's zone; the day only when it is another. */
+function clock(text) {
+  const at = new Date(text.replace(/(\.\d{3})\d*/, "$1").replace(/\+0000$/, "Z"));
+  if (Number.isNaN(at.getTime())) return text;
+  const time = at.toLocaleTimeString("en-GB");
+  return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString("en-CA")} ${time}`;
+}
+
+async function read(path) {
+  const response = await fetch(path, { credentials: "same-origin" });
+  if (response.status === 401) {
+    location.reload();
+    throw new Error("a token is needed");
+  }
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+/** Calls `work` now and then, never twice at once; not while nobody looks. */
+function repeat(work, everyMs) {
+  const turn = async () => {
+    if (!document.hidden) await work().catch(lost);
+    setTimeout(turn, everyMs);
+  };
+  turn();
+}
+
+function lost() {
+  say(byId("health"), "no answer");
+  byId("health").className = "badge bad";
+}
+
+// The sensor's own numbers.
+
+let before = null;
+
+async function status() {
+  const now = await read("/api/status");
+  say(byId("sensor"), now.sensor);
+  document.title = `${now.sensor} – Kaspector`;
+  say(byId("about"), `version ${now.version} · signature set ${now.signatures.version || "none"}, ${count(now.signatures.indicators)} indicators · since ${clock(now.started)}`);
+  say(byId("health"), now.ready ? "ready" : "not ready");
+  byId("health").className = now.ready ? "badge good" : "badge bad";
+  say(byId("reasons"), now.reasons.join("\n"));
+  byId("reasons").hidden = now.ready;
+  const seconds = before ? (millis(now.now) - millis(before.now)) / 1000 : 0;
+  const old = new Map((before ? before.interfaces : []).map((one) => [one.name, one]));
+  const rate = (one, field) => (old.has(one.name) && seconds > 0 ? Math.max(0, one[field] - old.get(one.name)[field]) / seconds : 0);
+  const sum = (fields) => now.interfaces.reduce((total, one) => total + fields.reduce((part, field) => part + rate(one, field), 0), 0);
+  if (before && seconds > 0) {
+    say(byId("packets"), scaled(sum(["packets"])));
+    say(byId("bits"), giga(sum(["bytes"]) * 8));
+    const drops = sum(["kernel_drops", "nic_drops"]);
+    say(byId("drops"), scaled(drops));
+    byId("drops-tile").classList.toggle("bad", drops > 0);
+  }
+  byId("interfaces").replaceChildren(...now.interfaces.map((one) => make("tr", "",
+    make("td", "", one.name),
+    make("td", "", make("span", one.is_up ? "tag good" : "tag bad", one.is_up ? "up" : "down")),
+    make("td", "right", scaled(rate(one, "packets"))),
+    make("td", "right", giga(rate(one, "bytes") * 8)),
+    make("td", "right", count(one.kernel_drops)),
+    make("td", "right", count(one.nic_drops)),
+    make("td", "right", count(one.queue_drops)),
+    make("td", "right", one.silent_s === null ? "never" : `${Math.round(one.silent_s)} s ago`))));
+  byId("outputs").replaceChildren(...now.outputs.map((one) => make("tr", "",
+    make("td", "", one.name),
+    make("td", "", make("span", one.trouble ? "tag bad" : "tag good", one.trouble ? one.trouble : "well")),
+    make("td", "right", count(one.delivered)),
+    make("td", "right", count(one.lost + one.rejected)),
+    make("td", "right", one.oldest_unacked_s >= 1 ? `${scaled(one.spool_bytes)}B, ${Math.round(one.oldest_unacked_s)} s` : `${scaled(one.spool_bytes)}B`))));
+  if (!now.outputs.length) byId("outputs").replaceChildren(make("tr", "", make("td", "dim", "No output is configured.")));
+  before = now;
+}
+
+// The last hour.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function draw(tag, attributes, text) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+/** A round number at or above `most`. */
+function ceiling(most) {
+  if (!(most > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= most);
+}
+
+let samples = [];
+
+async function lastHour() {
+  samples = (await read("/api/history")).samples.map((one) => ({ ...one, ms: millis(one.at) }));
+  plot();
+}
+
+function plot() {
+  const box = byId("plot");
+  const [width, height, foot] = [Math.max(200, box.clientWidth), 170, 20];
+  const image = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const end = samples.length ? samples[samples.length - 1].ms : Date.now();
+  const x = (ms) => width - ((end - ms) / 3.6e6) * width;
+  for (let minutes = 0; minutes <= 60; minutes += 15) {
+    const at = width - (minutes / 60) * width;
+    image.append(draw("line", { class: "grid", x1: at, x2: at, y1: 4, y2: height - foot }));
+    const anchor = minutes === 0 ? "end" : minutes === 60 ? "start" : "middle";
+    image.append(draw("text", { x: at, y: height - 4, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now"));
+  }
+  image.append(draw("line", { class: "grid", x1: 0, x2: width, y1: height - foot, y2: height - foot }));
+  const top = (field) => ceiling(samples.reduce((most, one) => Math.max(most, one[field]), 0));
+  const line = (field) => {
+    const most = top(field);
+    let path = "";
+    samples.forEach((one, number) => {
+      const y = height - foot - (one[field] / most) * (height - foot - 8);
+      // Where the sensor or its clock stood still there is a gap.
+      const joined = number > 0 && one.ms - samples[number - 1].ms < 35_000;
+      path += `${joined ? "L" : "M"}${x(one.ms).toFixed(1)} ${y.toFixed(1)}`;
+    });
+    return path;
+  };
+  if (samples.length > 1) {
+    const packets = line("packets_per_s");
+    const left = x(samples[0].ms).toFixed(1);
+    if (packets.lastIndexOf("M") === 0) image.append(draw("path", { class: "area", d: `${packets}V${height - foot}H${left}Z` }));
+    image.append(draw("path", { class: "bits", d: line("bits_per_s") }));
+    image.append(draw("path", { class: "packets", d: packets }));
+    if (samples.some((one) => one.drops_per_s > 0)) image.append(draw("path", { class: "drops", d: line("drops_per_s") }));
+    const drops = samples.some((one) => one.drops_per_s > 0) ? `, ${scaled(top("drops_per_s"))} drops/s` : "";
+    image.append(draw("text", { x: 4, y: 14 }, `top: ${scaled(top("packets_per_s"))} packets/s, ${giga(top("bits_per_s"))} Gb/s${drops}`));
+    const most = samples.reduce((best, one) => Math.max(best, one.packets_per_s), 0);
+    box.setAttribute("aria-label", `Packets per second over the last hour, at most ${scaled(most)}`);
+  } else {
+    image.append(draw("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "The first samples come within half a minute."));
+  }
+  box.replaceChildren(image);
+}
+
+// Hosts.
+
+const wish = { sort: "verdict", order: "asc" };
+const open = new Set();
+let drawn = "";
+let asked = 0;
+
+function keyOf(host) {
+  return [host.address, host.vlan, host.inner_vlan, host.vni].join(" ");
+}
+
+async function hosts() {
+  const query = new URLSearchParams({ ...wish, q: byId("words").value, verdict: byId("verdict").value, limit: HOSTS_MAX });
+  asked += 1;
+  const mine = asked;
+  const answer = await read(`/api/hosts?${query}`);
+  // Somebody typed on: a newer answer is under way, or here.
+  if (mine !== asked) return;
+  for (const verdict of ["confirmed", "suspected", "browsing"]) say(byId(verdict), count(answer.verdicts[verdict]));
+  const some = answer.hosts.length < answer.matching ? `first ${count(answer.hosts.length)} of ` : "";
+  say(byId("shown"), answer.matching === answer.total ? `${some}${count(answer.total)}` : `${some}${count(answer.matching)} of ${count(answer.total)}`);
+  const none = answer.total ? "No host fits the search." : "No host has shown such traffic yet.";
+  say(byId("no-hosts"), none);
+  byId("no-hosts").hidden = answer.hosts.length > 0;
+  const picture = JSON.stringify([answer.hosts, [...open]]);
+  if (picture === drawn) return;
+  drawn = picture;
+  const focused = document.activeElement && document.activeElement.dataset.key;
+  byId("host-rows").replaceChildren(...answer.hosts.flatMap(rowsOf));
+  if (focused !== undefined) [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
+}
+
+function rowsOf(host) {
+  const key = keyOf(host);
+  const isOpen = open.has(key);
+  const button = make("button", "", host.address);
+  button.type = "button";
+  button.dataset.key = key;
+  button.setAttribute("aria-expanded", String(isOpen));
+  button.addEventListener("click", () => {
+    if (!open.delete(key)) open.add(key);
+    hosts().catch(lost);
+  });
+  const address = make("td", "", button);
+  const zone = [host.vlan === null ? "" : `VLAN ${host.vlan}${host.inner_vlan === undefined ? "" : `.${host.inner_vlan}`}`, host.vni === undefined ? "" : `VNI ${host.vni}`].filter(Boolean).join(", ");
+  if (zone) address.append(make("div", "dim", zone));
+  const row = make("tr", "", address,
+    make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
+    make("td", "right", `${host.confidence} %`),
+    make("td", "wide", make("div", "short", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", "))),
+    make("td", "right wide", `${scaled(host.bytes_sent + host.bytes_received)}B`),
+    make("td", "", clock(host.last_seen)));
+  return isOpen ? [row, detailOf(host)] : [row];
+}
+
+function detailOf(host) {
+  const list = make("dl", "");
+  const term = (name, text) => text && list.append(make("dt", "", name), make("dd", "", text));
+  term("role", host.role);
+  term("hardware address", host.mac);
+  term("services", host.categories.join(", "));
+  term("products", host.products.join(", "));
+  term("engine inside", host.engine_in.join(", "));
+  term("first seen", clock(host.first_seen));
+  term("flows", `${count(host.flows)}, ${scaled(host.bytes_sent)}B out, ${scaled(host.bytes_received)}B in`);
+  term("note", (host.notes || []).join("; "));
+  const lines = make("ul", "", ...host.evidence.map((one) => make("li", "",
+    make("div", "", make("span", "observed", one.observed)),
+    make("div", "dim", `${one.field}, ${one.seen_as}, ${one.reached} · ${one.indicator} (${one.category}, ${one.strength}) · server ${one.server} port ${one.server_port} · ${times(one.count)}, last ${clock(one.last_seen)}`))));
+  const cell = make("td", "", list, lines);
+  cell.colSpan = 6;
+  return make("tr", "evidence", cell);
+}
+
+function sortBy(column) {
+  const field = column.dataset.sort;
+  const first = ["confidence", "bytes", "last_seen"].includes(field) ? "desc" : "asc";
+  wish.order = wish.sort === field ? (wish.order === "asc" ? "desc" : "asc") : first;
+  wish.sort = field;
+  for (const other of document.querySelectorAll("#host-table th")) other.removeAttribute("aria-sort");
+  column.setAttribute("aria-sort", wish.order === "asc" ? "ascending" : "descending");
+  hosts().catch(lost);
+}
+
+// Alerts.
+
+function add(item) {
+  const list = byId("alerts");
+  byId("no-alerts").hidden = true;
+  list.prepend(item);
+  while (list.childElementCount > ALERTS_MAX) list.lastElementChild.remove();
+}
+
+const shownIds = new Set();
+
+function alerted(event, kind) {
+  // A stream that begins anew may repeat.
+  if (event.lastEventId && shownIds.has(event.lastEventId)) return;
+  shownIds.add(event.lastEventId);
+  if (shownIds.size > 5000) shownIds.clear();
+  let record;
+  try { record = JSON.parse(event.data); } catch { return; }
+  const alert = record.alert || {};
+  const metadata = alert.metadata || {};
+  const first = (name) => (metadata[name] || [""])[0];
+  const isHigh = first("kaspector_strength") === "installed" || first("kaspector_verdict") === "confirmed";
+  const item = make("li", `${kind}${isHigh ? " high" : ""}`,
+    make("p", "", make("strong", "", record.src_ip || ""), " ", alert.signature || ""),
+    make("p", "observed", first("kaspector_observed")),
+    make("p", "dim", [record.timestamp ? clock(record.timestamp) : "", record.in_iface, first("kaspector_field"), first("kaspector_reached"),
+      record.dest_ip ? `to ${record.dest_ip} port ${record.dest_port}` : "", kind === "summary" ? `summary: ${times(Number(first("kaspector_count")))}` : "",
+      first("kaspector_verdict") ? `verdict ${first("kaspector_verdict_before") || "none"} → ${first("kaspector_verdict")}` : ""].filter(Boolean).join(" · ")));
+  add(item);
+}
+
+function listen() {
+  const stream = new EventSource("/api/alerts?recent=50");
+  stream.addEventListener("open", () => say(byId("line"), "live"));
+  stream.addEventListener("error", () => {
+    say(byId("line"), "interrupted; trying again");
+    // The server said no, so the browser has given up.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 10_000);
+  });
+  for (const kind of ["finding", "summary"]) stream.addEventListener(kind, (event) => alerted(event, kind));
+  stream.addEventListener("lagged", (event) => {
+    const { missed } = JSON.parse(event.data);
+    add(make("li", "note", make("p", "dim", missed === null ? "Some alerts may be missing here." : `${count(missed)} alerts are missing here: this page was too slow.`)));
+  });
+}
+
+// A token in the address would stay in bookmarks and be read over shoulders.
+if (location.search) history.replaceState(null, "", "/");
+for (const column of document.querySelectorAll("th[data-sort]")) column.querySelector("button").addEventListener("click", () => sortBy(column));
+byId("search").addEventListener("submit", (event) => event.preventDefault());
+let typing;
+byId("words").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => hosts().catch(lost), 150);
+});
+byId("verdict").addEventListener("change", () => hosts().catch(lost));
+addEventListener("resize", plot);
+repeat(status, 2000);
+repeat(hosts, 3000);
+repeat(lastHour, 10_000);
+listen();
