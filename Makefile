@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak captures fuzz deb man
+.PHONY: demo test build bench live soak captures fuzz deb man sbom
 
 demo: build
 	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
@@ -46,3 +46,8 @@ deb:
 # Manual pages and shell completions, in target/manual.
 man:
 	cargo run --locked --example manual -- target/manual
+
+# What a release is made of, as CycloneDX JSON, in target/package.
+sbom:
+	mkdir -p target/package
+	packaging/sbom >target/package/kaspector.cdx.json

@@ -2,7 +2,8 @@
 //!
 //! `manual DIR` makes `DIR/man/*.1`, `DIR/bash/kaspector`, `DIR/zsh/_kaspector` and `DIR/fish/kaspector.fish`.
 
-#[allow(dead_code, clippy::needless_pass_by_value)]
+// The program reads what this one only describes.
+#[allow(dead_code, clippy::large_enum_variant)]
 #[path = "../src/cli.rs"]
 mod cli;
 

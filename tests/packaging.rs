@@ -238,7 +238,8 @@ fn pages_and_completions_come_from_the_command_line() {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        // What goes on from the line above stands further in.
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
     assert!(commands.len() >= 2, "{help}");
@@ -302,4 +303,33 @@ fn the_containers_root_suffices() {
     let programs: Vec<PathBuf> =
         files(&target).into_iter().filter(|path| path.parent().unwrap().ends_with("bin")).collect();
     assert_eq!(programs, [target.join("usr/bin/kaspector")], "no shell, and nothing else to run");
+}
+
+#[test]
+fn the_bill_of_materials_is_whole() {
+    if !has("python3") {
+        return;
+    }
+    let bill: serde_json::Value = serde_json::from_str(&text(run(root().join("packaging/sbom"), &[]))).unwrap();
+    assert_eq!((bill["bomFormat"].as_str(), bill["specVersion"].as_str()), (Some("CycloneDX"), Some("1.5")));
+    let components = bill["components"].as_array().unwrap();
+    let names: Vec<&str> = components.iter().map(|component| component["name"].as_str().unwrap()).collect();
+    // Linked, also by way of others and with the features of a release; what only tests use is not.
+    for (name, is_linked) in [
+        ("serde", true),
+        ("memchr", true),
+        ("rdkafka", true),
+        ("pcap", true),
+        ("criterion", false),
+        ("proptest", false),
+    ] {
+        assert_eq!(names.contains(&name), is_linked, "{name}");
+    }
+    let known: Vec<&str> = components.iter().map(|component| component["bom-ref"].as_str().unwrap()).collect();
+    for entry in bill["dependencies"].as_array().unwrap() {
+        for other in entry["dependsOn"].as_array().unwrap() {
+            assert!(known.contains(&other.as_str().unwrap()), "{other} is named and not described");
+        }
+    }
+    assert!(components.iter().all(|component| component["licenses"][0]["expression"].is_string()));
 }

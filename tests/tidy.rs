@@ -103,6 +103,7 @@ fn unsafe_code_stands_where_it_is_explained() {
             let name = path.strip_prefix(root()).unwrap().display().to_string();
             let known = [
                 "benches/traffic/wire.rs",
+                "examples/confined.rs",
                 "src/capture/live/mapping.rs",
                 "src/capture/live/socket.rs",
                 "src/capture/prefetch.rs",
