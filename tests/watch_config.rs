@@ -1,7 +1,7 @@
 //! `kaspector watch --check-config`: what the program says of a configuration, from outside.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use assert_cmd::Command;
 use std::fs;

@@ -532,6 +532,13 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
     browser.until("return document.getElementById('packets').textContent.endsWith(' k')");
     browser.until("return document.querySelector('#plot path.packets') !== null");
 
+    // An hour with drops in it, and with a gap where the sensor stood still.
+    let hour = "samples = Array.from({ length: 360 }, (_, at) => ({ ms: Date.now() - (359 - at) * 1e4,\
+        packets_per_s: 9e5 + 2e5 * Math.sin(at / 25), bits_per_s: 6e9 + 1e9 * Math.cos(at / 40),\
+        drops_per_s: at > 200 && at < 215 ? 40 : 0 })).filter((_, at) => at < 100 || at > 120); plot();\
+        const path = (name) => document.querySelector(`#plot path.${name}`).getAttribute('d');\
+        return [path('packets').split('M').length - 1, path('packets').split('L').length - 1, path('drops').includes('NaN')]";
+    assert_eq!(browser.run(hour), json!([2, 337, false]));
     for number in 2..9 {
         sensor.web.alert(&alert(number, &format!("s{number:02}.upd.kaspersky.com"), Weight::Finding));
     }
@@ -542,6 +549,7 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
         browser.look(width, height, scheme);
         browser.until(&format!("return innerWidth === {width} && document.documentElement.scrollWidth <= {width}"));
         std::thread::sleep(Duration::from_millis(300));
+        browser.run(hour);
         browser.picture(name);
     }
     let foreign = format!(

@@ -37,7 +37,10 @@ function clock(text) {
   const at = new Date(text.replace(/(\.\d{3})\d*/, "$1").replace(/\+0000$/, "Z"));
   if (Number.isNaN(at.getTime())) return text;
   const time = at.toLocaleTimeString("en-GB");
-  return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString("en-CA")} ${time}`;
+  const now = new Date();
+  if (at.toDateString() === now.toDateString()) return time;
+  const day = `${at.getDate()}\u00a0${at.toLocaleDateString("en", { month: "short" })}`;
+  return at.getFullYear() === now.getFullYear() ? `${day} ${time}` : `${day}\u00a0${at.getFullYear()} ${time}`;
 }
 
 async function read(path) {
