@@ -14,10 +14,12 @@ mod counters;
 mod desk;
 mod health;
 mod hosts;
+mod interfaces;
 mod keeper;
 mod repeats;
 mod signals;
 mod snapshot;
+mod teller;
 mod worker;
 
 use super::state::StateError;
@@ -32,6 +34,7 @@ use control::Control;
 use counters::WorkerCounters;
 use desk::Desk;
 use hosts::Hosts;
+use interfaces::Interfaces;
 use keeper::Keeper;
 use rtrb::RingBuffer;
 use signals::Signals;
@@ -41,6 +44,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use teller::Teller;
 use worker::Worker;
 
 /// Reports between a worker and the control thread.
@@ -273,7 +277,9 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
             }
             desks.push(desk);
         }
-        let control = Control::new(options, settings.clone(), run, desks, &counters, outputs, (hosts, keeper), web);
+        let interfaces = Interfaces::new(options, &counters);
+        let teller = Teller::new(options, run, outputs, web.clone());
+        let control = Control::new(options, settings.clone(), desks, interfaces, teller, (hosts, keeper), web);
         tell(Notice::Capturing);
         control_runtime.block_on(control.run(signals, &stop, threads, tell))
     });

@@ -1,27 +1,26 @@
 //! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
 
-use super::counters::WorkerCounters;
+use super::counters::Detail;
 use super::desk::Desk;
-use super::health::Health;
 use super::hosts::{Hosts, Rise};
+use super::interfaces::Interfaces;
 use super::keeper::Keeper;
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
-use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now, random};
+use super::teller::Teller;
+use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now};
 use crate::capture::{LiveError, Timestamp};
-use crate::decode::{Outcome, OutcomeCounters};
-use crate::matching::{HostKey, SignatureSet};
-use crate::pipeline::SeenInPart;
-use crate::sink::{Drained, EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use crate::decode::Outcome;
+use crate::matching::HostKey;
+use crate::sink::{Drained, EveStats, Occasion};
 use crate::supervisor::web::{HostSnapshot, Web};
-use crate::supervisor::{InterfaceStatus, Notify, Status};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use crate::supervisor::{Notify, Status};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-use ulid::Ulid;
 
 /// How often the control thread looks at the queues.
 const LOOK: Duration = Duration::from_millis(5);
@@ -29,27 +28,19 @@ const LOOK: Duration = Duration::from_millis(5);
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
 const SAVE: Duration = Duration::from_secs(5);
-/// Messages that wait while the outputs' queue is full.
-const BACKLOG_MAX: usize = 1 << 14;
-/// Share of packets dropped in an interval above which a warning is due: one in so many.
-const WARN_ABOVE_ONE_IN: u64 = 1000;
-
 /// The threads of all rings.
 pub type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), LiveError>>>;
 
 /// The control thread.
 pub struct Control<'w> {
-    pub options: &'w WatchOptions,
-    pub settings: Settings,
-    /// Random: what identifies this run in every identifier.
-    pub run: [u8; 32],
-    pub started: Instant,
+    options: &'w WatchOptions,
+    settings: Settings,
+    started: Instant,
     began: Timestamp,
     /// By interface.
-    pub desks: Vec<Desk>,
-    /// By interface, then by worker.
-    pub counters: &'w [Vec<WorkerCounters>],
-    pub outputs: Outputs,
+    desks: Vec<Desk>,
+    interfaces: Interfaces<'w>,
+    teller: Teller<'w>,
     repeats: Repeats,
     hosts: Hosts,
     keeper: Option<Keeper>,
@@ -59,12 +50,7 @@ pub struct Control<'w> {
     notify: Notify,
     /// Alerts by service and strength.
     detections: BTreeMap<(&'static str, &'static str), u64>,
-    backlog: VecDeque<Message>,
     alerts: u64,
-    lost: u64,
-    /// What was known of each interface when a warning was last considered.
-    before: Vec<InterfaceStatus>,
-    health: Vec<Health>,
 }
 
 type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
@@ -74,10 +60,9 @@ impl<'w> Control<'w> {
     pub fn new(
         options: &'w WatchOptions,
         settings: Settings,
-        run: [u8; 32],
         desks: Vec<Desk>,
-        counters: &'w [Vec<WorkerCounters>],
-        outputs: Outputs,
+        interfaces: Interfaces<'w>,
+        teller: Teller<'w>,
         (hosts, keeper): (Hosts, Option<(Keeper, Vec<String>)>),
         web: Option<Web>,
     ) -> Self {
@@ -87,27 +72,18 @@ impl<'w> Control<'w> {
             options,
             repeats: Repeats::every(settings.summary_interval_s),
             settings,
-            run,
             started: Instant::now(),
             began: now(),
             desks,
-            counters,
-            outputs,
+            interfaces,
+            teller,
             hosts,
             keeper,
             inputs,
             web,
             notify: Notify::from_environment(),
             detections: BTreeMap::new(),
-            backlog: VecDeque::new(),
             alerts: 0,
-            lost: 0,
-            health: options.interfaces.iter().map(|name| Health::of(name)).collect(),
-            before: options
-                .interfaces
-                .iter()
-                .map(|_| InterfaceStatus { is_up: true, ..InterfaceStatus::default() })
-                .collect(),
         }
     }
 
@@ -122,9 +98,7 @@ impl<'w> Control<'w> {
         workers: Workers<'_>,
         tell: Tell<'_>,
     ) -> Result<Watched, WatchError> {
-        for advice in self.health.iter().flat_map(|health| health.advice(self.options)) {
-            tell(Notice::Warning(&advice));
-        }
+        self.interfaces.advise(tell);
         self.notify.ready();
         let mut look = every(LOOK);
         let mut hosts = every(LOOK_AT_HOSTS);
@@ -137,7 +111,10 @@ impl<'w> Control<'w> {
                 _ = hosts.tick() => {
                     self.look_at_hosts();
                     self.publish();
-                    self.notify.pulse(Instant::now());
+                    let now = Instant::now();
+                    if self.interfaces.all_move(now) {
+                        self.notify.pulse(now);
+                    }
                 }
                 _ = save.tick() => self.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
@@ -147,7 +124,7 @@ impl<'w> Control<'w> {
                 wish = signals.next() => match wish {
                     Wish::End => end(stop),
                     Wish::Reload => {
-                        self.outputs.reopen();
+                        self.teller.outputs().reopen();
                         // What is being read now may be older than the wish.
                         reloads_again = reloading.is_some();
                         if reloading.is_none() {
@@ -164,7 +141,7 @@ impl<'w> Control<'w> {
                     }
                 }
             }
-            if self.outputs.are_closed() {
+            if self.teller.outputs().are_closed() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
@@ -238,22 +215,13 @@ impl<'w> Control<'w> {
                 let sighting = Sighting { alert, interface };
                 self.hosts.note(sighting.host(), &sighting.alert, interface);
                 if let Some(sighting) = self.repeats.take(sighting) {
-                    self.tell_of(&sighting, Occasion::FirstSight);
+                    self.teller.tell_of(&sighting, Occasion::FirstSight, &self.settings.signatures);
                 }
             }
         }
         let due = self.repeats.summaries(now());
         self.summarise(&due);
-        self.hand_on();
-    }
-
-    fn hand_on(&mut self) {
-        while let Some(message) = self.backlog.pop_front() {
-            if !self.outputs.offer(message.clone()) {
-                self.backlog.push_front(message);
-                return;
-            }
-        }
+        self.teller.hand_on();
     }
 
     fn summarise(&mut self, due: &[(Sighting, u64)]) {
@@ -262,7 +230,7 @@ impl<'w> Control<'w> {
         for (sighting, count) in due {
             let host = sighting.host();
             let bytes = *carried.entry(host).or_insert_with(|| self.hosts.bytes_since(&host));
-            self.tell_of(sighting, Occasion::Summary { count: *count, bytes });
+            self.teller.tell_of(sighting, Occasion::Summary { count: *count, bytes }, &self.settings.signatures);
         }
     }
 
@@ -279,25 +247,18 @@ impl<'w> Control<'w> {
             }
         }
         for Rise { alert, interface, from, to } in rises {
-            self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
+            self.teller.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to }, &signatures);
         }
     }
 
     /// Puts up what the web server shows.
     fn publish(&mut self) {
         let Some(web) = self.web.clone() else { return };
-        let interfaces = self.interfaces();
+        let interfaces = self.interfaces.status();
         let signatures = &self.settings.signatures;
-        let (mut outcomes, mut seen) = (OutcomeCounters::default(), SeenInPart::default());
-        let (mut flows_active, mut memory_bytes) = (0, 0);
-        for worker in self.workers() {
-            let detail = worker.detail();
-            outcomes.add(&detail.outcomes);
-            seen.add(detail.seen_in_part);
-            flows_active += detail.flows_active;
-            memory_bytes += detail.memory_bytes;
-        }
-        let given_up = self.given_up();
+        let Detail { outcomes, flows_active, memory_bytes, seen_in_part: seen, given_up, .. } =
+            self.interfaces.detail();
+        let given_up = self.given_up(given_up);
         let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
         web.publish(Status {
             started: self.began,
@@ -322,7 +283,7 @@ impl<'w> Control<'w> {
                 .map(|(&(service, strength), &count)| (service, strength, count))
                 .collect(),
             endpoints_with_findings: self.hosts.count(),
-            outputs: self.outputs.status(),
+            outputs: self.teller.outputs().status(),
             flow_memory_bytes: memory_bytes,
         });
         if web.wants_hosts() {
@@ -346,125 +307,21 @@ impl<'w> Control<'w> {
         }
     }
 
-    fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
-        let Sighting { alert, interface } = sighting;
-        let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
-        // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
-        let mut run = self.run;
-        let is_rise = matches!(occasion, Occasion::VerdictRise { .. });
-        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([u8::from(is_rise)])) {
-            *byte ^= number;
-        }
-        let signatures: &SignatureSet = &self.settings.signatures;
-        let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
-        writer.write(alert, EveOrigin::Interface { name, run: &run, occasion }).expect("memory takes every line");
-        let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
-        let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
-        let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };
-        self.push(uid, &sighting.host().address.to_string(), weight, &line);
-    }
-
-    /// Every interface, as it stands.
-    fn interfaces(&mut self) -> Vec<InterfaceStatus> {
-        let named = self.options.interfaces.iter().zip(self.counters);
-        named
-            .zip(&mut self.health)
-            .map(|((name, workers), health)| InterfaceStatus::of(name, workers, health.dropped()))
-            .collect()
-    }
-
-    /// Says what was counted, and warns of drops.
+    /// Tells what was counted, and says what the log should have of it.
     fn report(&mut self, tell: Tell<'_>) {
-        let interfaces = self.interfaces();
-        for (interface, before) in interfaces.iter().zip(&self.before) {
-            self.remark_on(interface, before, tell);
-        }
+        self.interfaces.remark(tell);
         if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
             tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
         }
-        for (health, workers) in self.health.iter_mut().zip(self.counters) {
-            if let Some(judgement) = health.judge(workers) {
-                tell(Notice::Warning(&judgement));
-            }
-        }
-        let sum = |of: fn(&InterfaceStatus) -> u64| interfaces.iter().map(of).sum();
-        let stats = EveStats {
-            uptime_s: self.started.elapsed().as_secs(),
-            kernel_packets: sum(|interface| interface.kernel_packets),
-            kernel_drops: sum(|interface| interface.kernel_drops),
-            interface_drops: sum(|interface| interface.nic_drops),
-            packets: sum(|interface| interface.packets),
-            bytes: sum(|interface| interface.bytes),
-            invalid: self.workers().map(|counters| counters.invalid.load(Ordering::Relaxed)).sum(),
-            alerts: self.alerts,
-        };
-        self.before = interfaces;
-        let at = now();
-        let uid = Ulid::from_parts(at.0 / 1_000_000, u128::from_ne_bytes(random().unwrap_or_default()));
-        self.push(uid, "", Weight::Stats, &stats.line(at));
+        let uptime_s = self.started.elapsed().as_secs();
+        let stats = EveStats { uptime_s, alerts: self.alerts, ..self.interfaces.stats() };
+        self.teller.tell_counters(&stats);
     }
 
-    /// Says what is to be said of an interface since it was last looked at.
-    fn remark_on(&self, interface: &InterfaceStatus, before: &InterfaceStatus, tell: Tell<'_>) {
-        let name = &interface.name;
-        if interface.is_up != before.is_up {
-            let now = if interface.is_up { "is up again" } else { "is down or gone: nothing can be seen there" };
-            tell(Notice::Warning(&format!("{name} {now}")));
-        }
-        let more = |of: fn(&InterfaceStatus) -> u64| of(interface).saturating_sub(of(before));
-        let seen = more(|interface| interface.kernel_packets);
-        let ring = more(|interface| interface.kernel_drops);
-        let nic = more(|interface| interface.nic_drops);
-        let queue = more(|interface| interface.queue_drops);
-        let freezes = more(|interface| interface.ring_freezes);
-        tell(Notice::Detail(&format!(
-            "{name}: {seen} packets since the last look; dropped: {ring} by the kernel, {nic} by the interface, {queue} events by a \
-             queue of ours; ring full {freezes} times"
-        )));
-        let mut warn = |dropped: u64, text: String| {
-            if dropped.saturating_mul(WARN_ABOVE_ONE_IN) > seen {
-                tell(Notice::Warning(&format!("{name}: {text}")));
-            }
-        };
-        warn(
-            ring,
-            format!(
-                "the kernel dropped {ring} of {seen} packets since the last look, because the ring was full; a larger one may help: \
-                 --ring-blocks {}",
-                super::blocks(self.options, name, self.options.workers).saturating_mul(2)
-            ),
-        );
-        warn(
-            nic,
-            format!(
-                "the interface dropped {nic} packets since the last look, before the kernel saw them; its own ring may be too small: \
-                 ethtool -g {name}"
-            ),
-        );
-        warn(queue, format!("{queue} events were lost, because a queue of ours was full"));
-    }
-
-    fn workers(&self) -> impl Iterator<Item = &WorkerCounters> {
-        self.counters.iter().flatten()
-    }
-
-    fn push(&mut self, uid: Ulid, host: &str, weight: Weight, line: &str) {
-        if self.backlog.len() >= BACKLOG_MAX {
-            self.lost += 1;
-            return;
-        }
-        let message = Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() };
-        if let Some(web) = &self.web {
-            web.alert(&message);
-        }
-        self.backlog.push_back(message);
-    }
-
-    /// What was given up at a bound anywhere, under the bound's name.
-    fn given_up(&self) -> BTreeMap<&'static str, u64> {
-        let mut total = BTreeMap::new();
-        let workers = self.workers().map(|worker| worker.detail().given_up);
-        for (bound, count) in workers.chain(self.desks.iter().map(Desk::given_up)).flatten() {
+    /// What was given up at a bound anywhere, under the bound's name: by workers, `of_workers`, and by the ledgers behind them.
+    fn given_up(&self, of_workers: BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+        let mut total = of_workers;
+        for (bound, count) in self.desks.iter().flat_map(Desk::given_up) {
             *total.entry(bound).or_default() += count;
         }
         if self.hosts.given_up() > 0 {
@@ -490,33 +347,25 @@ impl<'w> Control<'w> {
         let held = self.repeats.held();
         self.summarise(&held);
         self.report(tell);
-        let deadline = Instant::now() + self.options.patience;
-        while !self.backlog.is_empty() && Instant::now() < deadline {
-            self.hand_on();
-            tokio::time::sleep(LOOK).await;
-        }
+        let patience = self.options.patience;
+        self.teller.hand_on_until(Instant::now() + patience).await;
+        let Detail { outcomes, flows, given_up, .. } = self.interfaces.detail();
         let mut watched = Watched {
-            interfaces: self.interfaces(),
-            outputs: Vec::new(),
+            interfaces: self.interfaces.status(),
+            outputs: self.teller.outputs().status(),
             behind: 0,
-            outcomes: OutcomeCounters::default(),
-            flows: 0,
-            given_up: self.given_up(),
+            outcomes,
+            flows,
+            given_up: self.given_up(given_up),
             hosts: self.hosts.findings(&self.settings.signatures),
-            lost: self.lost + self.backlog.len() as u64,
+            lost: self.teller.lost(),
         };
-        for worker in self.counters.iter().flatten() {
-            let detail = worker.detail();
-            watched.outcomes.add(&detail.outcomes);
-            watched.flows += detail.flows;
-        }
-        watched.outputs = self.outputs.status();
-        let Drained { behind } = self.outputs.drain(self.options.patience).await;
+        let Drained { behind } = self.teller.into_outputs().drain(patience).await;
         watched.behind = behind;
         if let Some(keeper) = self.keeper.take() {
             // The last look is not given back: whoever could not take it for so long will not take it now.
             let closed = tokio::task::spawn_blocking(|| keeper.close());
-            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(self.options.patience, closed).await {
+            if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }
         }

@@ -30,6 +30,8 @@ pub struct WorkerCounters {
     pub queue_full: AtomicU64,
     /// Events that were lost because it stayed so.
     pub queue_lost: AtomicU64,
+    /// Rounds of the worker's loop: one that is alive makes several a second, packets or not.
+    pub rounds: AtomicU64,
     /// Whether the interface was last seen down or gone.
     pub is_down: AtomicBool,
     /// What is counted too finely for one word each, as of the last second.
@@ -51,6 +53,20 @@ pub struct Detail {
     pub seen_in_part: SeenInPart,
     /// What was given up at a bound, under the bound's name.
     pub given_up: BTreeMap<&'static str, u64>,
+}
+
+impl Detail {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        self.outcomes.add(&other.outcomes);
+        self.flows += other.flows;
+        self.flows_active += other.flows_active;
+        self.memory_bytes += other.memory_bytes;
+        self.seen_in_part.add(other.seen_in_part);
+        for (&bound, count) in &other.given_up {
+            *self.given_up.entry(bound).or_default() += count;
+        }
+    }
 }
 
 impl InterfaceStatus {

@@ -105,6 +105,7 @@ impl<'c> Worker<'c> {
                 end = Some(Instant::now() + self.retire + UNDER_WAY);
             }
             let wait = end.map_or(longest, |end| longest.min(end.saturating_duration_since(Instant::now())));
+            add(&self.counters.rounds, 1);
             let Self { listener, inspection, .. } = self;
             let came = listener.with_block(wait, |frames| inspection.take(frames))?;
             let until = came.unwrap_or_else(|| self.nothing_until());
