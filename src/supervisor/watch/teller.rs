@@ -1,0 +1,108 @@
+//! Makes messages of what is to be told, and hands them on as the outputs have room.
+
+use super::repeats::Sighting;
+use super::{WatchOptions, now, random};
+use crate::matching::SignatureSet;
+use crate::sink::{EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use crate::supervisor::web::Web;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use ulid::Ulid;
+
+/// Messages that wait while the outputs' queue is full.
+const BACKLOG_MAX: usize = 1 << 14;
+/// Between two tries to hand on what is left at the end.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
+
+/// The way from the control thread to the outputs, and to whoever looks at the page.
+pub struct Teller<'w> {
+    options: &'w WatchOptions,
+    /// Random: what identifies this run in every identifier.
+    run: [u8; 32],
+    outputs: Outputs,
+    web: Option<Web>,
+    backlog: VecDeque<Message>,
+    lost: u64,
+}
+
+impl<'w> Teller<'w> {
+    /// Tells by these outputs.
+    pub fn new(options: &'w WatchOptions, run: [u8; 32], outputs: Outputs, web: Option<Web>) -> Self {
+        Self { options, run, outputs, web, backlog: VecDeque::new(), lost: 0 }
+    }
+
+    /// Tells of an alert.
+    pub fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion, signatures: &SignatureSet) {
+        let Sighting { alert, interface } = sighting;
+        let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
+        // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
+        let mut run = self.run;
+        let is_rise = matches!(occasion, Occasion::VerdictRise { .. });
+        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([u8::from(is_rise)])) {
+            *byte ^= number;
+        }
+        let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
+        writer.write(alert, EveOrigin::Interface { name, run: &run, occasion }).expect("memory takes every line");
+        let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
+        let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
+        let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };
+        self.push(uid, &sighting.host().address.to_string(), weight, &line);
+    }
+
+    /// Tells what was counted.
+    pub fn tell_counters(&mut self, stats: &EveStats) {
+        let at = now();
+        let uid = Ulid::from_parts(at.0 / 1_000_000, u128::from_ne_bytes(random().unwrap_or_default()));
+        self.push(uid, "", Weight::Stats, &stats.line(at));
+    }
+
+    fn push(&mut self, uid: Ulid, host: &str, weight: Weight, line: &str) {
+        if self.backlog.len() >= BACKLOG_MAX {
+            self.lost += 1;
+            return;
+        }
+        let message = Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() };
+        if let Some(web) = &self.web {
+            web.alert(&message);
+        }
+        self.backlog.push_back(message);
+    }
+
+    /// Hands on what the outputs have room for.
+    pub fn hand_on(&mut self) {
+        while let Some(message) = self.backlog.pop_front() {
+            if !self.outputs.offer(message.clone()) {
+                self.backlog.push_front(message);
+                return;
+            }
+        }
+    }
+
+    /// Hands on what is left, as far as there is room until `deadline`. Messages that are left then are lost.
+    pub async fn hand_on_until(&mut self, deadline: Instant) {
+        self.hand_on();
+        while !self.backlog.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(TRY_AGAIN).await;
+            self.hand_on();
+        }
+        self.lost += self.backlog.len() as u64;
+        self.backlog.clear();
+    }
+
+    /// Messages that were lost because no queue had room.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// The outputs.
+    #[must_use]
+    pub const fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    /// The outputs, to be drained.
+    pub fn into_outputs(self) -> Outputs {
+        self.outputs
+    }
+}
