@@ -419,6 +419,23 @@ fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
 }
 
 #[test]
+fn an_interface_that_is_made_anew_is_watched_again() {
+    let Some(cable) = Cable::lay("x") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("eve.json");
+    let output = format!("file:{}", live.display());
+    let mut sensor = Sensor::start(&["-i", &cable.far, "--stats-interval", "1", "-o", &output]);
+    drop(cable);
+    sensor.next_line("is down or gone");
+    let cable = Cable::lay("x").unwrap();
+    sensor.next_line("was removed and made anew");
+    cable.send(&root().join("pcaps/dns-then-tls.pcap"));
+    assert!(!proven(&wait_for(&live, 1)).is_empty());
+    let said = sensor.end();
+    assert!(said.contains(&format!("{}: 20 packets", cable.far)), "{said}");
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_sensor() {
     let Some(cable) = Cable::lay("p") else { return };
     let mut child = Command::new(env!("CARGO_BIN_EXE_kaspector"))

@@ -15,7 +15,7 @@ use crate::matching::HostKey;
 use crate::sink::{Drained, EveStats, Occasion};
 use crate::supervisor::web::{HostSnapshot, Web};
 use crate::supervisor::{Notify, Status};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
@@ -42,6 +42,8 @@ pub struct Control<'w> {
     interfaces: Interfaces<'w>,
     teller: Teller<'w>,
     repeats: Repeats,
+    /// Summaries whose turn has come.
+    due: VecDeque<(Sighting, Occasion)>,
     hosts: Hosts,
     keeper: Option<Keeper>,
     /// Names of what evidence points into.
@@ -51,6 +53,8 @@ pub struct Control<'w> {
     /// Alerts by service and strength.
     detections: BTreeMap<(&'static str, &'static str), u64>,
     alerts: u64,
+    /// Messages whose loss was warned of.
+    lost_told: u64,
 }
 
 type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
@@ -74,6 +78,8 @@ impl<'w> Control<'w> {
             settings,
             started: Instant::now(),
             began: now(),
+            due: VecDeque::new(),
+            lost_told: 0,
             desks,
             interfaces,
             teller,
@@ -167,7 +173,8 @@ impl<'w> Control<'w> {
         let current = Arc::clone(&self.settings.signatures);
         Some(tokio::task::spawn_blocking(move || {
             let Renewed { signatures, summary_interval_s, stats_interval_s, stale_after, remarks } = (reload.0)()?;
-            let signatures = match signatures.sha256() == current.sha256() {
+            let is_same = signatures.sha256() == current.sha256() && signatures.version() == current.version();
+            let signatures = match is_same {
                 true => current,
                 false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
             };
@@ -220,17 +227,28 @@ impl<'w> Control<'w> {
             }
         }
         let due = self.repeats.summaries(now());
-        self.summarise(&due);
-        self.teller.hand_on();
+        self.summarise(due);
+        self.hand_on();
     }
 
-    fn summarise(&mut self, due: &[(Sighting, u64)]) {
+    /// Hands on what the outputs have room for, and summaries as far as there is room behind that.
+    fn hand_on(&mut self) {
+        self.teller.hand_on();
+        while self.teller.has_room()
+            && let Some((sighting, occasion)) = self.due.pop_front()
+        {
+            self.teller.tell_of(&sighting, occasion, &self.settings.signatures);
+            self.teller.hand_on();
+        }
+    }
+
+    fn summarise(&mut self, due: Vec<(Sighting, u64)>) {
         // One figure for each host, in all its summaries.
         let mut carried: HashMap<HostKey, u64> = HashMap::new();
         for (sighting, count) in due {
             let host = sighting.host();
             let bytes = *carried.entry(host).or_insert_with(|| self.hosts.bytes_since(&host));
-            self.teller.tell_of(sighting, Occasion::Summary { count: *count, bytes }, &self.settings.signatures);
+            self.due.push_back((sighting, Occasion::Summary { count, bytes }));
         }
     }
 
@@ -313,6 +331,11 @@ impl<'w> Control<'w> {
         if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
             tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
         }
+        let lost = self.teller.lost();
+        if lost > self.lost_told {
+            let more = lost - std::mem::replace(&mut self.lost_told, lost);
+            tell(Notice::Warning(&format!("{more} messages were lost, because no output had room for them")));
+        }
         let uptime_s = self.started.elapsed().as_secs();
         let stats = EveStats { uptime_s, alerts: self.alerts, ..self.interfaces.stats() };
         self.teller.tell_counters(&stats);
@@ -345,10 +368,16 @@ impl<'w> Control<'w> {
         self.look_at_hosts();
         self.save();
         let held = self.repeats.held();
-        self.summarise(&held);
+        self.summarise(held);
         self.report(tell);
         let patience = self.options.patience;
-        self.teller.hand_on_until(Instant::now() + patience).await;
+        let deadline = Instant::now() + patience;
+        self.hand_on();
+        while !(self.due.is_empty() && self.teller.is_through()) && Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+            self.hand_on();
+        }
+        self.teller.give_up(self.due.len());
         let Detail { outcomes, flows, given_up, .. } = self.interfaces.detail();
         let mut watched = Watched {
             interfaces: self.interfaces.status(),

@@ -32,6 +32,10 @@ pub struct WorkerCounters {
     pub queue_lost: AtomicU64,
     /// Rounds of the worker's loop: one that is alive makes several a second, packets or not.
     pub rounds: AtomicU64,
+    /// Times that the interface went down.
+    pub went_down: AtomicU64,
+    /// Times that it had been removed, and was opened anew.
+    pub reopened: AtomicU64,
     /// Whether the interface was last seen down or gone.
     pub is_down: AtomicBool,
     /// What is counted too finely for one word each, as of the last second.

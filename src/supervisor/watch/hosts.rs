@@ -1,9 +1,10 @@
 //! What is known of each host: what each interface shows now, and what was known before.
 
 use crate::matching::{Alert, HostFinding, HostKey, HostRecord, SignatureSet, Verdict};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Hosts that are kept; later ones are told of, and not kept.
+/// Hosts that are kept.
 pub const HOSTS_MAX: usize = 1 << 17;
 
 /// All hosts with evidence.
@@ -46,7 +47,7 @@ impl Hosts {
     /// Takes up what is known from earlier runs.
     pub fn begin_with(&mut self, records: impl IntoIterator<Item = (HostKey, HostRecord)>, signatures: &SignatureSet) {
         for (host, record) in records {
-            let Some(known) = self.known(host) else { continue };
+            let known = self.known(host);
             known.bytes_told = record.bytes();
             known.before = Some(record);
             known.verdict = known.merged(signatures).and_then(|record| Some(record.finding(host, signatures)?.verdict));
@@ -55,9 +56,7 @@ impl Hosts {
 
     /// Notes the latest alert of a host.
     pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) {
-        if let Some(known) = self.known(host) {
-            known.alert = Some((Box::new(alert.clone()), interface));
-        }
+        self.known(host).alert = Some((Box::new(alert.clone()), interface));
     }
 
     /// Takes the record that the ledger of `interface` now has of a host. Says so if it adds up to more than before; the first verdict is
@@ -69,7 +68,7 @@ impl Hosts {
         interface: u32,
         signatures: &SignatureSet,
     ) -> Option<Rise> {
-        let known = self.known(host)?;
+        let known = self.known(host);
         known.now.insert(interface, record);
         let verdict = known.merged(signatures)?.finding(host, signatures)?.verdict;
         let before = known.verdict.replace(verdict);
@@ -83,7 +82,7 @@ impl Hosts {
 
     /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was.
     pub fn retire(&mut self, host: HostKey, record: HostRecord, interface: u32, signatures: &SignatureSet) {
-        let Some(known) = self.known(host) else { return };
+        let known = self.known(host);
         known.now.remove(&interface);
         match &mut known.before {
             Some(before) => before.merge(record, signatures),
@@ -116,7 +115,7 @@ impl Hosts {
         self.hosts.values().filter(|known| known.verdict.is_some()).count() as u64
     }
 
-    /// Hosts that were not kept, since too many were.
+    /// Hosts that were forgotten, since there were too many.
     #[must_use]
     pub const fn given_up(&self) -> u64 {
         self.given_up
@@ -131,12 +130,25 @@ impl Hosts {
         all
     }
 
-    fn known(&mut self, host: HostKey) -> Option<&mut Known> {
-        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
+    /// Forgets the eighth with the weakest verdicts, and of those the ones that showed nothing for longest. What a state file has of them
+    /// stays there until they show themselves again.
+    fn forget(&mut self) {
+        let last_seen = |known: &Known| known.records().map(HostRecord::last_seen).max().unwrap_or_default();
+        let rank = |known: &Known| (known.verdict.is_some(), Reverse(known.verdict), last_seen(known));
+        let mut ranked: Vec<_> = self.hosts.iter().map(|(host, known)| (rank(known), *host)).collect();
+        ranked.sort_unstable();
+        for (_, host) in ranked.into_iter().take(HOSTS_MAX / 8) {
+            self.hosts.remove(&host);
+            self.unsaved.remove(&host);
             self.given_up += 1;
-            return None;
         }
-        Some(self.hosts.entry(host).or_default())
+    }
+
+    fn known(&mut self, host: HostKey) -> &mut Known {
+        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
+            self.forget();
+        }
+        self.hosts.entry(host).or_default()
     }
 }
 
@@ -151,5 +163,75 @@ impl Known {
             earlier.merge(later, signatures);
             earlier
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::capture::Timestamp;
+    use crate::decode::Zone;
+    use crate::matching::SeenAs;
+    use crate::sink::samples;
+    use std::net::Ipv4Addr;
+
+    fn host(number: u32) -> HostKey {
+        HostKey { address: Ipv4Addr::from(0x0a00_0000 + number).into(), zone: Zone::default() }
+    }
+
+    /// A record with one piece of evidence, seen so closely at that time.
+    fn record(number: u32, seen_as: SeenAs, at: u64, signatures: &SignatureSet) -> (Alert, HostRecord) {
+        let mut alert = Alert { at: Timestamp(at), seen_as, ..samples::tls() };
+        alert.flow.client = host(number).address;
+        let mut record = HostRecord::default();
+        record.add(&alert, 0, 64, signatures);
+        (alert, record)
+    }
+
+    #[test]
+    fn a_verdict_that_rises_is_told_once_and_a_first_one_is_not() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        let (alert, lookup) = record(1, SeenAs::Lookup, 1, &signatures);
+        hosts.note(host(1), &alert, 0);
+        assert!(hosts.update(host(1), lookup, 0, &signatures).is_none());
+        let (alert, contact) = record(1, SeenAs::Contact, 2, &signatures);
+        hosts.note(host(1), &alert, 1);
+        let rise = hosts.update(host(1), contact.clone(), 1, &signatures).unwrap();
+        assert_eq!((rise.from, rise.to, rise.interface), (Verdict::Suspected, Verdict::Confirmed, 1));
+        assert!(hosts.update(host(1), contact, 1, &signatures).is_none());
+        assert_eq!(hosts.findings(&signatures)[0].evidence.len(), 2, "both interfaces");
+    }
+
+    #[test]
+    fn what_left_a_ledger_is_still_known() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        let (_, contact) = record(1, SeenAs::Contact, 1, &signatures);
+        hosts.update(host(1), contact.clone(), 0, &signatures);
+        hosts.retire(host(1), contact, 0, &signatures);
+        let (_, lookup) = record(1, SeenAs::Lookup, 2, &signatures);
+        assert!(hosts.update(host(1), lookup, 0, &signatures).is_none());
+        let found = hosts.findings(&signatures);
+        assert_eq!((found[0].verdict, found[0].evidence.len()), (Verdict::Confirmed, 2));
+        assert_eq!(hosts.take_unsaved(&signatures).len(), 1);
+        assert!(hosts.take_unsaved(&signatures).is_empty());
+    }
+
+    #[test]
+    fn the_weakest_and_oldest_make_room() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        let (_, strong) = record(0, SeenAs::Contact, 0, &signatures);
+        let (_, weak) = record(0, SeenAs::Lookup, 9, &signatures);
+        hosts.update(host(0), strong, 0, &signatures);
+        for number in 1..=u32::try_from(HOSTS_MAX).unwrap() {
+            hosts.hosts.insert(host(number), Known { verdict: Some(Verdict::Suspected), ..Known::default() });
+        }
+        hosts.update(host(u32::MAX >> 8), weak, 0, &signatures);
+        assert_eq!(hosts.given_up(), (HOSTS_MAX / 8) as u64);
+        assert!(hosts.hosts.contains_key(&host(0)), "old, and confirmed");
+        assert!(hosts.hosts.contains_key(&host(u32::MAX >> 8)));
     }
 }

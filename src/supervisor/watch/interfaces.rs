@@ -21,6 +21,8 @@ pub struct Interfaces<'w> {
     health: Vec<Health>,
     /// What was known of each when it was last remarked on.
     before: Vec<InterfaceStatus>,
+    /// How often each had gone down, and been opened anew, by then.
+    comings: Vec<(u64, u64)>,
     /// What each worker had counted of its own rounds, and when that changed last.
     rounds: Vec<(u64, Instant)>,
 }
@@ -34,6 +36,7 @@ impl<'w> Interfaces<'w> {
             counters,
             health: options.interfaces.iter().map(|name| Health::of(name)).collect(),
             before: options.interfaces.iter().map(|_| up()).collect(),
+            comings: options.interfaces.iter().map(|_| (0, 0)).collect(),
             rounds: counters.iter().flatten().map(|_| (0, Instant::now())).collect(),
         }
     }
@@ -91,10 +94,39 @@ impl<'w> Interfaces<'w> {
         for ((interface, before), workers) in interfaces.iter().zip(&self.before).zip(self.counters) {
             self.remark_on(interface, before, workers, tell);
         }
+        self.remark_on_comings(&interfaces, tell);
         self.before = interfaces;
         for (health, workers) in self.health.iter_mut().zip(self.counters) {
             if let Some(judgement) = health.judge(workers) {
                 tell(Notice::Warning(&judgement));
+            }
+        }
+    }
+
+    /// Says which interfaces went down, came up, or were made anew.
+    fn remark_on_comings(&mut self, interfaces: &[InterfaceStatus], tell: Tell<'_>) {
+        let known = self.before.iter().zip(&mut self.comings).zip(self.counters);
+        for (interface, ((before, comings), workers)) in interfaces.iter().zip(known) {
+            // The workers of an interface see the same.
+            let most = |of: fn(&WorkerCounters) -> u64| workers.iter().map(of).max().unwrap_or_default();
+            let now = (
+                most(|worker| worker.went_down.load(Ordering::Relaxed)),
+                most(|worker| worker.reopened.load(Ordering::Relaxed)),
+            );
+            let (went_down, reopened) = std::mem::replace(comings, now);
+            let name = &interface.name;
+            if now.1 > reopened {
+                tell(Notice::Warning(&format!("{name} was removed and made anew, and is watched again")));
+            }
+            match (before.is_up, interface.is_up) {
+                (true, false) => {
+                    tell(Notice::Warning(&format!("{name} is down or gone: nothing can be seen there")));
+                }
+                (false, true) => tell(Notice::Warning(&format!("{name} is up again"))),
+                (true, true) if now.0 > went_down => {
+                    tell(Notice::Warning(&format!("{name} was down for a moment, and is up again")));
+                }
+                _ => {}
             }
         }
     }
@@ -107,21 +139,19 @@ impl<'w> Interfaces<'w> {
         tell: Tell<'_>,
     ) {
         let name = &interface.name;
-        if interface.is_up != before.is_up {
-            let now = if interface.is_up { "is up again" } else { "is down or gone: nothing can be seen there" };
-            tell(Notice::Warning(&format!("{name} {now}")));
-        }
         let more = |of: fn(&InterfaceStatus) -> u64| of(interface).saturating_sub(of(before));
         let seen = more(|interface| interface.kernel_packets);
         let ring = more(|interface| interface.kernel_drops);
         let nic = more(|interface| interface.nic_drops);
         let queue = more(|interface| interface.queue_drops);
         let freezes = more(|interface| interface.ring_freezes);
-        tell(Notice::Detail(&format!(
+        let counters = format!(
             "{name}: {seen} packets since the last look; dropped: {ring} by the kernel{}, {nic} by the interface, {queue} events by a \
              queue of ours; ring full {freezes} times",
             by_worker(workers)
-        )));
+        );
+        // What was lost is in the log, however little it is.
+        tell(if ring + nic + queue > 0 { Notice::Event(&counters) } else { Notice::Detail(&counters) });
         let mut warn = |dropped: u64, text: String| {
             if dropped.saturating_mul(WARN_ABOVE_ONE_IN) > seen {
                 tell(Notice::Warning(&format!("{name}: {text}")));

@@ -44,13 +44,20 @@ pub struct Repeats {
     /// Length of an interval, in nanoseconds.
     interval: u64,
     due: Option<Timestamp>,
+    /// Whether nothing could be forgotten when room was needed: not before the next summary.
+    is_crowded: bool,
 }
 
 impl Repeats {
     /// Summaries every `interval_s` seconds.
     #[must_use]
     pub fn every(interval_s: u64) -> Self {
-        Self { pairs: HashMap::default(), interval: interval_s.saturating_mul(1_000_000_000), due: None }
+        Self {
+            pairs: HashMap::default(),
+            interval: interval_s.saturating_mul(1_000_000_000),
+            due: None,
+            is_crowded: false,
+        }
     }
 
     /// Takes the next sighting; gives it back if it is to be told now.
@@ -63,7 +70,7 @@ impl Repeats {
             held.last = Some(sighting);
             return None;
         }
-        if self.pairs.len() >= PAIRS_MAX {
+        if self.pairs.len() >= PAIRS_MAX && !self.is_crowded {
             self.forget_half();
         }
         if self.pairs.len() < PAIRS_MAX {
@@ -78,6 +85,7 @@ impl Repeats {
         let middle = times.len() / 2;
         let (_, &mut limit, _) = times.select_nth_unstable(middle);
         self.pairs.retain(|_, held| held.seen > limit || held.last.is_some());
+        self.is_crowded = self.pairs.len() > PAIRS_MAX / 8 * 7;
     }
 
     /// Changes the time between summaries, from the next one on.
@@ -87,7 +95,10 @@ impl Repeats {
 
     /// Summaries, if an interval has ended at `now`: the latest sighting of each pair, and how many there were since it was told last.
     pub fn summaries(&mut self, now: Timestamp) -> Vec<(Sighting, u64)> {
-        let due = *self.due.get_or_insert(Timestamp(now.0.saturating_add(self.interval)));
+        let latest = Timestamp(now.0.saturating_add(self.interval));
+        // A clock that was set back makes nobody wait for longer than an interval.
+        let due = self.due.map_or(latest, |due| due.min(latest));
+        self.due = Some(due);
         if now < due {
             return Vec::new();
         }
@@ -97,6 +108,7 @@ impl Repeats {
 
     /// Everything that is held back, in the order of its packets.
     pub fn held(&mut self) -> Vec<(Sighting, u64)> {
+        self.is_crowded = false;
         let held = self.pairs.values_mut();
         let mut all: Vec<_> =
             held.filter_map(|held| Some((held.last.take()?, std::mem::take(&mut held.count)))).collect();

@@ -2,17 +2,14 @@
 
 use super::repeats::Sighting;
 use super::{WatchOptions, now, random};
-use crate::matching::SignatureSet;
+use crate::matching::{SignatureSet, Verdict};
 use crate::sink::{EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
 use crate::supervisor::web::Web;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 use ulid::Ulid;
 
 /// Messages that wait while the outputs' queue is full.
 const BACKLOG_MAX: usize = 1 << 14;
-/// Between two tries to hand on what is left at the end.
-const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// The way from the control thread to the outputs, and to whoever looks at the page.
 pub struct Teller<'w> {
@@ -37,8 +34,12 @@ impl<'w> Teller<'w> {
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
         // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
         let mut run = self.run;
-        let is_rise = matches!(occasion, Occasion::VerdictRise { .. });
-        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([u8::from(is_rise)])) {
+        let rise = match occasion {
+            Occasion::VerdictRise { to: Verdict::Confirmed, .. } => 1,
+            Occasion::VerdictRise { .. } => 2,
+            _ => 0,
+        };
+        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([rise])) {
             *byte ^= number;
         }
         let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
@@ -68,6 +69,12 @@ impl<'w> Teller<'w> {
         self.backlog.push_back(message);
     }
 
+    /// Whether there is room for what can wait a little: summaries, which come in thousands at once.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.backlog.len() < BACKLOG_MAX / 2
+    }
+
     /// Hands on what the outputs have room for.
     pub fn hand_on(&mut self) {
         while let Some(message) = self.backlog.pop_front() {
@@ -78,14 +85,15 @@ impl<'w> Teller<'w> {
         }
     }
 
-    /// Hands on what is left, as far as there is room until `deadline`. Messages that are left then are lost.
-    pub async fn hand_on_until(&mut self, deadline: Instant) {
-        self.hand_on();
-        while !self.backlog.is_empty() && Instant::now() < deadline {
-            tokio::time::sleep(TRY_AGAIN).await;
-            self.hand_on();
-        }
-        self.lost += self.backlog.len() as u64;
+    /// Whether everything has been handed on.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.backlog.is_empty()
+    }
+
+    /// Gives up what nobody took, and so many messages that never came here.
+    pub fn give_up(&mut self, others: usize) {
+        self.lost += (self.backlog.len() + others) as u64;
         self.backlog.clear();
     }
 

@@ -113,7 +113,11 @@ impl<'c> Worker<'c> {
                 swept = Instant::now();
                 self.inspection.sweep(until);
             }
-            self.counters.is_down.store(self.listener.link_is_down(), Ordering::Relaxed);
+            let is_down = self.listener.link_is_down();
+            if is_down && !self.counters.is_down.swap(is_down, Ordering::Relaxed) {
+                add(&self.counters.went_down, 1);
+            }
+            self.counters.is_down.store(is_down, Ordering::Relaxed);
             self.inspection.settle();
             self.inspection.pass(until);
             self.hand_over();
@@ -173,11 +177,12 @@ impl<'c> Worker<'c> {
     }
 
     fn ask_kernel(&mut self) -> Result<(), LiveError> {
-        let RingStatistics { packets, drops, freezes, .. } = self.listener.statistics()?;
+        let RingStatistics { packets, drops, freezes, reopened, .. } = self.listener.statistics()?;
         let counters = self.counters;
         counters.kernel_packets.store(packets.saturating_add(drops), Ordering::Relaxed);
         counters.kernel_drops.store(drops, Ordering::Relaxed);
         counters.ring_freezes.store(freezes, Ordering::Relaxed);
+        counters.reopened.store(reopened, Ordering::Relaxed);
         counters.set_detail(self.inspection.detail());
         Ok(())
     }
