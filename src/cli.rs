@@ -122,7 +122,7 @@ pub struct WatchArguments {
     #[arg(long, value_name = "SIZE", help_heading = CAPTURE)]
     pub ring_block_size: Option<BlockSize>,
 
-    /// Blocks of each ring [default: 64]
+    /// Blocks of each ring [default: what 200 ms at the speed of the link take, 64 where it is not known]
     #[arg(long, value_name = "N", help_heading = CAPTURE)]
     pub ring_blocks: Option<Blocks>,
 
@@ -130,7 +130,7 @@ pub struct WatchArguments {
     #[arg(long, value_name = "BYTES", help_heading = CAPTURE)]
     pub snaplen: Option<Snaplen>,
 
-    /// Look only at packets that this libpcap filter chooses; the others are counted as filtered
+    /// Look only at packets that this libpcap filter chooses; the kernel leaves the others out
     #[arg(long, value_name = "BPF", help_heading = CAPTURE)]
     pub filter: Option<FilterText>,
 

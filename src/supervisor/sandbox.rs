@@ -69,12 +69,12 @@ impl fmt::Display for Entered {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// A path of the configuration is not there.
-    #[error("sandbox: {path}: {source}; create it, or take it out of the configuration")]
+    #[error("sandbox: {path}: {cause}; create it, or take it out of the configuration")]
     Path {
         /// The path.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Asked to be on, and not all of it can be had.
     #[error("sandbox: {0}; --sandbox auto goes on without")]

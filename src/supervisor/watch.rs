@@ -40,6 +40,7 @@ use rtrb::RingBuffer;
 use signals::Signals;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -223,6 +224,10 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     if let Some(privileges) = &options.privileges {
         tell(Notice::Event(&privileges.give_up()?.to_string()));
     }
+    if let Some(spool) = &options.output_options.spool {
+        // Rules are for what is there. Who cannot make it is told so by the spool itself.
+        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(spool);
+    }
     if options.sandbox_mode != SandboxMode::Off {
         tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
     }
@@ -234,9 +239,9 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     let keeper = match &options.state {
         Some(path) => {
             let sensor = &options.output_options.sensor;
-            let (keeper, known, inputs) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
-            hosts.begin_with(known, &settings.signatures);
-            Some((keeper, inputs.into_names()))
+            let (keeper, known) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
+            hosts.begin_with(known.hosts, &settings.signatures);
+            Some((keeper, known.inputs))
         }
         None => None,
     };

@@ -138,7 +138,7 @@ struct Rules(RulesetCreated);
 impl Rules {
     /// Allows `access` to a file, or to a folder and all below it.
     fn allow(&mut self, path: &Path, access: BitFlags<AccessFs>) -> Result<(), SandboxError> {
-        let at = |source: std::io::Error| SandboxError::Path { path: path.to_owned(), source };
+        let at = |source: std::io::Error| SandboxError::Path { path: path.to_owned(), cause: source };
         let opened = PathFd::new(path).map_err(|error| match error {
             PathFdError::OpenCall { source, .. } => at(source),
             other => at(std::io::Error::other(other)),

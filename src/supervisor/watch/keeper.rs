@@ -18,6 +18,15 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Hosts as they are to be saved, and the set that their indices are of.
 type Batch = (Arc<SignatureSet>, Vec<(HostKey, HostRecord)>);
 
+/// What a sensor knew when it ended last.
+#[derive(Debug)]
+pub struct Known {
+    /// Its hosts.
+    pub hosts: Vec<(HostKey, HostRecord)>,
+    /// Names of the inputs that their evidence points into.
+    pub inputs: Vec<String>,
+}
+
 /// The thread of the state file.
 #[derive(Debug)]
 pub struct Keeper {
@@ -36,7 +45,7 @@ impl Keeper {
         sensor: &str,
         interfaces: &[String],
         signatures: &SignatureSet,
-    ) -> Result<(Self, Vec<(HostKey, HostRecord)>, Origins), WatchError> {
+    ) -> Result<(Self, Known), WatchError> {
         let mut state = State::open(path)?;
         let source = Source::Sensor { name: sensor.to_owned() };
         let mut origins = Origins::default();
@@ -51,7 +60,8 @@ impl Keeper {
             let builder = std::thread::Builder::new().name("state".to_owned());
             builder.spawn(move || keep(&mut state, &source, &origins, &waiting, &trouble))?
         };
-        Ok((Self { batches: Some(batches), thread: Some(thread), trouble }, known, origins))
+        let keeper = Self { batches: Some(batches), thread: Some(thread), trouble };
+        Ok((keeper, Known { hosts: known, inputs: origins.into_names() }))
     }
 
     /// Hands over hosts to be saved; gives them back when the thread is behind.

@@ -136,7 +136,7 @@ impl<'c> Worker<'c> {
     fn conclude(&mut self) {
         let mut is_told = false;
         // Closed rounds first, then the open one, and then all others have heard what we know.
-        while self.numbering != Numbering::ALONE && !(is_told && !self.inspection.outbox.is_waiting()) {
+        while self.numbering != Numbering::ALONE && (!is_told || self.inspection.outbox.is_waiting()) {
             if self.queue.is_abandoned() {
                 return;
             }
