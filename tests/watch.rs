@@ -180,7 +180,8 @@ fn the_same_packets_give_the_same_evidence_as_a_scan() {
     let Some(cable) = Cable::lay("e") else { return };
     let folder = tempfile::tempdir().unwrap();
     let captures = ["dns-then-tls", "browsing-www", "unrelated"];
-    for (name, workers) in captures.into_iter().zip(["1"; 3]).chain(captures.into_iter().zip(["2", "2", "4"])) {
+    let ways = [["1", "afpacket"], ["2", "afpacket"], ["4", "afpacket"], ["1", "pcap"]];
+    for (name, [workers, kind]) in ways.iter().flat_map(|way| captures.map(|name| (name, way))) {
         let capture = root().join(format!("pcaps/{name}.pcap"));
         let (scanned, live) = (folder.path().join("scan.json"), folder.path().join(format!("{name}.json")));
         let scan = Command::new(env!("CARGO_BIN_EXE_kaspector"))
@@ -190,10 +191,10 @@ fn the_same_packets_give_the_same_evidence_as_a_scan() {
         assert!(scan.status.success());
         // Every sighting is told at the end, if only as a summary.
         let output = format!("file:{}", live.display());
-        let sensor = Sensor::start(&["-i", &cable.far, "--workers", workers, "-o", &output]);
+        let sensor = Sensor::start(&["-i", &cable.far, "--workers", workers, "--capture", kind, "-o", &output]);
         let sent = cable.send(&capture);
         let said = sensor.end();
-        let name = &format!("{name} with {workers} workers");
+        let name = &format!("{name} with {workers} workers and {kind}");
         assert!(said.contains(&format!("{}: {sent} packets", cable.far)), "{name}: {said}");
         assert!(said.contains("dropped by the kernel: 0."), "{name}: {said}");
         let expected = proven(&std::fs::read_to_string(&scanned).unwrap());

@@ -156,30 +156,43 @@ fn privileges(config: &WatchConfig) -> Privileges {
     }
 }
 
-/// What the sensor writes.
+/// What the sensor writes: alert files and the older ones beside them, the state file and its log, the spool.
 fn written(config: &WatchConfig) -> Vec<PathBuf> {
-    let files = config.outputs.iter().filter_map(|output| match output {
-        OutputSpec::File { path, .. } => Some(path),
+    let beside = |file: &Path, end: &str| [file.to_owned(), PathBuf::from(format!("{}{end}", file.display()))];
+    let outputs = config.outputs.iter().filter_map(|output| match output {
+        OutputSpec::File { path, .. } => Some(beside(path, ".1")),
         _ => None,
     });
-    // Beside the state file stands its log, and beside an alert file the older ones: so their folders.
-    let folders = files.chain(&config.state).map(|file| match file.parent() {
+    let state = config.state.iter().map(|file| beside(file, "-wal"));
+    outputs.chain(state).flatten().chain(config.spool.clone()).collect()
+}
+
+/// The folders that all of this stands in: rules are for what is there.
+fn folders_written(config: &WatchConfig) -> Vec<PathBuf> {
+    let spool = config.spool.as_ref();
+    let mut folders: Vec<PathBuf> =
+        written(config).into_iter().map(|path| if Some(&path) == spool { path } else { folder_of(&path) }).collect();
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
-    });
-    folders.chain(config.spool.clone()).collect()
+    }
 }
 
 /// What the sensor reaches for while it runs.
 fn sandbox(arguments: &WatchArguments, config: &WatchConfig) -> Sandbox {
-    let folder = |file: &PathBuf| file.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
     let read = config.signatures.iter().chain(&config.signatures_extra).cloned();
     // A file that an editor puts in the place of another is reached by its folder.
-    let read = read.chain(arguments.config.as_ref().map(|file| folder(file).unwrap_or_else(|| ".".into())));
+    let read = read.chain(arguments.config.as_deref().map(folder_of));
     let keys = config.outputs.iter().flat_map(OutputSpec::reads).map(Path::to_owned);
     Sandbox {
         read: read.chain(keys).collect(),
-        write: written(config),
+        write: folders_written(config),
         abstract_sockets: std::env::var_os("NOTIFY_SOCKET")
             .is_some_and(|socket| socket.as_encoded_bytes().starts_with(b"@")),
         ..Sandbox::default()
