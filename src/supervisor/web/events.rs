@@ -1,7 +1,7 @@
 //! `/api/alerts`: server-sent events (WHATWG HTML, section 9.2), one for each alert.
 
 use super::feed::Subscription;
-use super::serve::Shown;
+use super::shown::Shown;
 use crate::sink::{Message, Weight};
 use axum::body::Body;
 use axum::extract::{Query, State};

@@ -2,16 +2,14 @@
 
 use super::Token;
 use super::page::login;
-use super::serve::Shown;
+use super::shown::Shown;
+use super::token::{COOKIE, token_of};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-
-/// Name of the page's cookie.
-pub(super) const COOKIE: &str = "kaspector";
 
 /// Nothing but our own script, style and data; nobody may frame us.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -64,12 +62,6 @@ fn refuse(shown: &Shown, request: &Request) -> Option<Response> {
     }
     let given = token_of(request.uri());
     if given.as_deref().is_some_and(|text| token.is(text)) { None } else { Some(login(given.is_some())) }
-}
-
-/// The token in the page's address, `/?token=...`.
-pub(super) fn token_of(uri: &Uri) -> Option<String> {
-    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
-    query.0.into_iter().find(|(key, _)| key == "token").map(|(_, value)| value)
 }
 
 /// By header (RFC 6750 section 2.1), or by the page's cookie.

@@ -1,6 +1,6 @@
 //! `/api/hosts`: hosts as in `scan --format json`, searched, sorted and cut to a page.
 
-use super::serve::Shown;
+use super::shown::Shown;
 use crate::matching::{HostFinding, SignatureSet, Verdict};
 use crate::sink::host_json;
 use axum::extract::{Query, State};

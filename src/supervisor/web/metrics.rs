@@ -1,6 +1,6 @@
 //! `/metrics`: the sensor's numbers for Prometheus, in its text format or as OpenMetrics, whichever is asked for.
 
-use super::serve::Shown;
+use super::shown::Shown;
 use crate::supervisor::Status;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};

@@ -19,6 +19,7 @@ mod page;
 mod patient;
 mod readiness;
 mod serve;
+mod shown;
 mod state;
 mod status;
 mod token;

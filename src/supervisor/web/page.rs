@@ -1,7 +1,7 @@
 //! The page and what belongs to it, out of the program itself.
 
-use super::guard::{COOKIE, token_of};
-use super::serve::Shown;
+use super::shown::Shown;
+use super::token::{COOKIE, token_of};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};

@@ -2,6 +2,7 @@
 
 use super::patient::Patient;
 use super::readiness::unready;
+use super::shown::Shown;
 use super::state::now;
 use super::{Limits, Web, events, guard, hosts, metrics, page, status};
 use crate::supervisor::SAMPLE_INTERVAL;
@@ -27,15 +28,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause when the system has no descriptor for another connection.
 const BREATH: Duration = Duration::from_millis(100);
-
-/// What the handlers see.
-pub(super) struct Shown {
-    pub web: Web,
-    /// Whether only this machine can reach us.
-    pub is_loopback: bool,
-    pub streams: Arc<Semaphore>,
-    pub stopped: watch::Receiver<bool>,
-}
 
 /// Serves `web` on `listener` until `shutdown` is done, and then for up to two seconds more.
 ///

@@ -1,7 +1,7 @@
 //! `/api/status` and `/api/history`: the sensor's own numbers as JSON.
 
 use super::readiness::unready;
-use super::serve::Shown;
+use super::shown::Shown;
 use super::state::now;
 use crate::capture::Timestamp;
 use crate::sink::OutputStatus;

@@ -1,11 +1,15 @@
 //! The secret that a reader from elsewhere must know.
 
+use axum::http::Uri;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+/// Name of the page's cookie.
+pub(super) const COOKIE: &str = "kaspector";
 
 /// Least length of a token.
 const LEAST: usize = 16;
@@ -99,6 +103,12 @@ fn digest(text: &str) -> [u8; 32] {
 /// Looks at every byte, whatever the first ones are.
 fn are_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     black_box(one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other))) == 0
+}
+
+/// The token in the page's address, `/?token=...`.
+pub(super) fn token_of(uri: &Uri) -> Option<String> {
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    query.0.into_iter().find(|(key, _)| key == "token").map(|(_, value)| value)
 }
 
 #[cfg(test)]
