@@ -58,14 +58,14 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// So many empty lanes for flows whose hash is keyed by `seed`.
+    /// So many empty lanes, rounded up to a power of two, for flows whose hash is keyed by `seed`.
     #[must_use]
     pub fn new(signatures: &Arc<SignatureSet>, seed: u64, lanes: usize, numbering: Numbering) -> Self {
         Self {
             seed,
             numbering,
             decoder: Decoder::default(),
-            lanes: (0..lanes.max(1)).map(|_| Lane::new(signatures, seed)).collect(),
+            lanes: (0..lanes.next_power_of_two()).map(|_| Lane::new(signatures, seed)).collect(),
             outcomes: OutcomeCounters::default(),
             last: (0, Timestamp(0)),
         }
