@@ -1,7 +1,8 @@
 //! Counts what comes over an interface and does nothing with it, through the same ring as `kaspector watch`: what any receiver must at
 //! least spend.
 //!
-//! `cargo run --release --example count -- IFACE [--seconds N] [--ring-blocks N]` ends after N seconds or at SIGTERM.
+//! `cargo run --release --example count -- IFACE [--seconds N] [--ring-blocks N]` ends after N seconds or at SIGTERM. With `--touch` it
+//! reads one byte of each frame, too: what it takes to have the frames come from the sender's cache to the receiver's.
 
 #[cfg(target_os = "linux")]
 fn main() -> anyhow::Result<()> {
@@ -22,6 +23,8 @@ mod counting {
     use std::time::{Duration, Instant};
     use tokio::signal::unix::{SignalKind, signal};
 
+    /// Frames asked for ahead of their turn, as many as the sensor asks for.
+    const AHEAD: usize = 16;
     /// As long as the sensor's own.
     const WAIT: Duration = Duration::from_millis(100);
 
@@ -36,6 +39,9 @@ mod counting {
         /// Blocks of 1 MiB in the ring
         #[arg(long, default_value = "64")]
         ring_blocks: u32,
+        /// Read the EtherType of each frame
+        #[arg(long)]
+        touch: bool,
         /// Bytes to take of each frame
         #[arg(long, default_value = "65535")]
         snaplen: u32,
@@ -61,6 +67,13 @@ mod counting {
                 || arguments.seconds.is_some_and(|seconds| begun.elapsed().as_secs_f64() >= seconds);
             let count = |frames: Frames<'_>| {
                 let bytes = frames.records.iter().map(|record| u64::from(record.wire_len)).sum::<u64>();
+                if arguments.touch {
+                    let types = frames.iter().enumerate().map(|(index, frame)| {
+                        frames.prefetch(index + AHEAD);
+                        u64::from(frame.bytes.get(12).copied().unwrap_or_default())
+                    });
+                    std::hint::black_box(types.sum::<u64>());
+                }
                 (frames.len() as u64, bytes)
             };
             let came = ring.with_block(if is_last { Duration::ZERO } else { WAIT }, count)?;
