@@ -24,6 +24,9 @@ use tokio::task::JoinHandle;
 
 /// How often the control thread looks at the queues.
 const LOOK: Duration = Duration::from_millis(5);
+/// The same when there was nothing to tell for [`QUIET`] looks, where no workers wait for each other.
+const LOOK_WHEN_QUIET: Duration = Duration::from_millis(20);
+const QUIET: u32 = 200;
 /// How often it looks at the hosts that changed.
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
@@ -106,14 +109,16 @@ impl<'w> Control<'w> {
     ) -> Result<Watched, WatchError> {
         self.interfaces.advise(tell);
         self.notify.ready();
-        let mut look = every(LOOK);
+        let mut quiet = 0_u32;
         let mut hosts = every(LOOK_AT_HOSTS);
         let mut save = every(SAVE);
         let mut stats_at = Instant::now() + self.stats_interval();
         let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
-                _ = look.tick() => self.look(),
+                () = tokio::time::sleep(self.pause(quiet)) => {
+                    quiet = if self.look() { 0 } else { quiet.saturating_add(1) };
+                }
                 _ = hosts.tick() => {
                     self.look_at_hosts();
                     self.publish();
@@ -209,8 +214,14 @@ impl<'w> Control<'w> {
         self.settings = settings;
     }
 
-    /// Takes what the workers found, and hands on what the outputs have room for.
-    fn look(&mut self) {
+    /// How long until the next look, after so many without anything to tell.
+    const fn pause(&self, quiet: u32) -> Duration {
+        if quiet < QUIET || self.options.workers > 1 { LOOK } else { LOOK_WHEN_QUIET }
+    }
+
+    /// Takes what the workers found, and hands on what the outputs have room for. Says whether there was anything.
+    fn look(&mut self) -> bool {
+        let before = self.alerts;
         for interface in 0..self.desks.len() {
             let alerts = self.desks.get_mut(interface).map(Desk::look).unwrap_or_default();
             let interface = u32::try_from(interface).unwrap_or(u32::MAX);
@@ -229,6 +240,7 @@ impl<'w> Control<'w> {
         let due = self.repeats.summaries(now());
         self.summarise(due);
         self.hand_on();
+        self.alerts > before || !self.due.is_empty() || !self.teller.is_through()
     }
 
     /// Hands on what the outputs have room for, and summaries as far as there is room behind that.

@@ -24,8 +24,8 @@ const LAST_ROUND: Duration = Duration::from_secs(1);
 const ASK_KERNEL: Duration = Duration::from_secs(1);
 /// How often idle flows are looked for, whatever comes.
 const SWEEP: Duration = Duration::from_millis(100);
-/// Entries of each lane and tier that are looked at then: a full lane takes half a minute.
-const SWEPT: usize = 512;
+/// Entries of each lane and tier that are looked at then: a full lane takes a minute.
+const SWEPT: usize = 256;
 
 /// Packets with a header that cannot be.
 const MALFORMED: [Outcome; 5] = [
