@@ -316,11 +316,12 @@ pub struct Position {
     pub packet: u64,
 }
 
-/// All evidence of one host with the same indicator, field, value and server.
-#[derive(Clone, Debug)]
-pub struct EvidenceLine {
+/// All evidence of one host with the same indicator, field, value and server. `I` names the indicator: by its index in the set in use, or
+/// ([`StoredLine`](super::StoredLine)) by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceLine<I = IndicatorIndex> {
     /// What matched.
-    pub indicator: IndicatorIndex,
+    pub indicator: I,
     /// How close.
     pub seen_as: SeenAs,
     /// How far it came; of several, what says most.
@@ -345,6 +346,30 @@ pub struct EvidenceLine {
     pub role: Role,
     /// The first packet that showed it.
     pub example: Position,
+}
+
+impl<I> EvidenceLine<I> {
+    /// The same, with its indicator named otherwise.
+    #[must_use]
+    pub fn with_indicator<J>(self, indicator: J) -> EvidenceLine<J> {
+        let Self { seen_as, reached, field, observed, count, first_seen, last_seen, server, server_port, .. } = self;
+        let (relayed, role, example) = (self.relayed, self.role, self.example);
+        EvidenceLine {
+            indicator,
+            seen_as,
+            reached,
+            field,
+            observed,
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            relayed,
+            role,
+            example,
+        }
+    }
 }
 
 /// What a host's evidence adds up to.

@@ -2,10 +2,9 @@
 
 use super::hop_limits::HopLimits;
 use super::host_record::{AskedNames, HostRecord, LINES_MAX};
-use super::{EvidenceLine, Field, Position, Reached, Role, SeenAs, SignatureSet};
+use super::{EvidenceLine, SignatureSet};
 use crate::capture::Timestamp;
 use crate::decode::MacAddress;
-use std::net::IpAddr;
 
 /// All that a [`HostRecord`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,35 +39,7 @@ pub struct StoredNames {
 }
 
 /// An [`EvidenceLine`] with its indicator by id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredLine {
-    /// Id of what matched.
-    pub indicator: Box<str>,
-    /// How close.
-    pub seen_as: SeenAs,
-    /// How far it came.
-    pub reached: Reached,
-    /// Where in the traffic.
-    pub field: Field,
-    /// The value.
-    pub observed: Box<str>,
-    /// How often.
-    pub count: u64,
-    /// First time.
-    pub first_seen: Timestamp,
-    /// Last time.
-    pub last_seen: Timestamp,
-    /// The flow's server.
-    pub server: IpAddr,
-    /// Its port.
-    pub server_port: u16,
-    /// Whether the host did this for somebody else.
-    pub relayed: bool,
-    /// What the host is to the traffic that showed it.
-    pub role: Role,
-    /// The first packet that showed it.
-    pub example: Position,
-}
+pub type StoredLine = EvidenceLine<Box<str>>;
 
 impl HostRecord {
     /// The record in parts.
@@ -81,20 +52,9 @@ impl HostRecord {
             names: asked.names.iter().cloned().collect(),
             overflowed: asked.overflowed,
         };
-        let line = |line: &EvidenceLine| StoredLine {
-            indicator: signatures.get(line.indicator).id.as_str().into(),
-            seen_as: line.seen_as,
-            reached: line.reached,
-            field: line.field,
-            observed: line.observed.clone(),
-            count: line.count,
-            first_seen: line.first_seen,
-            last_seen: line.last_seen,
-            server: line.server,
-            server_port: line.server_port,
-            relayed: line.relayed,
-            role: line.role,
-            example: line.example,
+        let line = |line: &EvidenceLine| {
+            let id = signatures.get(line.indicator).id.as_str();
+            line.clone().with_indicator(id.into())
         };
         StoredHost {
             mac: self.mac,
@@ -131,22 +91,7 @@ impl HostRecord {
         };
         for line in stored.lines {
             let Some(indicator) = signatures.index_of(&line.indicator) else { continue };
-            let line = EvidenceLine {
-                indicator,
-                seen_as: line.seen_as,
-                reached: line.reached,
-                field: line.field,
-                observed: line.observed,
-                count: line.count,
-                first_seen: line.first_seen,
-                last_seen: line.last_seen,
-                server: line.server,
-                server_port: line.server_port,
-                relayed: line.relayed,
-                role: line.role,
-                example: line.example,
-            };
-            record.add_line(line, LINES_MAX, signatures);
+            record.add_line(line.with_indicator(indicator), LINES_MAX, signatures);
         }
         record
     }
@@ -156,6 +101,7 @@ impl HostRecord {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::matching::{Field, Position, Reached, Role, SeenAs};
 
     fn line(indicator: &str, observed: &str) -> StoredLine {
         StoredLine {

@@ -5,6 +5,7 @@
 //! Never: touches a frame.
 
 pub mod attend;
+mod clock;
 pub mod config;
 mod history;
 mod inventory;

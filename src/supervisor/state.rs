@@ -16,6 +16,7 @@ pub use error::StateError;
 pub use filter::{AddressRange, HostFilter};
 pub use source::{Origins, Source};
 
+use super::clock::now;
 use crate::capture::Timestamp;
 use crate::matching::{HostKey, HostRecord, SignatureSet};
 use crate::sink::{HostsReport, SourceReport};
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How long one waits for another's save to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -361,12 +362,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// The wall clock: only when a source was saved depends on it.
-fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

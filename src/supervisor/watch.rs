@@ -22,10 +22,11 @@ mod snapshot;
 mod teller;
 mod worker;
 
+use super::clock::now;
 use super::state::StateError;
 use super::web::{Web, WebOptions, serve};
 use super::{InterfaceStatus, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
-use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions, Timestamp};
+use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
@@ -44,7 +45,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use teller::Teller;
 use worker::Worker;
 
@@ -321,12 +322,6 @@ fn blocks(options: &WatchOptions, interface: &str, workers: usize) -> u32 {
     let speed_mbps = || Facts::of(interface).ok()?.speed_mbps;
     let rings = u32::try_from(workers).unwrap_or(1);
     options.ring_blocks.unwrap_or_else(|| RingOptions::for_link(speed_mbps(), rings).blocks)
-}
-
-/// The wall clock. Only what the sensor says of itself uses it; alerts carry the time of their packets.
-fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn random<const N: usize>() -> std::io::Result<[u8; N]> {

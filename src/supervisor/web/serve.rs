@@ -3,9 +3,9 @@
 use super::patient::Patient;
 use super::readiness::unready;
 use super::shown::Shown;
-use super::state::now;
 use super::{Limits, Web, events, guard, hosts, metrics, page, status};
 use crate::supervisor::SAMPLE_INTERVAL;
+use crate::supervisor::clock::now;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;

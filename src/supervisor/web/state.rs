@@ -1,14 +1,13 @@
 //! What the server shows: the sensor puts it up, the server reads it, and neither waits for the other.
 
 use super::{AlertFeed, HostSnapshot, Token};
-use crate::capture::Timestamp;
 use crate::sink::Message;
 use crate::supervisor::{History, Status};
 use arc_swap::ArcSwap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -151,10 +150,4 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
         }
     }
-}
-
-/// The wall clock: the only one that says how old the last packet is.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

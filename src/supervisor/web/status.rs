@@ -2,10 +2,10 @@
 
 use super::readiness::unready;
 use super::shown::Shown;
-use super::state::now;
 use crate::capture::Timestamp;
 use crate::sink::OutputStatus;
 use crate::sink::rfc3339;
+use crate::supervisor::clock::now;
 use crate::supervisor::{InterfaceStatus, SAMPLE_INTERVAL};
 use axum::Json;
 use axum::extract::State;
