@@ -2,8 +2,8 @@
 //! Anything else, and anything odd, is left to the general walk, which must agree on every frame that this one takes.
 
 use super::{Dissected, FiveTuple, MacAddress, Segment, Transport, Zone};
-use crate::capture::{Frame, LinkType};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use crate::capture::{Frame, LinkType, Timestamp};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// UDP ports that may carry a tunnel, which the general walk has to look into.
 const TUNNEL_PORTS: [u16; 8] = [1701, 2152, 3544, 4789, 4790, 6081, 6635, 8472];
@@ -35,7 +35,8 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
         kind = [tag[2], tag[3]];
         rest = after;
     }
-    let (src, dst, hop_limit, protocol, body) = match kind {
+    // Each version goes on by itself: where they met again, addresses would have to be copied byte by byte.
+    match kind {
         [0x08, 0x00] => {
             let (header, body) = rest.split_first_chunk::<20>()?;
             let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -43,9 +44,11 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
             if header[0] != 0x45 || fragment != 0 {
                 return None;
             }
-            let [.., a, b, c, d, e, f, g, h] = *header;
-            let body = body.get(..total.checked_sub(20)?)?;
-            (Ipv4Addr::new(a, b, c, d).into(), Ipv4Addr::new(e, f, g, h).into(), header[8], header[9], body)
+            let (src, dst) = header.get(12..)?.split_first_chunk::<4>()?;
+            let addresses = (Ipv4Addr::from(*src).into(), Ipv4Addr::from(*dst.first_chunk::<4>()?).into());
+            let ip =
+                Ip { addresses, hop_limit: header[8], protocol: header[9], body: body.get(..total.checked_sub(20)?)? };
+            ip.dissect_into(frame.at, link, zone, place)
         }
         [0x86, 0xdd] => {
             let (header, body) = rest.split_first_chunk::<40>()?;
@@ -54,49 +57,67 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
                 return None;
             }
             let (src, dst) = header.get(8..)?.split_first_chunk::<16>()?;
-            let dst = dst.first_chunk::<16>()?;
-            (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst).into(), header[7], header[6], body.get(..length)?)
+            let addresses = (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst.first_chunk::<16>()?).into());
+            let ip = Ip { addresses, hop_limit: header[7], protocol: header[6], body: body.get(..length)? };
+            ip.dissect_into(frame.at, link, zone, place)
         }
-        _ => return None,
-    };
-    let ports = body.first_chunk::<4>()?;
-    let src_port = u16::from_be_bytes([ports[0], ports[1]]);
-    let dst_port = u16::from_be_bytes([ports[2], ports[3]]);
-    let (transport, payload) = match protocol {
-        FiveTuple::TCP => {
-            let header = body.first_chunk::<20>()?;
-            let length = usize::from(header[12] >> 4) * 4;
-            if length < 20 {
-                return None;
+        _ => None,
+    }
+}
+
+/// What an IP header says, and what it carries.
+struct Ip<'a> {
+    /// Source and destination.
+    addresses: (IpAddr, IpAddr),
+    hop_limit: u8,
+    protocol: u8,
+    body: &'a [u8],
+}
+
+impl<'a> Ip<'a> {
+    #[inline(always)]
+    fn dissect_into(self, at: Timestamp, link: &[u8; 14], zone: Zone, place: &mut Dissected<'a>) -> Option<()> {
+        let Self { addresses: (src, dst), hop_limit, protocol, body } = self;
+        let ports = body.first_chunk::<4>()?;
+        let src_port = u16::from_be_bytes([ports[0], ports[1]]);
+        let dst_port = u16::from_be_bytes([ports[2], ports[3]]);
+        let (transport, payload) = match protocol {
+            FiveTuple::TCP => {
+                let header = body.first_chunk::<20>()?;
+                let length = usize::from(header[12] >> 4) * 4;
+                if length < 20 {
+                    return None;
+                }
+                let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+                let ack = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+                (Transport::Tcp { seq, ack, flags: header[13] }, body.get(length..)?)
             }
-            let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-            let ack = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
-            (Transport::Tcp { seq, ack, flags: header[13] }, body.get(length..)?)
-        }
-        FiveTuple::UDP => {
-            let header = body.first_chunk::<8>()?;
-            let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-            if TUNNEL_PORTS.contains(&dst_port) || TUNNEL_PORTS.contains(&src_port) {
-                return None;
+            FiveTuple::UDP => {
+                let header = body.first_chunk::<8>()?;
+                let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+                if TUNNEL_PORTS.contains(&dst_port) || TUNNEL_PORTS.contains(&src_port) {
+                    return None;
+                }
+                (Transport::Udp, body.get(8..length)?)
             }
-            (Transport::Udp, body.get(8..length)?)
-        }
-        _ => return None,
-    };
-    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *link;
-    // In place, since a segment is large for one packet's share of time.
-    *place = Dissected::Segment(Segment {
-        at: frame.at,
-        five_tuple: FiveTuple { src, dst, src_port, dst_port, protocol },
-        zone,
-        transport,
-        payload_len: u32::try_from(payload.len()).ok()?,
-        payload,
-        macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
-        tunnel: None,
-        hop_limit,
-    });
-    Some(())
+            _ => return None,
+        };
+        let (dst_mac, behind) = link.split_first_chunk::<6>()?;
+        let src_mac = behind.first_chunk::<6>()?;
+        // In place, since a segment is large for one packet's share of time.
+        *place = Dissected::Segment(Segment {
+            at,
+            five_tuple: FiveTuple { src, dst, src_port, dst_port, protocol },
+            zone,
+            transport,
+            payload_len: u32::try_from(payload.len()).ok()?,
+            payload,
+            macs: Some((MacAddress(*src_mac), MacAddress(*dst_mac))),
+            tunnel: None,
+            hop_limit,
+        });
+        Some(())
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +126,6 @@ mod tests {
     use super::super::Outcome;
     use super::super::sample::*;
     use super::*;
-    use crate::capture::Timestamp;
     use proptest::prelude::*;
 
     fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {

@@ -527,6 +527,7 @@ type Recogniser = fn(&[u8]) -> Match;
 const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (tls::recognise_client, Speech::Tls),
     (tls::recognise_server, Speech::Tls),
+    (tls::recognise_protected, Speech::Done),
     (http::recognise_request, Speech::Requests),
     (http::recognise_response, Speech::Responses),
     (dns::recognise_stream, Speech::Dns),
@@ -774,6 +775,19 @@ mod tests {
         conversation.accept(Side::Low, 34, &hello("a.example"), |_, _| {});
         assert!(!conversation.wants(Side::Low));
         conversation.accept(Side::High, 39, &[22, 3, 3, 0, 4, 2, 0, 0, 0, 20, 3, 3, 0, 1, 1], |_, _| {});
+        assert!(conversation.is_settled());
+    }
+
+    #[test]
+    fn a_connection_joined_behind_its_handshake_is_left_alone_at_once() {
+        let mut conversation = Conversation::default();
+        let record: Vec<u8> = [&[23, 3, 3, 0, 100][..], &[0x41; 100]].concat();
+        for side in [Side::Low, Side::High] {
+            assert!(conversation.wants(side));
+            let (first, rest) = record.split_at(3);
+            conversation.accept(side, 1 << 32, first, |_, _| panic!("too few bytes"));
+            conversation.accept(side, (1 << 32) + 3, rest, |_, _| panic!("nothing to tell"));
+        }
         assert!(conversation.is_settled());
     }
 

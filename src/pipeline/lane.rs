@@ -123,6 +123,7 @@ impl Lane {
     }
 
     /// Takes the next packet of one of this lane's flows: `wire_len` is the length of its frame. What it brings about goes to `outlet`.
+    #[inline]
     pub fn accept(
         &mut self,
         packet: u64,
@@ -131,22 +132,49 @@ impl Lane {
         route: &Route,
         outlet: &mut impl Outlet,
     ) {
+        // A SYN is new whatever is known.
+        let is_new = matches!(segment.transport, Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0);
+        let near = if is_new { None } else { self.table.first_look(&route.key, route.hash, segment.at) };
+        let known = near.map(|(slot, record)| (slot, passes(record, wire_len, segment, route.side, outlet)));
+        match known {
+            Some((_, true)) => {}
+            Some((slot, false)) => self.look_into(Some(slot), packet, wire_len, segment, route, outlet),
+            None => self.look_into(None, packet, wire_len, segment, route, outlet),
+        }
+    }
+
+    /// Takes a packet that may say something new; `known` is its flow, if that was met at the first look.
+    #[inline(never)]
+    fn look_into(
+        &mut self,
+        known: Option<Slot>,
+        packet: u64,
+        wire_len: u32,
+        segment: &Segment<'_>,
+        route: &Route,
+        outlet: &mut impl Outlet,
+    ) {
         let Self { table, inspection } = self;
         let &Route { ref key, side, hash } = route;
-        let mut slot = match table.find_or_open(
-            key,
-            hash,
-            segment.at,
-            tier_of(segment),
-            || FlowRecord::open(packet, segment, side),
-            |key, record| inspection.end(packet, segment.at, key, record, outlet),
-        ) {
+        let found = known.map_or_else(
+            || {
+                table.find_or_open(
+                    key,
+                    hash,
+                    segment.at,
+                    tier_of(segment),
+                    || FlowRecord::open(packet, segment, side),
+                    |key, record| inspection.end(packet, segment.at, key, record, outlet),
+                )
+            },
+            Found::Known,
+        );
+        let mut slot = match found {
             Found::Known(slot) => {
                 let record = table.state(slot);
                 if let Transport::Tcp { flags, .. } = segment.transport
                     && flags & tcp_flags::SYN == 0
                 {
-                    // What nearly every packet comes to.
                     if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
                         record.note_end(flags);
                         return;
@@ -376,6 +404,7 @@ impl Inspection {
         };
         let tcp = self.conversations.get(handle);
         let TcpConversation { streams, conversation, last, .. } = tcp;
+        let mut is_read = false;
         let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
@@ -384,6 +413,7 @@ impl Inspection {
         }
         if flags & tcp_flags::ACK != 0 {
             pick_mut(streams, side.other()).acknowledge(origin.at, ack, streams_counters, |origin, offset, bytes| {
+                is_read = true;
                 *pick_mut(last, side.other()) = origin;
                 talk.hear(conversation, side.other(), origin, offset, bytes);
             });
@@ -392,7 +422,9 @@ impl Inspection {
             let stream = pick_mut(streams, side);
             let begins = !stream.has_started();
             // A direction that nobody listens to keeps its place in the stream, without its bytes.
-            let payload = if conversation.wants(side) { segment.payload } else { &[] };
+            let wanted = conversation.wants(side);
+            is_read |= wanted;
+            let payload = if wanted { segment.payload } else { &[] };
             stream.accept(
                 origin,
                 first_byte,
@@ -400,6 +432,7 @@ impl Inspection {
                 segment.payload_len,
                 streams_counters,
                 |origin, offset, bytes| {
+                    is_read = true;
                     *pick_mut(last, side) = origin;
                     talk.hear(conversation, side, origin, offset, bytes);
                 },
@@ -411,7 +444,7 @@ impl Inspection {
         if flags & tcp_flags::FIN != 0 {
             *pick_mut(&mut tcp.ends, side) = Some(first_byte.wrapping_add(segment.payload_len));
         }
-        if tcp.conversation.is_settled() {
+        if is_read && tcp.conversation.is_settled() {
             record.phase = Phase::Settled;
             self.release(handle);
             return displaced;
@@ -420,6 +453,9 @@ impl Inspection {
             // A reset may be forged; two ends without a gap before either cannot be followed by more.
             self.finish_conversation(record, handle, current, outlet);
             record.phase = Phase::Settled;
+            return displaced;
+        }
+        if !is_read {
             return displaced;
         }
         let held = tcp.measure();
@@ -530,6 +566,29 @@ impl Inspection {
             self.openings.release(handle);
         }
         displaced
+    }
+}
+
+/// Takes a packet that says nothing new of its flow, as nearly all do. Says no to any other, having done nothing.
+#[inline]
+fn passes(record: &mut FlowRecord, wire_len: u32, segment: &Segment<'_>, side: Side, outlet: &impl Outlet) -> bool {
+    match (segment.transport, record.phase) {
+        (Transport::Tcp { flags, .. }, _) if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 => false,
+        (Transport::Tcp { .. }, Phase::Settled) => {
+            record.is_of_no_interest() && !outlet.is_undecided(record.first_packet)
+        }
+        // Of a handshake, or a flood of them, there is nothing to read yet.
+        (Transport::Tcp { flags, .. }, Phase::Waiting) if segment.payload_len == 0 && !record.is_worth_keeping() => {
+            count(record, side, wire_len);
+            pick_mut(&mut record.sent, side).note(flags, 0, &[]);
+            true
+        }
+        // Another connection may begin between the same ports.
+        (Transport::Udp, Phase::Settled) if !quic::recognise(segment.payload) => {
+            count(record, side, wire_len);
+            true
+        }
+        _ => false,
     }
 }
 

@@ -245,6 +245,7 @@ impl Lanes {
 }
 
 /// Hands a packet to the lane of its flow.
+#[inline(always)]
 fn accept(
     lanes: &mut [Lane],
     number: u64,

@@ -15,6 +15,7 @@ pub use handshake::{Handshake, HandshakeStream, Progress};
 /// Record types (RFC 8446 section 5.1).
 const RECORD_ALERT: u8 = 21;
 const RECORD_HANDSHAKE: u8 = 22;
+const RECORD_APPLICATION_DATA: u8 = 23;
 /// Length of an alert in the clear (RFC 8446 section 6): level and description.
 const ALERT_LEN: usize = 2;
 /// Handshake message types (RFC 8446 section 4).
@@ -45,6 +46,20 @@ pub fn recognise_server(bytes: &[u8]) -> Match {
         return recognise(bytes, SERVER_HELLO);
     }
     bytes.get(7..).map_or(Match::NeedMore, |rest| recognise(rest, SERVER_HELLO))
+}
+
+/// Whether bytes begin with a record of application data: the handshake is over and was not seen, and one that may follow is encrypted
+/// (RFC 8446 section 5.2).
+#[must_use]
+pub fn recognise_protected(bytes: &[u8]) -> Match {
+    match *bytes {
+        // A record of TLS 1.2 holds at most 2^14 bytes and 2048 more (RFC 5246 section 6.2.3).
+        [RECORD_APPLICATION_DATA, 3, 1..=4, high, low, ..] if high <= 0x48 && (high, low) != (0, 0) => Match::Yes,
+        [] | [RECORD_APPLICATION_DATA] | [RECORD_APPLICATION_DATA, 3] => Match::NeedMore,
+        [RECORD_APPLICATION_DATA, 3, 1..=4] => Match::NeedMore,
+        [RECORD_APPLICATION_DATA, 3, 1..=4, high] if high <= 0x48 => Match::NeedMore,
+        _ => Match::No,
+    }
 }
 
 /// The ClientHello that handshake bytes without records begin with, as in QUIC. `None` while it is incomplete; `Some(None)` when they

@@ -236,3 +236,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn application_data_is_known_by_its_record() {
+    let record = [23, 3, 3, 0x40, 0, 1, 2];
+    for length in 0..5 {
+        assert_eq!(recognise_protected(&record[..length]), Match::NeedMore, "{length}");
+    }
+    assert_eq!(recognise_protected(&record), Match::Yes);
+    // Another kind or version, an empty record, one that is too long.
+    for (at, value) in [(0, 22), (1, 4), (2, 0), (2, 5), (3, 0), (3, 0x49)] {
+        let mut other = record;
+        other[at] = value;
+        assert_eq!(recognise_protected(&other), Match::No, "{value} at {at}");
+    }
+}
