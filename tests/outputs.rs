@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{Message, OutputOptions, OutputSpec, Outputs, Weight};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -113,6 +113,57 @@ async fn a_listener_that_dies_unread_loses_nothing() {
     }
     until("all read", || reader.is_finished()).await;
     assert!(first_sights(&reader.join().unwrap()).into_iter().eq(0..3000));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+/// A receiver that was away is given much at once: what it dies with unread is more than any buffer has by default.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_syslog_receiver_that_dies_with_megabytes_unread_loses_nothing() {
+    const MESSAGES: usize = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let outputs = start(&[&format!("syslog+tcp://{address}")], folder.path());
+    for number in 0..MESSAGES {
+        let padding = "x".repeat(3_000);
+        let line = format!("{{\"event_type\":\"alert\",\"padding\":\"{padding}\",\"n\":{number}}}");
+        while !outputs.offer(Message { line: line.as_str().into(), ..message(number) }) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // It takes the connection and reads nothing of it, until its buffers are full.
+    let unread = listener.accept().unwrap().0;
+    let (mut delivered, mut still_since) = (0, Instant::now());
+    until("the buffers are full", || {
+        let now = outputs.status()[0].delivered;
+        if now != delivered {
+            (delivered, still_since) = (now, Instant::now());
+        }
+        delivered > 200 && still_since.elapsed() > Duration::from_secs(1)
+    })
+    .await;
+    drop(unread);
+    let reader = std::thread::spawn(move || {
+        // The connection may break once more while what was swallowed is written again.
+        let mut seen = Vec::new();
+        loop {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut length = Vec::new();
+            while stream.read_until(b' ', &mut length).unwrap_or(0) > 0 {
+                let mut text = vec![0; std::str::from_utf8(&length).unwrap().trim().parse().unwrap()];
+                if stream.read_exact(&mut text).is_err() {
+                    break;
+                }
+                length.clear();
+                seen.push(number_of(std::str::from_utf8(&text).unwrap()));
+                if seen.last() == Some(&(MESSAGES - 1)) {
+                    return seen;
+                }
+            }
+        }
+    });
+    until("all read", || reader.is_finished()).await;
+    assert!(first_sights(&reader.join().unwrap()).into_iter().eq(0..MESSAGES));
     outputs.drain(Duration::from_secs(10)).await;
 }
 

@@ -398,13 +398,13 @@ impl Delivery {
                 continue;
             }
             let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
-            let at_once = self.deliver(&mut transport, batch.messages).await;
+            let rewrote = self.deliver(&mut transport, batch.messages).await;
             if let Some(reader) = &self.reader {
                 if transport.confirms() {
                     reader.taken(batch.last);
                 } else {
                     settling.wrote(batch.last, bytes);
-                    if !at_once {
+                    if rewrote {
                         settling.renew();
                     }
                 }
@@ -421,10 +421,10 @@ impl Delivery {
         *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// Tries until every message was taken or refused. Whether the first attempt went well.
+    /// Tries until every message was taken or refused. Whether earlier messages may have been written once more.
     async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) -> bool {
         let mut delay = FIRST_DELAY;
-        let mut at_once = true;
+        let mut may_have_rewritten = false;
         let mut size = left.len();
         while !left.is_empty() {
             if self.reopen.has_changed().unwrap_or(false) {
@@ -434,7 +434,8 @@ impl Delivery {
             size = size.min(left.len());
             let part: Vec<Arc<Message>> = left.iter().take(size).cloned().collect();
             let pause = match transport.deliver(&part).await {
-                Ok(Delivered { rejected, again, reason, is_closed }) => {
+                Ok(Delivered { rejected, again, reason, is_closed, rewrote }) => {
+                    may_have_rewritten |= rewrote;
                     self.tally.is_closed.store(is_closed, Ordering::Relaxed);
                     let taken = part.len() - again.len() - rejected;
                     self.tally.delivered.fetch_add(taken as u64, Ordering::Relaxed);
@@ -467,12 +468,12 @@ impl Delivery {
                     after.clamp(delay, RETRY_AFTER_MAX)
                 }
             };
-            at_once = false;
+            may_have_rewritten = true;
             self.tally.retried.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(jittered(pause)).await;
             delay = (delay * 2).min(LAST_DELAY);
         }
-        at_once
+        may_have_rewritten
     }
 
     /// Notes what is wrong, and says so when that changes.

@@ -15,8 +15,10 @@ pub(super) struct Unconfirmed {
     bytes: usize,
 }
 
-// Linux gives a socket 208 KiB of send buffer by default.
-const BYTES_MAX: usize = 256 << 10;
+/// More than lies between two ends of a connection. By Linux's defaults TCP's buffers grow up to 4 MiB where bytes are sent and 6 MiB
+/// where they arrive (tcp(7), `tcp_wmem` and `tcp_rmem`), which they do when a receiver that was away is given all that it missed.
+const BYTES_MAX: usize = 16 << 20;
+/// Longer than a receiver that is well leaves bytes unread.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 impl Unconfirmed {
@@ -27,18 +29,18 @@ impl Unconfirmed {
             self.bytes += message.line.len();
             self.messages.push_back((now, Arc::clone(message)));
         }
-        while self.bytes > BYTES_MAX && self.messages.len() > 1 {
+        // Measured from what was written last, not from now: what lay unread when the reader died does so however long nobody comes in its
+        // place.
+        while let Some((at, _)) = self.messages.front()
+            && self.messages.len() > 1
+            && (self.bytes > BYTES_MAX || now - *at > AGE_MAX)
+        {
             self.forget_first();
         }
     }
 
     /// What is to be written again, in order. It stays remembered, as written now.
     pub fn again(&mut self) -> Vec<Arc<Message>> {
-        // Not by the clock: what lay unread when the reader died does so however long nobody comes in its place.
-        let newest = self.messages.back().map(|(at, _)| *at);
-        while self.messages.front().is_some_and(|(at, _)| newest.is_some_and(|newest| newest - *at > AGE_MAX)) {
-            self.forget_first();
-        }
         let now = Instant::now();
         self.messages.iter_mut().for_each(|(at, _)| *at = now);
         self.messages.iter().map(|(_, message)| Arc::clone(message)).collect()
@@ -124,10 +126,10 @@ mod tests {
     #[test]
     fn what_no_buffer_can_hold_was_read() {
         let mut unconfirmed = Unconfirmed::default();
-        (0..10).for_each(|number| unconfirmed.wrote(&[message(number, 100 << 10)]));
+        (0..10).for_each(|number| unconfirmed.wrote(&[message(number, 6 << 20)]));
         assert_eq!(unconfirmed.again().len(), 2);
         let mut settling = Settling::default();
-        (1..=10).for_each(|number| settling.wrote(number, 100 << 10));
+        (1..=10).for_each(|number| settling.wrote(number, 6 << 20));
         assert_eq!(settling.settled(), Some(8));
         assert_eq!((settling.settled(), settling.last()), (None, Some(10)));
     }

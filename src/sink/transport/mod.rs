@@ -47,6 +47,8 @@ pub(super) struct Delivered {
     pub reason: Option<String>,
     /// Whether the other side has gone and never comes back.
     pub is_closed: bool,
+    /// Whether messages of earlier batches were written once more, which a broken connection may have swallowed.
+    pub rewrote: bool,
 }
 
 /// Why a batch did not get there.

@@ -85,6 +85,7 @@ impl Transport for SyslogTransport {
         let server = &self.server;
         let named = |error: io::Error| TransportError::Retry(format!("{server}: {error}"));
         let late = |_| TransportError::Retry(format!("{server}: no progress for {} s", PATIENCE.as_secs()));
+        let mut rewrote = false;
         match &mut self.way {
             Way::Udp(socket) => {
                 let (host, port) = host_and_port(server).ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?;
@@ -114,6 +115,7 @@ impl Transport for SyslogTransport {
                     }
                 };
                 let again = if self.is_new { self.unconfirmed.again() } else { Vec::new() };
+                rewrote = !again.is_empty();
                 for message in again.iter().chain(batch) {
                     let text = self.form.write(message);
                     // Octet counting (RFC 6587 section 3.4.1, RFC 5425 section 4.3).
@@ -127,7 +129,7 @@ impl Transport for SyslogTransport {
                 *stream = Some(open);
             }
         }
-        Ok(Delivered::default())
+        Ok(Delivered { rewrote, ..Delivered::default() })
     }
 }
 

@@ -67,7 +67,7 @@ impl Transport for StreamTransport {
         self.was_reset = false;
         self.unconfirmed.wrote(batch);
         self.stream = Some(stream);
-        Ok(Delivered::default())
+        Ok(Delivered { rewrote: !again.is_empty(), ..Delivered::default() })
     }
 }
 
@@ -99,7 +99,7 @@ impl Transport for DgramTransport {
                 (socket, self.unconfirmed.again())
             }
         };
-        let mut delivered = Delivered::default();
+        let mut delivered = Delivered { rewrote: !again.is_empty(), ..Delivered::default() };
         for message in again.iter().chain(batch) {
             match socket.send(message.line.as_bytes()).await {
                 Ok(_) => {}
