@@ -52,7 +52,7 @@ pub struct Route {
 
 impl Route {
     /// The route of a segment. `seed` keys the hash: constant offline, random on a sensor.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of(segment: &Segment<'_>, seed: u64) -> Self {
         let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);

@@ -102,8 +102,8 @@ impl<'a> Ip<'a> {
             }
             _ => return None,
         };
-        let (dst_mac, behind) = link.split_first_chunk::<6>()?;
-        let src_mac = behind.first_chunk::<6>()?;
+        // Byte by byte: copied as arrays they would go through memory in pieces of other sizes, which stalls.
+        let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, ..] = *link;
         // In place, since a segment is large for one packet's share of time.
         *place = Dissected::Segment(Segment {
             at,
@@ -112,7 +112,7 @@ impl<'a> Ip<'a> {
             transport,
             payload_len: u32::try_from(payload.len()).ok()?,
             payload,
-            macs: Some((MacAddress(*src_mac), MacAddress(*dst_mac))),
+            macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
             tunnel: None,
             hop_limit,
         });

@@ -91,7 +91,7 @@ pub fn dissect<'a>(frame: &Frame<'a>) -> Dissected<'a> {
 }
 
 /// The same, into a place that is there already.
-#[inline]
+#[inline(always)]
 pub fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) {
     if fast::dissect_into(frame, place).is_none() {
         *place = dissect_general(frame);

@@ -46,7 +46,7 @@ const _: () = assert!(size_of::<FlowKey>() == 48);
 
 impl FlowKey {
     /// The key of a packet's flow, and which end of it sent the packet.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of(tuple: &FiveTuple, zone: &Zone) -> (Self, Side) {
         match (tuple.src, tuple.dst) {
