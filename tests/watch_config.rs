@@ -160,3 +160,33 @@ fn the_documentation_has_every_key_with_its_default() {
     assert!(flags.len() > 20, "{flags:?}");
     flags.into_iter().for_each(|flag| _ = row_of(flag));
 }
+
+/// Whoever asks for a reload while the sensor still starts must not end it.
+#[test]
+fn a_hang_up_while_the_configuration_is_read_ends_nothing() {
+    const SIGHUP: u64 = 1;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("watch.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_kaspector"))
+        .args(["watch", "--check-config", "-c"])
+        .arg(&pipe)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It waits for somebody to write its configuration, and has nothing else to do but to listen.
+    let listens = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(caught, 16).unwrap() >> (SIGHUP - 1) & 1 == 1
+    };
+    let begun = std::time::Instant::now();
+    while !listens() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it does not listen");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let sent = std::process::Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    fs::write(&pipe, "interface = 'lo'\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -11,8 +11,8 @@ use kaspector::supervisor::config::{
 };
 use kaspector::supervisor::web::{Limits, Token, WebOptions};
 use kaspector::supervisor::{
-    Log, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions, Watched,
-    watch as run,
+    Attention, Log, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions,
+    Watched, watch as run,
 };
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -26,6 +26,7 @@ const HOSTS_TOLD: usize = 20;
 
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
+    let attention = Attention::begin()?;
     let config = configuration(arguments).map_err(|error| Usage(error.to_string()))?;
     if arguments.check_config {
         return check_config(&config);
@@ -89,7 +90,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         Notice::Detail(text) => tracing::debug!("{text}"),
         Notice::Warning(text) => tracing::warn!("{text}"),
     };
-    match run(&options, &settings, &mut tell) {
+    match run(&options, &settings, attention, &mut tell) {
         Ok(watched) => {
             let summary = summary(&watched, started);
             match config.log_format {

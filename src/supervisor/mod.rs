@@ -34,4 +34,4 @@ pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode};
 pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
 pub use status::{InterfaceStatus, Status};
 #[cfg(target_os = "linux")]
-pub use watch::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};
+pub use watch::{Attention, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};

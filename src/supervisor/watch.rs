@@ -38,6 +38,7 @@ use hosts::Hosts;
 use interfaces::Interfaces;
 use keeper::Keeper;
 use rtrb::RingBuffer;
+pub use signals::Attention;
 use signals::Signals;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -205,14 +206,19 @@ pub enum WatchError {
 }
 
 /// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads settings again and opens output files anew.
-/// `tell` hears how it goes.
+/// `attention` has listened since the process began; `tell` hears how it goes.
 ///
 /// # Errors
 /// When an interface or an output cannot be opened, or an interface fails for good.
 ///
 /// # Panics
 /// When a worker panicked: a sensor that starts again is better than one that is half blind.
-pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Result<Watched, WatchError> {
+pub fn watch(
+    options: &WatchOptions,
+    settings: &Settings,
+    attention: Attention,
+    tell: Tell<'_>,
+) -> Result<Watched, WatchError> {
     let filter = || options.ring.filter.as_deref().map(Filter::new).transpose();
     filter()?;
     let workers = options.workers.clamp(1, LANES);
@@ -234,8 +240,8 @@ pub fn watch(options: &WatchOptions, settings: &Settings, tell: Tell<'_>) -> Res
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let control_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = control_runtime.block_on(async { Signals::listen() })?;
+    let Attention { runtime: control_runtime, hang_up } = attention;
+    let signals = control_runtime.block_on(async { Signals::listen(hang_up) })?;
     let mut hosts = Hosts::default();
     let keeper = match &options.state {
         Some(path) => {

@@ -1,5 +1,6 @@
 //! Signals that ask something of the sensor.
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -11,6 +12,26 @@ pub enum Wish {
     Reload,
 }
 
+/// Listens for SIGHUP, which would end the process, before anything else is done: what is asked for while the sensor starts is done once
+/// it runs. The other signals may end it until then.
+#[derive(Debug)]
+pub struct Attention {
+    pub(super) runtime: Runtime,
+    pub(super) hang_up: Signal,
+}
+
+impl Attention {
+    /// Listens from now on. Starts no thread.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn begin() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let hang_up = runtime.block_on(async { signal(SignalKind::hangup()) })?;
+        Ok(Self { runtime, hang_up })
+    }
+}
+
 /// Listens for signals.
 #[derive(Debug)]
 pub struct Signals {
@@ -20,16 +41,13 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on; within a runtime.
+    /// Listens for the others from now on, too; within a runtime.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+    pub fn listen(hang_up: Signal) -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hang_up })
     }
 
     /// The next wish. Nothing is lost when this is given up for something else.
