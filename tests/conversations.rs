@@ -4,8 +4,8 @@
 
 use etherparse::PacketBuilder;
 use kaspector::capture::{Frame, LinkType, Timestamp};
-use kaspector::matching::{Alert, HostFinding, Role, SignatureSet, Verdict};
-use kaspector::pipeline::Detector;
+use kaspector::matching::{Alert, HostFinding, Ledger, Role, SignatureSet, Verdict};
+use kaspector::pipeline::{Detector, Lanes, Numbering};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -113,7 +113,11 @@ fn answer(name: &str, address: &str) -> Vec<u8> {
 
 /// A ClientHello, with a server name or without.
 fn hello(name: Option<&str>) -> Vec<u8> {
-    let mut extensions = vec![0, 10, 0, 4, 0, 2, 0, 29];
+    hello_with(&[0, 10, 0, 4, 0, 2, 0, 29], name)
+}
+
+fn hello_with(extensions: &[u8], name: Option<&str>) -> Vec<u8> {
+    let mut extensions = extensions.to_vec();
     if let Some(name) = name {
         let list = sized(2, &[&[0][..], &sized(2, name.as_bytes())].concat());
         extensions.extend([&[0, 0][..], &sized(2, &list)].concat());
@@ -267,4 +271,29 @@ fn a_host_an_indicator_and_a_flow_make_one_alert() {
     assert_eq!(alerts.len(), 2);
     let counts: Vec<u64> = hosts.iter().flat_map(|host| &host.evidence).map(|line| line.count).collect();
     assert_eq!(counts, [3, 3]);
+}
+
+#[test]
+fn what_hides_its_name_is_counted() {
+    let mut wire = Wire::default();
+    let encrypted = [0xfe, 0x0d, 0, 4, 0, 1, 2, 3];
+    for (port, hello) in [(40_001, hello(Some("a.example"))), (40_002, hello_with(&encrypted, Some("b.example")))] {
+        wire.connection((PC, port), (SERVER, 443), &[&hello]);
+    }
+    // Two datagrams of one flow under a draft's version, and one that is no QUIC.
+    let mut unknown = [&[0xc3, 0xff, 0, 0, 0x16, 8][..], &[7; 8], &[0]].concat();
+    unknown.resize(1200, 0);
+    wire.udp((PC, 40_003), (SERVER, 443), &unknown);
+    wire.udp((PC, 40_003), (SERVER, 443), &unknown);
+    wire.udp((PC, 40_004), (SERVER, 443), &[0x41; 1200]);
+    let signatures = Arc::new(SignatureSet::builtin());
+    let mut lanes = Lanes::new(&signatures, 7, 2, Numbering::ALONE);
+    let mut ledger = Ledger::new(&signatures, 0);
+    for (number, bytes) in (1..).zip(&wire.frames) {
+        let wire_len = u32::try_from(bytes.len()).unwrap();
+        let at = Timestamp(1_700_000_000_000_000_000 + number);
+        lanes.feed(&Frame { number, at, link_type: LinkType::ETHERNET, wire_len, bytes }, &mut ledger);
+    }
+    let seen = lanes.seen_in_part();
+    assert_eq!((seen.encrypted_hellos, seen.unknown_quic_versions), (1, 1));
 }

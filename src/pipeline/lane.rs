@@ -46,6 +46,10 @@ pub struct LaneCounters {
     pub one_sided: u64,
     /// Those of them whose beginning was not seen.
     pub midstream: u64,
+    /// Client hellos that may hide the name that is meant.
+    pub encrypted_hellos: u64,
+    /// Flows that began with a QUIC packet of a version that we cannot open.
+    pub unknown_quic_versions: u64,
 }
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
@@ -335,7 +339,13 @@ impl Inspection {
             Phase::Initials(handle) => {
                 let QuicOpening { initials, last } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk = Talk { signatures: &self.signatures, record: &mut record, current, outlet };
+                let mut talk = Talk {
+                    signatures: &self.signatures,
+                    encrypted_hellos: &mut self.counters.encrypted_hellos,
+                    record: &mut record,
+                    current,
+                    outlet,
+                };
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
                 self.openings.release(handle);
             }
@@ -405,7 +415,13 @@ impl Inspection {
         let tcp = self.conversations.get(handle);
         let TcpConversation { streams, conversation, last, .. } = tcp;
         let mut is_read = false;
-        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
+        let mut talk = Talk {
+            signatures: &self.signatures,
+            encrypted_hellos: &mut self.counters.encrypted_hellos,
+            record,
+            current,
+            outlet,
+        };
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
         if flags & tcp_flags::SYN != 0 {
@@ -483,7 +499,13 @@ impl Inspection {
         outlet: &mut impl Outlet,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
+        let mut talk = Talk {
+            signatures: &self.signatures,
+            encrypted_hellos: &mut self.counters.encrypted_hellos,
+            record,
+            current,
+            outlet,
+        };
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -521,7 +543,13 @@ impl Inspection {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
+                        let mut talk = Talk {
+                            signatures: &self.signatures,
+                            encrypted_hellos: &mut self.counters.encrypted_hellos,
+                            record,
+                            current,
+                            outlet,
+                        };
                         talk.tell(origin, client, &Observation::Dns(&self.message));
                     }
                     return None;
@@ -533,9 +561,18 @@ impl Inspection {
                     handle
                 }
                 DatagramProtocol::Unknown => {
+                    if unknown == 0 && quic::is_of_unknown_version(datagram) {
+                        self.counters.unknown_quic_versions += 1;
+                    }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
+                        let mut talk = Talk {
+                            signatures: &self.signatures,
+                            encrypted_hellos: &mut self.counters.encrypted_hellos,
+                            record,
+                            current,
+                            outlet,
+                        };
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
@@ -557,7 +594,13 @@ impl Inspection {
             _ => return None,
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk { signatures: &self.signatures, record, current, outlet };
+        let mut talk = Talk {
+            signatures: &self.signatures,
+            encrypted_hellos: &mut self.counters.encrypted_hellos,
+            record,
+            current,
+            outlet,
+        };
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {
@@ -595,6 +638,7 @@ fn passes(record: &mut FlowRecord, wire_len: u32, segment: &Segment<'_>, side: S
 /// One flow's bytes on their way through inspection and matching.
 struct Talk<'a, 's, O> {
     signatures: &'s SignatureSet,
+    encrypted_hellos: &'a mut u64,
     record: &'a mut FlowRecord,
     current: Current<'a>,
     outlet: &'a mut O,
@@ -614,7 +658,7 @@ impl<O: Outlet> Talk<'_, '_, O> {
         let marks = &self.record.marks;
         let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));
         let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied };
-        let Self { record, outlet, current, .. } = self;
+        let Self { record, outlet, current, encrypted_hellos, .. } = self;
         outlet.observation(&place, observation);
         let told = observe(self.signatures, observation, &place, |kind| {
             if !matches!(kind, EventKind::ResolvedOther(_)) {
@@ -625,8 +669,12 @@ impl<O: Outlet> Talk<'_, '_, O> {
         if told == Told::Name {
             record.marks.set(Marks::NAMED);
         }
-        if matches!(observation, Observation::ProxyRequest(_)) {
-            record.marks.set(Marks::PROXIED);
+        match observation {
+            Observation::ProxyRequest(_) => record.marks.set(Marks::PROXIED),
+            Observation::TlsClientHello(hello) | Observation::QuicClientHello { hello, .. } if hello.ech => {
+                **encrypted_hellos += 1;
+            }
+            _ => {}
         }
     }
 

@@ -26,7 +26,7 @@ impl Numbering {
     }
 }
 
-/// How much was seen of TCP connections that carried payload.
+/// How much was seen of TCP connections that carried payload, and what of it could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeenInPart {
     /// Connections that have ended.
@@ -35,6 +35,11 @@ pub struct SeenInPart {
     pub one_sided: u64,
     /// Those whose beginning was not seen.
     pub midstream: u64,
+    /// Client hellos with an encrypted_client_hello extension (RFC 9849): the name that they show may be an outer one. Browsers that have
+    /// nothing to hide send it, too.
+    pub encrypted_hellos: u64,
+    /// Flows that began with a QUIC packet of a version that cannot be opened.
+    pub unknown_quic_versions: u64,
 }
 
 impl SeenInPart {
@@ -43,6 +48,8 @@ impl SeenInPart {
         self.ended += other.ended;
         self.one_sided += other.one_sided;
         self.midstream += other.midstream;
+        self.encrypted_hellos += other.encrypted_hellos;
+        self.unknown_quic_versions += other.unknown_quic_versions;
     }
 }
 
@@ -197,12 +204,14 @@ impl Lanes {
         self.lanes.iter().map(|lane| lane.counters().flows).sum()
     }
 
-    /// TCP connections with payload that have ended, those of them of which only one side was seen, and those whose beginning was not.
+    /// How much was seen so far of the connections that have ended, and what could not be read.
     #[must_use]
     pub fn seen_in_part(&self) -> SeenInPart {
         let mut sum = SeenInPart::default();
-        for LaneCounters { carried, one_sided, midstream, .. } in self.lanes.iter().map(Lane::counters) {
-            sum.add(SeenInPart { ended: *carried, one_sided: *one_sided, midstream: *midstream });
+        for &LaneCounters { carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions, .. } in
+            self.lanes.iter().map(Lane::counters)
+        {
+            sum.add(SeenInPart { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
         }
         sum
     }

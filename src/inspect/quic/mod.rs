@@ -56,6 +56,12 @@ pub fn recognise(datagram: &[u8]) -> bool {
     matches!(packet::Packets::new(datagram).next(), Some(packet::Packet::Initial(_)))
 }
 
+/// Whether a datagram looks like a client's first of a version that we cannot open.
+#[must_use]
+pub fn is_of_unknown_version(datagram: &[u8]) -> bool {
+    packet::is_of_unknown_version(datagram)
+}
+
 /// The identifier of the connection that a datagram begins: that of its first packet, if this is a client's Initial under keys of its
 /// own. Later Initials of a client carry an identifier that the server chose, under the keys of the first one.
 #[must_use]

@@ -5,6 +5,8 @@ use crate::inspect::Reader;
 
 /// Longest connection identifier (RFC 9000 section 17.2).
 const CONNECTION_ID_MAX: u8 = 20;
+/// Shortest one that a client chooses for its server (RFC 9000 section 7.2).
+const CLIENT_DCID_MIN: u8 = 8;
 /// Packets of one datagram that are looked at.
 const PACKETS_MAX: u8 = 8;
 /// Long header form and the fixed bit.
@@ -75,6 +77,29 @@ impl<'a> Packets<'a> {
             _ => Packet::Other,
         })
     }
+}
+
+/// Whether a datagram looks like a client's first under a version that we do not know: a long header whose fields fit, in a datagram as
+/// long as such a one has to be (RFC 9000 section 14.1). Versions of the form `0x?a?a?a?a` mean to be unknown, and zero is a server's.
+pub(super) fn is_of_unknown_version(datagram: &[u8]) -> bool {
+    const INITIAL_MIN: usize = 1200;
+    const RESERVED: u32 = 0x0f0f_0f0f;
+    let is_unknown =
+        |version| version != 0 && version & RESERVED != 0x0a0a_0a0a && QuicVersion::from_wire(version).is_none();
+    datagram.len() >= INITIAL_MIN && version_of_client(datagram).is_some_and(is_unknown)
+}
+
+/// The version in a long header, whose form holds for all versions (RFC 8999 section 5.1), if its identifiers are as long as a client
+/// makes those of its first packet.
+fn version_of_client(datagram: &[u8]) -> Option<u32> {
+    let mut reader = Reader::new(datagram);
+    reader.u8().filter(|first| first & LONG_HEADER == LONG_HEADER)?;
+    let version = reader.u32()?;
+    let dcid_len = reader.u8().filter(|length| (CLIENT_DCID_MIN..=CONNECTION_ID_MAX).contains(length))?;
+    reader.skip(dcid_len.into())?;
+    let scid_len = reader.u8().filter(|&length| length <= CONNECTION_ID_MAX)?;
+    reader.skip(scid_len.into())?;
+    Some(version)
 }
 
 impl<'a> Iterator for Packets<'a> {

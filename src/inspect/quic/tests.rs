@@ -160,3 +160,27 @@ proptest! {
         prop_assert!(stream.held_bytes() <= 20 << 10);
     }
 }
+
+#[test]
+fn a_first_packet_of_an_unknown_version_is_told_from_other_datagrams() {
+    let first = |version: u32, dcid: u8| {
+        let mut datagram = vec![0xc3];
+        datagram.extend(version.to_be_bytes());
+        datagram.push(dcid);
+        datagram.extend(vec![7; dcid.into()]);
+        datagram.push(0);
+        datagram.resize(1200, 0x41);
+        datagram
+    };
+    let unknown = first(0xff00_0016, 8);
+    assert!(is_of_unknown_version(&unknown) && !recognise(&unknown));
+    for length in 0..unknown.len() {
+        assert!(!is_of_unknown_version(unknown.get(..length).unwrap()), "{length}");
+    }
+    // Version 1, negotiation, a version meant to be unknown, identifiers that no client makes.
+    for other in [first(1, 8), first(0, 8), first(0x1a2a_3a4a, 8), first(0xff00_0016, 7), first(0xff00_0016, 21)] {
+        assert!(!is_of_unknown_version(&other));
+    }
+    // Text and short headers.
+    assert!(!is_of_unknown_version(&[b'Z'; 1200]));
+}

@@ -306,6 +306,8 @@ impl<'w> Control<'w> {
                 ("one_sided", seen.one_sided),
                 ("reassembly_limit", bound(&["conversations", "held_bytes", "stream_gaps", "segments_out_of_window"])),
                 ("snaplen", outcomes.count(Outcome::Truncated)),
+                ("encrypted_hello", seen.encrypted_hellos),
+                ("unknown_quic_version", seen.unknown_quic_versions),
             ],
             detections: self
                 .detections

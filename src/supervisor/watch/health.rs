@@ -107,7 +107,7 @@ mod tests {
     fn worker(packets: u64, ended: u64, one_sided: u64) -> WorkerCounters {
         let counters = WorkerCounters::default();
         counters.packets.store(packets, Ordering::Relaxed);
-        let seen_in_part = SeenInPart { ended, one_sided, midstream: 0 };
+        let seen_in_part = SeenInPart { ended, one_sided, ..SeenInPart::default() };
         counters.set_detail(Detail { seen_in_part, ..Detail::default() });
         counters
     }
