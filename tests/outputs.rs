@@ -191,6 +191,8 @@ async fn bulk(
         let action: serde_json::Value = serde_json::from_str(action).unwrap();
         assert_eq!(action["create"]["_index"], "alerts");
         let id = action["create"]["_id"].as_str().unwrap().to_owned();
+        // A data stream takes no document without it.
+        assert!(source.starts_with("{\"@timestamp\":\"2026-01-01T00:00:00.090000Z\",\"timestamp\":"), "{source}");
         let number = number_of(source);
         let status = if number == 7 {
             400

@@ -12,6 +12,11 @@ pub fn rfc3339(at: Timestamp) -> String {
     printer.timestamp_to_string(&civil(at))
 }
 
+/// The same of a moment that an event told, with six digits.
+pub(super) fn rfc3339_of(at: jiff::Timestamp) -> String {
+    jiff::fmt::temporal::DateTimePrinter::new().precision(Some(6)).timestamp_to_string(&at)
+}
+
 /// In UTC, in a form of `strftime`.
 pub(super) fn formatted(at: Timestamp, form: &str) -> String {
     civil(at).strftime(form).to_string()

@@ -7,6 +7,7 @@ use base64::Engine;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,11 +69,11 @@ impl HttpTransport {
                     let index = self.target.index.as_deref().unwrap_or("kaspector");
                     body.push_str(&json!({"create": {"_index": index, "_id": &*message.uid}}).to_string());
                     body.push('\n');
-                    body.push_str(&message.line);
+                    body.push_str(&dated(&message.line));
                 }
                 HttpShape::Splunk => {
                     let event: Value = serde_json::from_str(&message.line).unwrap_or_else(|_| (&*message.line).into());
-                    let at = event.get("timestamp").and_then(Value::as_str).and_then(spelling::from_eve);
+                    let at = time_of(&event);
                     let mut envelope = json!({"host": &*self.target.sensor, "sourcetype": "suricata", "event": event});
                     if let (Some(at), Some(envelope)) = (at, envelope.as_object_mut()) {
                         // Sixteen digits fit a double.
@@ -87,6 +88,19 @@ impl HttpTransport {
         }
         let kind = if self.target.shape == HttpShape::Splunk { "application/json" } else { "application/x-ndjson" };
         (body, kind)
+    }
+}
+
+fn time_of(event: &Value) -> Option<jiff::Timestamp> {
+    event.get("timestamp").and_then(Value::as_str).and_then(spelling::from_eve)
+}
+
+/// The event with `@timestamp` before all else, which data streams demand; and they would not read an EVE time, whose offset has no colon.
+fn dated(line: &str) -> Cow<'_, str> {
+    let event = serde_json::from_str(line).ok();
+    match event.as_ref().and_then(time_of).zip(line.strip_prefix('{')) {
+        Some((at, rest)) => format!("{{\"@timestamp\":\"{}\",{rest}", spelling::rfc3339_of(at)).into(),
+        None => line.into(),
     }
 }
 

@@ -158,10 +158,8 @@ impl Form {
     fn write(&self, message: &Message) -> String {
         let event = Some(&message.line).and_then(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let field = |name: &str| event.as_ref().and_then(|event| event.get(name)).and_then(|value| value.as_str());
-        let at = field("timestamp").and_then(spelling::from_eve).map_or_else(
-            || "-".to_owned(),
-            |at| jiff::fmt::temporal::DateTimePrinter::new().precision(Some(6)).timestamp_to_string(&at),
-        );
+        let at = field("timestamp").and_then(spelling::from_eve);
+        let at = at.map_or_else(|| "-".to_owned(), spelling::rfc3339_of);
         let kind = printable(field("event_type").unwrap_or("-"), 32);
         // Severity 5 is notice.
         let priority = self.facility * 8 + 5;
