@@ -7,19 +7,16 @@ use crate::decode::{
     dissect_into,
 };
 
-/// Entries of the plan beyond lane numbers.
-const FRAGMENT: u8 = 0xfe;
-const NOWHERE: u8 = 0xff;
-
 /// The plan of one block; reused from block to block.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// By packet: the lane's number, or why there is none.
-    lanes: Vec<u8>,
+    /// By lane: the indices of its packets in the block, in order.
+    lanes: [Vec<u32>; LANES],
+    /// Indices of the packets that are fragments, until they are put together.
+    fragments: Vec<u32>,
     /// Segments that were put together from fragments, by the index of the packet that completed them.
-    whole: Vec<(usize, OwnedSegment)>,
+    whole: Vec<(u32, OwnedSegment)>,
     outcomes: OutcomeCounters,
-    fragments: bool,
 }
 
 /// A segment that no longer borrows its packet.
@@ -51,54 +48,44 @@ impl OwnedSegment {
 impl Plan {
     /// Forgets the last block.
     pub fn clear(&mut self) {
-        self.lanes.clear();
+        self.lanes.iter_mut().for_each(Vec::clear);
+        self.fragments.clear();
         self.whole.clear();
         self.outcomes = OutcomeCounters::default();
-        self.fragments = false;
     }
 
     /// Says for each packet of `block` that `accepts` chooses where it goes.
     pub fn draw(&mut self, block: Frames<'_>, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
-        for (index, frame) in block.iter().enumerate() {
-            block.prefetch(index + FRAMES_AHEAD);
+        for (index, frame) in (0..).zip(block.iter()) {
+            block.prefetch(index as usize + FRAMES_AHEAD);
             let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
-            let lane = match dissected {
+            match dissected {
                 Dissected::Segment(segment) => {
                     self.outcomes.bump(Outcome::Inspected);
-                    lane_of(&segment)
+                    if let Some(lane) = self.lanes.get_mut(lane_of(&segment)) {
+                        lane.push(index);
+                    }
                 }
-                Dissected::Fragment(_) => {
-                    self.fragments = true;
-                    FRAGMENT
-                }
-                Dissected::Other(outcome) => {
-                    self.outcomes.bump(outcome);
-                    NOWHERE
-                }
-            };
-            self.lanes.push(lane);
+                Dissected::Fragment(_) => self.fragments.push(index),
+                Dissected::Other(outcome) => self.outcomes.bump(outcome),
+            }
         }
     }
 
     /// Puts fragments together. Blocks must come in order.
     pub fn reassemble(&mut self, block: Frames<'_>, decoder: &mut Decoder) {
-        if !self.fragments {
-            return;
-        }
-        for (index, (frame, lane)) in block.iter().zip(&mut self.lanes).enumerate() {
-            if *lane != FRAGMENT {
-                continue;
-            }
+        for index in self.fragments.drain(..) {
+            let Some(frame) = block.frame(index as usize) else { continue };
             let outcome = match decoder.decode(&frame) {
                 Ok(segment) => {
-                    *lane = lane_of(&segment);
+                    if let Some(lane) = self.lanes.get_mut(lane_of(&segment)) {
+                        let place = lane.partition_point(|&other| other < index);
+                        lane.insert(place, index);
+                    }
                     self.whole.push((index, OwnedSegment::of(&segment)));
                     Outcome::Inspected
                 }
-                Err(outcome) => {
-                    *lane = NOWHERE;
-                    outcome
-                }
+                Err(outcome) => outcome,
             };
             self.outcomes.bump(outcome);
         }
@@ -112,59 +99,44 @@ impl Plan {
 
     /// Runs lane number `number` over its packets.
     pub fn run(&self, block: Frames<'_>, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
-        let mut mine = self
-            .lanes
-            .iter()
-            .enumerate()
-            .filter(|&(_, &lane)| usize::from(lane) == number)
-            .map(|(index, _)| index)
-            .fuse();
         // On the stack, so that a block costs no allocation.
-        let mut indices = [0; BATCH];
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
         let mut routes = [Route::default(); BATCH];
-        loop {
-            let mut taken = 0;
-            for (place, index) in indices.iter_mut().zip(mine.by_ref()) {
-                block.prefetch(index);
-                *place = index;
-                taken += 1;
-            }
-            if taken == 0 {
-                return;
+        for indices in self.lanes.get(number).map_or(&[][..], Vec::as_slice).chunks(BATCH) {
+            for &index in indices {
+                block.prefetch(index as usize);
             }
             let places = batch.iter_mut().zip(&mut routes);
-            for (&index, (dissected, route)) in indices.iter().zip(places).take(taken) {
-                match self.whole.binary_search_by_key(&index, |&(at, _)| at) {
-                    Ok(at) => {
-                        let whole = self.whole.get(at).map(|(_, whole)| Dissected::Segment(whole.borrow()));
-                        *dissected = whole.unwrap_or(Dissected::Other(Outcome::Filtered));
-                    }
-                    Err(_) => {
-                        let Some(frame) = block.frame(index) else { continue };
-                        dissect_into(&frame, dissected);
-                    }
+            for (&index, (dissected, route)) in indices.iter().zip(places) {
+                if let Some(whole) = self.whole_at(index) {
+                    *dissected = Dissected::Segment(whole.borrow());
+                } else if let Some(frame) = block.frame(index as usize) {
+                    dissect_into(&frame, dissected);
                 }
                 if let Dissected::Segment(segment) = dissected {
                     *route = Route::of(segment, OFFLINE_SEED);
                     lane.prefetch(route);
                 }
             }
-            let ahead = || indices.iter().zip(batch.iter().zip(&routes)).take(taken);
+            let ahead = || indices.iter().zip(batch.iter().zip(&routes));
             for (_, (_, route)) in ahead() {
                 lane.prefetch_flow(route);
             }
             for (&index, (dissected, route)) in ahead() {
-                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index)) {
+                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index as usize)) {
                     lane.accept(frame.number, frame.wire_len, segment, route, outlet);
                 }
             }
         }
     }
+
+    /// The segment that the packet with this index completed, if it is a fragment.
+    fn whole_at(&self, index: u32) -> Option<&OwnedSegment> {
+        let at = self.whole.binary_search_by_key(&index, |&(at, _)| at).ok()?;
+        self.whole.get(at).map(|(_, whole)| whole)
+    }
 }
 
-#[allow(clippy::cast_possible_truncation)]
-fn lane_of(segment: &Segment<'_>) -> u8 {
-    // There are fewer lanes than marks begin at.
-    Route::of(segment, OFFLINE_SEED).lane(LANES) as u8
+fn lane_of(segment: &Segment<'_>) -> usize {
+    Route::of(segment, OFFLINE_SEED).lane(LANES)
 }
