@@ -63,6 +63,8 @@ impl Cable {
             sender.sendpacket(frame).unwrap();
             sent += 1;
         }
+        // The kernel carries them to the other end by itself, which on a busy machine takes a while.
+        std::thread::sleep(Duration::from_millis(50));
         sent
     }
 }

@@ -20,6 +20,8 @@ const WAIT_AMONG_OTHERS: Duration = Duration::from_millis(5);
 const UNDER_WAY: Duration = Duration::from_millis(4);
 /// How long the ring may be emptied at the end, where packets come as fast as they are taken.
 const LAST_ROUND: Duration = Duration::from_secs(1);
+/// Between two looks whether the last packets have been handed over.
+const LAST_LOOKS: Duration = Duration::from_millis(1);
 /// How often the kernel is asked what it dropped.
 const ASK_KERNEL: Duration = Duration::from_secs(1);
 /// How often idle flows are looked for, whatever comes.
@@ -104,7 +106,8 @@ impl<'c> Worker<'c> {
             if end.is_none() && stop.load(Ordering::Relaxed) {
                 end = Some(Instant::now() + self.retire + UNDER_WAY);
             }
-            let wait = end.map_or(longest, |end| longest.min(end.saturating_duration_since(Instant::now())));
+            let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(LAST_LOOKS);
+            let wait = end.map_or(longest, |end| longest.min(left(end)));
             add(&self.counters.rounds, 1);
             let Self { listener, inspection, .. } = self;
             let came = listener.with_block(wait, |frames| inspection.take(frames))?;
@@ -122,8 +125,12 @@ impl<'c> Worker<'c> {
             self.inspection.pass(until);
             self.hand_over();
             let over = end.map(|end| Instant::now().saturating_duration_since(end));
-            if over.is_some_and(|over| (!over.is_zero() && came.is_none()) || over > LAST_ROUND) {
+            if over.is_some_and(|over| over > LAST_ROUND) {
                 return self.ask_kernel();
+            }
+            // The timer that hands blocks over may be late on a busy machine, so the kernel is asked what is still there.
+            if over.is_some_and(|over| !over.is_zero()) && came.is_none() && self.has_taken_all()? {
+                return Ok(());
             }
             if asked.elapsed() >= ASK_KERNEL {
                 asked = Instant::now();
@@ -174,6 +181,14 @@ impl<'c> Worker<'c> {
             }
         }
         true
+    }
+
+    /// Whether every packet that the kernel kept for us has been taken.
+    fn has_taken_all(&mut self) -> Result<bool, LiveError> {
+        self.ask_kernel()?;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let WorkerCounters { kernel_packets, kernel_drops, packets, .. } = self.counters;
+        Ok(read(kernel_packets).saturating_sub(read(kernel_drops)) <= read(packets))
     }
 
     fn ask_kernel(&mut self) -> Result<(), LiveError> {
