@@ -139,12 +139,16 @@ impl Lane {
         // A SYN is new whatever is known.
         let is_new = matches!(segment.transport, Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0);
         let near = if is_new { None } else { self.table.first_look(&route.key, route.hash, segment.at) };
-        let known = near.map(|(slot, record)| (slot, passes(record, wire_len, segment, route.side, outlet)));
-        match known {
-            Some((_, true)) => {}
-            Some((slot, false)) => self.look_into(Some(slot), packet, wire_len, segment, route, outlet),
-            None => self.look_into(None, packet, wire_len, segment, route, outlet),
-        }
+        let known = match near {
+            Some((slot, record)) => {
+                if passes(record, wire_len, segment, route.side, outlet) {
+                    return;
+                }
+                Some(slot)
+            }
+            None => None,
+        };
+        self.look_into(known, packet, wire_len, segment, route, outlet);
     }
 
     /// Takes a packet that may say something new; `known` is its flow, if that was met at the first look.
@@ -160,19 +164,17 @@ impl Lane {
     ) {
         let Self { table, inspection } = self;
         let &Route { ref key, side, hash } = route;
-        let found = known.map_or_else(
-            || {
-                table.find_or_open(
-                    key,
-                    hash,
-                    segment.at,
-                    tier_of(segment),
-                    || FlowRecord::open(packet, segment, side),
-                    |key, record| inspection.end(packet, segment.at, key, record, outlet),
-                )
-            },
-            Found::Known,
-        );
+        let found = match known {
+            Some(slot) => Found::Known(slot),
+            None => table.find_or_open(
+                key,
+                hash,
+                segment.at,
+                tier_of(segment),
+                || FlowRecord::open(packet, segment, side),
+                |key, record| inspection.end(packet, segment.at, key, record, outlet),
+            ),
+        };
         let mut slot = match found {
             Found::Known(slot) => {
                 let record = table.state(slot);
