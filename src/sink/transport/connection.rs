@@ -9,19 +9,34 @@ use std::time::{Duration, Instant};
 ///
 /// Streams without acknowledgements lose what lies unread in socket buffers when the reader dies. So that much is sent once more
 /// over the next connection; receivers know doubles by their uid.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unconfirmed {
     messages: VecDeque<(Instant, Arc<Message>)>,
     bytes: usize,
+    bytes_max: usize,
 }
 
-/// More than lies between two ends of a connection. By Linux's defaults TCP's buffers grow up to 4 MiB where bytes are sent and 6 MiB
+/// More than lies between two ends of a TCP connection. By Linux's defaults its buffers grow up to 4 MiB where bytes are sent and 6 MiB
 /// where they arrive (tcp(7), `tcp_wmem` and `tcp_rmem`), which they do when a receiver that was away is given all that it missed.
-const BYTES_MAX: usize = 16 << 20;
+const TCP_BYTES_MAX: usize = 16 << 20;
+/// More than lies in a Unix socket: 208 KiB by Linux's default (socket(7), `wmem_default`).
+const UNIX_BYTES_MAX: usize = 256 << 10;
 /// Longer than a receiver that is well leaves bytes unread.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 impl Unconfirmed {
+    pub fn over_tcp() -> Self {
+        Self::within(TCP_BYTES_MAX)
+    }
+
+    pub fn over_unix_socket() -> Self {
+        Self::within(UNIX_BYTES_MAX)
+    }
+
+    fn within(bytes_max: usize) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, bytes_max }
+    }
+
     /// Remembers what was written.
     pub fn wrote(&mut self, batch: &[Arc<Message>]) {
         let now = Instant::now();
@@ -33,7 +48,7 @@ impl Unconfirmed {
         // place.
         while let Some((at, _)) = self.messages.front()
             && self.messages.len() > 1
-            && (self.bytes > BYTES_MAX || now - *at > AGE_MAX)
+            && (self.bytes > self.bytes_max || now - *at > AGE_MAX)
         {
             self.forget_first();
         }
@@ -78,7 +93,7 @@ impl Settling {
     pub fn settled(&mut self) -> Option<u64> {
         let mut settled = None;
         while let Some((at, last, bytes)) = self.batches.front().copied()
-            && (at.elapsed() > AGE_MAX || self.bytes > BYTES_MAX)
+            && (at.elapsed() > AGE_MAX || self.bytes > TCP_BYTES_MAX)
         {
             self.batches.pop_front();
             self.bytes -= bytes;
@@ -110,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_stays_away_for_long_gets_what_the_last_one_left() {
-        let mut unconfirmed = Unconfirmed::default();
+        let mut unconfirmed = Unconfirmed::over_tcp();
         unconfirmed.wrote(&[message(1, 10), message(2, 10)]);
         unconfirmed.messages.iter_mut().for_each(|(at, _)| *at = long_ago());
         assert_eq!(unconfirmed.again().len(), 2);
@@ -125,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_no_buffer_can_hold_was_read() {
-        let mut unconfirmed = Unconfirmed::default();
+        let mut unconfirmed = Unconfirmed::over_tcp();
         (0..10).for_each(|number| unconfirmed.wrote(&[message(number, 6 << 20)]));
         assert_eq!(unconfirmed.again().len(), 2);
         let mut settling = Settling::default();

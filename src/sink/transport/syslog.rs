@@ -62,7 +62,7 @@ impl SyslogTransport {
     }
 
     fn new(server: &str, form: Form, way: Way) -> Self {
-        Self { form, server: server.to_owned(), way, unconfirmed: Unconfirmed::default(), is_new: true }
+        Self { form, server: server.to_owned(), way, unconfirmed: Unconfirmed::over_tcp(), is_new: true }
     }
 
     async fn connect(server: &str, tls: Option<&tokio_rustls::TlsConnector>) -> io::Result<Pin<Box<dyn Stream>>> {

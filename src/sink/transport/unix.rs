@@ -19,7 +19,7 @@ pub(in super::super) struct StreamTransport {
 
 impl StreamTransport {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), stream: None, unconfirmed: Unconfirmed::default(), was_reset: false }
+        Self { path: path.to_owned(), stream: None, unconfirmed: Unconfirmed::over_unix_socket(), was_reset: false }
     }
 
     /// Looks whether the other side has hung up. It is not supposed to say anything; what it says all the same is passed over.
@@ -80,7 +80,7 @@ pub(in super::super) struct DgramTransport {
 
 impl DgramTransport {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), socket: None, unconfirmed: Unconfirmed::default() }
+        Self { path: path.to_owned(), socket: None, unconfirmed: Unconfirmed::over_unix_socket() }
     }
 }
 
