@@ -341,13 +341,8 @@ impl Inspection {
             Phase::Initials(handle) => {
                 let QuicOpening { initials, last } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk = Talk {
-                    signatures: &self.signatures,
-                    encrypted_hellos: &mut self.counters.encrypted_hellos,
-                    record: &mut record,
-                    current,
-                    outlet,
-                };
+                let mut talk =
+                    Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, &mut record, current, outlet);
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
                 self.openings.release(handle);
             }
@@ -417,13 +412,7 @@ impl Inspection {
         let tcp = self.conversations.get(handle);
         let TcpConversation { streams, conversation, last, .. } = tcp;
         let mut is_read = false;
-        let mut talk = Talk {
-            signatures: &self.signatures,
-            encrypted_hellos: &mut self.counters.encrypted_hellos,
-            record,
-            current,
-            outlet,
-        };
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
         if flags & tcp_flags::SYN != 0 {
@@ -501,13 +490,7 @@ impl Inspection {
         outlet: &mut impl Outlet,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk {
-            signatures: &self.signatures,
-            encrypted_hellos: &mut self.counters.encrypted_hellos,
-            record,
-            current,
-            outlet,
-        };
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -545,13 +528,8 @@ impl Inspection {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk = Talk {
-                            signatures: &self.signatures,
-                            encrypted_hellos: &mut self.counters.encrypted_hellos,
-                            record,
-                            current,
-                            outlet,
-                        };
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
                         talk.tell(origin, client, &Observation::Dns(&self.message));
                     }
                     return None;
@@ -568,13 +546,8 @@ impl Inspection {
                     }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk = Talk {
-                            signatures: &self.signatures,
-                            encrypted_hellos: &mut self.counters.encrypted_hellos,
-                            record,
-                            current,
-                            outlet,
-                        };
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
@@ -596,13 +569,7 @@ impl Inspection {
             _ => return None,
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk {
-            signatures: &self.signatures,
-            encrypted_hellos: &mut self.counters.encrypted_hellos,
-            record,
-            current,
-            outlet,
-        };
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {
@@ -646,7 +613,17 @@ struct Talk<'a, 's, O> {
     outlet: &'a mut O,
 }
 
-impl<O: Outlet> Talk<'_, '_, O> {
+impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
+    fn new(
+        signatures: &'s SignatureSet,
+        encrypted_hellos: &'a mut u64,
+        record: &'a mut FlowRecord,
+        current: Current<'a>,
+        outlet: &'a mut O,
+    ) -> Self {
+        Self { signatures, encrypted_hellos, record, current, outlet }
+    }
+
     fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
         conversation.accept(from, offset, bytes, |client, observation| self.tell(origin, client, observation));
     }
