@@ -220,10 +220,7 @@ impl<S: FlowState> FlowTable<S> {
             return Found::Opened(self.insert(key, hash, tier, open(), &mut ended));
         };
         let state = self.state(slot);
-        if now.saturating_sub(state.last_seen_s()) <= state.idle_timeout_s() {
-            if now > state.last_seen_s() {
-                state.touch(now);
-            }
+        if is_heard_of(state, now) {
             return Found::Known(slot);
         }
         ended(key, std::mem::replace(state, open()));
@@ -240,14 +237,7 @@ impl<S: FlowState> FlowTable<S> {
             return None;
         }
         let state = entry.state.as_mut()?;
-        let (now, last_seen) = (seconds(at), state.last_seen_s());
-        if now > last_seen {
-            if now - last_seen > state.idle_timeout_s() {
-                return None;
-            }
-            state.touch(now);
-        }
-        Some((slot, state))
+        is_heard_of(state, seconds(at)).then_some((slot, state))
     }
 
     /// The flow of `key`, if it is there.
@@ -632,6 +622,19 @@ const fn first_bucket(hash: u64, mask: u64) -> usize {
 #[inline]
 fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.seconds()).unwrap_or(u32::MAX)
+}
+
+/// Notes that a flow was heard of at `now`; unless it has been idle for too long, and is another.
+#[inline]
+fn is_heard_of(state: &mut impl FlowState, now: u32) -> bool {
+    let last_seen = state.last_seen_s();
+    if now > last_seen {
+        if now - last_seen > state.idle_timeout_s() {
+            return false;
+        }
+        state.touch(now);
+    }
+    true
 }
 
 /// Bits that neither the bucket nor the lane is chosen by; never zero.
