@@ -322,6 +322,150 @@ async fn syslog_over_tls_reaches_only_a_server_that_is_vouched_for() {
     outputs.drain(Duration::from_secs(10)).await;
 }
 
+/// A server of `localhost` that demands a certificate, and in `folder` the files for its clients: authority, certificate and key.
+fn demanding_server(folder: &Path) -> ([std::path::PathBuf; 3], tokio_rustls::TlsAcceptor) {
+    let (server, client) = (vec!["localhost".to_owned()], vec!["sensor-01".to_owned()]);
+    let [server, client] = [server, client].map(|names| rcgen::generate_simple_self_signed(names).unwrap());
+    let files = ["ca.pem", "cert.pem", "key.pem"].map(|name| folder.join(name));
+    for (file, text) in files.iter().zip([server.cert.pem(), client.cert.pem(), client.signing_key.serialize_pem()]) {
+        std::fs::write(file, text).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(client.cert.der().clone()).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(server.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![server.cert.der().clone()], key.into())
+        .unwrap();
+    (files, tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}
+
+/// In TLS 1.3 the client's handshake is over before the server says no: what was written by then has not arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_syslog_server_that_refuses_our_certificate_has_taken_nothing() {
+    use tokio::io::AsyncReadExt;
+    let folder = tempfile::tempdir().unwrap();
+    let ([ca, cert, key], acceptor) = demanding_server(folder.path());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&taken);
+    tokio::spawn(async move {
+        loop {
+            let Ok(mut stream) = acceptor.accept(listener.accept().await.unwrap().0).await else { continue };
+            let mut part = vec![0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut part).await {
+                seen.lock().unwrap().push_str(std::str::from_utf8(&part[..length]).unwrap());
+            }
+        }
+    });
+    let spec = format!("syslog+tls://localhost:{port}?ca={}", ca.display());
+    let unknown = start(&[&spec], folder.path());
+    offer_all(&unknown, 0..3);
+    until("the refusal is told", || unknown.status()[0].trouble.is_some()).await;
+    let status = unknown.status();
+    assert!(status[0].trouble.as_ref().unwrap().contains("CertificateRequired"), "{:?}", status[0].trouble);
+    assert_eq!(status[0].delivered, 0);
+    assert_eq!(unknown.drain(Duration::from_millis(200)).await.behind, 1);
+
+    let known = start(&[&format!("{spec}&cert={}&key={}", cert.display(), key.display())], folder.path());
+    until("all arrive", || taken.lock().unwrap().matches("\"n\":").count() >= 3).await;
+    known.drain(Duration::from_secs(10)).await;
+}
+
+/// A server's certificate for a name, valid from one year to another.
+fn certificate(name: &str, years: std::ops::Range<i32>) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let cert = params.self_signed(&signing_key).unwrap();
+    rcgen::CertifiedKey { cert, signing_key }
+}
+
+/// Says yes to each POST over TLS, and keeps the numbers of the lines.
+async fn https(listener: tokio::net::TcpListener, acceptor: tokio_rustls::TlsAcceptor, taken: Arc<Mutex<Vec<usize>>>) {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    loop {
+        let Ok(stream) = acceptor.accept(listener.accept().await.unwrap().0).await else { continue };
+        let mut stream = tokio::io::BufReader::new(stream);
+        let (mut length, mut line) = (0, String::new());
+        while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+            let header = line.trim_end().to_ascii_lowercase();
+            line.clear();
+            if let Some(value) = header.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+            if header.is_empty() {
+                let mut body = vec![0; std::mem::take(&mut length)];
+                stream.read_exact(&mut body).await.unwrap();
+                taken.lock().unwrap().extend(std::str::from_utf8(&body).unwrap().lines().map(number_of));
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_says_what_is_wrong_with_a_certificate_and_loses_nothing_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let mut port = 0;
+    let mut serve = async |acceptor: tokio_rustls::TlsAcceptor| {
+        // The same address each time, so that it is the same output.
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        port = listener.local_addr().unwrap().port();
+        (port, tokio::spawn(https(listener, acceptor, Arc::clone(&taken))))
+    };
+    let ca = folder.path().join("ca.pem");
+    let plain = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let chain = vec![made.cert.der().clone()];
+        let config = builder.unwrap().with_no_client_auth().with_single_cert(chain, key.into()).unwrap();
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
+    };
+    let stranger = certificate("stranger.example", 2020..2090);
+    for (made, is_trusted, said) in [
+        (certificate("localhost", 2020..2090), false, "UnknownIssuer"),
+        (certificate("localhost", 2020..2021), true, "expired"),
+        (certificate("elsewhere.example", 2020..2090), true, "not valid for name"),
+    ] {
+        let trusted = if is_trusted { &made } else { &stranger };
+        std::fs::write(&ca, trusted.cert.pem()).unwrap();
+        let (port, server) = serve(plain(&made)).await;
+        let outputs = start(&[&format!("https://localhost:{port}/?ca={}", ca.display())], folder.path());
+        offer_all(&outputs, 0..3);
+        until(said, || outputs.status()[0].trouble.is_some()).await;
+        let status = outputs.status();
+        assert!(status[0].trouble.as_ref().unwrap().contains(said), "{said}: {:?}", status[0].trouble);
+        assert_eq!(status[0].delivered, 0);
+        outputs.drain(Duration::from_millis(100)).await;
+        server.abort();
+        let _ = server.await;
+    }
+    let ([ca, cert, key], acceptor) = demanding_server(folder.path());
+    let (port, _server) = serve(acceptor).await;
+    let spec = format!("https://localhost:{port}/?ca={}", ca.display());
+    let unknown = start(&[&spec], folder.path());
+    until("the refusal is told", || unknown.status()[0].trouble.is_some()).await;
+    assert!(unknown.status()[0].trouble.as_ref().unwrap().contains("CertificateRequired"), "{:?}", unknown.status()[0]);
+    unknown.drain(Duration::from_millis(100)).await;
+    assert!(taken.lock().unwrap().is_empty());
+
+    let known = start(&[&format!("{spec}&cert={}&key={}", cert.display(), key.display())], folder.path());
+    until("all arrive", || known.status()[0].delivered == 9).await;
+    known.drain(Duration::from_secs(10)).await;
+    assert_eq!(*taken.lock().unwrap(), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
+
 #[derive(Default)]
 struct Posts {
     bodies: Vec<String>,

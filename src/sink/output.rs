@@ -76,9 +76,15 @@ pub enum OutputSpec {
         /// File that holds the secret.
         #[serde(default)]
         token_file: Option<PathBuf>,
-        /// PEM file of the authorities to trust, instead of the system's.
+        /// PEM file of the authorities that the server's certificate must come from, instead of the system's.
         #[serde(default)]
         ca: Option<PathBuf>,
+        /// PEM file of our own certificate.
+        #[serde(default)]
+        cert: Option<PathBuf>,
+        /// PEM file of its key.
+        #[serde(default)]
+        key: Option<PathBuf>,
     },
     /// A Kafka topic.
     Kafka {
@@ -220,16 +226,18 @@ impl OutputSpec {
                 if *transport != SyslogTransport::Tls && (ca.is_some() || cert.is_some() || key.is_some()) {
                     return Err("ca, cert and key: only syslog+tls takes them".to_owned());
                 }
-                if cert.is_some() != key.is_some() {
-                    return Err("cert and key: one needs the other".to_owned());
-                }
+                check_pair(cert.as_deref(), key.as_deref())?;
             }
-            Self::Http { url, shape, index, auth, token_env, token_file, .. } => {
+            Self::Http { url, shape, index, auth, token_env, token_file, ca, cert, key } => {
                 // The URL itself may hold what should not be repeated.
                 let url = reqwest::Url::parse(url).map_err(|error| format!("url: {error}"))?;
                 if !matches!(url.scheme(), "http" | "https") {
                     return Err("url: expected http:// or https://".to_owned());
                 }
+                if url.scheme() == "http" && (ca.is_some() || cert.is_some() || key.is_some()) {
+                    return Err("ca, cert and key: only https takes them".to_owned());
+                }
+                check_pair(cert.as_deref(), key.as_deref())?;
                 if !url.username().is_empty() || url.password().is_some() {
                     return Err("url: no user or password here; use auth=basic&token-env=NAME".to_owned());
                 }
@@ -269,8 +277,8 @@ impl OutputSpec {
             Self::Syslog { ca, cert, key, .. } => {
                 [ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
             }
-            Self::Http { token_file, ca, .. } => {
-                [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect()
+            Self::Http { token_file, ca, cert, key, .. } => {
+                [token_file, ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
             }
             _ => Vec::new(),
         }
@@ -292,6 +300,10 @@ impl fmt::Display for OutputSpec {
             Self::Kafka { brokers, topic } => write!(out, "kafka://{brokers}/{topic}"),
         }
     }
+}
+
+fn check_pair(cert: Option<&Path>, key: Option<&Path>) -> Result<(), String> {
+    if cert.is_some() == key.is_some() { Ok(()) } else { Err("cert and key: one needs the other".to_owned()) }
 }
 
 /// Takes `host:port` and `[address]:port` apart.

@@ -347,9 +347,9 @@ impl Delivery {
                 };
                 handle.spawn(self.run(made))
             }
-            OutputSpec::Http { url, shape, index, auth, token_env, token_file, ca } => {
-                let sensor = Arc::clone(sensor);
-                let target = transport::Target { url, shape, index, auth, token_env, token_file, ca, sensor };
+            OutputSpec::Http { url, shape, index, auth, token_env, token_file, ca, cert, key } => {
+                let (sensor, identity) = (Arc::clone(sensor), cert.zip(key));
+                let target = transport::Target { url, shape, index, auth, token_env, token_file, ca, identity, sensor };
                 handle.spawn(self.run(transport::HttpTransport::new(target).map_err(failed)?))
             }
             #[cfg(feature = "kafka")]

@@ -29,6 +29,8 @@ pub(in super::super) struct Target {
     pub token_env: Option<String>,
     pub token_file: Option<PathBuf>,
     pub ca: Option<PathBuf>,
+    /// Files of our certificate and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
     pub sensor: Arc<str>,
 }
 
@@ -48,8 +50,9 @@ impl HttpTransport {
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("kaspector/", env!("CARGO_PKG_VERSION")));
+        let identity = target.identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
         // The library looks for a provider even when it will speak no TLS.
-        let config = super::tls::client_config(target.ca.as_deref(), None);
+        let config = super::tls::client_config(target.ca.as_deref(), identity);
         client = match config {
             Ok(config) => client.tls_backend_preconfigured(rustls::ClientConfig::clone(&config)),
             Err(error) if url.scheme() == "https" => return Err(error),

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UdpSocket};
 
 /// How messages are written.
@@ -41,6 +41,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync> Stream for S {}
 const UDP_MAX: usize = 1400;
 const CUT_MARK: &str = "...[cut]";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a new TLS connection is listened to before anything is written to it: longer than an answer takes around the world.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 impl SyslogTransport {
     pub fn udp(server: &str, form: Form) -> Self {
@@ -71,7 +73,17 @@ impl SyslogTransport {
         stream.set_nodelay(true)?;
         let Some(tls) = tls else { return Ok(Box::pin(stream)) };
         let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        Ok(Box::pin(tls.connect(name, stream).await?))
+        let mut stream = tls.connect(name, stream).await?;
+        if stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+            // Here our handshake is over before the server has looked at our certificate (RFC 8446 section 2): it may still say no, and
+            // has then taken nothing of what we write meanwhile. It has nothing else to say.
+            if let Ok(said) = tokio::time::timeout(REFUSAL_WAIT, stream.read(&mut [0; 512])).await
+                && said? == 0
+            {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        Ok(Box::pin(stream))
     }
 }
 
@@ -106,7 +118,7 @@ impl Transport for SyslogTransport {
                 *socket = Some(open);
             }
             Way::Stream(stream, tls) => {
-                let mut open = match stream.take().filter_map_open() {
+                let mut open = match still_open(stream.take()).map_err(named)? {
                     Some(open) => open,
                     None => {
                         self.is_new = true;
@@ -133,22 +145,19 @@ impl Transport for SyslogTransport {
     }
 }
 
-trait StillOpen {
-    fn filter_map_open(self) -> Self;
-}
-
-impl StillOpen for Option<Pin<Box<dyn Stream>>> {
-    /// Drops a connection that the other side has closed: writing to it would still seem to succeed once.
-    fn filter_map_open(self) -> Self {
-        let mut stream = self?;
-        let mut said = [0; 512];
-        loop {
-            let mut buffer = ReadBuf::new(&mut said);
-            match stream.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
-                Poll::Pending => return Some(stream),
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return None,
-            }
+/// Drops a connection that the other side has closed: writing to it would still seem to succeed once. The error is what broke it: the
+/// messages that it swallowed are written again over the next.
+fn still_open(stream: Option<Pin<Box<dyn Stream>>>) -> io::Result<Option<Pin<Box<dyn Stream>>>> {
+    let Some(mut stream) = stream else { return Ok(None) };
+    let mut said = [0; 512];
+    loop {
+        let mut buffer = ReadBuf::new(&mut said);
+        match stream.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
+            Poll::Pending => return Ok(Some(stream)),
+            Poll::Ready(read) => read?,
+        }
+        if buffer.filled().is_empty() {
+            return Ok(None);
         }
     }
 }
