@@ -376,7 +376,7 @@ impl Delivery {
             });
             let Ok((reader, batch)) = work.await else { return };
             self.note(&reader, !batch.messages.is_empty());
-            if let Some(last) = settling.settled() {
+            if let Some(last) = transport.swallows().and_then(|bytes| settling.settled(bytes)) {
                 reader.taken(last);
             }
             self.reader = Some(reader);
@@ -400,7 +400,7 @@ impl Delivery {
             let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
             let rewrote = self.deliver(&mut transport, batch.messages).await;
             if let Some(reader) = &self.reader {
-                if transport.confirms() {
+                if transport.swallows().is_none() {
                     reader.taken(batch.last);
                 } else {
                     settling.wrote(batch.last, bytes);

@@ -37,6 +37,11 @@ impl Unconfirmed {
         Self { messages: VecDeque::new(), bytes: 0, bytes_max }
     }
 
+    /// How many bytes a connection of this kind may swallow.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Remembers what was written.
     pub fn wrote(&mut self, batch: &[Arc<Message>]) {
         let now = Instant::now();
@@ -89,11 +94,11 @@ impl Settling {
         self.batches.iter_mut().for_each(|(at, ..)| *at = now);
     }
 
-    /// Number of the last message that has settled since the last call.
-    pub fn settled(&mut self) -> Option<u64> {
+    /// Number of the last message that has settled since the last call, where a connection may swallow so many bytes.
+    pub fn settled(&mut self, bytes_max: usize) -> Option<u64> {
         let mut settled = None;
         while let Some((at, last, bytes)) = self.batches.front().copied()
-            && (at.elapsed() > AGE_MAX || self.bytes > TCP_BYTES_MAX)
+            && (at.elapsed() > AGE_MAX || self.bytes > bytes_max)
         {
             self.batches.pop_front();
             self.bytes -= bytes;
@@ -145,8 +150,8 @@ mod tests {
         assert_eq!(unconfirmed.again().len(), 2);
         let mut settling = Settling::default();
         (1..=10).for_each(|number| settling.wrote(number, 6 << 20));
-        assert_eq!(settling.settled(), Some(8));
-        assert_eq!((settling.settled(), settling.last()), (None, Some(10)));
+        assert_eq!(settling.settled(TCP_BYTES_MAX), Some(8));
+        assert_eq!((settling.settled(TCP_BYTES_MAX), settling.last()), (None, Some(10)));
     }
 
     #[test]
@@ -155,8 +160,8 @@ mod tests {
         settling.wrote(7, 10);
         settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
         settling.renew();
-        assert_eq!(settling.settled(), None);
+        assert_eq!(settling.settled(TCP_BYTES_MAX), None);
         settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
-        assert_eq!((settling.settled(), settling.last()), (Some(7), None));
+        assert_eq!((settling.settled(TCP_BYTES_MAX), settling.last()), (Some(7), None));
     }
 }

@@ -26,10 +26,10 @@ pub(super) trait Transport: Send + 'static {
     /// Takes a batch to the other side and waits for its acknowledgement, where there is one.
     fn deliver(&mut self, batch: &[Arc<Message>]) -> impl Future<Output = Result<Delivered, TransportError>> + Send;
 
-    /// Whether what was delivered is there for good. Otherwise it is what the system has taken, and a connection that breaks may swallow
-    /// the last of it.
-    fn confirms(&self) -> bool {
-        true
+    /// How many bytes a connection may swallow when it breaks, where delivered is what the system has taken; `None` where it is there for
+    /// good.
+    fn swallows(&self) -> Option<usize> {
+        None
     }
 
     /// Opens its file anew before the next batch, reads its secret again.

@@ -89,8 +89,8 @@ impl SyslogTransport {
 
 impl Transport for SyslogTransport {
     /// Over UDP nothing is ever written again, so nothing is gained by waiting.
-    fn confirms(&self) -> bool {
-        matches!(self.way, Way::Udp(_))
+    fn swallows(&self) -> Option<usize> {
+        (!matches!(self.way, Way::Udp(_))).then(|| self.unconfirmed.bytes_max())
     }
 
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {

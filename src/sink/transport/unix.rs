@@ -41,8 +41,8 @@ impl StreamTransport {
 }
 
 impl Transport for StreamTransport {
-    fn confirms(&self) -> bool {
-        false
+    fn swallows(&self) -> Option<usize> {
+        Some(self.unconfirmed.bytes_max())
     }
 
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
@@ -85,8 +85,8 @@ impl DgramTransport {
 }
 
 impl Transport for DgramTransport {
-    fn confirms(&self) -> bool {
-        false
+    fn swallows(&self) -> Option<usize> {
+        Some(self.unconfirmed.bytes_max())
     }
 
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
