@@ -9,6 +9,7 @@
 //! same to the byte. [`Detector`] runs the whole journey on one thread.
 
 mod flow_record;
+mod gist;
 mod lane;
 mod lanes;
 mod outbox;
@@ -26,7 +27,8 @@ use crate::matching::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use lane::{Lane, LaneCounters};
+pub use gist::{Gist, Part};
+pub use lane::{FirstLook, Lane, LaneCounters};
 pub use lanes::{Lanes, Numbering, SeenInPart};
 pub use outbox::{END, Outbox, Report, was_set_back};
 pub use plan::Plan;

@@ -10,13 +10,8 @@ use super::format::Format;
 use super::pcap::{MAX_FRAME_BYTES, Pcap, Step, Stop};
 use super::pcapng::Pcapng;
 use super::source::{Refused, Source};
+use super::stretch::{BLOCK_BYTES, Fetched, Stretch, Then};
 use super::{Block, CaptureError, LinkType};
-
-/// File bytes that one block holds. Only a frame that does not fit makes a block longer, for as long as it holds that frame.
-pub const BLOCK_BYTES: usize = 1 << 20;
-
-/// Frames that one block can hold at most: no format spends fewer than 16 bytes on a frame.
-pub const BLOCK_RECORDS: usize = BLOCK_BYTES / 16;
 
 /// A capture that is being read: a file, or standard input.
 ///
@@ -27,6 +22,8 @@ pub struct CaptureFile {
     position: Arc<AtomicU64>,
     decompressed: bool,
     rest: Box<dyn Read + Send>,
+    /// The file itself, where it is one and not compressed. Then nothing is read from `rest` any more.
+    file: Option<Arc<File>>,
     /// A read that failed while the format was being recognised.
     failed: Option<io::Error>,
     reader: Reader,
@@ -34,6 +31,8 @@ pub struct CaptureFile {
     carry: Vec<u8>,
     /// Offset of the first byte in `carry`, after decompression.
     offset: u64,
+    /// Offset of the first byte that was not taken from the source.
+    taken: u64,
     frames: u64,
     state: State,
 }
@@ -69,13 +68,6 @@ enum State {
     Done,
 }
 
-/// Whether the source has more.
-enum Filled {
-    More,
-    End,
-    Failed(io::Error),
-}
-
 impl CaptureFile {
     /// Opens a capture and reads its header.
     ///
@@ -86,11 +78,13 @@ impl CaptureFile {
         let path = path.as_ref();
         let input = path.display().to_string();
         let file = match File::open(path) {
-            Ok(file) => file,
+            Ok(file) => Arc::new(file),
             Err(cause) => return Err(CaptureError::Open { input, cause }),
         };
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-        Ok(Self { size, ..Self::from_reader(input, file)? })
+        let opened = Self { size, ..Self::from_reader(input, Arc::clone(&file))? };
+        let file = (size.is_some() && !opened.decompressed).then_some(file);
+        Ok(Self { file, ..opened })
     }
 
     /// Reads standard input.
@@ -141,70 +135,105 @@ impl CaptureFile {
                 Err(what) => return Err(CaptureError::Damaged { input, offset: 0, decompressed, packet: 1, what }),
             }
         };
-        let state = State::Reading;
-        Ok(Self { input, size: None, position, decompressed, rest, failed, reader, carry, offset, frames: 0, state })
+        Ok(Self {
+            taken: offset.saturating_add(carry.len() as u64),
+            input,
+            size: None,
+            position,
+            decompressed,
+            rest,
+            file: None,
+            failed,
+            reader,
+            carry,
+            offset,
+            frames: 0,
+            state: State::Reading,
+        })
     }
 
     /// Fills `block` with the next frames; false when there are none left. What the block held before is gone.
     ///
-    /// A block spans at most [`BLOCK_BYTES`] of the file and [`BLOCK_RECORDS`] frames. Where blocks begin and end depends on
-    /// the bytes alone, not on how the source hands them out. Beyond the last frame, `block.bytes` holds leftovers.
+    /// Where blocks begin and end depends on the bytes alone, not on how the source hands them out. Around the frames, `block.bytes`
+    /// holds leftovers.
     ///
     /// # Errors
     /// [`CaptureError::Damaged`] or [`CaptureError::Read`], once, when every frame before was delivered.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, CaptureError> {
+        while self.has_more() {
+            let fetched = self.next_stretch(block).fetch(block);
+            self.walk(fetched, block)?;
+            if !block.records.is_empty() {
+                return Ok(true);
+            }
+        }
+        block.records.clear();
+        Ok(false)
+    }
+
+    /// Takes the next bytes, for `block`, to be fetched without the others who read this capture. They are to be given to [`Self::walk`]
+    /// in the order in which they were taken.
+    pub fn next_stretch(&mut self, block: &mut Block) -> Stretch {
+        if let Some(error) = self.failed.take() {
+            return Stretch::nothing(Then::Failed(error));
+        }
+        if !self.has_more() {
+            return Stretch::nothing(Then::End);
+        }
+        let offset = self.taken;
+        self.taken = Stretch::end(offset);
+        match &self.file {
+            Some(file) => Stretch::of_file(file, offset, &self.position),
+            None => Stretch::of_stream(&mut self.rest, offset, block),
+        }
+    }
+
+    /// Whether there may be more frames, or an error that was not told yet.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !matches!(self.state, State::Done)
+    }
+
+    /// Leaves alone what was not walked yet.
+    pub fn stop(&mut self) {
+        self.state = State::Done;
+    }
+
+    /// Finds the frames of the next stretch, which lies in `block`. There may be none: within a long record, and behind the end.
+    ///
+    /// # Errors
+    /// [`CaptureError::Damaged`] or [`CaptureError::Read`], once, when every frame before was delivered.
+    pub fn walk(&mut self, mut fetched: Fetched, block: &mut Block) -> Result<(), CaptureError> {
         block.records.clear();
         block.first_number = self.frames.saturating_add(1);
         match std::mem::replace(&mut self.state, State::Done) {
             State::Reading => self.state = State::Reading,
             State::Failed(error) => return Err(error),
-            State::Done => return Ok(false),
+            State::Done => return Ok(()),
         }
-        let mut window = BLOCK_BYTES.max(self.carry.len());
-        block.bytes.truncate(window);
-        block.bytes.shrink_to(window);
-        let mut filled = self.carry.len();
-        block.bytes.resize(window, 0);
-        if let Some(start) = block.bytes.get_mut(..filled) {
-            start.copy_from_slice(&self.carry);
-        }
-        self.carry.clear();
-        loop {
-            let source = self.fill(&mut block.bytes, &mut filled);
-            let valid = block.bytes.get(..filled).unwrap_or_default();
-            let Step { consumed, stop } = match &mut self.reader {
-                Reader::Pcap(pcap) => pcap.walk(valid, &mut block.records),
-                Reader::Pcapng(pcapng) => pcapng.walk(valid, &mut block.records),
-            };
-            self.frames = block.first_number.saturating_sub(1).saturating_add(block.records.len() as u64);
-            self.offset = self.offset.saturating_add(consumed as u64);
-            let left = filled.saturating_sub(consumed);
-            let needed = match (stop, source) {
-                (Stop::Damage(what), _) => return self.fail_after(block, |file| file.damaged(what)),
-                (Stop::Partial(_), Filled::Failed(cause)) => {
-                    self.offset = self.offset.saturating_add(left as u64);
-                    return self.fail_after(block, |file| file.unreadable(cause));
-                }
-                (Stop::Partial(_), Filled::End) if left == 0 => {
-                    self.state = State::Done;
-                    return Ok(!block.records.is_empty());
-                }
-                (Stop::Partial(needed), Filled::End) => {
-                    return self.fail_after(block, |file| file.damaged(cut_off(left, needed)));
-                }
-                (Stop::Partial(needed), Filled::More) => needed,
-            };
-            if !block.records.is_empty() {
-                self.carry.extend_from_slice(block.bytes.get(consumed..filled).unwrap_or_default());
-                return Ok(true);
+        fetched.prepend(&mut self.carry, block);
+        let bytes = block.bytes.get(..fetched.end).unwrap_or_default();
+        let Step { end, stop } = match &mut self.reader {
+            Reader::Pcap(pcap) => pcap.walk(bytes, fetched.start, &mut block.records),
+            Reader::Pcapng(pcapng) => pcapng.walk(bytes, fetched.start, &mut block.records),
+        };
+        self.frames = self.frames.saturating_add(block.records.len() as u64);
+        self.offset = self.offset.saturating_add(end.saturating_sub(fetched.start) as u64);
+        let left = fetched.end.saturating_sub(end);
+        match (stop, std::mem::replace(&mut fetched.then, Then::More)) {
+            (Stop::Damage(what), _) => self.fail_after(block, self.damaged(what)),
+            (Stop::Partial(_), Then::More) => {
+                fetched.carry_on(end, &mut self.carry, block);
+                Ok(())
             }
-            // No frame so far: go on behind what was skipped, with room for what comes. The room grows with the bytes that
-            // have really arrived, so a claimed length alone takes no memory.
-            block.bytes.copy_within(consumed..filled, 0);
-            filled = left;
-            if needed > window && left == window {
-                window = needed.min(window.saturating_mul(2));
-                block.bytes.resize(window, 0);
+            (Stop::Partial(_), Then::End) if left == 0 => {
+                self.state = State::Done;
+                Ok(())
+            }
+            (Stop::Partial(needed), Then::End) => self.fail_after(block, self.damaged(cut_off(left, needed))),
+            (Stop::Partial(_), Then::Failed(cause)) => {
+                self.offset = self.offset.saturating_add(left as u64);
+                self.fail_after(block, self.unreadable(cause))
             }
         }
     }
@@ -242,31 +271,14 @@ impl CaptureFile {
         Arc::clone(&self.position)
     }
 
-    /// Reads until `into` is full or the source ends or fails.
-    fn fill(&mut self, into: &mut [u8], filled: &mut usize) -> Filled {
-        if let Some(error) = self.failed.take() {
-            return Filled::Failed(error);
-        }
-        loop {
-            let Some(room) = into.get_mut(*filled..).filter(|room| !room.is_empty()) else { return Filled::More };
-            match self.rest.read(room) {
-                Ok(0) => return Filled::End,
-                Ok(count) => *filled = filled.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Filled::Failed(error),
-            }
-        }
-    }
-
     /// Ends the capture with an error: now if `block` is empty, else at the next call.
-    fn fail_after(&mut self, block: &Block, error: impl FnOnce(&Self) -> CaptureError) -> Result<bool, CaptureError> {
-        let error = error(self);
+    fn fail_after(&mut self, block: &Block, error: CaptureError) -> Result<(), CaptureError> {
         if block.records.is_empty() {
             self.state = State::Done;
             return Err(error);
         }
         self.state = State::Failed(error);
-        Ok(true)
+        Ok(())
     }
 
     fn damaged(&self, what: String) -> CaptureError {
@@ -299,3 +311,6 @@ fn cut_off(left: usize, needed: usize) -> String {
 
 // A record's place must fit its 32-bit fields.
 const _: () = assert!(BLOCK_BYTES + MAX_FRAME_BYTES + super::MAX_BLOCK_BYTES < u32::MAX as usize);
+
+#[cfg(test)]
+mod tests;

@@ -30,9 +30,10 @@ mod pcap;
 mod pcapng;
 mod prefetch;
 mod source;
+mod stretch;
 
 pub use error::CaptureError;
-pub use file::{BLOCK_BYTES, BLOCK_RECORDS, CaptureFile, read_all};
+pub use file::{CaptureFile, read_all};
 pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
 pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
@@ -45,3 +46,4 @@ pub use live::{DeviceRing, Facts, Ring, advice};
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;
+pub use stretch::{BLOCK_BYTES, Fetched, Stretch};

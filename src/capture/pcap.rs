@@ -19,8 +19,8 @@ pub(super) struct Pcap {
 /// How far a walk over bytes came.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// Bytes of whole records; the rest begins there.
-    pub consumed: usize,
+    /// Where the last whole record ends, and what is left begins.
+    pub end: usize,
     pub stop: Stop,
 }
 
@@ -62,22 +62,26 @@ impl Pcap {
         self.link_type
     }
 
-    /// Notes where each whole record in `bytes` lies.
+    /// Notes where each whole record in `bytes` lies, the first of them at `start`.
     ///
     /// - Seconds are unsigned, so a file reaches from 1970 to 2106; a time before 1970 cannot be told from one after 2038.
     /// - Microseconds past 999,999 carry into the seconds.
     /// - A frame shorter on the wire than captured is taken to be as long as captured.
-    pub(super) fn walk(&self, bytes: &[u8], records: &mut Vec<Record>) -> Step {
-        if self.big_endian { self.walk_in::<true>(bytes, records) } else { self.walk_in::<false>(bytes, records) }
+    pub(super) fn walk(&self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
+        if self.big_endian {
+            self.walk_in::<true>(bytes, start, records)
+        } else {
+            self.walk_in::<false>(bytes, start, records)
+        }
     }
 
-    fn walk_in<const BIG_ENDIAN: bool>(&self, bytes: &[u8], records: &mut Vec<Record>) -> Step {
-        let mut at = 0;
+    fn walk_in<const BIG_ENDIAN: bool>(&self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
+        let mut at = start;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
             // Kuznetzov's records go on for 8 bytes (interface, protocol, direction) that nobody needs.
             let Some(header) = rest.first_chunk::<16>() else {
-                return Step { consumed: at, stop: Stop::Partial(self.record_header) };
+                return Step { end: at, stop: Stop::Partial(self.record_header) };
             };
             let word = |index: u32| {
                 let word = (u128::from_le_bytes(*header) >> (32 * index)) as u32;
@@ -93,11 +97,11 @@ impl Pcap {
                     "the record claims {len} captured bytes, more than the {MAX_FRAME_BYTES} that a frame may have; its \
                      header is overwritten or the file lost bytes before it"
                 );
-                return Step { consumed: at, stop: Stop::Damage(what) };
+                return Step { end: at, stop: Stop::Damage(what) };
             }
             let whole = self.record_header + len as usize;
             if rest.len() < whole {
-                return Step { consumed: at, stop: Stop::Partial(whole) };
+                return Step { end: at, stop: Stop::Partial(whole) };
             }
             records.push(Record {
                 // Cannot wrap: both parts together stay below 2^62.1.

@@ -35,15 +35,16 @@ impl Pcapng {
         &self.link_types
     }
 
-    /// Notes where the frame of each whole packet block in `bytes` lies. Blocks without a frame change the state or are skipped.
-    pub(super) fn walk(&mut self, bytes: &[u8], records: &mut Vec<Record>) -> Step {
-        let mut at = 0;
+    /// Notes where the frame of each whole packet block in `bytes` lies, the first block at `start`. Blocks without a frame change the
+    /// state or are skipped.
+    pub(super) fn walk(&mut self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
+        let mut at = start;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
             match self.block(rest, at, records) {
                 Ok(Taken::Whole(len)) => at += len,
-                Ok(Taken::Partial(len)) => return Step { consumed: at, stop: Stop::Partial(len) },
-                Err(what) => return Step { consumed: at, stop: Stop::Damage(what) },
+                Ok(Taken::Partial(len)) => return Step { end: at, stop: Stop::Partial(len) },
+                Err(what) => return Step { end: at, stop: Stop::Damage(what) },
             }
         }
     }

@@ -2,6 +2,7 @@
 //! nothing in it is locked or shared.
 
 use super::flow_record::{FlowRecord, Marks, Phase, count, is_new_connection, pick, pick_mut, tier_of};
+use super::gist::{Gist, Part};
 use super::pool::{Handle, Pool};
 use super::{Opening, Outlet, Route};
 use crate::capture::Timestamp;
@@ -89,6 +90,15 @@ pub struct Lane {
     inspection: Inspection,
 }
 
+/// What the first look at a packet came to.
+#[derive(Clone, Copy, Debug)]
+pub enum FirstLook {
+    /// It is taken.
+    Passed,
+    /// It has to be looked into. Its flow, if that was met.
+    MaySayMore(Option<Slot>),
+}
+
 /// The packet at hand.
 #[derive(Clone, Copy)]
 struct Current<'a> {
@@ -126,34 +136,30 @@ impl Lane {
         self.table.prefetch_entry(route.hash);
     }
 
-    /// Takes the next packet of one of this lane's flows: `wire_len` is the length of its frame. What it brings about goes to `outlet`.
-    #[inline]
-    pub fn accept(
-        &mut self,
-        packet: u64,
-        wire_len: u32,
-        segment: &Segment<'_>,
-        route: &Route,
-        outlet: &mut impl Outlet,
-    ) {
-        // A SYN is new whatever is known.
-        let is_new = matches!(segment.transport, Transport::Tcp { flags, .. } if flags & tcp_flags::SYN != 0);
-        let near = if is_new { None } else { self.table.first_look(&route.key, route.hash, segment.at) };
-        let known = match near {
-            Some((slot, record)) => {
-                if passes(record, wire_len, segment, route.side, outlet) {
-                    return;
-                }
-                Some(slot)
-            }
-            None => None,
-        };
-        self.look_into(known, packet, wire_len, segment, route, outlet);
+    /// Takes the next packet of one of this lane's flows. What it brings about goes to `outlet`.
+    #[inline(always)]
+    pub fn accept(&mut self, packet: u64, gist: &Gist, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
+        if let FirstLook::MaySayMore(known) = self.first_look(gist, route, outlet) {
+            self.look_into(known, packet, gist.wire_len, segment, route, outlet);
+        }
     }
 
-    /// Takes a packet that may say something new; `known` is its flow, if that was met at the first look.
+    /// Takes a packet that says nothing new of its flow, as nearly all do. Any other is left to [`Self::look_into`], which must come next.
+    #[inline(always)]
+    pub fn first_look(&mut self, gist: &Gist, route: &Route, outlet: &impl Outlet) -> FirstLook {
+        // A turn says something new whatever is known.
+        if gist.part == Part::Turn {
+            return FirstLook::MaySayMore(None);
+        }
+        let Some((slot, record)) = self.table.first_look(&route.key, route.hash, gist.at) else {
+            return FirstLook::MaySayMore(None);
+        };
+        if passes(record, gist, route.side, outlet) { FirstLook::Passed } else { FirstLook::MaySayMore(Some(slot)) }
+    }
+
+    /// Takes a packet that may say something new; `known` is what the first look gave.
     #[inline(never)]
-    fn look_into(
+    pub fn look_into(
         &mut self,
         known: Option<Slot>,
         packet: u64,
@@ -581,25 +587,24 @@ impl Inspection {
     }
 }
 
-/// Takes a packet that says nothing new of its flow, as nearly all do. Says no to any other, having done nothing.
-#[inline]
-fn passes(record: &mut FlowRecord, wire_len: u32, segment: &Segment<'_>, side: Side, outlet: &impl Outlet) -> bool {
-    match (segment.transport, record.phase) {
-        (Transport::Tcp { flags, .. }, _) if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 => false,
-        (Transport::Tcp { .. }, Phase::Settled) => {
+/// Takes a packet that says nothing new of its flow. Says no to any other, having done nothing.
+#[inline(always)]
+fn passes(record: &mut FlowRecord, gist: &Gist, side: Side, outlet: &impl Outlet) -> bool {
+    match (gist.part, record.phase) {
+        (Part::Stream | Part::Empty(_), Phase::Settled) => {
             record.is_of_no_interest() && !outlet.is_undecided(record.first_packet)
         }
         // Of a handshake, or a flood of them, there is nothing to read yet.
-        (Transport::Tcp { flags, .. }, Phase::Waiting) if segment.payload_len == 0 && !record.is_worth_keeping() => {
-            count(record, side, wire_len);
+        (Part::Empty(flags), Phase::Waiting) if !record.is_worth_keeping() => {
+            count(record, side, gist.wire_len);
             pick_mut(&mut record.sent, side).note(flags, 0, &[]);
             true
         }
-        // Another connection may begin between the same ports.
-        (Transport::Udp, Phase::Settled) if !quic::recognise(segment.payload) => {
-            count(record, side, wire_len);
+        (Part::Datagram, Phase::Settled) => {
+            count(record, side, gist.wire_len);
             true
         }
+        // Another connection may begin between the same ports.
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, FRAMES_AHEAD, Lane, LaneCounters, Outlet, Route};
+use super::{BATCH, FRAMES_AHEAD, Gist, Lane, LaneCounters, Outlet, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
 use crate::matching::{Opened, SignatureSet};
@@ -265,6 +265,6 @@ fn accept(
 ) {
     let lane = route.lane(lanes.len());
     if let Some(lane) = lanes.get_mut(lane) {
-        lane.accept(number, wire_len, segment, route, outlet);
+        lane.accept(number, &Gist::of(segment, wire_len), segment, route, outlet);
     }
 }

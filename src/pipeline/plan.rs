@@ -1,22 +1,35 @@
-//! Which lane each packet of a block belongs to, drawn up before the lanes run.
+//! What is to be known of each packet of a block before the lanes run, and which lane it belongs to.
+//!
+//! Headers are read once, by whoever draws the plan. A lane meets a packet itself only if that may say something new of its flow.
 
-use super::{BATCH, FRAMES_AHEAD, LANES, Lane, OFFLINE_SEED, Outlet, Route};
+use super::{FRAMES_AHEAD, FirstLook, Gist, LANES, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{
-    Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect,
-    dissect_into,
+    Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect_into,
 };
+
+/// How many packets ahead of its turn a packet's flow is asked for; the bucket that leads there, twice as far.
+const PACKETS_AHEAD: usize = 16;
 
 /// The plan of one block; reused from block to block.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// By lane: the indices of its packets in the block, in order.
-    lanes: [Vec<u32>; LANES],
+    /// By lane: its packets, in order.
+    lanes: [Vec<Planned>; LANES],
     /// Indices of the packets that are fragments, until they are put together.
     fragments: Vec<u32>,
     /// Segments that were put together from fragments, by the index of the packet that completed them.
     whole: Vec<(u32, OwnedSegment)>,
     outcomes: OutcomeCounters,
+}
+
+/// A packet that waits for its lane.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    route: Route,
+    gist: Gist,
+    /// In its block.
+    index: u32,
 }
 
 /// A segment that no longer borrows its packet.
@@ -56,18 +69,24 @@ impl Plan {
 
     /// Says for each packet of `block` that `accepts` chooses where it goes.
     pub fn draw(&mut self, block: Frames<'_>, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+        let mut dissected = Dissected::Other(Outcome::Filtered);
         for (index, frame) in (0..).zip(block.iter()) {
             block.prefetch(index as usize + FRAMES_AHEAD);
-            let dissected = if accepts(&frame) { dissect(&frame) } else { Dissected::Other(Outcome::Filtered) };
-            match dissected {
+            if !accepts(&frame) {
+                self.outcomes.bump(Outcome::Filtered);
+                continue;
+            }
+            dissect_into(&frame, &mut dissected);
+            match &dissected {
                 Dissected::Segment(segment) => {
                     self.outcomes.bump(Outcome::Inspected);
-                    if let Some(lane) = self.lanes.get_mut(lane_of(&segment)) {
-                        lane.push(index);
+                    let planned = Planned::of(segment, frame.wire_len, index);
+                    if let Some(lane) = self.lanes.get_mut(planned.route.lane(LANES)) {
+                        lane.push(planned);
                     }
                 }
                 Dissected::Fragment(_) => self.fragments.push(index),
-                Dissected::Other(outcome) => self.outcomes.bump(outcome),
+                Dissected::Other(outcome) => self.outcomes.bump(*outcome),
             }
         }
     }
@@ -78,9 +97,10 @@ impl Plan {
             let Some(frame) = block.frame(index as usize) else { continue };
             let outcome = match decoder.decode(&frame) {
                 Ok(segment) => {
-                    if let Some(lane) = self.lanes.get_mut(lane_of(&segment)) {
-                        let place = lane.partition_point(|&other| other < index);
-                        lane.insert(place, index);
+                    let planned = Planned::of(&segment, frame.wire_len, index);
+                    if let Some(lane) = self.lanes.get_mut(planned.route.lane(LANES)) {
+                        let place = lane.partition_point(|other| other.index < index);
+                        lane.insert(place, planned);
                     }
                     self.whole.push((index, OwnedSegment::of(&segment)));
                     Outcome::Inspected
@@ -99,33 +119,33 @@ impl Plan {
 
     /// Runs lane number `number` over its packets.
     pub fn run(&self, block: Frames<'_>, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
-        // On the stack, so that a block costs no allocation.
-        let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
-        let mut routes = [Route::default(); BATCH];
-        for indices in self.lanes.get(number).map_or(&[][..], Vec::as_slice).chunks(BATCH) {
-            for &index in indices {
-                block.prefetch(index as usize);
+        let all = self.lanes.get(number).map_or(&[][..], Vec::as_slice);
+        let mut dissected = Dissected::Other(Outcome::Filtered);
+        // The first of them are asked for all at once.
+        for planned in all.iter().take(2 * PACKETS_AHEAD) {
+            lane.prefetch(&planned.route);
+        }
+        for planned in all.iter().take(PACKETS_AHEAD) {
+            block.prefetch(planned.index as usize);
+            lane.prefetch_flow(&planned.route);
+        }
+        for (place, &Planned { ref route, ref gist, index }) in all.iter().enumerate() {
+            if let Some(planned) = all.get(place + 2 * PACKETS_AHEAD) {
+                lane.prefetch(&planned.route);
             }
-            let places = batch.iter_mut().zip(&mut routes);
-            for (&index, (dissected, route)) in indices.iter().zip(places) {
-                if let Some(whole) = self.whole_at(index) {
-                    *dissected = Dissected::Segment(whole.borrow());
-                } else if let Some(frame) = block.frame(index as usize) {
-                    dissect_into(&frame, dissected);
-                }
-                if let Dissected::Segment(segment) = dissected {
-                    *route = Route::of(segment, OFFLINE_SEED);
-                    lane.prefetch(route);
-                }
+            if let Some(planned) = all.get(place + PACKETS_AHEAD) {
+                block.prefetch(planned.index as usize);
+                lane.prefetch_flow(&planned.route);
             }
-            let ahead = || indices.iter().zip(batch.iter().zip(&routes));
-            for (_, (_, route)) in ahead() {
-                lane.prefetch_flow(route);
+            let FirstLook::MaySayMore(known) = lane.first_look(gist, route, outlet) else { continue };
+            let Some(frame) = block.frame(index as usize) else { continue };
+            if let Some(whole) = self.whole_at(index) {
+                dissected = Dissected::Segment(whole.borrow());
+            } else {
+                dissect_into(&frame, &mut dissected);
             }
-            for (&index, (dissected, route)) in ahead() {
-                if let (Dissected::Segment(segment), Some(frame)) = (dissected, block.frame(index as usize)) {
-                    lane.accept(frame.number, frame.wire_len, segment, route, outlet);
-                }
+            if let Dissected::Segment(segment) = &dissected {
+                lane.look_into(known, frame.number, gist.wire_len, segment, route, outlet);
             }
         }
     }
@@ -137,6 +157,9 @@ impl Plan {
     }
 }
 
-fn lane_of(segment: &Segment<'_>) -> usize {
-    Route::of(segment, OFFLINE_SEED).lane(LANES)
+impl Planned {
+    #[inline(always)]
+    fn of(segment: &Segment<'_>, wire_len: u32, index: u32) -> Self {
+        Self { route: Route::of(segment, OFFLINE_SEED), gist: Gist::of(segment, wire_len), index }
+    }
 }

@@ -10,6 +10,7 @@ pub mod config;
 mod history;
 mod inventory;
 mod log;
+mod meeting;
 mod notify;
 #[cfg(target_os = "linux")]
 mod privileges;

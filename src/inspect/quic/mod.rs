@@ -51,8 +51,16 @@ impl QuicVersion {
 }
 
 /// Whether a datagram begins with an Initial packet of a version that we can open.
+#[inline]
 #[must_use]
 pub fn recognise(datagram: &[u8]) -> bool {
+    // Nearly all say no by their first bit: only packets of a handshake have a long header (RFC 8999 section 5.1).
+    datagram.first().is_some_and(|first| first & packet::LONG_HEADER == packet::LONG_HEADER)
+        && begins_with_initial(datagram)
+}
+
+#[cold]
+fn begins_with_initial(datagram: &[u8]) -> bool {
     matches!(packet::Packets::new(datagram).next(), Some(packet::Packet::Initial(_)))
 }
 

@@ -10,7 +10,7 @@ const CLIENT_DCID_MIN: u8 = 8;
 /// Packets of one datagram that are looked at.
 const PACKETS_MAX: u8 = 8;
 /// Long header form and the fixed bit.
-const LONG_HEADER: u8 = 0xc0;
+pub(super) const LONG_HEADER: u8 = 0xc0;
 
 /// A packet with a long header.
 #[derive(Clone, Copy, Debug)]
