@@ -84,6 +84,17 @@ impl LearnedNames {
         }
     }
 
+    /// Holds each name against another set of signatures: `find` gives the indicator that it matches now, if any.
+    pub fn match_anew(&mut self, find: impl Fn(&str) -> Option<IndicatorIndex>) {
+        for names in self.bindings.values_mut() {
+            names.retain_mut(|known| {
+                let found = find(&known.name);
+                known.indicator = found.unwrap_or(known.indicator);
+                found.is_some()
+            });
+        }
+    }
+
     /// Whether some client may have been told `address`; false for sure when it says no.
     #[inline]
     #[must_use]

@@ -35,6 +35,19 @@ enum Suspicion {
     Range(IndicatorIndex),
 }
 
+impl Suspicion {
+    /// What another set says in its place.
+    fn match_anew(self, server: IpAddr, signatures: &SignatureSet) -> Option<Self> {
+        match self {
+            Self::Learned { name, .. } => {
+                let indicator = signatures.match_name(&name)?;
+                Some(Self::Learned { indicator, name })
+            }
+            Self::Range(_) => signatures.match_address(server).map(Self::Range),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct PendingFlow {
     at: Timestamp,
@@ -118,6 +131,16 @@ impl Ledger {
     /// ([`SignatureSet::succeed`]).
     pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
         self.signatures = Arc::clone(signatures);
+        // What was learned before, and what still waits for the end of its flow, must not speak for indicators that are gone.
+        self.learned.match_anew(|name| signatures.match_name(name));
+        self.pending.retain(|_, pending| {
+            pending.suspicion = pending.suspicion.take().and_then(|(client, suspicion)| {
+                let FiveTuple { src, dst, .. } = pending.opened.five_tuple;
+                let server = if client == src { dst } else { src };
+                Some((client, suspicion.match_anew(server, signatures)?))
+            });
+            pending.suspicion.is_some() || pending.port.is_some()
+        });
     }
 
     /// Copies of the records that changed since the last call, by host.
@@ -310,6 +333,9 @@ impl Ledger {
         }
         let Some(port) = port else { return };
         for proof in self.management.ended(&port, &flow, ended, &self.signatures) {
+            if !self.signatures.is_in_force(proof.indicator) {
+                continue;
+            }
             let first_packet = proof.flow.first_packet;
             if proof.of_server {
                 self.evidence(alert(proof.clone(), true));
@@ -411,3 +437,6 @@ fn forget_oldest<F>(flows: &mut HashMap<u64, F, FixedState>, at: impl Fn(&F) -> 
     }
     by_age.len() as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,6 +247,12 @@ impl SignatureSet {
         self.names.find(name)
     }
 
+    /// Whether the indicator is matched: one that [`Self::succeed`] kept for what it found is not.
+    #[must_use]
+    pub fn is_in_force(&self, index: IndicatorIndex) -> bool {
+        self.by_id.get(&self.get(index).id) == Some(&index)
+    }
+
     /// The indicator with the longest prefix that holds `address`.
     #[inline]
     #[must_use]
