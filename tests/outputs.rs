@@ -81,6 +81,51 @@ async fn a_file_gets_everything_while_a_socket_has_no_listener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn outputs_are_replaced_while_messages_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let file = |name: &str| format!("file:{}", path(name).display());
+    let parse = |specs: &[&str]| specs.iter().map(|spec| spec.parse().unwrap()).collect::<Vec<OutputSpec>>();
+    // One that is away, so that its task always waits, and one that takes connections and says nothing.
+    let away = format!("unix-stream:{}", path("nobody.sock").display());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = format!("http://{}/?shape=ndjson", listener.local_addr().unwrap());
+    let mut outputs = start(&[&file("stays"), &away, &hangs, &file("goes")], folder.path());
+    offer_all(&outputs, 0..100);
+    until("both files have all", || [0, 3].iter().all(|&place| outputs.status()[place].delivered == 100)).await;
+
+    let replace = |outputs: &mut Outputs, specs: &[&str]| {
+        let prepared = Outputs::prepare(&parse(specs), &outputs.specs(), &"sensor-01".into());
+        outputs.replace(prepared.unwrap());
+    };
+    replace(&mut outputs, &[&file("comes"), &file("stays")]);
+    offer_all(&outputs, 100..200);
+    until("all have what is theirs", || {
+        let delivered: Vec<u64> = outputs.status().iter().map(|status| status.delivered).collect();
+        delivered == [100, 200]
+    })
+    .await;
+    let numbers =
+        |name: &str| -> Vec<usize> { std::fs::read_to_string(path(name)).unwrap().lines().map(number_of).collect() };
+    assert_eq!(numbers("goes"), (0..100).collect::<Vec<_>>());
+    assert_eq!(numbers("comes"), (100..200).collect::<Vec<_>>());
+
+    // Other options for the same file: it goes on where it stood.
+    replace(&mut outputs, &[&format!("{}?rotate-size=1GiB", file("comes")), &file("stays"), &file("goes")]);
+    offer_all(&outputs, 200..300);
+    let begun = Instant::now();
+    assert_eq!(outputs.drain(Duration::from_secs(30)).await.behind, 0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "nobody waits for what is gone");
+    assert_eq!(numbers("stays"), (0..300).collect::<Vec<_>>());
+    assert_eq!(numbers("comes"), (100..300).collect::<Vec<_>>());
+    assert!(numbers("goes").ends_with(&(200..300).collect::<Vec<_>>()));
+
+    let refused = Outputs::prepare(&parse(&[&file("a"), &file("a")]), &[], &"sensor-01".into());
+    assert!(refused.unwrap_err().to_string().contains("given twice"));
+    drop(listener);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_listener_that_dies_unread_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("eve.sock");

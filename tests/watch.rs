@@ -298,6 +298,88 @@ fn what_one_worker_sees_told_another_knows() {
     assert_eq!(contacts.sum::<u64>(), u64::from(connections), "{text}");
 }
 
+/// Frames that are chosen and outputs change while packets come; one output stays.
+#[test]
+fn filter_snap_length_and_outputs_are_read_again_while_it_runs() {
+    let Some(cable) = Cable::lay("o") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (stays, first, second, config) = (at("stays.json"), at("first.json"), at("second.json"), at("watch.toml"));
+    let configure = |outputs: &[&Path], more: &str| {
+        let outputs: Vec<String> = outputs.iter().map(|path| format!("'file:{}'", path.display())).collect();
+        let text = format!("interface = '{}'\noutput = [{}]\n{more}\n", cable.far, outputs.join(", "));
+        std::fs::write(&config, text).unwrap();
+    };
+    let capture = root().join("pcaps/dns-then-tls.pcap");
+    let count = |path: &Path| proven(&std::fs::read_to_string(path).unwrap_or_default()).len();
+    // Once there is something, and nothing more has come for a while.
+    let settled = |path: &Path| {
+        let mut text = wait_for(path, 1);
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let now = std::fs::read_to_string(path).unwrap();
+            if now == text {
+                return count(path);
+            }
+            text = now;
+        }
+    };
+    // A worker looks for what is new at least so often.
+    let takes_up = || std::thread::sleep(Duration::from_millis(500));
+    configure(&[&stays, &first], "");
+    let mut sensor = Sensor::start(&["-c", config.to_str().unwrap()]);
+    let sent = cable.send(&capture);
+    let before = settled(&stays);
+    assert!(before > 0);
+
+    // What is wrong changes nothing, whatever else is right.
+    for (outputs, more, why) in [
+        (&[&*stays, &second][..], "filter = 'host and'", "filter"),
+        (&[&*stays, Path::new("/nowhere-near/eve.json")][..], "filter = 'udp'", "/nowhere-near"),
+        (&[&*stays, &stays][..], "filter = 'udp'", "given twice"),
+    ] {
+        configure(outputs, more);
+        sensor.signal("HUP");
+        let refused = sensor.next_line("not reloaded, everything stays as it was");
+        assert!(refused.contains(why), "{refused}");
+    }
+
+    // Nothing passes the filter, and of what would there is too little to read.
+    configure(&[&second, &stays], "filter = 'tcp port 1'\nsnaplen = 64");
+    sensor.signal("HUP");
+    assert!(sensor.next_line("reloaded: filter").contains("tcp port 1; snap length: 64"));
+    sensor.next_line("reloaded: outputs");
+    takes_up();
+    cable.send_from(&capture, 1);
+    takes_up();
+    configure(&[&second, &stays], "snaplen = 64");
+    sensor.signal("HUP");
+    sensor.next_line("reloaded: filter: none; snap length: 64");
+    takes_up();
+    let cut = cable.send_from(&capture, 2);
+    takes_up();
+    assert_eq!(count(&stays), before, "filtered, or cut before the name");
+    assert_eq!(count(&first), before);
+    assert_eq!(count(&second), 0, "it begins with what comes");
+
+    configure(&[&second, &stays], "");
+    sensor.signal("HUP");
+    sensor.next_line("reloaded: filter: none; snap length: 65535");
+    takes_up();
+    let other = root().join("pcaps/http-update.pcap");
+    let whole = cable.send(&other);
+    settled(&second);
+    // The first is there again, and goes on where it stood.
+    configure(&[&second, &stays, &first], "");
+    sensor.signal("HUP");
+    sensor.next_line("reloaded: outputs");
+    let said = sensor.end();
+    assert!(count(&second) > 0 && count(&stays) == before + count(&second), "{said}");
+    assert_eq!(count(&first), before + count(&second), "{said}");
+    assert!(said.contains(&format!("{}: {} packets", cable.far, sent + cut + whole)), "{said}");
+    assert!(said.contains("dropped by the kernel: 0."), "{said}");
+}
+
 /// A signature file that looks for one name.
 fn signature(name: &str) -> String {
     format!(

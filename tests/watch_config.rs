@@ -120,9 +120,9 @@ fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
     let signal = |name| assert!(std::process::Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     assert_eq!(heard(&mut log, "Watching lo")["level"], "INFO");
 
-    fs::write(&file, format!("{basis}snaplen = 128\nlog-level = 'debug'\n")).unwrap();
+    fs::write(&file, format!("{basis}sensor = 'another'\nlog-level = 'debug'\n")).unwrap();
     signal("HUP");
-    let said = heard(&mut log, "snaplen changed in the configuration; the new value counts after a restart");
+    let said = heard(&mut log, "sensor changed in the configuration; the new value counts after a restart");
     assert_eq!(said["level"], "WARN");
     heard(&mut log, "reloaded: signature set");
     assert_eq!(heard(&mut log, "packets since the last look")["level"], "DEBUG");

@@ -40,7 +40,7 @@ pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
 pub use inputs::{Input, expand};
 #[cfg(feature = "libpcap")]
 pub use live::PcapInterface;
-pub use live::{CaptureKind, Listener, LiveError, RingOptions, RingStatistics, UnknownCaptureKind};
+pub use live::{CaptureKind, Choice, Listener, LiveError, RingOptions, RingStatistics, UnknownCaptureKind};
 #[cfg(target_os = "linux")]
 pub use live::{DeviceRing, Facts, Ring, advice};
 pub use pcap::MAX_FRAME_BYTES;

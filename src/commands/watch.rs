@@ -2,7 +2,7 @@
 
 use super::{Exit, Usage, label, load};
 use crate::cli::{SignatureFolders, WatchArguments};
-use kaspector::capture::{CaptureKind, RingOptions};
+use kaspector::capture::{CaptureKind, Choice, RingOptions};
 use kaspector::sink::spool::SpoolLimits;
 use kaspector::sink::{EveCompat, OutputOptions, OutputSpec};
 use kaspector::supervisor::attend::{rate, scaled};
@@ -47,7 +47,6 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             ..RingOptions::default()
         },
         ring_blocks: config.ring_blocks,
-        outputs: config.outputs.clone(),
         output_options: OutputOptions {
             spool: config.spool.clone(),
             limits: SpoolLimits { disk_bytes: config.spool_bytes, ..SpoolLimits::default() },
@@ -71,6 +70,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     };
     let settings = Settings {
         signatures,
+        outputs: config.outputs.clone(),
         summary_interval_s: config.summary_interval.as_secs(),
         stats_interval_s: config.stats_interval.as_secs(),
         stale_after: config.stale_after,
@@ -160,10 +160,7 @@ fn privileges(config: &WatchConfig) -> Privileges {
 /// What the sensor writes: alert files and the older ones beside them, the state file and its log, the spool.
 fn written(config: &WatchConfig) -> Vec<PathBuf> {
     let beside = |file: &Path, end: &str| [file.to_owned(), PathBuf::from(format!("{}{end}", file.display()))];
-    let outputs = config.outputs.iter().filter_map(|output| match output {
-        OutputSpec::File { path, .. } => Some(beside(path, ".1")),
-        _ => None,
-    });
+    let outputs = config.outputs.iter().filter_map(OutputSpec::writes).map(|path| beside(path, ".1"));
     let state = config.state.iter().map(|file| beside(file, "-wal"));
     outputs.chain(state).flatten().chain(config.spool.clone()).collect()
 }
@@ -209,6 +206,8 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
         log.set_level(config.log_level);
         Ok(Renewed {
             signatures,
+            choice: Choice { filter: config.filter.clone(), snaplen: config.snaplen },
+            outputs: config.outputs.clone(),
             summary_interval_s: config.summary_interval.as_secs(),
             stats_interval_s: config.stats_interval.as_secs(),
             stale_after: config.stale_after,

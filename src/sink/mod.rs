@@ -6,6 +6,7 @@
 //! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
 
 mod cef;
+mod delivery;
 mod escape;
 mod eve;
 mod hosts;
@@ -27,7 +28,7 @@ pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
-pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError};
+pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError, Prepared};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
 pub use scan_json::{host_json, write_json};

@@ -270,6 +270,15 @@ impl OutputSpec {
         matches!(self, Self::Stdout | Self::File { .. } | Self::UnixStream { .. } | Self::UnixDgram { .. })
     }
 
+    /// The file that it writes, beside which older ones are kept.
+    #[must_use]
+    pub fn writes(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// Files that it reads at the start.
     #[must_use]
     pub fn reads(&self) -> Vec<&Path> {

@@ -1,11 +1,11 @@
 //! All outputs of a sensor: one thread that writes the spool, and one task for each output that delivers from it.
 
-use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
-use super::spool::{Kept, Reader, Spool, SpoolError, SpoolLimits, Taker, Upkeep};
-use super::transport::{self, Delivered, Settling, Transport, TransportError};
+use super::delivery::{Delivery, Start, Stop, Tally, prepare};
+use super::output::{OutputError, OutputSpec};
+use super::spool::{Kept, Spool, SpoolError, SpoolLimits, Taker, Takers, Upkeep};
 use super::{Message, Weight};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -74,11 +74,32 @@ pub struct Drained {
 pub struct Outputs {
     intake: Option<SyncSender<Message>>,
     shared: Arc<Shared>,
-    readers: Vec<(String, Arc<Tally>)>,
-    tasks: Vec<JoinHandle<()>>,
+    takers: Takers,
+    running: Vec<Running>,
+    /// Tasks that were told to stop.
+    leaving: Vec<JoinHandle<()>>,
     spooler: Option<std::thread::JoinHandle<()>>,
-    stop: watch::Sender<bool>,
+    handle: Handle,
     reopen: watch::Sender<u64>,
+}
+
+/// An output that runs.
+#[derive(Debug)]
+struct Running {
+    spec: OutputSpec,
+    name: String,
+    tally: Arc<Tally>,
+    task: JoinHandle<()>,
+    stop: watch::Sender<Stop>,
+}
+
+/// Outputs that can take the place of those that run: all that they need was read.
+pub struct Prepared(Vec<(OutputSpec, Option<Start>)>);
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|(spec, _)| spec)).finish()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -89,20 +110,6 @@ struct Shared {
     disk_trouble: Mutex<Option<String>>,
 }
 
-/// What one output's task counts. One writer each; readers want a recent value, not an order between counters.
-#[derive(Debug, Default)]
-struct Tally {
-    delivered: AtomicU64,
-    retried: AtomicU64,
-    rejected: AtomicU64,
-    lost: AtomicU64,
-    spool_bytes: AtomicU64,
-    is_behind: AtomicBool,
-    is_closed: AtomicBool,
-    behind_since: Mutex<Option<Instant>>,
-    trouble: Mutex<Option<String>>,
-}
-
 const QUEUE_MESSAGES: usize = 4096;
 const QUEUE_BYTES: usize = 16 << 20;
 const GROUP: Duration = Duration::from_secs(1);
@@ -110,11 +117,6 @@ const GROUP: Duration = Duration::from_secs(1);
 const FINDING_SYNC_GAP: Duration = Duration::from_millis(50);
 /// How often to look whether the disk has done its work, while there is nothing else to do.
 const DISK_LOOK: Duration = Duration::from_millis(10);
-const BATCH_MESSAGES: usize = 512;
-const BATCH_BYTES: usize = 1 << 20;
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LAST_DELAY: Duration = Duration::from_secs(10);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 impl Outputs {
     /// Opens the spool and starts every output on `handle`. A target that is away is no error: it is tried again.
@@ -122,36 +124,82 @@ impl Outputs {
     /// # Errors
     /// [`OutputsError`] when the spool, a certificate or a secret cannot be read, or a target is named twice.
     pub fn start(specs: &[OutputSpec], options: &OutputOptions, handle: &Handle) -> Result<Self, OutputsError> {
-        let takers: Vec<Taker> =
-            specs.iter().map(|spec| Taker { name: spec.to_string(), takes_stats: spec.takes_stats() }).collect();
-        for (number, taker) in takers.iter().enumerate() {
-            if takers.iter().take(number).any(|other| other.name == taker.name) {
-                return Err(OutputsError::Twice(taker.name.clone()));
-            }
-        }
+        let Prepared(prepared) = Self::prepare(specs, &[], &options.sensor)?;
+        let takers: Vec<Taker> = specs.iter().map(taker).collect();
         let spool = Spool::open(options.spool.as_deref(), options.limits, &takers)?;
         let (intake, queue) = sync_channel(QUEUE_MESSAGES);
-        let (stop, reopen) = (watch::Sender::new(false), watch::Sender::new(0));
-        let (mut tasks, mut readers) = (Vec::new(), Vec::new());
-        for (number, (spec, taker)) in specs.iter().zip(&takers).enumerate() {
-            let tally = Arc::new(Tally::default());
-            readers.push((taker.name.clone(), Arc::clone(&tally)));
-            let task = Delivery {
-                name: taker.name.clone(),
-                reader: Some(spool.reader(number)),
-                tally,
-                stop: stop.subscribe(),
-                reopen: reopen.subscribe(),
-            };
-            tasks.push(task.spawn(spec, &options.sensor, handle)?);
-        }
         let shared = Arc::new(Shared::default());
-        let seen = Arc::clone(&shared);
+        let mut outputs = Self {
+            intake: Some(intake),
+            shared: Arc::clone(&shared),
+            takers: spool.takers(),
+            running: Vec::new(),
+            leaving: Vec::new(),
+            spooler: None,
+            handle: handle.clone(),
+            reopen: watch::Sender::new(0),
+        };
+        for (spec, start) in prepared {
+            outputs.running.extend(start.map(|start| outputs.begin(spec, start)));
+        }
         let spooler = std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || write_spool(spool, &queue, &seen))
+            .spawn(move || write_spool(spool, &queue, &shared))
             .map_err(OutputsError::Thread)?;
-        Ok(Self { intake: Some(intake), shared, readers, tasks, spooler: Some(spooler), stop, reopen })
+        outputs.spooler = Some(spooler);
+        Ok(outputs)
+    }
+
+    /// Gets outputs ready to take the place of the `current` ones. Those that are among them go on as they are. May read files.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn prepare(specs: &[OutputSpec], current: &[OutputSpec], sensor: &Arc<str>) -> Result<Prepared, OutputsError> {
+        let names: Vec<String> = specs.iter().map(ToString::to_string).collect();
+        if let Some((_, twice)) =
+            names.iter().enumerate().find(|(number, name)| names.iter().take(*number).any(|other| other == *name))
+        {
+            return Err(OutputsError::Twice(twice.clone()));
+        }
+        let prepared = specs.iter().map(|spec| {
+            let start = if current.contains(spec) { None } else { Some(prepare(spec, sensor)?) };
+            Ok((spec.clone(), start))
+        });
+        prepared.collect::<Result<_, _>>().map(Prepared)
+    }
+
+    /// Replaces the outputs that run by others, which were prepared for that. One that stays goes on undisturbed; one that is new gets what
+    /// comes from now on, or from where it stood when it last was among the outputs; one that is gone stops after what is under way.
+    pub fn replace(&mut self, Prepared(prepared): Prepared) {
+        let mut before = std::mem::take(&mut self.running);
+        let mut goes_on = Vec::new();
+        for (spec, start) in prepared {
+            let known = before.iter().position(|running| running.spec == spec).map(|place| before.remove(place));
+            goes_on.push((spec, start, known));
+        }
+        self.leaving.retain(|task| !task.is_finished());
+        for Running { name, task, stop, .. } in before {
+            stop.send_replace(Stop::Now);
+            self.takers.remove(&name);
+            self.leaving.push(task);
+        }
+        for (spec, start, known) in goes_on {
+            let running = known.or_else(|| start.map(|start| self.begin(spec, start)));
+            self.running.extend(running);
+        }
+    }
+
+    fn begin(&self, spec: OutputSpec, start: Start) -> Running {
+        let taker = taker(&spec);
+        let (name, tally, stop) = (taker.name.clone(), Arc::new(Tally::default()), watch::Sender::new(Stop::Never));
+        let delivery = Delivery {
+            name: name.clone(),
+            reader: self.takers.add(taker),
+            tally: Arc::clone(&tally),
+            stop: stop.subscribe(),
+            reopen: self.reopen.subscribe(),
+        };
+        Running { spec, name, tally, task: start(delivery, &self.handle), stop }
     }
 
     /// Hands a message over. Never waits; `false` when the queue to the disk is full: then the caller keeps it and tries again.
@@ -179,16 +227,23 @@ impl Outputs {
         self.shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What the outputs are.
+    #[must_use]
+    pub fn specs(&self) -> Vec<OutputSpec> {
+        self.running.iter().map(|running| running.spec.clone()).collect()
+    }
+
     /// One entry per output, in the order given.
     #[must_use]
     pub fn status(&self) -> Vec<OutputStatus> {
-        self.readers.iter().map(|(name, tally)| tally.status(name)).collect()
+        self.running.iter().map(|Running { name, tally, .. }| tally.status(name)).collect()
     }
 
     /// Whether every output has gone for good, as standard output does when its reader leaves.
     #[must_use]
     pub fn are_closed(&self) -> bool {
-        !self.readers.is_empty() && self.readers.iter().all(|(_, tally)| tally.is_closed.load(Ordering::Relaxed))
+        !self.running.is_empty()
+            && self.running.iter().all(|Running { tally, .. }| tally.is_closed.load(Ordering::Relaxed))
     }
 
     /// Has files opened anew and secrets read again, before the next batch.
@@ -200,14 +255,18 @@ impl Outputs {
     pub async fn drain(mut self, patience: Duration) -> Drained {
         let deadline = tokio::time::Instant::now() + patience;
         self.intake = None;
-        self.stop.send_replace(true);
+        self.leaving.iter().for_each(JoinHandle::abort);
+        for Running { stop, .. } in &self.running {
+            stop.send_replace(Stop::WhenDone);
+        }
         // The tasks go on until they have taken all; the spool's thread, until the last of them has gone.
-        for task in &mut self.tasks {
+        for Running { task, .. } in &mut self.running {
             if tokio::time::timeout_at(deadline, &mut *task).await.is_err() {
                 task.abort();
             }
         }
-        let behind = self.readers.iter().filter(|(_, tally)| tally.is_behind.load(Ordering::Relaxed)).count();
+        let behind =
+            self.running.iter().filter(|Running { tally, .. }| tally.is_behind.load(Ordering::Relaxed)).count();
         if let Some(spooler) = self.spooler.take() {
             let _ = tokio::task::spawn_blocking(move || spooler.join()).await;
         }
@@ -215,21 +274,8 @@ impl Outputs {
     }
 }
 
-impl Tally {
-    fn status(&self, name: &str) -> OutputStatus {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
-        OutputStatus {
-            name: name.to_owned(),
-            delivered: read(&self.delivered),
-            retried: read(&self.retried),
-            rejected: read(&self.rejected),
-            lost: read(&self.lost),
-            spool_bytes: read(&self.spool_bytes),
-            oldest_unacked_s: since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
-            trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
+fn taker(spec: &OutputSpec) -> Taker {
+    Taker { name: spec.to_string(), takes_stats: spec.takes_stats() }
 }
 
 /// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more. The disk works on a thread of its own: what
@@ -312,186 +358,4 @@ fn append_all(
             }
         }
     }
-}
-
-/// One output's task.
-struct Delivery {
-    name: String,
-    reader: Option<Reader>,
-    tally: Arc<Tally>,
-    stop: watch::Receiver<bool>,
-    reopen: watch::Receiver<u64>,
-}
-
-impl Delivery {
-    fn spawn(self, spec: &OutputSpec, sensor: &Arc<str>, handle: &Handle) -> Result<JoinHandle<()>, OutputsError> {
-        let failed = |what: String| OutputsError::Output(OutputError { spec: spec.to_string(), what });
-        spec.check().map_err(failed)?;
-        Ok(match spec.clone() {
-            OutputSpec::Stdout => handle.spawn(self.run(transport::StdoutTransport)),
-            OutputSpec::File { path, rotate_size: size, rotate_age: age, keep } => {
-                let rotation = transport::Rotation { size, age, keep };
-                handle.spawn(self.run(transport::FileTransport::new(&path, rotation)))
-            }
-            OutputSpec::UnixStream { path } => handle.spawn(self.run(transport::StreamTransport::new(&path))),
-            OutputSpec::UnixDgram { path } => handle.spawn(self.run(transport::DgramTransport::new(&path))),
-            OutputSpec::Syslog { transport: way, server, body, facility, ca, cert, key } => {
-                let form = transport::Form { body, facility, sensor: Arc::clone(sensor) };
-                let made = match way {
-                    Way::Udp => transport::SyslogTransport::udp(&server, form),
-                    Way::Tcp => transport::SyslogTransport::tcp(&server, form),
-                    Way::Tls => {
-                        let identity = cert.as_deref().zip(key.as_deref());
-                        transport::SyslogTransport::tls(&server, form, ca.as_deref(), identity).map_err(failed)?
-                    }
-                };
-                handle.spawn(self.run(made))
-            }
-            OutputSpec::Http { url, shape, index, auth, token_env, token_file, ca, cert, key } => {
-                let (sensor, identity) = (Arc::clone(sensor), cert.zip(key));
-                let target = transport::Target { url, shape, index, auth, token_env, token_file, ca, identity, sensor };
-                handle.spawn(self.run(transport::HttpTransport::new(target).map_err(failed)?))
-            }
-            #[cfg(feature = "kafka")]
-            OutputSpec::Kafka { brokers, topic } => {
-                handle.spawn(self.run(transport::KafkaTransport::new(&brokers, &topic).map_err(failed)?))
-            }
-            #[cfg(not(feature = "kafka"))]
-            OutputSpec::Kafka { .. } => return Err(failed("this build knows no Kafka".to_owned())),
-        })
-    }
-
-    /// Delivers until told to stop and nothing is left.
-    async fn run<T: Transport>(mut self, mut transport: T) {
-        let Some(reader) = &self.reader else { return };
-        let mut news = reader.news();
-        let mut settling = Settling::default();
-        loop {
-            let _ = news.borrow_and_update();
-            let stopping = *self.stop.borrow();
-            let Some(mut reader) = self.reader.take() else { return };
-            let work = tokio::task::spawn_blocking(move || {
-                let batch = reader.next_batch(BATCH_MESSAGES, BATCH_BYTES);
-                (reader, batch)
-            });
-            let Ok((reader, batch)) = work.await else { return };
-            self.note(&reader, !batch.messages.is_empty());
-            if let Some(last) = transport.swallows().and_then(|bytes| settling.settled(bytes)) {
-                reader.taken(last);
-            }
-            self.reader = Some(reader);
-            if batch.messages.is_empty() {
-                if stopping && let Some((reader, last)) = self.reader.as_ref().zip(settling.last()) {
-                    // The other side has time to read what it was sent: we end in good order.
-                    reader.taken(last);
-                }
-                // The spool's thread has written everything when it no longer holds its end of the queue.
-                if stopping && self.reader.as_ref().is_some_and(Reader::is_final) {
-                    return;
-                }
-                let pause = Duration::from_millis(if stopping { 10 } else { 1000 });
-                tokio::select! {
-                    changed = news.changed() => if changed.is_err() { return },
-                    _ = self.stop.changed(), if !stopping => {}
-                    () = tokio::time::sleep(pause) => {}
-                }
-                continue;
-            }
-            let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
-            let rewrote = self.deliver(&mut transport, batch.messages).await;
-            if let Some(reader) = &self.reader {
-                if transport.swallows().is_none() {
-                    reader.taken(batch.last);
-                } else {
-                    settling.wrote(batch.last, bytes);
-                    if rewrote {
-                        settling.renew();
-                    }
-                }
-                self.note(reader, false);
-            }
-        }
-    }
-
-    fn note(&self, reader: &Reader, is_behind: bool) {
-        self.tally.lost.store(reader.lost(), Ordering::Relaxed);
-        self.tally.spool_bytes.store(reader.disk_bytes(), Ordering::Relaxed);
-        self.tally.is_behind.store(is_behind, Ordering::Relaxed);
-        let mut since = self.tally.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
-    }
-
-    /// Tries until every message was taken or refused. Whether earlier messages may have been written once more.
-    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) -> bool {
-        let mut delay = FIRST_DELAY;
-        let mut may_have_rewritten = false;
-        let mut size = left.len();
-        while !left.is_empty() {
-            if self.reopen.has_changed().unwrap_or(false) {
-                self.reopen.mark_unchanged();
-                transport.reopen();
-            }
-            size = size.min(left.len());
-            let part: Vec<Arc<Message>> = left.iter().take(size).cloned().collect();
-            let pause = match transport.deliver(&part).await {
-                Ok(Delivered { rejected, again, reason, is_closed, rewrote }) => {
-                    may_have_rewritten |= rewrote;
-                    self.tally.is_closed.store(is_closed, Ordering::Relaxed);
-                    let taken = part.len() - again.len() - rejected;
-                    self.tally.delivered.fetch_add(taken as u64, Ordering::Relaxed);
-                    self.tally.rejected.fetch_add(rejected as u64, Ordering::Relaxed);
-                    let pause = !again.is_empty();
-                    left.splice(..size, again);
-                    self.say(reason);
-                    if !pause {
-                        (delay, size) = (FIRST_DELAY, left.len());
-                        continue;
-                    }
-                    delay
-                }
-                // Which of them is refused shows when they are sent in smaller pieces.
-                Err(TransportError::Reject(reason)) => {
-                    self.say(Some(reason));
-                    if size == 1 {
-                        left.remove(0);
-                        self.tally.rejected.fetch_add(1, Ordering::Relaxed);
-                    }
-                    size = (size / 2).max(1);
-                    continue;
-                }
-                Err(TransportError::Retry(reason)) => {
-                    self.say(Some(reason));
-                    delay
-                }
-                Err(TransportError::RetryAfter(reason, after)) => {
-                    self.say(Some(reason));
-                    after.clamp(delay, RETRY_AFTER_MAX)
-                }
-            };
-            may_have_rewritten = true;
-            self.tally.retried.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(jittered(pause)).await;
-            delay = (delay * 2).min(LAST_DELAY);
-        }
-        may_have_rewritten
-    }
-
-    /// Notes what is wrong, and says so when that changes.
-    fn say(&self, reason: Option<String>) {
-        let mut trouble = self.tally.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*trouble, &reason) {
-            (before, Some(now)) if before.as_ref() != Some(now) => tracing::warn!(output = self.name, "{now}"),
-            (Some(_), None) => tracing::info!(output = self.name, "delivers again"),
-            _ => {}
-        }
-        *trouble = reason;
-    }
-}
-
-/// Between three quarters of it and all of it, so that many sensors do not knock at once.
-fn jittered(pause: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness the pause is merely not jittered.
-    let _ = getrandom::fill(&mut byte);
-    pause - pause / 4 * u32::from(byte[0]) / 256
 }

@@ -16,6 +16,7 @@ mod health;
 mod hosts;
 mod interfaces;
 mod keeper;
+mod renewal;
 mod repeats;
 mod signals;
 mod snapshot;
@@ -26,7 +27,7 @@ use super::clock::now;
 use super::state::StateError;
 use super::web::{Web, WebOptions, serve};
 use super::{InterfaceStatus, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
-use crate::capture::{CaptureKind, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
+use crate::capture::{CaptureKind, Choice, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
@@ -62,13 +63,11 @@ pub struct WatchOptions {
     pub workers: usize,
     /// How packets are taken.
     pub capture: CaptureKind,
-    /// Shape of each ring, and the filter. Packets that the filter does not choose are left alone: those that the kernel leaves out are
+    /// Shape of each ring, and what is chosen at first. Packets that the filter does not choose are left alone: those that the kernel leaves out are
     /// counted nowhere, the others as filtered.
     pub ring: RingOptions,
     /// Blocks of each ring; without it as many as [`RingOptions::for_link`] has for the link.
     pub ring_blocks: Option<u32>,
-    /// Where alerts go.
-    pub outputs: Vec<OutputSpec>,
     /// What the outputs share.
     pub output_options: OutputOptions,
     /// Suricata version whose schema the alerts keep to.
@@ -94,6 +93,8 @@ pub struct WatchOptions {
 pub struct Settings {
     /// What to look for.
     pub signatures: Arc<SignatureSet>,
+    /// Where alerts go.
+    pub outputs: Vec<OutputSpec>,
     /// Seconds between two summaries of what was told before.
     pub summary_interval_s: u64,
     /// Seconds between two records of counters.
@@ -107,6 +108,10 @@ pub struct Settings {
 pub struct Renewed {
     /// What to look for.
     pub signatures: SignatureSet,
+    /// In which frames.
+    pub choice: Choice,
+    /// Where alerts go.
+    pub outputs: Vec<OutputSpec>,
     /// See [`Settings::summary_interval_s`].
     pub summary_interval_s: u64,
     /// See [`Settings::stats_interval_s`].
@@ -219,7 +224,8 @@ pub fn watch(
     attention: Attention,
     tell: Tell<'_>,
 ) -> Result<Watched, WatchError> {
-    let filter = || options.ring.filter.as_deref().map(Filter::new).transpose();
+    let choice = Arc::new(options.ring.choice());
+    let filter = || choice.filter.as_deref().map(Filter::new).transpose();
     filter()?;
     let workers = options.workers.clamp(1, LANES);
     let listeners = listeners(options, workers)?;
@@ -235,8 +241,11 @@ pub fn watch(
         // Rules are for what is there. Who cannot make it is told so by the spool itself.
         let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(spool);
     }
+    let mut files_are_confined = false;
     if options.sandbox_mode != SandboxMode::Off {
-        tell(Notice::Event(&options.sandbox.enter(options.sandbox_mode)?.to_string()));
+        let entered = options.sandbox.enter(options.sandbox_mode)?;
+        tell(Notice::Event(&entered.to_string()));
+        files_are_confined = entered.landlock_abi.is_some();
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -252,7 +261,7 @@ pub fn watch(
         }
         None => None,
     };
-    let outputs = Outputs::start(&options.outputs, &options.output_options, runtime.handle())?;
+    let outputs = Outputs::start(&settings.outputs, &options.output_options, runtime.handle())?;
     let counters: Vec<Vec<WorkerCounters>> =
         listeners.iter().map(|rings| rings.iter().map(|_| WorkerCounters::default()).collect()).collect();
     let web = web.map(|(listener, web)| {
@@ -273,7 +282,7 @@ pub fn watch(
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
         {
             let (producers, queues): (Vec<_>, Vec<_>) = listeners.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
-            let desk = Desk::new(interface, &settings.signatures, queues);
+            let desk = Desk::new(interface, &settings.signatures, &choice, queues);
             for ((thread, listener), (producer, counters)) in
                 (0..).zip(listeners).zip(producers.into_iter().zip(counters))
             {
@@ -291,7 +300,15 @@ pub fn watch(
         }
         let interfaces = Interfaces::new(options, &counters);
         let teller = Teller::new(options, run, outputs, web.clone());
-        let control = Control::new(options, settings.clone(), desks, interfaces, teller, (hosts, keeper), web);
+        let control = Control::new(
+            options,
+            (settings.clone(), Arc::clone(&choice), files_are_confined),
+            desks,
+            interfaces,
+            teller,
+            (hosts, keeper),
+            web,
+        );
         tell(Notice::Capturing);
         control_runtime.block_on(control.run(signals, &stop, threads, tell))
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PcapInterface;
 #[cfg(target_os = "linux")]
 use super::Ring;
-use super::{CaptureKind, LiveError, RingOptions, RingStatistics};
+use super::{CaptureKind, Choice, LiveError, RingOptions, RingStatistics};
 use crate::capture::Frames;
 
 /// An open interface of either kind.
@@ -58,6 +58,16 @@ impl Listener {
             Self::Ring(ref mut ring) => ring.with_block(timeout, read),
             #[cfg(feature = "libpcap")]
             Self::Pcap(ref mut interface) => interface.with_block(timeout, read),
+        }
+    }
+
+    /// Keeps other frames from now on, or more or less of them. Frames that the kernel has taken already come as they were chosen then.
+    pub fn choose(&mut self, choice: &Choice) {
+        match *self {
+            #[cfg(target_os = "linux")]
+            Self::Ring(ref mut ring) => ring.choose(choice),
+            #[cfg(feature = "libpcap")]
+            Self::Pcap(ref mut interface) => interface.choose(choice),
         }
     }
 

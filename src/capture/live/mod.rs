@@ -33,7 +33,7 @@ pub use error::LiveError;
 #[cfg(target_os = "linux")]
 pub use facts::{DeviceRing, Facts, advice};
 pub use listener::Listener;
-pub use options::{CaptureKind, RingOptions, RingStatistics, UnknownCaptureKind};
+pub use options::{CaptureKind, Choice, RingOptions, RingStatistics, UnknownCaptureKind};
 #[cfg(feature = "libpcap")]
 pub use pcap::PcapInterface;
 #[cfg(target_os = "linux")]

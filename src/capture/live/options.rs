@@ -43,6 +43,15 @@ pub struct RingOptions {
     pub hardware_time: bool,
 }
 
+/// Which frames are kept, and how much of them: what may change while an interface is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// See [`RingOptions::filter`].
+    pub filter: Option<String>,
+    /// See [`RingOptions::snaplen`].
+    pub snaplen: u32,
+}
+
 impl Default for RingOptions {
     fn default() -> Self {
         Self {
@@ -59,6 +68,12 @@ impl Default for RingOptions {
 }
 
 impl RingOptions {
+    /// Which frames are kept, and how much of them.
+    #[must_use]
+    pub fn choice(&self) -> Choice {
+        Choice { filter: self.filter.clone(), snaplen: self.snaplen }
+    }
+
     /// The default for one of `rings` rings that share a link of `speed_mbps` megabits a second (`None`: unknown).
     ///
     /// Blocks of 1 MiB, so many that all rings together hold 200 ms of frames of ordinary size at line rate: at least 32 each, at

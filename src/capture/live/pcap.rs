@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pcap::{Active, Capture};
 
-use super::{LiveError, RingOptions, RingStatistics};
+use super::{Choice, LiveError, RingOptions, RingStatistics};
 use crate::capture::{Block, Filter, Frames, LinkType, Record, Timestamp};
 
 /// Frames that are taken at once, so that a flood does not keep the reader from its clock.
@@ -87,6 +87,22 @@ impl PcapInterface {
                 return Ok(None);
             }
             thread::sleep(PAUSE.min(left));
+        }
+    }
+
+    /// Keeps other frames from now on, or more or less of them. A larger snap length takes a new handle: what comes between the two is
+    /// missed.
+    pub fn choose(&mut self, Choice { filter, snaplen }: &Choice) {
+        let grows = *snaplen > self.options.snaplen;
+        (self.options.filter, self.options.snaplen) = (filter.clone(), *snaplen);
+        if grows && self.capture.is_some() {
+            // What it counted until now. If the interface cannot be opened again, that is tried until it can.
+            let _ = self.statistics();
+            self.capture = activate(&self.interface, &self.options).ok();
+            self.before = NOTHING;
+        } else if let Some(capture) = &mut self.capture {
+            // An empty expression chooses everything.
+            let _ = capture.filter(filter.as_deref().unwrap_or_default(), true);
         }
     }
 

@@ -9,7 +9,7 @@ use super::mapping::{Mapping, page_bytes};
 use super::program::Program;
 use super::retired::{HEADROOM, Taken, Taking};
 use super::socket::{self, PacketSocket, Wake};
-use super::{LiveError, RingOptions, RingStatistics};
+use super::{Choice, LiveError, RingOptions, RingStatistics};
 use crate::capture::{Filter, Frames, LinkType};
 
 /// The kernel wants a frame size although blocks of this version hold frames of any.
@@ -121,6 +121,15 @@ impl Ring {
                 return Ok(None);
             }
             self.wait(left)?;
+        }
+    }
+
+    /// Keeps other frames from now on, or more or less of them. Frames in the ring come as they were chosen when they came, and those of a
+    /// larger snap length than is asked for now are cut.
+    pub fn choose(&mut self, Choice { filter, snaplen }: &Choice) {
+        (self.options.filter, self.options.snaplen) = (filter.clone(), *snaplen);
+        if let Some(open) = &mut self.open {
+            open.choose(&self.options);
         }
     }
 
@@ -267,8 +276,10 @@ impl Open {
         let memory = Mapping::new(socket.as_fd(), options.blocks as usize, options.block_bytes as usize)
             .map_err(failed("map its ring"))?;
 
-        let mut program = Program::of(options, link_type);
-        let attached = program.instructions.is_empty() || socket.attach(&mut program.instructions).is_ok();
+        let taking = Taking { link_type, snaplen: options.snaplen, skip_outgoing };
+        let mut open = Self { index, socket, memory, current: 0, taking, filters: false };
+        open.choose(options);
+        let socket = &open.socket;
         if options.promiscuous {
             let membership = libc::packet_mreq {
                 mr_ifindex: index as libc::c_int,
@@ -284,8 +295,20 @@ impl Open {
             let argument = u32::from(group) | (libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG) << 16;
             socket.set(libc::PACKET_FANOUT, &argument).map_err(failed("join its fanout group"))?;
         }
-        let taking = Taking { link_type, snaplen: options.snaplen, skip_outgoing };
-        Ok(Self { index, socket, memory, current: 0, taking, filters: attached && program.filters })
+        Ok(open)
+    }
+
+    /// Has the kernel choose frames as the options say.
+    fn choose(&mut self, options: &RingOptions) {
+        let mut program = Program::of(options, self.taking.link_type);
+        // A program takes the place of the one before it in one step. Where there is none, or the kernel refuses it, all frames come.
+        let attached = !program.instructions.is_empty() && self.socket.attach(&mut program.instructions).is_ok();
+        if !attached {
+            // Fails where nothing was attached.
+            let _ = self.socket.detach();
+        }
+        self.filters = attached && program.filters;
+        self.taking.snaplen = options.snaplen;
     }
 }
 

@@ -76,6 +76,11 @@ impl PacketSocket {
         set(&self.0, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
     }
 
+    /// Takes the program off.
+    pub(super) fn detach(&self) -> io::Result<()> {
+        set(&self.0, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0_i32)
+    }
+
     /// What the kernel counted since it was last asked.
     pub(super) fn statistics(&self) -> io::Result<libc::tpacket_stats_v3> {
         let mut counted = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };

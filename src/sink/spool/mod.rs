@@ -9,9 +9,11 @@
 mod checkpoint;
 mod reader;
 pub mod record;
+mod takers;
 mod upkeep;
 
 pub use reader::{Batch, Reader};
+pub use takers::Takers;
 pub use upkeep::{Kept, Upkeep};
 
 use super::{Message, Weight};
@@ -134,6 +136,8 @@ struct Segment {
 struct TakerState {
     name: String,
     takes_stats: bool,
+    /// Nothing is kept for it any more.
+    is_gone: bool,
     /// Up to here its reader has handed out, and up to here the other side has acknowledged.
     handed: u64,
     taken: u64,
@@ -143,7 +147,7 @@ struct TakerState {
 
 impl TakerState {
     const fn wants(&self, weight: Weight) -> bool {
-        self.takes_stats || !matches!(weight, Weight::Stats)
+        !self.is_gone && (self.takes_stats || !matches!(weight, Weight::Stats))
     }
 }
 
@@ -184,20 +188,7 @@ impl Spool {
             })
             .transpose()?;
         for taker in takers {
-            let path = folder.map(|folder| checkpoint::path_of(folder, &taker.name));
-            let taken = match path {
-                // One that was there and cannot be read: everything again rather than too little.
-                Some(path) if path.exists() => checkpoint::read(&path).unwrap_or(0),
-                _ => state.last,
-            };
-            state.takers.push(TakerState {
-                name: taker.name.clone(),
-                takes_stats: taker.takes_stats,
-                handed: taken,
-                taken,
-                saved: 0,
-                lost: 0,
-            });
+            state.add(taker.clone(), folder);
         }
         let last = tokio::sync::watch::Sender::new(state.last);
         let mut spool = Self { shared: Arc::new(Shared { state: Mutex::new(state), last }), disk, limits };
@@ -209,6 +200,12 @@ impl Spool {
     #[must_use]
     pub fn reader(&self, taker: usize) -> Reader {
         Reader::new(Arc::clone(&self.shared), taker)
+    }
+
+    /// Where takers come and go while the spool is in use.
+    #[must_use]
+    pub fn takers(&self) -> Takers {
+        Takers::new(&self.shared, self.disk.as_ref().map(|disk| disk.folder.clone()))
     }
 
     /// Takes a message in. It is safe against a kill of the process when this returns, unless the disk refuses; against a loss of

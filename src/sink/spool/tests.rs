@@ -57,6 +57,46 @@ fn each_output_sees_every_message_in_order_and_stats_only_where_they_are_wanted(
 }
 
 #[test]
+fn outputs_come_and_go_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in [Some(folder.path()), None] {
+        let mut spool = Spool::open(place, SpoolLimits::default(), &takers(2)).unwrap();
+        let (change, mut first) = (spool.takers(), spool.reader(0));
+        let append = |spool: &mut Spool, numbers: std::ops::Range<u64>| {
+            numbers.for_each(|number| spool.append(message(number, Weight::Finding)));
+        };
+        append(&mut spool, 0..10);
+        // The second has taken four of them when it goes; what is new begins behind all ten.
+        let mut second = spool.reader(1);
+        let batch = second.next_batch(4, 1 << 20);
+        second.taken(batch.last);
+        drop(second);
+        change.remove("file:/1");
+        let mut third = change.add(Taker { name: "file:/2".to_owned(), takes_stats: false }).unwrap();
+        append(&mut spool, 10..20);
+        assert_eq!(all(&mut first), (0..20).collect::<Vec<_>>());
+        assert_eq!(all(&mut third), (10..20).collect::<Vec<_>>());
+        // Nothing waits for the one that is gone, and what is there still is given to it when it is back.
+        append(&mut spool, 20..30);
+        let mut second = change.add(Taker { name: "file:/1".to_owned(), takes_stats: false }).unwrap();
+        let back = all(&mut second);
+        assert!(
+            back.ends_with(&(20..30).collect::<Vec<_>>()) && back.first().is_some_and(|&first| first >= 4),
+            "{back:?}"
+        );
+        assert_eq!(second.lost(), 0);
+        change.remove("file:/1");
+        append(&mut spool, 30..31);
+        assert_eq!((all(&mut first).len(), all(&mut third).len()), (11, 11));
+        drop((first, second, third));
+        assert!(!spool.has_readers(), "whoever may change the outputs is no reader");
+        spool.close();
+        assert!(segments(folder.path()).is_empty(), "the one that is gone holds nothing back");
+        assert!(change.add(Taker { name: "file:/3".to_owned(), takes_stats: false }).is_none());
+    }
+}
+
+#[test]
 fn a_new_run_goes_on_where_each_output_stood() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Spool::open(Some(folder.path()), SpoolLimits::default(), &takers(2)).unwrap();

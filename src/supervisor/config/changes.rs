@@ -25,18 +25,18 @@ impl WatchConfig {
             ("stats-interval", self.stats_interval != newer.stats_interval),
             ("stale-after", self.stale_after != newer.stale_after),
             ("log-level", self.log_level != newer.log_level),
+            ("filter", self.filter != newer.filter),
+            ("snaplen", self.snaplen != newer.snaplen),
+            ("output", self.outputs != newer.outputs),
         ];
         let at_start = [
             ("interface", self.interfaces != newer.interfaces),
             ("capture", self.capture != newer.capture),
             ("workers", self.workers != newer.workers),
-            ("filter", self.filter != newer.filter),
             ("ring-block-size", self.ring_block_bytes != newer.ring_block_bytes),
             ("ring-blocks", self.ring_blocks != newer.ring_blocks),
             ("hardware-time", self.hardware_time != newer.hardware_time),
-            ("snaplen", self.snaplen != newer.snaplen),
             ("promiscuous", self.promiscuous != newer.promiscuous),
-            ("output", self.outputs != newer.outputs),
             ("spool", self.spool != newer.spool),
             ("spool-size", self.spool_bytes != newer.spool_bytes),
             ("state", self.state != newer.state),
@@ -87,10 +87,10 @@ mod tests {
     #[test]
     fn what_changed_and_waits_for_a_start_is_named() {
         let old = config("interface = 'lo'");
-        let changes = old.changes(&config("interface = 'lo'\nstats-interval = '1s'\nsnaplen = 128\nspool = '/s'"));
-        assert_eq!(changes, Changes { now: vec!["stats-interval"], at_start: vec!["snaplen", "spool"] });
+        let changes = old.changes(&config("interface = 'lo'\nstats-interval = '1s'\nuser = 'u'\nspool = '/s'"));
+        assert_eq!(changes, Changes { now: vec!["stats-interval"], at_start: vec!["spool", "user"] });
         let said = changes.remark().unwrap();
-        assert_eq!(said, "snaplen, spool changed in the configuration; the new values count after a restart");
+        assert_eq!(said, "spool, user changed in the configuration; the new values count after a restart");
         assert_eq!(old.changes(&old), Changes::default());
         assert_eq!(Changes::default().remark(), None);
     }

@@ -5,11 +5,12 @@ use super::desk::Desk;
 use super::hosts::{Hosts, Rise};
 use super::interfaces::Interfaces;
 use super::keeper::Keeper;
+use super::renewal::{Current, Renewal};
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
 use super::teller::Teller;
-use super::{Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, now};
-use crate::capture::{LiveError, Timestamp};
+use super::{Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
+use crate::capture::{Choice, LiveError, Timestamp};
 use crate::decode::Outcome;
 use crate::matching::HostKey;
 use crate::sink::{Drained, EveStats, Occasion};
@@ -38,6 +39,9 @@ pub type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), LiveError>>>;
 pub struct Control<'w> {
     options: &'w WatchOptions,
     settings: Settings,
+    choice: Arc<Choice>,
+    /// Whether the kernel holds this process to the files of its sandbox.
+    is_confined: bool,
     started: Instant,
     began: Timestamp,
     /// By interface.
@@ -60,13 +64,13 @@ pub struct Control<'w> {
     lost_told: u64,
 }
 
-type Reloading = JoinHandle<Result<(Settings, Vec<String>), String>>;
+type Reloading = JoinHandle<Result<Renewal, String>>;
 
 impl<'w> Control<'w> {
     /// The control thread of a watch that is about to begin.
     pub fn new(
         options: &'w WatchOptions,
-        settings: Settings,
+        (settings, choice, is_confined): (Settings, Arc<Choice>, bool),
         desks: Vec<Desk>,
         interfaces: Interfaces<'w>,
         teller: Teller<'w>,
@@ -79,6 +83,8 @@ impl<'w> Control<'w> {
             options,
             repeats: Repeats::every(settings.summary_interval_s),
             settings,
+            choice,
+            is_confined,
             started: Instant::now(),
             began: now(),
             due: VecDeque::new(),
@@ -174,23 +180,20 @@ impl<'w> Control<'w> {
 
     /// Begins to read configuration and signatures again, beside the work.
     fn begin_reload(&self) -> Option<Reloading> {
-        let reload: Reload = self.options.reload.clone()?;
-        let current = Arc::clone(&self.settings.signatures);
-        Some(tokio::task::spawn_blocking(move || {
-            let Renewed { signatures, summary_interval_s, stats_interval_s, stale_after, remarks } = (reload.0)()?;
-            let is_same = signatures.sha256() == current.sha256() && signatures.version() == current.version();
-            let signatures = match is_same {
-                true => current,
-                false => Arc::new(signatures.succeed(&current).map_err(|error| error.to_string())?),
-            };
-            Ok((Settings { signatures, summary_interval_s, stats_interval_s, stale_after }, remarks))
-        }))
+        let reload = self.options.reload.clone()?;
+        let current = Current {
+            settings: self.settings.clone(),
+            choice: Arc::clone(&self.choice),
+            sensor: Arc::clone(&self.options.output_options.sensor),
+            confined: self.is_confined.then(|| self.options.sandbox.clone()),
+        };
+        Some(tokio::task::spawn_blocking(move || Renewal::read(&reload, current)))
     }
 
     /// Takes up what was read again, or says why everything stays as it was.
-    fn renew(&mut self, renewed: Result<(Settings, Vec<String>), String>, tell: Tell<'_>) {
-        let (settings, remarks) = match renewed {
-            Ok(renewed) => renewed,
+    fn renew(&mut self, renewed: Result<Renewal, String>, tell: Tell<'_>) {
+        let Renewal { settings, choice, outputs, remarks } = match renewed {
+            Ok(renewal) => renewal,
             Err(error) => {
                 tell(Notice::Warning(&format!("not reloaded, everything stays as it was: {error}")));
                 return;
@@ -199,7 +202,7 @@ impl<'w> Control<'w> {
         remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
         let signatures = &settings.signatures;
         for desk in &mut self.desks {
-            desk.set_signatures(signatures);
+            desk.set(signatures, &choice);
         }
         self.repeats.set_interval(settings.summary_interval_s);
         if let Some(web) = &self.web {
@@ -211,7 +214,17 @@ impl<'w> Control<'w> {
             signatures.len(),
             if Arc::ptr_eq(signatures, &self.settings.signatures) { ", as before" } else { "" },
         )));
-        self.settings = settings;
+        if choice != self.choice {
+            let Choice { filter, snaplen } = &*choice;
+            let filter = filter.as_deref().unwrap_or("none");
+            tell(Notice::Event(&format!("reloaded: filter: {filter}; snap length: {snaplen}")));
+        }
+        if let Some(prepared) = outputs {
+            self.teller.outputs_mut().replace(prepared);
+            let names: Vec<String> = settings.outputs.iter().map(ToString::to_string).collect();
+            tell(Notice::Event(&format!("reloaded: outputs: {}", names.join(", "))));
+        }
+        (self.settings, self.choice) = (settings, choice);
     }
 
     /// How long until the next look, after so many without anything to tell.
@@ -436,7 +449,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 }
 
 /// What a reload came to, once it is through; never, while none is under way.
-async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<(Settings, Vec<String>), String>> {
+async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<Renewal, String>> {
     match reloading {
         Some(task) => Some(task.await.unwrap_or_else(|error| Err(format!("the reload failed: {error}")))),
         None => std::future::pending().await,

@@ -1,7 +1,7 @@
 //! Where the workers of one interface report to: their events, in the order of time, go into one ledger.
 
 use super::snapshot::{Latest, Snapshot};
-use crate::capture::Timestamp;
+use crate::capture::{Choice, Timestamp};
 use crate::matching::{Alert, Event, HostKey, HostRecord, Ledger, SignatureSet, ToldAddresses};
 use crate::pipeline::{END, Report, was_set_back};
 use arc_swap::ArcSwap;
@@ -39,8 +39,15 @@ struct Inbox {
 impl Desk {
     /// A desk for the interface with index `interface`, whose workers report by `queues`.
     #[must_use]
-    pub fn new(interface: u32, signatures: &Arc<SignatureSet>, queues: Vec<Consumer<Report>>) -> Self {
-        let snapshot = Snapshot { signatures: Arc::clone(signatures), told: Arc::default(), told_until: Timestamp(0) };
+    pub fn new(
+        interface: u32,
+        signatures: &Arc<SignatureSet>,
+        choice: &Arc<Choice>,
+        queues: Vec<Consumer<Report>>,
+    ) -> Self {
+        let (signatures_shared, choice) = (Arc::clone(signatures), Arc::clone(choice));
+        let snapshot =
+            Snapshot { signatures: signatures_shared, choice, told: Arc::default(), told_until: Timestamp(0) };
         let inbox = |queue| Inbox { queue, events: VecDeque::new(), through: Timestamp(0), told_until: Timestamp(0) };
         Self {
             ledger: Ledger::new(signatures, interface).noting_changes(),
@@ -57,10 +64,12 @@ impl Desk {
         &self.latest
     }
 
-    /// Changes what is looked for. The ledger knows the new set before any worker does, so it can name whatever they report.
-    pub fn set_signatures(&mut self, signatures: &Arc<SignatureSet>) {
+    /// Changes what is looked for, and in which frames. The ledger knows the new set before any worker does, so it can name whatever they
+    /// report.
+    pub fn set(&mut self, signatures: &Arc<SignatureSet>, choice: &Arc<Choice>) {
         self.ledger.set_signatures(signatures);
         self.snapshot.signatures = Arc::clone(signatures);
+        self.snapshot.choice = Arc::clone(choice);
         self.latest.store(Arc::new(self.snapshot.clone()));
     }
 
@@ -142,6 +151,7 @@ impl Inbox {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::RingOptions;
     use crate::matching::{EventKind, LEDGER_FLOWS_MAX as FLOWS_MAX};
     use crate::sink::samples;
     use rtrb::{Producer, RingBuffer};
@@ -155,7 +165,10 @@ mod tests {
             queues.push(queue);
             producer
         });
-        (producers, Desk::new(0, &Arc::new(SignatureSet::builtin()), queues))
+        (
+            producers,
+            Desk::new(0, &Arc::new(SignatureSet::builtin()), &Arc::new(RingOptions::default().choice()), queues),
+        )
     }
 
     /// Evidence in packet number `packet`, of the flow that it opened.

@@ -1,6 +1,6 @@
 //! What the control thread lets a worker know: one immutable value, read once for every block.
 
-use crate::capture::Timestamp;
+use crate::capture::{Choice, Timestamp};
 use crate::matching::{SignatureSet, ToldAddresses};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// What to look for.
     pub signatures: Arc<SignatureSet>,
+    /// Which frames to take.
+    pub choice: Arc<Choice>,
     /// Addresses that clients were told on this interface, whichever worker saw it.
     pub told: Arc<ToldAddresses>,
     /// The time until which `told` is complete.

@@ -109,6 +109,11 @@ impl<'w> Teller<'w> {
         &self.outputs
     }
 
+    /// The outputs, to be replaced.
+    pub const fn outputs_mut(&mut self) -> &mut Outputs {
+        &mut self.outputs
+    }
+
     /// The outputs, to be drained.
     pub fn into_outputs(self) -> Outputs {
         self.outputs

@@ -2,7 +2,7 @@
 
 use super::counters::{Detail, WorkerCounters};
 use super::snapshot::Latest;
-use crate::capture::{Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
+use crate::capture::{Choice, Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
 use crate::decode::Outcome;
 use crate::matching::SignatureSet;
 use crate::pipeline::{END, LANES, Lanes, Numbering, Outbox, Report};
@@ -52,6 +52,7 @@ pub struct Worker<'c> {
 struct Inspection<'c> {
     latest: Latest,
     signatures: Arc<SignatureSet>,
+    choice: Arc<Choice>,
     filter: Option<Filter>,
     lanes: Lanes,
     outbox: Outbox,
@@ -59,7 +60,8 @@ struct Inspection<'c> {
 }
 
 impl<'c> Worker<'c> {
-    /// A worker for `listener`, whose blocks are handed over after `retire`. `seed` keys its flow hash, the same for all workers.
+    /// A worker for `listener`, which was opened for the choice of the latest snapshot and whose blocks are handed over after `retire`.
+    /// `seed` keys its flow hash, the same for all workers.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         listener: Listener,
@@ -71,12 +73,15 @@ impl<'c> Worker<'c> {
         queue: Producer<Report>,
         counters: &'c WorkerCounters,
     ) -> Self {
-        let signatures = Arc::clone(&latest.load().signatures);
+        let (signatures, choice) = {
+            let snapshot = latest.load();
+            (Arc::clone(&snapshot.signatures), Arc::clone(&snapshot.choice))
+        };
         let shares = usize::try_from(numbering.threads).unwrap_or(LANES);
         // Together they follow as many flows as one thread would alone.
         let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering);
         let outbox = if numbering == Numbering::ALONE { Outbox::alone() } else { Outbox::among_others() };
-        let inspection = Inspection { latest, signatures, filter, lanes, outbox, counters };
+        let inspection = Inspection { latest, signatures, choice, filter, lanes, outbox, counters };
         Self { listener, retire, inspection, queue, numbering, counters }
     }
 
@@ -110,6 +115,7 @@ impl<'c> Worker<'c> {
             let wait = end.map_or(longest, |end| longest.min(left(end)));
             add(&self.counters.rounds, 1);
             let Self { listener, inspection, .. } = self;
+            inspection.choose(listener);
             let came = listener.with_block(wait, |frames| inspection.take(frames))?;
             let until = came.unwrap_or_else(|| self.nothing_until());
             if swept.elapsed() >= SWEEP {
@@ -204,9 +210,23 @@ impl<'c> Worker<'c> {
 }
 
 impl Inspection<'_> {
+    /// Takes up another choice of frames.
+    fn choose(&mut self, listener: &mut Listener) {
+        let snapshot = self.latest.load();
+        if Arc::ptr_eq(&self.choice, &snapshot.choice) {
+            return;
+        }
+        self.choice = Arc::clone(&snapshot.choice);
+        // Whoever offered it has compiled it before.
+        if let Ok(filter) = self.choice.filter.as_deref().map(Filter::new).transpose() {
+            self.filter = filter;
+            listener.choose(&self.choice);
+        }
+    }
+
     /// Takes a block, and gives the time of its last packet.
     fn take(&mut self, frames: Frames<'_>) -> Timestamp {
-        let Self { latest, signatures, filter, lanes, outbox, counters } = self;
+        let Self { latest, signatures, filter, lanes, outbox, counters, .. } = self;
         let snapshot = latest.load();
         if !Arc::ptr_eq(signatures, &snapshot.signatures) {
             *signatures = Arc::clone(&snapshot.signatures);
@@ -300,7 +320,7 @@ mod tests {
             }
         };
         let (producers, queues): (Vec<_>, Vec<_>) = (0..2).map(|_| RingBuffer::new(16)).unzip();
-        let desk = Desk::new(0, &Arc::new(SignatureSet::default()), queues);
+        let desk = Desk::new(0, &Arc::new(SignatureSet::default()), &Arc::new(options.choice()), queues);
         let made = (0..).zip(listeners).zip(producers.into_iter().zip(retires));
         let workers = made.map(|((thread, listener), (producer, retire))| {
             let counters: &'static WorkerCounters = Box::leak(Box::default());
