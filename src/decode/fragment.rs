@@ -1,6 +1,6 @@
 //! IP fragments, put together: any order, duplicates, overlaps, all within bounds.
 
-use super::network::Carried;
+use super::carried::Carried;
 use super::{Context, Outcome, Zone};
 use crate::capture::Timestamp;
 use foldhash::fast::FixedState;

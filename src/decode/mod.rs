@@ -4,6 +4,8 @@
 //! Out:   [`Segment`], borrowing the frame's bytes, or an [`Outcome`] that says why there is none.
 //! Never: reads past the transport header. Only [`FragmentPool`] keeps state.
 
+mod carried;
+mod extensions;
 mod fast;
 mod fragment;
 mod link;
@@ -67,7 +69,7 @@ enum Layer<'a> {
     /// Point-to-point protocol, from its protocol field on.
     Ppp(&'a [u8]),
     /// What an IP header carries.
-    Carried(network::Carried<'a>),
+    Carried(carried::Carried<'a>),
 }
 
 /// What reading one header leads to.

@@ -1,25 +1,9 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) headers.
 
+use super::carried::Carried;
 use super::fragment::{Fragment, FragmentKey};
-use super::{Context, IP_HEADERS_MAX, Next, Outcome, Step, transport};
+use super::{Context, IP_HEADERS_MAX, Next, Outcome, Step, extensions, transport};
 use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice};
-use std::net::IpAddr;
-
-/// What an IP header carries.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Carried<'a> {
-    /// Number of the IP protocol registry.
-    pub protocol: u8,
-    pub src: IpAddr,
-    pub dst: IpAddr,
-    /// As far as captured, without link-layer padding.
-    pub bytes: &'a [u8],
-    /// Bytes that the header promises.
-    pub promised: u32,
-}
-
-/// IPv6 extension headers in one packet that are followed.
-const EXTENSIONS_MAX: usize = 16;
 
 pub(super) fn ip<'a>(bytes: &'a [u8], context: &mut Context) -> Step<'a> {
     context.ip_headers += 1;
@@ -89,7 +73,7 @@ fn ipv6<'a>(bytes: &'a [u8], context: &mut Context) -> Step<'a> {
         length => u32::try_from(length).unwrap_or(u32::MAX),
     };
     let bytes = captured.get(..promised as usize).unwrap_or(captured);
-    extensions(Carried { protocol: next, src, dst, bytes, promised }, context)
+    extensions::follow(Carried { protocol: next, src, dst, bytes, promised }, context, transport::next)
 }
 
 /// The jumbo payload option (RFC 2675 section 2) of a hop-by-hop header.
@@ -108,61 +92,6 @@ fn jumbo_length(next: u8, bytes: &[u8]) -> Option<u32> {
             _ => return None,
         };
     }
-}
-
-/// Whether an IPv6 packet may go on with another header behind this one (RFC 7045), ESP apart.
-pub(super) const fn is_extension(protocol: u8) -> bool {
-    matches!(
-        IpNumber(protocol),
-        IpNumber::IPV6_HEADER_HOP_BY_HOP
-            | IpNumber::IPV6_ROUTE_HEADER
-            | IpNumber::IPV6_DESTINATION_OPTIONS
-            | IpNumber::MOBILITY_HEADER
-            | IpNumber::HIP
-            | IpNumber::SHIM6
-            | IpNumber::EXPERIMENTAL_AND_TESTING_0
-            | IpNumber::EXPERIMENTAL_AND_TESTING_1
-            | IpNumber::AUTHENTICATION_HEADER
-            | IpNumber::IPV6_FRAGMENTATION_HEADER
-    )
-}
-
-/// Follows the extension headers of IPv6 to what they stand before.
-pub(super) fn extensions<'a>(mut carried: Carried<'a>, context: &mut Context) -> Step<'a> {
-    let short = context.short(Outcome::MalformedNetwork);
-    for _ in 0..EXTENSIONS_MAX {
-        if !is_extension(carried.protocol) {
-            return transport::next(carried, context);
-        }
-        let length = match IpNumber(carried.protocol) {
-            IpNumber::IPV6_FRAGMENTATION_HEADER => {
-                let (fragment, bytes) = carried.bytes.split_first_chunk::<8>().ok_or(short)?;
-                let [protocol, _, high, low, id @ ..] = *fragment;
-                let promised = carried.promised.saturating_sub(8);
-                carried = Carried { protocol, bytes, promised, ..carried };
-                let word = u16::from_be_bytes([high, low]);
-                if word & 0xfff9 == 0 {
-                    // An atomic fragment is a whole datagram (RFC 6946).
-                    continue;
-                }
-                let Carried { src, dst, .. } = carried;
-                let key = FragmentKey { src, dst, id: u32::from_be_bytes(id), protocol: 0, zone: context.zone };
-                let offset = u32::from(word & 0xfff8);
-                return Ok(Next::Fragment(Fragment::new(key, offset, word & 1 == 1, carried, *context)));
-            }
-            // Counted in units of four bytes, less two (RFC 4302 section 2.2).
-            IpNumber::AUTHENTICATION_HEADER => 4,
-            _ => 8,
-        };
-        let length = 8 + length * u32::from(carried.bytes.get(1).copied().ok_or(short)?);
-        carried = Carried {
-            protocol: carried.bytes.first().copied().ok_or(short)?,
-            bytes: carried.bytes.get(length as usize..).ok_or(short)?,
-            promised: carried.promised.saturating_sub(length),
-            ..carried
-        };
-    }
-    Err(Outcome::NestedTooDeep)
 }
 
 #[cfg(test)]

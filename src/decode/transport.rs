@@ -1,7 +1,7 @@
 //! What IP carries: TCP, UDP, and everything that leads to another header.
 
-use super::network::Carried;
-use super::{Context, FiveTuple, Layer, Next, Outcome, Segment, Step, Transport, TunnelKind, network, tunnel};
+use super::carried::Carried;
+use super::{Context, FiveTuple, Layer, Next, Outcome, Segment, Step, Transport, TunnelKind, extensions, tunnel};
 use etherparse::IpNumber;
 
 /// Goes on behind an IP header, without the detour of a [`Layer`]: handing it on costs more than reading most headers. It
@@ -38,9 +38,9 @@ pub(super) fn carried<'a>(carried: Carried<'a>, context: &mut Context) -> Step<'
             _ => Err(Outcome::MalformedTunnel),
         },
         // IPv4 has AH alone of these. With IPv6 the others come up behind a datagram that was put together from fragments.
-        IpNumber::AUTHENTICATION_HEADER => network::extensions(carried, context),
-        IpNumber(protocol) if carried.src.is_ipv6() && network::is_extension(protocol) => {
-            network::extensions(carried, context)
+        IpNumber::AUTHENTICATION_HEADER => extensions::follow(carried, context, next),
+        IpNumber(protocol) if carried.src.is_ipv6() && extensions::is_extension(protocol) => {
+            extensions::follow(carried, context, next)
         }
         _ => Err(Outcome::OtherTransport),
     }

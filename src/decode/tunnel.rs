@@ -1,8 +1,8 @@
 //! Encapsulations. Those over UDP are opened only when the header is well formed *and* what is inside looks like what it claims:
 //! anybody may use port 4789 for something else, and that must still be read as itself.
 
+use super::carried::Carried;
 use super::link::{be16, ether_types as kinds, is_ethernet};
-use super::network::Carried;
 use super::{Context, Layer, Next, Outcome, Step, TunnelKind};
 
 /// Well-known UDP ports.

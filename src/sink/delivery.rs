@@ -2,7 +2,6 @@
 
 use super::Message;
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
-use super::outputs::{OutputStatus, OutputsError};
 use super::spool::Reader;
 use super::transport::{self, Delivered, Settling, Transport, TransportError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +16,27 @@ const BATCH_BYTES: usize = 1 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(10);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// One output at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct OutputStatus {
+    /// As given on the command line, without secrets.
+    pub name: String,
+    /// Messages that the other side has taken.
+    pub delivered: u64,
+    /// Attempts that were repeated.
+    pub retried: u64,
+    /// Messages that the other side refused for good.
+    pub rejected: u64,
+    /// Messages given up.
+    pub lost: u64,
+    /// Bytes waiting on disk.
+    pub spool_bytes: u64,
+    /// Age of the oldest message that was not taken yet, in seconds.
+    pub oldest_unacked_s: f64,
+    /// What was wrong at the last attempt, if it failed.
+    pub trouble: Option<String>,
+}
 
 /// What one output's task counts. One writer each; readers want a recent value, not an order between counters.
 #[derive(Debug, Default)]
@@ -73,8 +93,8 @@ pub(super) enum Stop {
 pub(super) type Start = Box<dyn FnOnce(Delivery, &Handle) -> JoinHandle<()> + Send>;
 
 /// Reads what the output needs, and says how it is started.
-pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, OutputsError> {
-    let failed = |what: String| OutputsError::Output(OutputError { spec: spec.to_string(), what });
+pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, OutputError> {
+    let failed = |what: String| OutputError { spec: spec.to_string(), what };
     spec.check().map_err(failed)?;
     Ok(match spec.clone() {
         OutputSpec::Stdout => starting(transport::StdoutTransport),

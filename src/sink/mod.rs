@@ -24,11 +24,12 @@ pub mod spool;
 mod transport;
 mod uid;
 
+pub use delivery::OutputStatus;
 pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
-pub use outputs::{Drained, OutputOptions, OutputStatus, Outputs, OutputsError, Prepared};
+pub use outputs::{Drained, OutputOptions, Outputs, OutputsError, Prepared};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
 pub use scan_json::{host_json, write_json};

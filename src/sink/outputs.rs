@@ -1,6 +1,6 @@
 //! All outputs of a sensor: one thread that writes the spool, and one task for each output that delivers from it.
 
-use super::delivery::{Delivery, Start, Stop, Tally, prepare};
+use super::delivery::{Delivery, OutputStatus, Start, Stop, Tally, prepare};
 use super::output::{OutputError, OutputSpec};
 use super::spool::{Kept, Spool, SpoolError, SpoolLimits, Taker, Takers, Upkeep};
 use super::{Message, Weight};
@@ -12,27 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-/// One output at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct OutputStatus {
-    /// As given on the command line, without secrets.
-    pub name: String,
-    /// Messages that the other side has taken.
-    pub delivered: u64,
-    /// Attempts that were repeated.
-    pub retried: u64,
-    /// Messages that the other side refused for good.
-    pub rejected: u64,
-    /// Messages given up.
-    pub lost: u64,
-    /// Bytes waiting on disk.
-    pub spool_bytes: u64,
-    /// Age of the oldest message that was not taken yet, in seconds.
-    pub oldest_unacked_s: f64,
-    /// What was wrong at the last attempt, if it failed.
-    pub trouble: Option<String>,
-}
 
 /// What all outputs share.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ pub mod attend;
 mod clock;
 pub mod config;
 mod history;
+mod input_scan;
 mod inventory;
 mod log;
 mod meeting;
@@ -25,6 +26,7 @@ mod watch;
 pub mod web;
 
 pub use history::{History, SAMPLE_INTERVAL, SAMPLES_MAX, Sample};
+pub use input_scan::InputScan;
 pub use inventory::Inventory;
 pub use log::Log;
 pub use notify::Notify;
@@ -32,7 +34,7 @@ pub use notify::Notify;
 pub use privileges::{Dropped, PrivilegeError, Privileges};
 pub use progress::{Progress, Snapshot};
 pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode};
-pub use scan::{InputScan, Scan, ScanOptions, TakeAlerts, scan};
+pub use scan::{Scan, ScanOptions, TakeAlerts, scan};
 pub use status::{InterfaceStatus, Status};
 #[cfg(target_os = "linux")]
 pub use watch::{Attention, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};

@@ -13,9 +13,9 @@
 //! was run, and puts fragments of the coming round together, since they belong to no lane before they are whole. Lanes are fixed in number
 //! and each sees its packets in order, so nothing depends on which thread did what.
 
+use super::input_scan::{InputScan, Tally, compiled};
 use super::meeting::Meeting;
 use super::progress::Progress;
-use super::scan::{InputScan, Tally, compiled};
 use crate::capture::{Block, CaptureFile, Fetched, Filter, Frame, Stretch, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
 use crate::matching::{Event, Ledger, SignatureSet, ToldAddresses};

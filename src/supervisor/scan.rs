@@ -3,22 +3,19 @@
 //! Small inputs are spread over the threads, one thread each; a big one gets all threads ([`rounds`]). Either way an input has its own
 //! flows and its own ledger, and hosts are merged in input order, so the number of threads never shows in the answer.
 
+use super::input_scan::{InputScan, Tally, compiled};
 use super::inventory::Inventory;
 use super::progress::Progress;
 use super::rounds;
-use crate::capture::{Block, CaptureError, CaptureFile, Filter, FilterError, Frame, Input, expand};
+use crate::capture::{Block, CaptureFile, Filter, FilterError, Frame, Input, expand};
 use crate::matching::{Alert, SignatureSet};
-use crate::pipeline::{Detector, Findings};
+use crate::pipeline::Detector;
 use crate::sink::{InputReport, ScanReport};
-use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inputs at least this large (compressed, if they are) are read by all threads together, in bytes.
 const BIG_INPUT: u64 = 32 << 20;
-/// Bytes at the start of an input that identify it, together with its length.
-const DIGESTED_BYTES: usize = 64 << 10;
-
 /// What to scan and how.
 #[derive(Clone, Debug)]
 pub struct ScanOptions {
@@ -164,44 +161,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one input came to.
-#[derive(Debug, Default)]
-pub struct InputScan {
-    /// The input itself.
-    pub report: InputReport,
-    /// What it showed.
-    pub findings: Findings,
-}
-
-impl InputScan {
-    fn unreadable(error: &CaptureError) -> Self {
-        let report = InputReport {
-            path: error.input().to_owned(),
-            error: Some(error.to_string()),
-            unreadable: true,
-            ..InputReport::default()
-        };
-        Self { report, findings: Findings::default() }
-    }
-}
-
-impl InputScan {
-    /// Somebody asked for an early end before this input's turn.
-    fn not_begun(input: &Input) -> Self {
-        let path = match input {
-            Input::Stdin => "-".to_owned(),
-            Input::Named(path) | Input::Found(path) => path.display().to_string(),
-        };
-        let error = Some(format!("{path}: not read: the scan was interrupted before"));
-        Self { report: InputReport { path, error, ..InputReport::default() }, findings: Findings::default() }
-    }
-}
-
-/// The filter of one thread.
-pub(super) fn compiled(expression: &str) -> Filter {
-    Filter::new(expression).expect("the expression was compiled before the threads began")
-}
-
 fn size(input: &Input) -> Option<u64> {
     let (Input::Named(path) | Input::Found(path)) = input else { return None };
     path.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
@@ -250,75 +209,6 @@ fn alone(
         }
     }
     InputScan { report: tally.close(&file), findings: detector.finish() }
-}
-
-/// What the report says of an input, counted block by block.
-#[derive(Debug)]
-pub struct Tally {
-    report: InputReport,
-    digest: Option<Sha256>,
-}
-
-impl Tally {
-    /// Nothing counted yet.
-    #[must_use]
-    pub fn new(file: &CaptureFile) -> Self {
-        let report = InputReport { path: file.input().to_owned(), ..InputReport::default() };
-        Self { report, digest: None }
-    }
-
-    /// Counts the frames of a block.
-    pub fn count(&mut self, block: &Block, progress: &Progress) {
-        let report = &mut self.report;
-        report.packets += block.records.len() as u64;
-        let earliest = block.records.iter().map(|record| record.at).min();
-        let latest = block.records.iter().map(|record| record.at).max();
-        report.first_packet = report.first_packet.into_iter().chain(earliest).min();
-        report.last_packet = report.last_packet.into_iter().chain(latest).max();
-        let bytes = block.records.iter().map(|record| u64::from(record.len)).sum::<u64>();
-        report.bytes += bytes;
-        progress.add(block.records.len() as u64, bytes);
-        if self.digest.is_none() {
-            let mut digest = Sha256::new();
-            for frame in block.frames().take_while({
-                let mut left = DIGESTED_BYTES;
-                move |frame| {
-                    let within = left > 0;
-                    left = left.saturating_sub(frame.bytes.len());
-                    within
-                }
-            }) {
-                digest.update(frame.at.0.to_be_bytes());
-                digest.update(frame.bytes);
-            }
-            self.digest = Some(digest);
-        }
-    }
-
-    /// Notes why reading ended early.
-    pub fn fail(&mut self, error: &CaptureError) {
-        self.report.error = Some(error.to_string());
-        self.report.unreadable = self.report.packets == 0;
-    }
-
-    /// Notes that somebody asked for an early end.
-    pub fn interrupt(&mut self) {
-        let InputReport { path, packets, .. } = &self.report;
-        self.report.error = Some(format!("{path}: interrupted after packet {packets}; what came before was read"));
-    }
-
-    /// The input's report.
-    #[must_use]
-    pub fn close(self, file: &CaptureFile) -> InputReport {
-        let mut digest = self.digest.unwrap_or_default();
-        digest.update(self.report.packets.to_be_bytes());
-        digest.update(self.report.bytes.to_be_bytes());
-        InputReport {
-            link_types: file.link_types().into_iter().collect(),
-            digest: digest.finalize().into(),
-            ..self.report
-        }
-    }
 }
 
 fn collect(
