@@ -1,5 +1,6 @@
 //! Where threads wait for each other between two steps of common work.
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -11,6 +12,8 @@ const LOOKS: u32 = 2_000;
 #[derive(Debug)]
 pub struct Meeting {
     threads: usize,
+    /// See [`LOOKS`]; none where threads are more than processors, since whoever is waited for may need this one.
+    looks: u32,
     /// Threads that have come to this meeting.
     come: AtomicUsize,
     /// Meetings that have ended.
@@ -23,9 +26,11 @@ pub struct Meeting {
 impl Meeting {
     /// A meeting of so many threads.
     #[must_use]
-    pub const fn new(threads: usize) -> Self {
+    pub fn new(threads: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             threads,
+            looks: if threads <= processors { LOOKS } else { 0 },
             come: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             ending: Mutex::new(()),
@@ -47,7 +52,7 @@ impl Meeting {
             return;
         }
         let goes_on = || self.ended.load(Ordering::Acquire) == ended;
-        for _ in 0..LOOKS {
+        for _ in 0..self.looks {
             if !goes_on() {
                 return;
             }

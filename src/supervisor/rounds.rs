@@ -99,6 +99,8 @@ pub fn run(
     keeps_alerts: bool,
     progress: &Progress,
 ) -> InputScan {
+    // More would find nothing to do.
+    let threads = threads.min(LANES + BLOCKS);
     let ledger = Ledger::new(signatures, input);
     let ledger = if keeps_alerts { ledger } else { ledger.without_alerts() };
     let tally = Tally::new(&file);
