@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Most regular expressions of one sort in a set.
 pub const REGEXES_MAX: usize = 1_024;
@@ -50,8 +51,12 @@ enum Rule {
     Suffix,
     Contains,
     /// All of the set must match. The number tells regular expressions apart, below [`REGEXES_MAX`].
-    Regex(RegexSet, usize),
+    Regex(Late, usize),
 }
+
+/// Regular expressions that are compiled when their literal stands in a text for the first time. Few ever are, and to compile one takes
+/// about half a millisecond. `None`: they are none, which is found when files are read.
+type Late = LazyLock<Option<RegexSet>, Box<dyn FnOnce() -> Option<RegexSet> + Send>>;
 
 impl Texts {
     /// Compiles the indicators of `kinds` among `indicators`, which were checked when they were read.
@@ -64,9 +69,9 @@ impl Texts {
                 MatchKind::PathSuffix => Rule::Suffix,
                 MatchKind::PathContains | MatchKind::UploadContains => Rule::Contains,
                 _ => {
-                    let Ok(set) = compile(one) else { continue };
+                    let one = one.clone();
                     regexes += 1;
-                    Rule::Regex(set, regexes - 1)
+                    Rule::Regex(LazyLock::new(Box::new(move || compile(&one).ok())), regexes - 1)
                 }
             };
             let literal = one.literal.as_ref().unwrap_or(&one.value).to_ascii_lowercase().into_bytes().into();
@@ -161,7 +166,7 @@ impl Search<'_> {
                     return;
                 }
                 *word |= bit;
-                set.matches(self.text).iter().count() == set.len()
+                set.as_ref().is_some_and(|set| set.matches(self.text).iter().count() == set.len())
             }
         };
         if holds {
