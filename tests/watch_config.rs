@@ -133,6 +133,11 @@ fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
     assert!(said["message"].as_str().unwrap().contains("watch.toml:5: unknown field `stats-intervall`"), "{said}");
     heard(&mut log, "packets since the last look");
 
+    signal("USR1");
+    let said = heard(&mut log, "dropped by the kernel: 0");
+    assert!(said["message"].as_str().unwrap().starts_with("lo: ") && said["level"] == "INFO", "{said}");
+    heard(&mut log, "packets since the last look");
+
     signal("TERM");
     heard(&mut log, "lo: ");
     assert!(sensor.wait().unwrap().success());

@@ -88,6 +88,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         }
         Notice::Event(text) => tracing::info!("{text}"),
         Notice::Detail(text) => tracing::debug!("{text}"),
+        Notice::SoFar(watched) => summary(watched, started).lines().for_each(|line| tracing::info!("{line}")),
         Notice::Warning(text) => tracing::warn!("{text}"),
     };
     match run(&options, &settings, attention, &mut tell) {

@@ -169,6 +169,8 @@ pub enum Notice<'a> {
     Event(&'a str),
     /// The counters of an interval.
     Detail(&'a str),
+    /// What the watch has come to so far: somebody asked.
+    SoFar(&'a Watched),
     /// Something is wrong, and the watch goes on.
     Warning(&'a str),
 }
@@ -210,7 +212,8 @@ pub enum WatchError {
     System(#[from] std::io::Error),
 }
 
-/// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads settings again and opens output files anew.
+/// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads settings again and opens output files anew;
+/// SIGUSR1 has told what was counted so far.
 /// `attention` has listened since the process began; `tell` hears how it goes.
 ///
 /// # Errors
@@ -249,8 +252,8 @@ pub fn watch(
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let Attention { runtime: control_runtime, hang_up } = attention;
-    let signals = control_runtime.block_on(async { Signals::listen(hang_up) })?;
+    let Attention { runtime: control_runtime, hang_up, user } = attention;
+    let signals = control_runtime.block_on(async { Signals::listen(hang_up, user) })?;
     let mut hosts = Hosts::default();
     let keeper = match &options.state {
         Some(path) => {

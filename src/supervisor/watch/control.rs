@@ -140,6 +140,7 @@ impl<'w> Control<'w> {
                 }
                 wish = signals.next() => match wish {
                     Wish::End => end(stop),
+                    Wish::Count => tell(Notice::SoFar(&self.so_far())),
                     Wish::Reload => {
                         self.teller.outputs().reopen();
                         // What is being read now may be older than the wish.
@@ -168,7 +169,7 @@ impl<'w> Control<'w> {
         loop {
             tokio::select! {
                 watched = &mut finished => return watched,
-                // Files that are about to be closed need not be opened anew.
+                // Files that are about to be closed need not be opened anew, and the summary is about to come.
                 wish = signals.next() => if wish == Wish::End { end(stop) },
             }
         }
@@ -380,6 +381,21 @@ impl<'w> Control<'w> {
         total
     }
 
+    /// What the watch has come to.
+    fn so_far(&mut self) -> Watched {
+        let Detail { outcomes, flows, given_up, .. } = self.interfaces.detail();
+        Watched {
+            interfaces: self.interfaces.status(),
+            outputs: self.teller.outputs().status(),
+            behind: 0,
+            outcomes,
+            flows,
+            given_up: self.given_up(given_up),
+            hosts: self.hosts.findings(&self.settings.signatures),
+            lost: self.teller.lost(),
+        }
+    }
+
     async fn finish(mut self, workers: Workers<'_>, tell: Tell<'_>) -> Result<Watched, WatchError> {
         self.notify.stopping();
         let (mut trouble, mut panicked) = (None, None);
@@ -405,17 +421,7 @@ impl<'w> Control<'w> {
             self.hand_on();
         }
         self.teller.give_up(self.due.len());
-        let Detail { outcomes, flows, given_up, .. } = self.interfaces.detail();
-        let mut watched = Watched {
-            interfaces: self.interfaces.status(),
-            outputs: self.teller.outputs().status(),
-            behind: 0,
-            outcomes,
-            flows,
-            given_up: self.given_up(given_up),
-            hosts: self.hosts.findings(&self.settings.signatures),
-            lost: self.teller.lost(),
-        };
+        let mut watched = self.so_far();
         let Drained { behind } = self.teller.into_outputs().drain(patience).await;
         watched.behind = behind;
         if let Some(keeper) = self.keeper.take() {

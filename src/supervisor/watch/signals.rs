@@ -10,14 +10,17 @@ pub enum Wish {
     End,
     /// To read configuration and signatures again and open files anew: SIGHUP.
     Reload,
+    /// To say what was counted so far: SIGUSR1.
+    Count,
 }
 
-/// Listens for SIGHUP, which would end the process, before anything else is done: what is asked for while the sensor starts is done once
-/// it runs. The other signals may end it until then.
+/// Listens for SIGHUP and SIGUSR1, which would end the process, before anything else is done: what is asked for while the sensor starts
+/// is done once it runs. The other signals may end it until then.
 #[derive(Debug)]
 pub struct Attention {
     pub(super) runtime: Runtime,
     pub(super) hang_up: Signal,
+    pub(super) user: Signal,
 }
 
 impl Attention {
@@ -27,8 +30,9 @@ impl Attention {
     /// When the system refuses.
     pub fn begin() -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let hang_up = runtime.block_on(async { signal(SignalKind::hangup()) })?;
-        Ok(Self { runtime, hang_up })
+        let listen = |kind| runtime.block_on(async { signal(kind) });
+        let (hang_up, user) = (listen(SignalKind::hangup())?, listen(SignalKind::user_defined1())?);
+        Ok(Self { runtime, hang_up, user })
     }
 }
 
@@ -38,6 +42,7 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -45,9 +50,9 @@ impl Signals {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen(hang_up: Signal) -> std::io::Result<Self> {
+    pub fn listen(hang_up: Signal, user: Signal) -> std::io::Result<Self> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt, hang_up })
+        Ok(Self { terminate, interrupt, hang_up, user })
     }
 
     /// The next wish. Nothing is lost when this is given up for something else.
@@ -56,6 +61,7 @@ impl Signals {
             _ = self.terminate.recv() => Wish::End,
             _ = self.interrupt.recv() => Wish::End,
             _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.user.recv() => Wish::Count,
         }
     }
 }
