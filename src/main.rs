@@ -29,12 +29,11 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Scan(arguments) => commands::scan(&arguments),
-        #[cfg(target_os = "linux")]
-        Command::Watch(arguments) => commands::watch(&arguments),
-        Command::Hosts(arguments) => commands::hosts(&arguments),
-        Command::Signatures(command) => commands::signatures(&command),
+    let command = Arguments::parse().command;
+    // Where a panic came from was said when it came.
+    let Ok(outcome) = std::panic::catch_unwind(|| run(command)) else {
+        anstream::eprintln!("{} this is a defect of the program; please report it", commands::label("error:"));
+        return Exit::Failure.into();
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -44,6 +43,16 @@ fn main() -> ExitCode {
             anstream::eprintln!("{} {error:#}", commands::label("error:"));
             if error.is::<commands::Usage>() { Exit::Usage.into() } else { Exit::Failure.into() }
         }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Scan(arguments) => commands::scan(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Watch(arguments) => commands::watch(&arguments),
+        Command::Hosts(arguments) => commands::hosts(&arguments),
+        Command::Signatures(command) => commands::signatures(&command),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where threads wait for each other between two steps of common work.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Looks for the end of a meeting before a thread goes to sleep: some tens of microseconds. To be woken takes about as long, and steps
@@ -18,6 +18,8 @@ pub struct Meeting {
     come: AtomicUsize,
     /// Meetings that have ended.
     ended: AtomicUsize,
+    /// Whether somebody will not come any more.
+    is_broken: AtomicBool,
     /// Held while a meeting ends, so that nobody falls asleep just then.
     ending: Mutex<()>,
     end: Condvar,
@@ -33,34 +35,62 @@ impl Meeting {
             looks: if threads <= processors { LOOKS } else { 0 },
             come: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
+            is_broken: AtomicBool::new(false),
             ending: Mutex::new(()),
             end: Condvar::new(),
         }
     }
 
-    /// Waits until all have come. The last to come does what is to be done once, before anybody goes on.
-    pub fn attend(&self, once: impl FnOnce()) {
+    /// Has the others stop waiting should this thread panic while it holds the seat.
+    #[must_use]
+    pub const fn seat(&self) -> Seat<'_> {
+        Seat(self)
+    }
+
+    /// Waits until all have come. The last to come does what is to be done once, before anybody goes on. False when one of them will not
+    /// come any more: then there is no next meeting.
+    #[must_use]
+    pub fn attend(&self, once: impl FnOnce()) -> bool {
         let ended = self.ended.load(Ordering::Acquire);
         // What each thread did before is seen by the last to come, and what that one does by all.
         if self.come.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
             once();
             self.come.store(0, Ordering::Relaxed);
-            let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-            self.ended.store(ended.wrapping_add(1), Ordering::Release);
-            drop(ending);
-            self.end.notify_all();
-            return;
+            self.wake(|| self.ended.store(ended.wrapping_add(1), Ordering::Release));
+            return true;
         }
-        let goes_on = || self.ended.load(Ordering::Acquire) == ended;
+        let is_over = || self.ended.load(Ordering::Acquire) != ended;
+        let goes_on = || !is_over() && !self.is_broken.load(Ordering::Relaxed);
         for _ in 0..self.looks {
             if !goes_on() {
-                return;
+                return is_over();
             }
             std::hint::spin_loop();
         }
         let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         while goes_on() {
             ending = self.end.wait(ending).unwrap_or_else(PoisonError::into_inner);
+        }
+        is_over()
+    }
+
+    /// Changes what those who wait are waiting for.
+    fn wake(&self, change: impl FnOnce()) {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        change();
+        drop(ending);
+        self.end.notify_all();
+    }
+}
+
+/// A thread's place at all meetings.
+#[derive(Debug)]
+pub struct Seat<'m>(&'m Meeting);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.wake(|| self.0.is_broken.store(true, Ordering::Relaxed));
         }
     }
 }
@@ -82,10 +112,10 @@ mod tests {
                 scope.spawn(|| {
                     for number in 1..=MEETINGS {
                         count.store(number, Ordering::Relaxed);
-                        meeting.attend(|| {
+                        assert!(meeting.attend(|| {
                             assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == number));
                             met.fetch_add(1, Ordering::Relaxed);
-                        });
+                        }));
                         assert_eq!(met.load(Ordering::Relaxed), number);
                         if number % 500 == 0 {
                             // Long enough for the others to fall asleep.
@@ -96,5 +126,26 @@ mod tests {
             }
         });
         assert_eq!(met.into_inner(), MEETINGS);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_panicked() {
+        let meeting = Meeting::new(3);
+        let told = AtomicUsize::new(0);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            std::thread::scope(|scope| {
+                for number in 0..3 {
+                    let (meeting, told) = (&meeting, &told);
+                    scope.spawn(move || {
+                        let _seat = meeting.seat();
+                        assert!(meeting.attend(|| ()));
+                        assert!(number != 2, "this one does not come again");
+                        told.fetch_add(usize::from(!meeting.attend(|| ())), Ordering::Relaxed);
+                    });
+                }
+            });
+        }));
+        assert!(ended.is_err());
+        assert_eq!(told.into_inner(), 2);
     }
 }

@@ -153,12 +153,13 @@ pub fn run(
 impl Work {
     /// What each thread does, until the capture is through.
     fn take_part(&self, mut filter: Option<Filter>, progress: &Progress) {
+        let _seat = self.meeting.seat();
         let [mut running, mut coming] = self.rounds.each_ref();
         // At first there is nothing to run, and at last nothing to read.
         loop {
             self.take_step(running, coming, filter.as_mut(), progress);
-            self.meeting.attend(|| self.conclude_step(coming));
-            if lock(&self.reading).is_through {
+            let goes_on = self.meeting.attend(|| self.conclude_step(coming));
+            if !goes_on || lock(&self.reading).is_through {
                 return;
             }
             std::mem::swap(&mut running, &mut coming);
@@ -335,7 +336,7 @@ impl Reading {
     }
 }
 
-/// A thread that panicked ends the process, so a poisoned lock is never met by another.
+/// A thread that panicked ends the scan with the same panic, so what a poisoned lock guards is not looked at any more.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
