@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use gist::{Gist, Part};
-pub use lane::{FirstLook, Lane, LaneCounters, OpenFlow};
+pub use lane::{FirstLook, Lane, LaneCounters};
 pub use lanes::{Lanes, Numbering, SeenInPart};
 pub use outbox::{END, Outbox, Report, was_set_back};
 pub use plan::Plan;

@@ -306,19 +306,6 @@ impl<S: FlowState> FlowTable<S> {
         }
     }
 
-    /// Makes the table one for next to nothing, and gives its memory back. What was counted stays.
-    ///
-    /// # Panics
-    /// When a flow is still there: a bug of the caller.
-    pub fn give_back(&mut self) {
-        assert_eq!(self.len(), 0, "the flows were taken out before");
-        let evicted = self.stores.each_ref().map(|store| store.evicted);
-        *self = Self::new(Capacities { kept: 1, half_open: 1, datagrams: 1 }, self.seed);
-        for (store, evicted) in self.stores.iter_mut().zip(evicted) {
-            store.evicted = evicted;
-        }
-    }
-
     /// Ends every flow, tier by tier in the order of entries, and leaves the table empty.
     pub fn drain(&mut self, mut ended: impl FnMut(&FlowKey, S)) {
         let (seed, mask) = (self.seed, self.mask);

@@ -90,13 +90,6 @@ pub struct Lane {
     inspection: Inspection,
 }
 
-/// A flow that was taken out of its lane.
-#[derive(Debug)]
-pub struct OpenFlow {
-    key: FlowKey,
-    record: FlowRecord,
-}
-
 /// What the first look at a packet came to.
 #[derive(Clone, Copy, Debug)]
 pub enum FirstLook {
@@ -283,40 +276,20 @@ impl Lane {
 
     /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
     pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
-        let open: Vec<Vec<OpenFlow>> = lanes.iter_mut().map(Self::take_open).collect();
-        Self::end(lanes, open, packet, at, outlet);
-    }
-
-    /// Takes out all flows, and gives those that have more to say, in the order in which they began. They are for [`Self::end`].
-    pub fn take_open(&mut self) -> Vec<OpenFlow> {
         let mut open = Vec::new();
-        self.table.drain(|&key, record| {
-            if record.has_more_to_say() {
-                open.push(OpenFlow { key, record });
-            }
-        });
-        open.sort_unstable_by_key(|flow| flow.record.first_packet);
-        open
-    }
-
-    /// Ends the flows that were taken out of `lanes`, those of each in its place, in the order in which they began.
-    pub fn end(lanes: &mut [Self], open: Vec<Vec<OpenFlow>>, packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
-        let mut all: Vec<(usize, OpenFlow)> = Vec::with_capacity(open.iter().map(Vec::len).sum());
-        for (number, flows) in open.into_iter().enumerate() {
-            all.extend(flows.into_iter().map(|flow| (number, flow)));
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            lane.table.drain(|key, record| {
+                if record.has_more_to_say() {
+                    open.push((record.first_packet, number, *key, record));
+                }
+            });
         }
-        // Merges what is in order already.
-        all.sort_by_key(|(_, flow)| flow.record.first_packet);
-        for (number, OpenFlow { key, record }) in all {
+        open.sort_unstable_by_key(|&(first_packet, ..)| first_packet);
+        for (_, number, key, record) in open {
             if let Some(lane) = lanes.get_mut(number) {
                 lane.inspection.end(packet, at, &key, record, outlet);
             }
         }
-    }
-
-    /// Gives the memory of the flow table back, once nothing is in it and nothing will come.
-    pub fn give_back(&mut self) {
-        self.table.give_back();
     }
 
     /// Counts from zero again.

@@ -19,7 +19,7 @@ use super::progress::Progress;
 use crate::capture::{Block, CaptureFile, Fetched, Filter, Frame, Stretch, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters};
 use crate::matching::{Event, Ledger, SignatureSet, ToldAddresses};
-use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, OpenFlow, Plan, RoundEvents, Route};
+use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,8 +68,6 @@ struct Share {
     events: RoundEvents,
     /// In the round before that, what may matter.
     sifted: Vec<Event>,
-    /// At the end, its flows.
-    open: Vec<OpenFlow>,
 }
 
 /// What the threads work on together.
@@ -108,7 +106,7 @@ pub fn run(
     let tally = Tally::new(&file);
     let share = |_| {
         let lane = Lane::new(signatures, OFFLINE_SEED);
-        Mutex::new(Share { lane, events: RoundEvents::default(), sifted: Vec::new(), open: Vec::new() })
+        Mutex::new(Share { lane, events: RoundEvents::default(), sifted: Vec::new() })
     };
     let work = Work {
         reading: Mutex::new(Reading {
@@ -137,14 +135,14 @@ pub fn run(
         }
     });
     // What was brought about last still goes to the ledger.
+    work.sift_all();
     work.hand_to_ledger();
     lock(&work.concluding).conclude();
     let Work { reading, shares, concluding, .. } = work;
     let Concluding { mut ledger, decoder, outcomes, .. } = owned(concluding);
     let Reading { file, tally, last, .. } = owned(reading);
-    let (mut lanes, open): (Vec<Lane>, _) =
-        shares.into_iter().map(owned).map(|Share { lane, open, .. }| (lane, open)).unzip();
-    Lane::end(&mut lanes, open, last.0, last.1, &mut ledger);
+    let mut lanes: Vec<Lane> = shares.into_iter().map(|share| owned(share).lane).collect();
+    Lane::finish(&mut lanes, last.0, last.1, &mut ledger);
     let mut given_up = BTreeMap::new();
     lanes.iter().for_each(|lane| lane.add_given_up(&mut given_up));
     decoder.add_given_up(&mut given_up);
@@ -161,18 +159,10 @@ impl Work {
         loop {
             self.take_step(running, coming, filter.as_mut(), progress);
             let goes_on = self.meeting.attend(|| self.conclude_step(coming));
-            if !goes_on {
+            if !goes_on || lock(&self.reading).is_through {
                 return;
             }
-            if lock(&self.reading).is_through {
-                break;
-            }
             std::mem::swap(&mut running, &mut coming);
-        }
-        while let Some(task) = self.next_task() {
-            if let Task::Lane(_, share) = task {
-                lock(share).close(&read(&self.told));
-            }
         }
     }
 
@@ -278,21 +268,19 @@ impl Work {
             concluding.events.append(sifted);
         }
     }
+
+    fn sift_all(&self) {
+        let told = &read(&self.told);
+        self.shares.iter().for_each(|share| lock(share).sift(told));
+    }
 }
 
 impl Share {
     /// Keeps of the events of the last round what may matter; `told` knows the addresses of that round and of all before.
     fn sift(&mut self, told: &ToldAddresses) {
-        let Self { lane, events, sifted, .. } = self;
+        let Self { lane, events, sifted } = self;
         events.sift(told, |opened, packet| lane.remember(&Route::of_opened(opened, OFFLINE_SEED), packet));
         sifted.extend(events.drain());
-    }
-
-    /// Takes out what the lane has left.
-    fn close(&mut self, told: &ToldAddresses) {
-        self.sift(told);
-        self.open = self.lane.take_open();
-        self.lane.give_back();
     }
 }
 
