@@ -30,12 +30,6 @@ impl RoundEvents {
         self.remembered.clear();
     }
 
-    /// Whether a client was told an address since the last [`Self::take_told`].
-    #[must_use]
-    pub fn was_told(&self) -> bool {
-        !self.told.is_empty()
-    }
-
     /// Takes the addresses that clients were told since the last call, for all threads to know.
     pub fn take_told(&mut self, into: &mut ToldAddresses) {
         self.told.drain(..).for_each(|(address, at)| into.insert(address, at));
