@@ -12,7 +12,7 @@ use kaspector::supervisor::config::{
 use kaspector::supervisor::web::{Limits, Token, WebOptions};
 use kaspector::supervisor::{
     Attention, Log, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions,
-    Watched, watch as run,
+    Watched, folder_of, watch as run,
 };
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -169,25 +169,20 @@ fn written(config: &WatchConfig) -> Vec<PathBuf> {
 /// The folders that all of this stands in: rules are for what is there.
 fn folders_written(config: &WatchConfig) -> Vec<PathBuf> {
     let spool = config.spool.as_ref();
-    let mut folders: Vec<PathBuf> =
-        written(config).into_iter().map(|path| if Some(&path) == spool { path } else { folder_of(&path) }).collect();
+    let mut folders: Vec<PathBuf> = written(config)
+        .into_iter()
+        .map(|path| if Some(&path) == spool { path } else { folder_of(&path).to_owned() })
+        .collect();
     folders.sort();
     folders.dedup();
     folders
-}
-
-fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// What the sensor reaches for while it runs.
 fn sandbox(arguments: &WatchArguments, config: &WatchConfig) -> Sandbox {
     let read = config.signatures.iter().chain(&config.signatures_extra).cloned();
     // A file that an editor puts in the place of another is reached by its folder.
-    let read = read.chain(arguments.config.as_deref().map(folder_of));
+    let read = read.chain(arguments.config.as_deref().map(|file| folder_of(file).to_owned()));
     let keys = config.outputs.iter().flat_map(OutputSpec::reads).map(Path::to_owned);
     Sandbox {
         read: read.chain(keys).collect(),

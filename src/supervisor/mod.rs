@@ -33,7 +33,7 @@ pub use notify::Notify;
 #[cfg(target_os = "linux")]
 pub use privileges::{Dropped, PrivilegeError, Privileges};
 pub use progress::{Progress, Snapshot};
-pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode};
+pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode, folder_of};
 pub use scan::{Scan, ScanOptions, TakeAlerts, scan};
 pub use status::{InterfaceStatus, Status};
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ mod files;
 mod system_calls;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the sensor may touch.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,12 @@ pub struct Sandbox {
     pub listen: Vec<u16>,
     /// Allow to reach Unix sockets without a path (unix(7), "abstract") of processes outside.
     pub abstract_sockets: bool,
+}
+
+/// The folder that a file stands in, which a rule is for where the file may be made or replaced.
+#[must_use]
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// How much the sandbox matters.

@@ -22,7 +22,15 @@ impl Takers {
     #[must_use]
     pub fn add(&self, taker: Taker) -> Option<Reader> {
         let shared = self.shared.upgrade()?;
-        let number = shared.state().add(taker, self.folder.as_deref());
+        let name = taker.name.clone();
+        let (number, taken) = shared.state().add(taker, self.folder.as_deref());
+        if let Some(path) = self.folder.as_deref().map(|folder| checkpoint::path_of(folder, &name))
+            && !path.exists()
+        {
+            // At once: a sensor that is killed before the next upkeep would take it for new, and skip what was told meanwhile. Should the
+            // disk refuse, it says so at the next upkeep.
+            let _ = checkpoint::write(&path, &name, taken);
+        }
         Some(Reader::new(shared, number))
     }
 
@@ -36,13 +44,11 @@ impl Takers {
 }
 
 impl State {
-    /// Sees to it that there is a taker of this name, and gives its number.
-    pub(super) fn add(&mut self, Taker { name, takes_stats }: Taker, folder: Option<&Path>) -> usize {
-        if let Some(number) = self.takers.iter().position(|taker| taker.name == name) {
-            if let Some(taker) = self.takers.get_mut(number) {
-                (taker.is_gone, taker.takes_stats, taker.handed) = (false, takes_stats, taker.taken);
-            }
-            return number;
+    /// Sees to it that there is a taker of this name; gives its number, and how far it has come.
+    pub(super) fn add(&mut self, Taker { name, takes_stats }: Taker, folder: Option<&Path>) -> (usize, u64) {
+        if let Some((number, taker)) = self.takers.iter_mut().enumerate().find(|(_, taker)| taker.name == name) {
+            (taker.is_gone, taker.takes_stats, taker.handed) = (false, takes_stats, taker.taken);
+            return (number, taker.taken);
         }
         let path = folder.map(|folder| checkpoint::path_of(folder, &name));
         let taken = match path {
@@ -51,6 +57,6 @@ impl State {
             _ => self.last,
         };
         self.takers.push(TakerState { name, takes_stats, is_gone: false, handed: taken, taken, saved: 0, lost: 0 });
-        self.takers.len() - 1
+        (self.takers.len() - 1, taken)
     }
 }

@@ -97,6 +97,20 @@ fn outputs_come_and_go_and_come_back() {
 }
 
 #[test]
+fn an_output_that_came_while_the_spool_was_in_use_is_known_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = || Taker { name: "file:/new".to_owned(), takes_stats: false };
+    let mut spool = Spool::open(Some(folder.path()), SpoolLimits::default(), &takers(1)).unwrap();
+    spool.append(message(0, Weight::Finding));
+    let _reader = spool.takers().add(new()).unwrap();
+    spool.append(message(1, Weight::Finding));
+    drop((spool, _reader)); // As a kill would: nothing is synced or closed.
+    let takers: Vec<Taker> = takers(1).into_iter().chain([new()]).collect();
+    let spool = Spool::open(Some(folder.path()), SpoolLimits::default(), &takers).unwrap();
+    assert_eq!(all(&mut spool.reader(1)), [1]);
+}
+
+#[test]
 fn a_new_run_goes_on_where_each_output_stood() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Spool::open(Some(folder.path()), SpoolLimits::default(), &takers(2)).unwrap();

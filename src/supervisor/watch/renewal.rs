@@ -3,7 +3,7 @@
 use super::{Reload, Renewed, Settings};
 use crate::capture::{Choice, Filter};
 use crate::sink::{OutputSpec, Outputs, Prepared};
-use crate::supervisor::Sandbox;
+use crate::supervisor::{Sandbox, folder_of};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ impl Renewal {
         let outputs = if specs == before.outputs {
             None
         } else {
-            let new = specs.iter().filter(|spec| !before.outputs.contains(spec));
-            new.into_iter().try_for_each(|spec| within_reach(spec, confined.as_ref()))?;
+            let mut new = specs.iter().filter(|spec| !before.outputs.contains(spec));
+            new.try_for_each(|spec| within_reach(spec, confined.as_ref()))?;
             Some(Outputs::prepare(&specs, &before.outputs, &sensor).map_err(|error| error.to_string())?)
         };
         let known = &before.signatures;
@@ -70,10 +70,7 @@ fn within_reach(spec: &OutputSpec, confined: Option<&Sandbox>) -> Result<(), Str
             )
         })?;
     }
-    let folder = spec.writes().map(|path| match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    });
+    let folder = spec.writes().map(folder_of);
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     match folder.zip(confined) {
         Some((folder, sandbox)) if !sandbox.write.iter().any(|within| real(folder).starts_with(real(within))) => {
