@@ -376,6 +376,9 @@ fn filter_snap_length_and_outputs_are_read_again_while_it_runs() {
     let said = sensor.end();
     assert!(count(&second) > 0 && count(&stays) == before + count(&second), "{said}");
     assert_eq!(count(&first), before + count(&second), "{said}");
+    let lines = std::fs::read_to_string(&stays).unwrap().lines().count();
+    let delivered = format!("file:{}: {lines} messages delivered, 0 lost.", stays.display());
+    assert!(said.contains(&delivered), "what came at the end is counted, too: {delivered} {said}");
     assert!(said.contains(&format!("{}: {} packets", cable.far, sent + cut + whole)), "{said}");
     assert!(said.contains("dropped by the kernel: 0."), "{said}");
 }

@@ -42,10 +42,12 @@ pub enum OutputsError {
 }
 
 /// What was left when the outputs were stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Drained {
     /// Outputs that had not taken everything. With a spool they go on from there at the next start.
     pub behind: usize,
+    /// Each output, as it ended.
+    pub outputs: Vec<OutputStatus>,
 }
 
 /// Running outputs.
@@ -249,7 +251,7 @@ impl Outputs {
         if let Some(spooler) = self.spooler.take() {
             let _ = tokio::task::spawn_blocking(move || spooler.join()).await;
         }
-        Drained { behind }
+        Drained { behind, outputs: self.status() }
     }
 }
 

@@ -422,8 +422,8 @@ impl<'w> Control<'w> {
         }
         self.teller.give_up(self.due.len());
         let mut watched = self.so_far();
-        let Drained { behind } = self.teller.into_outputs().drain(patience).await;
-        watched.behind = behind;
+        let Drained { behind, outputs } = self.teller.into_outputs().drain(patience).await;
+        (watched.behind, watched.outputs) = (behind, outputs);
         if let Some(keeper) = self.keeper.take() {
             // The last look is not given back: whoever could not take it for so long will not take it now.
             let closed = tokio::task::spawn_blocking(|| keeper.close());
