@@ -62,6 +62,7 @@ fn holds_nothing(folder: &Path) -> Usage {
 fn of_state(error: StateError) -> anyhow::Error {
     match error {
         StateError::Missing { .. }
+        | StateError::Empty { .. }
         | StateError::Closed { .. }
         | StateError::Foreign { .. }
         | StateError::Newer { .. }

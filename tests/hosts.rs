@@ -153,6 +153,10 @@ fn a_wrong_file_is_refused_and_left_alone() {
     assert_eq!(missing.status.code(), Some(2));
     assert!(text(&missing.stderr).contains("scan --state"), "{}", text(&missing.stderr));
     assert!(!Path::new(&state).exists());
+    fs::write(&state, "").unwrap();
+    let empty = kaspector(&["hosts", "--state", &state]);
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(text(&empty.stderr).contains("nothing is in it yet"), "{}", text(&empty.stderr));
     let other = folder.path().join("notes.txt");
     fs::write(&other, "these are my notes\n".repeat(500)).unwrap();
     let newer = folder.path().join("newer.state");

@@ -89,7 +89,7 @@ impl State {
             other => other?,
         };
         match version(&connection, path, STEPS)? {
-            Version::Empty => Err(StateError::Foreign { path: path.to_owned() }),
+            Version::Empty => Err(StateError::Empty { path: path.to_owned() }),
             Version::At(version) if version < STEPS.len() => {
                 Err(StateError::Older { path: path.to_owned(), version, known: STEPS.len() })
             }

@@ -12,6 +12,12 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
+    /// Nothing is in it, perhaps since somebody makes it at this moment.
+    #[error("{}: nothing is in it yet; 'kaspector watch --state' and 'kaspector scan --state' fill it", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be created or opened.
     #[error("{}: cannot be opened: {error}; the file, and its folder for writing, must be open to this user", .path.display())]
     Closed {

@@ -1,7 +1,7 @@
 //! The tables of a state file, and how a file of an earlier version becomes one of this.
 
 use super::StateError;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 
 /// What `PRAGMA application_id` says of a state file: `Kasp`.
@@ -20,19 +20,24 @@ pub enum Version {
     At(usize),
 }
 
-/// The file's version.
+/// The file's version, as it is at one moment: another program may be making the file.
 ///
 /// # Errors
 /// When the file is not a state file, or of a version that this program does not know.
 pub fn version(connection: &Connection, path: &Path, steps: &[&str]) -> Result<Version, StateError> {
+    let moment = connection.unchecked_transaction().map_err(|error| StateError::of(path, error))?;
+    version_in(&moment, path, steps)
+}
+
+fn version_in(transaction: &Transaction<'_>, path: &Path, steps: &[&str]) -> Result<Version, StateError> {
     let number = |pragma: &str| {
-        connection
+        transaction
             .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
             .map_err(|error| StateError::of(path, error))
     };
     let (application, version) = (number("application_id")?, number("user_version")?);
     if application == 0 && version == 0 {
-        let tables = connection
+        let tables = transaction
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
             .map_err(|error| StateError::of(path, error))?;
         return if tables == 0 { Ok(Version::Empty) } else { Err(StateError::Foreign { path: path.to_owned() }) };
@@ -60,7 +65,7 @@ pub fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resu
     }
     // Another program may do the same at this moment, so what counts is what the file says under the lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let done = match version(&transaction, path, steps)? {
+    let done = match version_in(&transaction, path, steps)? {
         Version::Empty => 0,
         Version::At(version) => version,
     };

@@ -211,6 +211,24 @@ fn only_its_user_may_read_the_file() {
     }
 }
 
+/// Whoever looks while another makes the file sees nothing of it, or all: never a half that looks like somebody else's.
+#[test]
+fn a_file_in_the_making_is_nobody_elses() {
+    for _ in 0..100 {
+        let (_folder, path) = folder();
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    start.wait();
+                    State::open(&path).unwrap();
+                });
+            }
+        });
+        State::open_to_read(&path).unwrap();
+    }
+}
+
 #[test]
 fn a_name_of_a_file_has_no_other_meaning() {
     let folder = tempfile::tempdir().unwrap();
