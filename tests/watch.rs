@@ -307,7 +307,14 @@ fn filter_snap_length_and_outputs_are_read_again_while_it_runs() {
     let (stays, first, second, config) = (at("stays.json"), at("first.json"), at("second.json"), at("watch.toml"));
     let configure = |outputs: &[&Path], more: &str| {
         let outputs: Vec<String> = outputs.iter().map(|path| format!("'file:{}'", path.display())).collect();
-        let text = format!("interface = '{}'\noutput = [{}]\n{more}\n", cable.far, outputs.join(", "));
+        // On disk, what an output has missed outlives the time without it.
+        let spool = at("spool");
+        let text = format!(
+            "interface = '{}'\nspool = '{}'\noutput = [{}]\n{more}\n",
+            cable.far,
+            spool.display(),
+            outputs.join(", ")
+        );
         std::fs::write(&config, text).unwrap();
     };
     let capture = root().join("pcaps/dns-then-tls.pcap");
