@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak captures fuzz deb man sbom
+.PHONY: demo test build bench live soak machine captures fuzz deb man sbom
 
 demo: build
 	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
@@ -28,6 +28,11 @@ live:
 soak:
 	scripts/install-deps test
 	KASPECTOR_SOAK_SECONDS=3600 CI=1 cargo test --locked --release --test soak -- --nocapture
+
+# The package, its service and real network cards in an emulated machine: root, debootstrap, QEMU; about five minutes.
+machine:
+	scripts/install-deps machine
+	tests/machine/run
 
 # Makes the golden captures anew, with real clients in network namespaces: root, and the packages of pcaps/make/install-clients.
 captures:
