@@ -7,12 +7,15 @@
 # SECONDS is the length of each trial, 3 by default; RUNS is how often each is made, 3 by default: the medians count. Root only: it makes two
 # network namespaces and a veth pair, sends nothing anywhere else, and takes them away at the end.
 #
-# LIVE_SMALL, LIVE_MIX: ladders of rates in packets per second; 0 is as many as go. LIVE_RECEIVERS: which of count kaspector tcpdump suricata.
+# LIVE_SMALL, LIVE_MIX, LIVE_ARRIVALS: ladders of rates in packets per second; 0 is as many as go. LIVE_RECEIVERS: which of count kaspector tcpdump suricata.
 # LIVE_NICE is what sender and receivers run at, -10 by default, so that neighbours on the machine disturb less.
-# LIVE_FOLDER keeps what was measured. LIVE_PARTS: which of cpu loss latency floods.
+# LIVE_TRAFFIC: which of small mix arrivals in the ladders. LIVE_FOLDER keeps what was measured. LIVE_PARTS: which of cpu loss latency floods.
 #
 # There are two ladders. `cpu`: the kernel's share of receiving stays on the sender's core, so that the receiver's figure is its own work.
 # `loss`: that share is steered to the receiver's core (RPS), the sender goes faster, and what the receiving side is too slow for is lost.
+#
+# `small` and `mix` are sent over the cable. `arrivals` are small frames of 131,072 flows that nobody sends: the kernel takes them for received
+# (benches/traffic/arrivals.rs), which makes more of them than a cable carries.
 #
 # count is examples/count.rs: the library's own ring and nothing behind it, with the same shape. Rings have 64 MiB everywhere. Receivers take
 # turns at each rate, so that a slow minute of the machine meets all of them.
@@ -27,6 +30,8 @@ seconds=${1:-3}
 runs=${2:-3}
 read -ra small_rates <<<"${LIVE_SMALL:-100000 200000 300000 400000 500000 0}"
 read -ra mix_rates <<<"${LIVE_MIX:-50000 100000 150000 200000 300000 0}"
+read -ra arrival_rates <<<"${LIVE_ARRIVALS:-250000 500000 750000 1000000 0}"
+read -ra traffics <<<"${LIVE_TRAFFIC:-small mix arrivals}"
 read -ra parts <<<"${LIVE_PARTS:-cpu loss latency floods}"
 read -ra wanted <<<"${LIVE_RECEIVERS:-count kaspector tcpdump suricata}"
 [ "$(id -u)" -eq 0 ] || { echo "live: only root can make network namespaces" >&2; exit 1; }
@@ -127,9 +132,10 @@ end() {
     esac
 }
 
-blast() { ip netns exec "$here" nice -n "$nice" taskset -c "$sender_core" "$release/examples/blast" s0 --rewrite "$@"; }
+blast_at() { ip netns exec "$1" nice -n "$nice" taskset -c "$sender_core" "$release/examples/blast" "${@:2}"; }
+blast() { blast_at "$here" s0 --rewrite "$@"; }
 
-declare -A frames=([small]='--small 100000' [mix]='--mix 20000')
+declare -A frames=([small]="$here s0 --rewrite --small 100000" [mix]="$here s0 --rewrite --mix 20000" [arrivals]="$there r0 --arrivals")
 rate_of() { [ "$1" -eq 0 ] || echo "--rate $1"; }
 
 # trial TRAFFIC RATE RECEIVER RESULTS: one line of results.
@@ -138,10 +144,10 @@ trial() {
     receive "$receiver" || return 0
     # Tables are touched for the first time, and names are learned: that is no part of a day's work.
     # shellcheck disable=SC2046,SC2086 # words of their own
-    read -r _ warm _ < <(blast ${frames[$traffic]} $(rate_of "$rate") --seconds 1)
+    read -r _ warm _ < <(blast_at ${frames[$traffic]} $(rate_of "$rate") --seconds 1)
     before=$("${tool[@]}" cpu "$receiver_pid")
     # shellcheck disable=SC2046,SC2086 # words of their own
-    read -r _ sent _ _ _ took _ < <(blast ${frames[$traffic]} $(rate_of "$rate") --seconds "$seconds")
+    read -r _ sent _ _ _ took _ < <(blast_at ${frames[$traffic]} $(rate_of "$rate") --seconds "$seconds")
     # tcpdump hands a block over after a second.
     if [ "$receiver" = tcpdump ]; then sleep 1.5; else sleep 0.3; fi
     after=$("${tool[@]}" cpu "$receiver_pid")
@@ -151,16 +157,17 @@ trial() {
 
 # ladder RESULTS: all traffic, rates, runs and receivers.
 ladder() {
-    rm -f "$1"
-    for traffic in small mix; do
-        if [ "$traffic" = small ]; then rates=("${small_rates[@]}"); else rates=("${mix_rates[@]}"); fi
+    local results=$1
+    rm -f "$results"
+    for traffic in "${traffics[@]}"; do
+        local -n rates=${traffic/%arrivals/arrival}_rates
         for rate in "${rates[@]}"; do
             for _ in $(seq "$runs"); do
-                for receiver in "${receivers[@]}"; do trial "$traffic" "$rate" "$receiver" "$1"; done
+                for receiver in "${receivers[@]}"; do trial "$traffic" "$rate" "$receiver" "$results"; done
             done
         done
     done
-    "${tool[@]}" tables "$1"
+    "${tool[@]}" tables "$results"
 }
 
 has() { [[ " ${parts[*]} " == *" $1 "* ]]; }
@@ -199,7 +206,7 @@ if has latency; then
             receive kaspector -o "unix-dgram:$work/alerts.sock" "${extra[@]}"
             running+=("$listener")
             # shellcheck disable=SC2086 # words of their own
-            blast ${frames[$traffic]} --rate "$half" --seconds "$((2 * seconds))" --handshakes 200 >/dev/null
+            blast_at ${frames[$traffic]} --rate "$half" --seconds "$((2 * seconds))" --handshakes 200 >/dev/null
             sleep 1
             end kaspector
             kill -TERM "$listener"

@@ -1,4 +1,4 @@
-//! Sends frames over one end of a veth pair, as fast as it can or at a steady rate, and counts them.
+//! Sends frames over one end of a veth pair, or has them arrive there, as fast as it can or at a steady rate, and counts them.
 //!
 //! `cargo run --release --example blast -- IFACE --mix 20000 --rate 200000 --seconds 10 --handshakes 50`
 //!
@@ -16,6 +16,10 @@ mod traffic;
 mod readdress;
 
 #[cfg(target_os = "linux")]
+#[path = "../benches/traffic/arrivals.rs"]
+mod arrivals;
+
+#[cfg(target_os = "linux")]
 #[path = "../benches/traffic/wire.rs"]
 mod wire;
 
@@ -31,6 +35,7 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 mod blasting {
+    use super::arrivals::{Arrivals, FRAME_BYTES};
     use super::readdress::{NEXT, checksum, readdress};
     use super::traffic::{ACK, Generator, KASPERSKY, Pair, Receiver, SYN, client_hello};
     use super::wire::{BATCH, Wire};
@@ -70,6 +75,10 @@ mod blasting {
         /// UDP datagrams between random addresses, of random bytes
         #[arg(long, group = "traffic")]
         udp: bool,
+        /// 60-byte frames of 131,072 flows that nobody sends: they arrive at the interface, several times as many as go
+        /// otherwise. Root only
+        #[arg(long, group = "traffic")]
+        arrivals: bool,
         /// Packets per second [default: as many as go]
         #[arg(long)]
         rate: Option<u64>,
@@ -98,6 +107,9 @@ mod blasting {
             let driver = wire.driver(interface).unwrap_or_default();
             ensure!(driver == "veth", "{interface} is no veth interface ({driver:?}): real networks are not for this");
         }
+        if arguments.arrivals {
+            return arrive(&arguments)?.print();
+        }
         let mut frames = Frames::default();
         let mut generator = Generator::new(&mut frames, 7, 1);
         let mut rewrite = arguments.rewrite;
@@ -119,16 +131,7 @@ mod blasting {
         if arguments.file.is_none() {
             frames.each(checksum);
         }
-        let sent = blast(&mut wire, &mut frames, &arguments, rewrite)?;
-        println!(
-            "packets {} bytes {} seconds {:.3} rate {:.0} handshakes {}",
-            sent.packets,
-            sent.bytes,
-            sent.elapsed.as_secs_f64(),
-            sent.packets as f64 / sent.elapsed.as_secs_f64(),
-            sent.handshakes
-        );
-        Ok(())
+        blast(&mut wire, &mut frames, &arguments, rewrite)?.print()
     }
 
     /// Frames one behind the other.
@@ -195,6 +198,50 @@ mod blasting {
         bytes: u64,
         handshakes: u64,
         elapsed: Duration,
+    }
+
+    impl Sent {
+        #[allow(clippy::unnecessary_wraps)]
+        fn print(&self) -> anyhow::Result<()> {
+            let seconds = self.elapsed.as_secs_f64();
+            println!(
+                "packets {} bytes {} seconds {seconds:.3} rate {:.0} handshakes {}",
+                self.packets,
+                self.bytes,
+                self.packets as f64 / seconds,
+                self.handshakes
+            );
+            Ok(())
+        }
+    }
+
+    /// Has frames arrive in place of sending them.
+    fn arrive(arguments: &Arguments) -> anyhow::Result<Sent> {
+        // The kernel prepares each burst for some milliseconds, so the larger the faster.
+        const BURST: u64 = 1 << 18;
+        let mut template = Frames::default();
+        let pair = Pair { client_port: 40_000, ..Pair::of(0, 443) };
+        Generator::new(&mut template, 7, 1).tcp(pair, true, ACK, 1, 1, &[])?;
+        let template: [u8; FRAME_BYTES] = template.bytes[..FRAME_BYTES].try_into()?;
+        let mut arrivals =
+            Arrivals::at(&arguments.interface, template, checksum).context("no program for XDP can be loaded")?;
+        let limit = arguments.packets.unwrap_or(u64::MAX);
+        let each = arguments.rate.filter(|&rate| rate > 0).map_or(0.0, |rate| 1e9 / rate as f64);
+        // What a frame's way takes is not known yet, so the first come too slowly.
+        let (mut pause, mut burst) = (each, if each > 0.0 { BURST / 16 } else { BURST });
+        let (mut sent, begun) = (Sent::default(), Instant::now());
+        while sent.packets < limit && begun.elapsed().as_secs_f64() < arguments.seconds {
+            arrivals.pause(pause as u32)?;
+            let (count, start) = (burst.min(limit - sent.packets), Instant::now());
+            arrivals.arrive(count as u32).context("frames cannot arrive at this interface")?;
+            sent.packets += count;
+            let took = start.elapsed().as_secs_f64() * 1e9 / count as f64;
+            pause = (pause + each - took).clamp(0.0, 80_000.0);
+            burst = arguments.rate.map_or(BURST, |rate| (rate / 4).clamp(BURST / 64, BURST));
+        }
+        sent.bytes = sent.packets * FRAME_BYTES as u64;
+        sent.elapsed = begun.elapsed();
+        Ok(sent)
     }
 
     fn blast(wire: &mut Wire, frames: &mut Frames, arguments: &Arguments, rewrite: bool) -> anyhow::Result<Sent> {

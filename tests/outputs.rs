@@ -511,6 +511,53 @@ async fn https_says_what_is_wrong_with_a_certificate_and_loses_nothing_by_it() {
     assert_eq!(*taken.lock().unwrap(), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
 }
 
+/// Certificates run out while a sensor runs for months: new ones are taken up, and what cannot be read changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_renewed_while_outputs_run() {
+    use tokio::io::AsyncReadExt;
+    let folder = tempfile::tempdir().unwrap();
+    for scheme in ["syslog+tls", "https"] {
+        let ([ca, cert, key], acceptor) = demanding_server(folder.path());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = if scheme == "https" {
+            tokio::spawn(https(listener, acceptor, Arc::default()))
+        } else {
+            tokio::spawn(async move {
+                loop {
+                    let Ok(mut stream) = acceptor.accept(listener.accept().await.unwrap().0).await else { continue };
+                    while stream.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {}
+                }
+            })
+        };
+        let good = [&cert, &key].map(|file| std::fs::read(file).unwrap());
+        let old = certificate("sensor-01", 2020..2021);
+        std::fs::write(&cert, old.cert.pem()).unwrap();
+        std::fs::write(&key, old.signing_key.serialize_pem()).unwrap();
+        let spec =
+            format!("{scheme}://localhost:{port}?ca={}&cert={}&key={}", ca.display(), cert.display(), key.display());
+        let outputs = start(&[&spec], folder.path());
+        offer_all(&outputs, 0..3);
+        until("the refusal is told", || outputs.status()[0].trouble.is_some()).await;
+        assert_eq!(outputs.status()[0].delivered, 0, "{scheme}");
+
+        // As whoever renews them does: another file under the same name.
+        for (file, bytes) in [&cert, &key].into_iter().zip(&good) {
+            let beside = file.with_extension("new");
+            std::fs::write(&beside, bytes).unwrap();
+            std::fs::rename(&beside, file).unwrap();
+        }
+        outputs.reopen();
+        until("all arrive", || outputs.status()[0].delivered == 3).await;
+        std::fs::write(&cert, "none").unwrap();
+        outputs.reopen();
+        offer_all(&outputs, 3..6);
+        until("those after it arrive, too", || outputs.status()[0].delivered == 6).await;
+        outputs.drain(Duration::from_secs(10)).await;
+        server.abort();
+    }
+}
+
 #[derive(Default)]
 struct Posts {
     bodies: Vec<String>,

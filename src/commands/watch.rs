@@ -181,11 +181,10 @@ fn folders_written(config: &WatchConfig) -> Vec<PathBuf> {
 /// What the sensor reaches for while it runs.
 fn sandbox(arguments: &WatchArguments, config: &WatchConfig) -> Sandbox {
     let read = config.signatures.iter().chain(&config.signatures_extra).cloned();
-    // A file that an editor puts in the place of another is reached by its folder.
-    let read = read.chain(arguments.config.as_deref().map(|file| folder_of(file).to_owned()));
-    let keys = config.outputs.iter().flat_map(OutputSpec::reads).map(Path::to_owned);
+    // A file that an editor, or whoever renews certificates, puts in the place of another is reached by its folder.
+    let files = arguments.config.as_deref().into_iter().chain(config.outputs.iter().flat_map(OutputSpec::reads));
     Sandbox {
-        read: read.chain(keys).collect(),
+        read: read.chain(files.map(|file| folder_of(file).to_owned())).collect(),
         write: folders_written(config),
         abstract_sockets: std::env::var_os("NOTIFY_SOCKET")
             .is_some_and(|socket| socket.as_encoded_bytes().starts_with(b"@")),

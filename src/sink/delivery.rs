@@ -109,14 +109,14 @@ pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, Out
                 Way::Udp => transport::SyslogTransport::udp(&server, form),
                 Way::Tcp => transport::SyslogTransport::tcp(&server, form),
                 Way::Tls => {
-                    let identity = cert.as_deref().zip(key.as_deref());
-                    transport::SyslogTransport::tls(&server, form, ca.as_deref(), identity).map_err(failed)?
+                    let files = transport::Files { ca, identity: cert.zip(key) };
+                    transport::SyslogTransport::tls(&server, form, files).map_err(failed)?
                 }
             })
         }
         OutputSpec::Http { url, shape, index, auth, token_env, token_file, ca, cert, key } => {
-            let (sensor, identity) = (Arc::clone(sensor), cert.zip(key));
-            let target = transport::Target { url, shape, index, auth, token_env, token_file, ca, identity, sensor };
+            let (sensor, files) = (Arc::clone(sensor), transport::Files { ca, identity: cert.zip(key) });
+            let target = transport::Target { url, shape, index, auth, token_env, token_file, files, sensor };
             starting(transport::HttpTransport::new(target).map_err(failed)?)
         }
         #[cfg(feature = "kafka")]

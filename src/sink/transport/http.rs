@@ -2,6 +2,7 @@
 
 use super::super::output::{HttpAuth, HttpShape};
 use super::super::{Message, spelling};
+use super::tls::Files;
 use super::{Delivered, Transport, TransportError};
 use base64::Engine;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -28,9 +29,7 @@ pub(in super::super) struct Target {
     pub auth: Option<HttpAuth>,
     pub token_env: Option<String>,
     pub token_file: Option<PathBuf>,
-    pub ca: Option<PathBuf>,
-    /// Files of our certificate and of its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub files: Files,
     pub sensor: Arc<str>,
 }
 
@@ -45,20 +44,7 @@ impl HttpTransport {
             let path = format!("{}/_bulk", url.path().trim_end_matches('/'));
             url.set_path(&path);
         }
-        let mut client = Client::builder()
-            .timeout(PATIENCE)
-            .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("kaspector/", env!("CARGO_PKG_VERSION")));
-        let identity = target.identity.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()));
-        // The library looks for a provider even when it will speak no TLS.
-        let config = super::tls::client_config(target.ca.as_deref(), identity);
-        client = match config {
-            Ok(config) => client.tls_backend_preconfigured(rustls::ClientConfig::clone(&config)),
-            Err(error) if url.scheme() == "https" => return Err(error),
-            Err(_) => client,
-        };
-        let client = client.build().map_err(|error| error.to_string())?;
+        let client = client(&url, &target.files)?;
         let secret = target.secret()?;
         Ok(Self { client, url, secret, target })
     }
@@ -92,6 +78,22 @@ impl HttpTransport {
         let kind = if self.target.shape == HttpShape::Splunk { "application/json" } else { "application/x-ndjson" };
         (body, kind)
     }
+}
+
+/// A client that trusts, and shows itself, as the files say now.
+fn client(url: &Url, files: &Files) -> Result<Client, String> {
+    let builder = Client::builder()
+        .timeout(PATIENCE)
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("kaspector/", env!("CARGO_PKG_VERSION")));
+    // The library looks for a provider even when it will speak no TLS.
+    let builder = match files.read() {
+        Ok(config) => builder.tls_backend_preconfigured(rustls::ClientConfig::clone(&config)),
+        Err(error) if url.scheme() == "https" => return Err(error),
+        Err(_) => builder,
+    };
+    builder.build().map_err(|error| error.to_string())
 }
 
 fn time_of(event: &Value) -> Option<jiff::Timestamp> {
@@ -171,6 +173,10 @@ impl Transport for HttpTransport {
         match self.target.secret() {
             Ok(secret) => self.secret = secret,
             Err(error) => tracing::warn!("{error}; the secret read before stays in use"),
+        }
+        match client(&self.url, &self.target.files) {
+            Ok(client) => self.client = client,
+            Err(error) => tracing::warn!("{error}; the certificates read before stay in use"),
         }
     }
 }

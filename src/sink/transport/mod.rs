@@ -15,6 +15,7 @@ pub(super) use http::{HttpTransport, Target};
 #[cfg(feature = "kafka")]
 pub(super) use kafka::KafkaTransport;
 pub(super) use syslog::{Form, SyslogTransport};
+pub(super) use tls::Files;
 pub(super) use unix::{DgramTransport, StreamTransport};
 
 use super::Message;
@@ -32,7 +33,7 @@ pub(super) trait Transport: Send + 'static {
         None
     }
 
-    /// Opens its file anew before the next batch, reads its secret again.
+    /// Opens its file anew before the next batch, reads its secret and its certificates again.
     fn reopen(&mut self) {}
 }
 

@@ -5,6 +5,7 @@
 use super::super::output::{SyslogBody, host_and_port};
 use super::super::{Message, cef, spelling};
 use super::connection::Unconfirmed;
+use super::tls::Files;
 use super::{Delivered, Transport, TransportError};
 use std::io;
 use std::pin::Pin;
@@ -32,7 +33,12 @@ pub(in super::super) struct SyslogTransport {
 
 enum Way {
     Udp(Option<UdpSocket>),
-    Stream(Option<Pin<Box<dyn Stream>>>, Option<tokio_rustls::TlsConnector>),
+    Stream(Option<Pin<Box<dyn Stream>>>, Option<Tls>),
+}
+
+struct Tls {
+    files: Files,
+    connector: tokio_rustls::TlsConnector,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Sync {}
@@ -53,27 +59,23 @@ impl SyslogTransport {
         Self::new(server, form, Way::Stream(None, None))
     }
 
-    pub fn tls(
-        server: &str,
-        form: Form,
-        ca: Option<&std::path::Path>,
-        identity: Option<(&std::path::Path, &std::path::Path)>,
-    ) -> Result<Self, String> {
-        let config = super::tls::client_config(ca, identity)?;
-        Ok(Self::new(server, form, Way::Stream(None, Some(config.into()))))
+    /// Reads certificates. The error names what cannot be read.
+    pub fn tls(server: &str, form: Form, files: Files) -> Result<Self, String> {
+        let connector = files.read()?.into();
+        Ok(Self::new(server, form, Way::Stream(None, Some(Tls { files, connector }))))
     }
 
     fn new(server: &str, form: Form, way: Way) -> Self {
         Self { form, server: server.to_owned(), way, unconfirmed: Unconfirmed::over_tcp(), is_new: true }
     }
 
-    async fn connect(server: &str, tls: Option<&tokio_rustls::TlsConnector>) -> io::Result<Pin<Box<dyn Stream>>> {
+    async fn connect(server: &str, tls: Option<&Tls>) -> io::Result<Pin<Box<dyn Stream>>> {
         let (host, port) = host_and_port(server).ok_or(io::ErrorKind::InvalidInput)?;
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = tls else { return Ok(Box::pin(stream)) };
         let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let mut stream = tls.connect(name, stream).await?;
+        let mut stream = tls.connector.connect(name, stream).await?;
         if stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
             // Here our handshake is over before the server has looked at our certificate (RFC 8446 section 2): it may still say no, and
             // has then taken nothing of what we write meanwhile. It has nothing else to say.
@@ -88,6 +90,16 @@ impl SyslogTransport {
 }
 
 impl Transport for SyslogTransport {
+    /// A connection that is open stays so: the next one is made with what the files say now.
+    fn reopen(&mut self) {
+        if let Way::Stream(_, Some(Tls { files, connector })) = &mut self.way {
+            match files.read() {
+                Ok(config) => *connector = config.into(),
+                Err(error) => tracing::warn!("{error}; the certificates read before stay in use"),
+            }
+        }
+    }
+
     /// Over UDP nothing is ever written again, so nothing is gained by waiting.
     fn swallows(&self) -> Option<usize> {
         (!matches!(self.way, Way::Udp(_))).then(|| self.unconfirmed.bytes_max())
