@@ -102,6 +102,7 @@ fn unsafe_code_stands_where_it_is_explained() {
         if text.contains("allow(unsafe_code)") {
             let name = path.strip_prefix(root()).unwrap().display().to_string();
             let known = [
+                "benches/traffic/arrivals.rs",
                 "benches/traffic/wire.rs",
                 "examples/confined.rs",
                 "src/capture/live/mapping.rs",
