@@ -29,7 +29,7 @@ soak:
 	scripts/install-deps test
 	KASPECTOR_SOAK_SECONDS=3600 CI=1 cargo test --locked --release --test soak -- --nocapture
 
-# The package, its service and real network cards in an emulated machine: root, debootstrap, QEMU; about five minutes.
+# The package, its service and real network cards in an emulated machine: root, debootstrap, QEMU; about ten minutes.
 machine:
 	scripts/install-deps machine
 	tests/machine/run

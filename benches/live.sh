@@ -7,9 +7,9 @@
 # SECONDS is the length of each trial, 3 by default; RUNS is how often each is made, 3 by default: the medians count. Root only: it makes two
 # network namespaces and a veth pair, sends nothing anywhere else, and takes them away at the end.
 #
-# LIVE_SMALL, LIVE_MIX, LIVE_ARRIVALS: ladders of rates in packets per second; 0 is as many as go. LIVE_RECEIVERS: which of count kaspector tcpdump suricata.
-# LIVE_NICE is what sender and receivers run at, -10 by default, so that neighbours on the machine disturb less.
-# LIVE_TRAFFIC: which of small mix arrivals in the ladders. LIVE_FOLDER keeps what was measured. LIVE_PARTS: which of cpu loss latency floods.
+# LIVE_SMALL, LIVE_MIX, LIVE_ARRIVALS: ladders of rates in packets per second; 0 is as many as go. LIVE_TRAFFIC: which of small mix arrivals
+# are in the ladders. LIVE_RECEIVERS: which of count kaspector tcpdump suricata. LIVE_PARTS: which of cpu loss latency floods. LIVE_FOLDER
+# keeps what was measured. LIVE_NICE is what sender and receivers run at, -10 by default, so that neighbours on the machine disturb less.
 #
 # There are two ladders. `cpu`: the kernel's share of receiving stays on the sender's core, so that the receiver's figure is its own work.
 # `loss`: that share is steered to the receiver's core (RPS), the sender goes faster, and what the receiving side is too slow for is lost.
@@ -30,7 +30,7 @@ seconds=${1:-3}
 runs=${2:-3}
 read -ra small_rates <<<"${LIVE_SMALL:-100000 200000 300000 400000 500000 0}"
 read -ra mix_rates <<<"${LIVE_MIX:-50000 100000 150000 200000 300000 0}"
-read -ra arrival_rates <<<"${LIVE_ARRIVALS:-250000 500000 750000 1000000 0}"
+read -ra arrivals_rates <<<"${LIVE_ARRIVALS:-250000 500000 750000 1000000 0}"
 read -ra traffics <<<"${LIVE_TRAFFIC:-small mix arrivals}"
 read -ra parts <<<"${LIVE_PARTS:-cpu loss latency floods}"
 read -ra wanted <<<"${LIVE_RECEIVERS:-count kaspector tcpdump suricata}"
@@ -160,7 +160,7 @@ ladder() {
     local results=$1
     rm -f "$results"
     for traffic in "${traffics[@]}"; do
-        local -n rates=${traffic/%arrivals/arrival}_rates
+        local -n rates=${traffic}_rates
         for rate in "${rates[@]}"; do
             for _ in $(seq "$runs"); do
                 for receiver in "${receivers[@]}"; do trial "$traffic" "$rate" "$receiver" "$results"; done

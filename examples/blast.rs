@@ -77,7 +77,7 @@ mod blasting {
         udp: bool,
         /// 60-byte frames of 131,072 flows that nobody sends: they arrive at the interface, several times as many as go
         /// otherwise. Root only
-        #[arg(long, group = "traffic")]
+        #[arg(long, group = "traffic", conflicts_with_all = ["handshakes", "rewrite"])]
         arrivals: bool,
         /// Packets per second [default: as many as go]
         #[arg(long)]
@@ -108,7 +108,8 @@ mod blasting {
             ensure!(driver == "veth", "{interface} is no veth interface ({driver:?}): real networks are not for this");
         }
         if arguments.arrivals {
-            return arrive(&arguments)?.print();
+            arrive(&arguments)?.print();
+            return Ok(());
         }
         let mut frames = Frames::default();
         let mut generator = Generator::new(&mut frames, 7, 1);
@@ -131,7 +132,8 @@ mod blasting {
         if arguments.file.is_none() {
             frames.each(checksum);
         }
-        blast(&mut wire, &mut frames, &arguments, rewrite)?.print()
+        blast(&mut wire, &mut frames, &arguments, rewrite)?.print();
+        Ok(())
     }
 
     /// Frames one behind the other.
@@ -201,8 +203,7 @@ mod blasting {
     }
 
     impl Sent {
-        #[allow(clippy::unnecessary_wraps)]
-        fn print(&self) -> anyhow::Result<()> {
+        fn print(&self) {
             let seconds = self.elapsed.as_secs_f64();
             println!(
                 "packets {} bytes {} seconds {seconds:.3} rate {:.0} handshakes {}",
@@ -211,7 +212,6 @@ mod blasting {
                 self.packets as f64 / seconds,
                 self.handshakes
             );
-            Ok(())
         }
     }
 

@@ -26,6 +26,8 @@ pub struct WorkerCounters {
     pub kernel_drops: AtomicU64,
     /// Times that the ring was full.
     pub ring_freezes: AtomicU64,
+    /// Packets whose time is that of the interface's own clock.
+    pub hardware_stamped: AtomicU64,
     /// Times that the queue of reports was full.
     pub queue_full: AtomicU64,
     /// Events that were lost because it stayed so.

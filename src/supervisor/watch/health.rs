@@ -2,9 +2,9 @@
 
 use super::WatchOptions;
 use super::counters::WorkerCounters;
-use crate::capture::{Facts, RingOptions, advice};
+use crate::capture::{CaptureKind, Facts, RingOptions, advice};
 use crate::pipeline::SeenInPart;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// When it should be known whether packets come, and of both directions.
@@ -18,15 +18,19 @@ pub struct Health {
     interface: String,
     began: Instant,
     drops: Drops,
+    /// Whether packets are to have the time of the interface's own clock, and it is known which have.
+    wants_its_clock: bool,
     is_judged: bool,
 }
 
 impl Health {
     /// An interface of which a sensor begins to capture.
     #[must_use]
-    pub fn of(interface: &str) -> Self {
+    pub fn of(interface: &str, options: &WatchOptions) -> Self {
         let drops = Drops { counted: dropped(interface).unwrap_or_default(), since: 0 };
-        Self { interface: interface.to_owned(), began: Instant::now(), drops, is_judged: false }
+        // libpcap does not say whose time it gives.
+        let wants_its_clock = options.ring.hardware_time && options.capture == CaptureKind::Afpacket;
+        Self { interface: interface.to_owned(), began: Instant::now(), drops, wants_its_clock, is_judged: false }
     }
 
     /// What can be said before the first packet.
@@ -48,27 +52,39 @@ impl Health {
     }
 
     /// What can be said once it has been watched for a while; nothing before, and nothing twice.
-    pub fn judge(&mut self, workers: &[WorkerCounters]) -> Option<String> {
+    pub fn judge(&mut self, workers: &[WorkerCounters]) -> Vec<String> {
+        let mut said = Vec::new();
         if self.is_judged || self.began.elapsed() < JUDGED_AFTER {
-            return None;
+            return said;
         }
         self.is_judged = true;
         let interface = &self.interface;
-        if workers.iter().all(|worker| worker.packets.load(Ordering::Relaxed) == 0) {
-            return Some(format!(
+        let sum = |counter: fn(&WorkerCounters) -> &AtomicU64| {
+            workers.iter().map(|worker| counter(worker).load(Ordering::Relaxed)).sum::<u64>()
+        };
+        if sum(|worker| &worker.packets) == 0 {
+            said.push(format!(
                 "no packet came from {interface} in the first minute; check that the mirror port is set up and the cable is in it: \
                  tcpdump -c 1 -i {interface}"
+            ));
+            return said;
+        }
+        if self.wants_its_clock && sum(|worker| &worker.hardware_stamped) == 0 {
+            said.push(format!(
+                "{interface} stamped no packet with its own clock, so all have the kernel's time; have it stamp what it receives, if it \
+                 can (ethtool -T {interface}): hwstamp_ctl -i {interface} -r 1"
             ));
         }
         let mut seen = SeenInPart::default();
         workers.iter().for_each(|worker| seen.add(worker.detail().seen_in_part));
-        (seen.ended >= CONNECTIONS_MIN && seen.one_sided.saturating_mul(10) > seen.ended.saturating_mul(9)).then(|| {
-            format!(
+        if seen.ended >= CONNECTIONS_MIN && seen.one_sided.saturating_mul(10) > seen.ended.saturating_mul(9) {
+            said.push(format!(
                 "of {} of {} connections on {interface} only one direction was seen; set the mirror port to copy both, received and \
                  sent, or watch the port of the other direction besides: -i",
                 seen.one_sided, seen.ended
-            )
-        })
+            ));
+        }
+        said
     }
 }
 
@@ -101,7 +117,8 @@ mod tests {
     /// An interface that has been watched for two minutes.
     fn watched() -> Health {
         let began = Instant::now().checked_sub(2 * JUDGED_AFTER).unwrap();
-        Health { interface: "span0".to_owned(), began, drops: Drops { counted: 0, since: 0 }, is_judged: false }
+        let drops = Drops { counted: 0, since: 0 };
+        Health { interface: "span0".to_owned(), began, drops, wants_its_clock: false, is_judged: false }
     }
 
     fn worker(packets: u64, ended: u64, one_sided: u64) -> WorkerCounters {
@@ -123,15 +140,27 @@ mod tests {
 
     #[test]
     fn silence_and_half_a_mirror_are_said_once() {
-        let said = |workers: &[WorkerCounters]| watched().judge(workers);
-        assert!(said(&[worker(0, 0, 0), worker(0, 0, 0)]).unwrap().contains("no packet"));
-        assert!(said(&[worker(900, 60, 58), worker(900, 40, 40)]).unwrap().contains("98 of 100 connections on span0"));
-        assert_eq!(said(&[worker(900, 100, 40)]), None);
-        assert_eq!(said(&[worker(900, 10, 10)]), None, "too few to tell");
+        let said = |workers: &[WorkerCounters]| watched().judge(workers).concat();
+        assert!(said(&[worker(0, 0, 0), worker(0, 0, 0)]).contains("no packet"));
+        assert!(said(&[worker(900, 60, 58), worker(900, 40, 40)]).contains("98 of 100 connections on span0"));
+        assert_eq!(said(&[worker(900, 100, 40)]), "");
+        assert_eq!(said(&[worker(900, 10, 10)]), "", "too few to tell");
         let mut health = watched();
-        assert!(health.judge(&[worker(0, 0, 0)]).is_some());
-        assert!(health.judge(&[worker(0, 0, 0)]).is_none());
+        assert_eq!(health.judge(&[worker(0, 0, 0)]).len(), 1);
+        assert!(health.judge(&[worker(0, 0, 0)]).is_empty());
         let mut young = Health { began: Instant::now(), ..watched() };
-        assert!(young.judge(&[worker(0, 0, 0)]).is_none());
+        assert!(young.judge(&[worker(0, 0, 0)]).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_was_asked_for_and_stamps_nothing_is_said() {
+        let asked = || Health { wants_its_clock: true, ..watched() };
+        let workers = [worker(5, 100, 100), worker(0, 0, 0)];
+        let said = asked().judge(&workers);
+        assert!(said.first().unwrap().contains("hwstamp_ctl -i span0 -r 1"), "{said:?}");
+        assert!(said.get(1).unwrap().contains("only one direction"), "{said:?}");
+        workers.first().unwrap().hardware_stamped.store(1, Ordering::Relaxed);
+        assert_eq!(asked().judge(&workers).len(), 1);
+        assert_eq!(watched().judge(&workers).len(), 1);
     }
 }

@@ -34,7 +34,7 @@ impl<'w> Interfaces<'w> {
         Self {
             options,
             counters,
-            health: options.interfaces.iter().map(|name| Health::of(name)).collect(),
+            health: options.interfaces.iter().map(|name| Health::of(name, options)).collect(),
             before: options.interfaces.iter().map(|_| up()).collect(),
             comings: options.interfaces.iter().map(|_| (0, 0)).collect(),
             rounds: counters.iter().flatten().map(|_| (0, Instant::now())).collect(),
@@ -97,7 +97,7 @@ impl<'w> Interfaces<'w> {
         self.remark_on_comings(&interfaces, tell);
         self.before = interfaces;
         for (health, workers) in self.health.iter_mut().zip(self.counters) {
-            if let Some(judgement) = health.judge(workers) {
+            for judgement in health.judge(workers) {
                 tell(Notice::Warning(&judgement));
             }
         }

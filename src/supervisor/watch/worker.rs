@@ -198,11 +198,12 @@ impl<'c> Worker<'c> {
     }
 
     fn ask_kernel(&mut self) -> Result<(), LiveError> {
-        let RingStatistics { packets, drops, freezes, reopened, .. } = self.listener.statistics()?;
+        let RingStatistics { packets, drops, freezes, hardware_stamped, reopened, .. } = self.listener.statistics()?;
         let counters = self.counters;
         counters.kernel_packets.store(packets.saturating_add(drops), Ordering::Relaxed);
         counters.kernel_drops.store(drops, Ordering::Relaxed);
         counters.ring_freezes.store(freezes, Ordering::Relaxed);
+        counters.hardware_stamped.store(hardware_stamped, Ordering::Relaxed);
         counters.reopened.store(reopened, Ordering::Relaxed);
         counters.set_detail(self.inspection.detail());
         Ok(())
