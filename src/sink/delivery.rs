@@ -3,7 +3,8 @@
 use super::Message;
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
 use super::spool::Reader;
-use super::transport::{self, Delivered, Settling, Transport, TransportError};
+use super::transport::{self, Delivered, Standing, Transport, TransportError};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ const BATCH_BYTES: usize = 1 << 20;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(10);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// How often to ask what has been acknowledged while something waits for it.
+const ASK: Duration = Duration::from_millis(100);
+/// How long an output that was taken out of the configuration may take for what is under way.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// One output at one moment.
 #[derive(Clone, Debug, Default)]
@@ -132,12 +137,53 @@ fn starting<T: Transport + Send + 'static>(transport: T) -> Start {
     Box::new(move |delivery, handle| handle.spawn(delivery.run(transport)))
 }
 
+/// How far one output has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Messages that the system has taken, and those of them that the other side has acknowledged.
+    written: u64,
+    delivered: u64,
+    /// Number of the last message of each batch that has not settled, and the messages written with it.
+    batches: VecDeque<(u64, u64)>,
+}
+
+impl Progress {
+    fn count(&mut self, Standing { unacknowledged, .. }: Standing) {
+        self.delivered = self.delivered.max(self.written.saturating_sub(unacknowledged as u64));
+    }
+
+    /// Number of the last message that nobody needs any more.
+    fn settled(&mut self, Standing { unsettled, .. }: Standing) -> Option<u64> {
+        let settled = self.written.saturating_sub(unsettled as u64);
+        let mut last = None;
+        while let Some((number, _)) = self.batches.pop_front_if(|(_, written)| *written <= settled) {
+            last = Some(number);
+        }
+        last
+    }
+}
+
 impl Delivery {
-    /// Delivers until told to stop and nothing is left.
-    async fn run<T: Transport>(mut self, mut transport: T) {
+    /// Delivers until told to stop and nothing is left. One that is taken out of the configuration and hangs is given up, with its connection:
+    /// the spool still has what was under way.
+    async fn run<T: Transport>(self, transport: T) {
+        let (name, mut stop) = (self.name.clone(), self.stop.clone());
+        let taken_out = async {
+            if stop.wait_for(|&stop| stop == Stop::Now).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(LEAVE).await;
+        };
+        tokio::select! {
+            () = self.deliver_all(transport) => {}
+            () = taken_out => tracing::warn!(output = name, "taken out while it hung; nothing more is written to it"),
+        }
+    }
+
+    async fn deliver_all<T: Transport>(mut self, mut transport: T) {
         let Some(reader) = &self.reader else { return };
         let mut news = reader.news();
-        let mut settling = Settling::default();
+        let mut progress = Progress::default();
         loop {
             let _ = news.borrow_and_update();
             let stop = *self.stop.borrow_and_update();
@@ -151,42 +197,53 @@ impl Delivery {
                 (reader, batch)
             });
             let Ok((reader, batch)) = work.await else { return };
-            self.note(&reader, !batch.messages.is_empty());
-            if let Some(last) = transport.swallows().and_then(|bytes| settling.settled(bytes)) {
+            let standing = transport.standing();
+            let is_idle = batch.messages.is_empty();
+            self.note(&reader, !is_idle || standing.unacknowledged > 0);
+            self.reader = Some(reader);
+            if !is_idle || standing.is_broken {
+                let last = batch.last;
+                if self.deliver(&mut transport, batch.messages, &mut progress).await.is_none() {
+                    return;
+                }
+                progress.batches.push_back((last, progress.written));
+            }
+            let standing = transport.standing();
+            self.count(&mut progress, standing);
+            let Some(reader) = &self.reader else { return };
+            if let Some(last) = progress.settled(standing) {
                 reader.taken(last);
             }
-            self.reader = Some(reader);
-            if batch.messages.is_empty() {
-                if stopping && let Some((reader, last)) = self.reader.as_ref().zip(settling.last()) {
-                    // The other side has time to read what it was sent: we end in good order.
+            self.note(reader, standing.unacknowledged > 0);
+            if !is_idle {
+                continue;
+            }
+            if stopping && standing.unacknowledged == 0 {
+                // The other side has time to read what it was sent: we end in good order.
+                if let Some((last, _)) = progress.batches.pop_back() {
                     reader.taken(last);
                 }
                 // The spool's thread has written everything when it no longer holds its end of the queue.
-                if stopping && self.reader.as_ref().is_some_and(Reader::is_final) {
+                if reader.is_final() {
                     return;
                 }
-                let pause = Duration::from_millis(if stopping { 10 } else { 1000 });
-                tokio::select! {
-                    changed = news.changed() => if changed.is_err() { return },
-                    changed = self.stop.changed() => if changed.is_err() { return },
-                    () = tokio::time::sleep(pause) => {}
-                }
-                continue;
             }
-            let bytes = batch.messages.iter().map(|message| message.line.len()).sum();
-            let Some(rewrote) = self.deliver(&mut transport, batch.messages).await else { return };
-            if let Some(reader) = &self.reader {
-                if transport.swallows().is_none() {
-                    reader.taken(batch.last);
-                } else {
-                    settling.wrote(batch.last, bytes);
-                    if rewrote {
-                        settling.renew();
-                    }
-                }
-                self.note(reader, false);
+            let pause = match (stopping, standing.unacknowledged) {
+                (true, _) => Duration::from_millis(10),
+                (false, 0) => Duration::from_millis(1000),
+                (false, _) => ASK,
+            };
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return },
+                changed = self.stop.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    fn count(&self, progress: &mut Progress, standing: Standing) {
+        progress.count(standing);
+        self.tally.delivered.store(progress.delivered, Ordering::Relaxed);
     }
 
     fn note(&self, reader: &Reader, is_behind: bool) {
@@ -197,13 +254,16 @@ impl Delivery {
         *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// Tries until every message was taken or refused. Whether earlier messages may have been written once more; `None` when it was
-    /// told to stop before that.
-    async fn deliver<T: Transport>(&mut self, transport: &mut T, mut left: Vec<Arc<Message>>) -> Option<bool> {
+    /// Tries until every message was taken or refused, at least once; `None` when it was told to stop before that.
+    async fn deliver<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        mut left: Vec<Arc<Message>>,
+        progress: &mut Progress,
+    ) -> Option<()> {
         let mut delay = FIRST_DELAY;
-        let mut may_have_rewritten = false;
         let mut size = left.len();
-        while !left.is_empty() {
+        loop {
             if self.reopen.has_changed().unwrap_or(false) {
                 self.reopen.mark_unchanged();
                 transport.reopen();
@@ -211,15 +271,18 @@ impl Delivery {
             size = size.min(left.len());
             let part: Vec<Arc<Message>> = left.iter().take(size).cloned().collect();
             let pause = match transport.deliver(&part).await {
-                Ok(Delivered { rejected, again, reason, is_closed, rewrote }) => {
-                    may_have_rewritten |= rewrote;
+                Ok(Delivered { rejected, again, reason, is_closed }) => {
                     self.tally.is_closed.store(is_closed, Ordering::Relaxed);
                     let taken = part.len() - again.len() - rejected;
-                    self.tally.delivered.fetch_add(taken as u64, Ordering::Relaxed);
+                    progress.written += taken as u64;
+                    self.count(progress, transport.standing());
                     self.tally.rejected.fetch_add(rejected as u64, Ordering::Relaxed);
                     let pause = !again.is_empty();
                     left.splice(..size, again);
                     self.say(reason);
+                    if left.is_empty() {
+                        return Some(());
+                    }
                     if !pause {
                         (delay, size) = (FIRST_DELAY, left.len());
                         continue;
@@ -229,9 +292,12 @@ impl Delivery {
                 // Which of them is refused shows when they are sent in smaller pieces.
                 Err(TransportError::Reject(reason)) => {
                     self.say(Some(reason));
-                    if size == 1 {
-                        left.remove(0);
-                        self.tally.rejected.fetch_add(1, Ordering::Relaxed);
+                    if size <= 1 {
+                        left.drain(..size);
+                        self.tally.rejected.fetch_add(size as u64, Ordering::Relaxed);
+                    }
+                    if left.is_empty() {
+                        return Some(());
                     }
                     size = (size / 2).max(1);
                     continue;
@@ -245,7 +311,6 @@ impl Delivery {
                     after.clamp(delay, RETRY_AFTER_MAX)
                 }
             };
-            may_have_rewritten = true;
             self.tally.retried.fetch_add(1, Ordering::Relaxed);
             tokio::select! {
                 () = tokio::time::sleep(jittered(pause)) => {}
@@ -253,7 +318,6 @@ impl Delivery {
             }
             delay = (delay * 2).min(LAST_DELAY);
         }
-        Some(may_have_rewritten)
     }
 
     /// Notes what is wrong, and says so when that changes.

@@ -1,30 +1,50 @@
-//! What a broken connection may have swallowed.
+//! What was written to a connection and may not have arrived.
+//!
+//! A stream that breaks loses what lies in buffers: what the other system has not acknowledged, and what it has acknowledged and the program
+//! there has not read. The first counts as delivered nowhere; both are written again over the next connection. Receivers know doubles by
+//! their uid.
 
 use super::super::Message;
+use super::Standing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The last messages that were written to a connection and that the other side may not have read when it broke.
-///
-/// Streams without acknowledgements lose what lies unread in socket buffers when the reader dies. So that much is sent once more
-/// over the next connection; receivers know doubles by their uid.
+/// The last messages that were written, in order: all that the other side has not acknowledged, and before them what it may have acknowledged
+/// without reading it.
 #[derive(Debug)]
-pub(super) struct Unconfirmed {
-    messages: VecDeque<(Instant, Arc<Message>)>,
+pub(super) struct Outstanding {
+    messages: VecDeque<Written>,
     bytes: usize,
+    /// Bytes of acknowledged messages that stay remembered.
     bytes_max: usize,
+    /// How many of the first the other side has acknowledged over the connection that is open.
+    arrived: usize,
+    /// The same over any connection: these were counted.
+    acknowledged: usize,
+    /// How many of the first arrived so long ago that they were read, too.
+    settled: usize,
+    last_arrival: Option<Instant>,
 }
 
-/// More than lies between two ends of a TCP connection. By Linux's defaults its buffers grow up to 4 MiB where bytes are sent and 6 MiB
-/// where they arrive (tcp(7), `tcp_wmem` and `tcp_rmem`), which they do when a receiver that was away is given all that it missed.
+#[derive(Debug)]
+struct Written {
+    message: Arc<Message>,
+    /// Bytes that the connection had been given when it had been given this.
+    end: u64,
+    /// When the other side acknowledged it; of no meaning before.
+    at: Instant,
+}
+
+/// More than lies unread where bytes arrive over TCP. By Linux's defaults that buffer grows up to 6 MiB (tcp(7), `tcp_rmem`), which it does
+/// when a receiver that was away is given all that it missed.
 const TCP_BYTES_MAX: usize = 16 << 20;
 /// More than lies in a Unix socket: 208 KiB by Linux's default (socket(7), `wmem_default`).
-const UNIX_BYTES_MAX: usize = 256 << 10;
+pub(super) const UNIX_BYTES_MAX: usize = 256 << 10;
 /// Longer than a receiver that is well leaves bytes unread.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
-impl Unconfirmed {
+impl Outstanding {
     pub fn over_tcp() -> Self {
         Self::within(TCP_BYTES_MAX)
     }
@@ -34,82 +54,72 @@ impl Unconfirmed {
     }
 
     fn within(bytes_max: usize) -> Self {
-        Self { messages: VecDeque::new(), bytes: 0, bytes_max }
+        let messages = VecDeque::new();
+        Self { messages, bytes: 0, bytes_max, arrived: 0, acknowledged: 0, settled: 0, last_arrival: None }
     }
 
-    /// How many bytes a connection of this kind may swallow.
-    pub fn bytes_max(&self) -> usize {
-        self.bytes_max
+    /// What is to be written first over a new connection, in order.
+    pub fn again(&self) -> Vec<Arc<Message>> {
+        self.messages.iter().map(|written| Arc::clone(&written.message)).collect()
     }
 
-    /// Remembers what was written.
-    pub fn wrote(&mut self, batch: &[Arc<Message>]) {
-        let now = Instant::now();
-        for message in batch {
+    /// Takes note that all of it was written over a new connection, which had then been given so many bytes with each.
+    pub fn wrote_again(&mut self, ends: &[u64]) {
+        self.arrived = 0;
+        for (written, &end) in self.messages.iter_mut().zip(ends) {
+            written.end = end;
+        }
+    }
+
+    /// Remembers what was written, and how many bytes the connection had been given with each.
+    pub fn wrote(&mut self, batch: &[Arc<Message>], ends: &[u64]) {
+        let at = Instant::now();
+        for (message, &end) in batch.iter().zip(ends) {
             self.bytes += message.line.len();
-            self.messages.push_back((now, Arc::clone(message)));
+            self.messages.push_back(Written { message: Arc::clone(message), end, at });
         }
-        // Measured from what was written last, not from now: what lay unread when the reader died does so however long nobody comes in its
-        // place.
-        while let Some((at, _)) = self.messages.front()
+    }
+
+    /// The other side has acknowledged so many bytes of the connection.
+    pub fn acknowledge(&mut self, bytes: u64) {
+        let now = Instant::now();
+        for written in self.messages.range_mut(self.arrived..) {
+            if written.end > bytes {
+                break;
+            }
+            written.at = now;
+            self.arrived += 1;
+            self.last_arrival = Some(now);
+        }
+        self.acknowledged = self.acknowledged.max(self.arrived);
+        self.forget();
+    }
+
+    /// Forgets what was certainly read. Measured from what arrived last, not from now: what lay unread when the receiver died does so however
+    /// long nobody comes in its place.
+    fn forget(&mut self) {
+        while let Some(last) = self.last_arrival
+            && self.arrived > 0
             && self.messages.len() > 1
-            && (self.bytes > self.bytes_max || now - *at > AGE_MAX)
+            && let Some(first) =
+                self.messages.pop_front_if(|first| self.bytes > self.bytes_max || last - first.at > AGE_MAX)
         {
-            self.forget_first();
+            self.bytes -= first.message.line.len();
+            self.arrived -= 1;
+            self.acknowledged -= 1;
+            self.settled = self.settled.saturating_sub(1);
         }
     }
 
-    /// What is to be written again, in order. It stays remembered, as written now.
-    pub fn again(&mut self) -> Vec<Arc<Message>> {
-        let now = Instant::now();
-        self.messages.iter_mut().for_each(|(at, _)| *at = now);
-        self.messages.iter().map(|(_, message)| Arc::clone(message)).collect()
-    }
-
-    fn forget_first(&mut self) {
-        if let Some((_, message)) = self.messages.pop_front() {
-            self.bytes -= message.line.len();
-        }
-    }
-}
-
-/// Batches that were written to a connection without acknowledgements, by the number of their last message. As long as a broken
-/// connection could swallow them they do not count as taken: a sensor that is killed has forgotten what to write again.
-#[derive(Debug, Default)]
-pub(in super::super) struct Settling {
-    batches: VecDeque<(Instant, u64, usize)>,
-    bytes: usize,
-}
-
-impl Settling {
-    /// Remembers a batch of so many bytes.
-    pub fn wrote(&mut self, last: u64, bytes: usize) {
-        self.batches.push_back((Instant::now(), last, bytes));
-        self.bytes += bytes;
-    }
-
-    /// All that is remembered may have been written once more just now.
-    pub fn renew(&mut self) {
-        let now = Instant::now();
-        self.batches.iter_mut().for_each(|(at, ..)| *at = now);
-    }
-
-    /// Number of the last message that has settled since the last call, where a connection may swallow so many bytes.
-    pub fn settled(&mut self, bytes_max: usize) -> Option<u64> {
-        let mut settled = None;
-        while let Some((at, last, bytes)) = self.batches.front().copied()
-            && (at.elapsed() > AGE_MAX || self.bytes > bytes_max)
+    /// How many of the messages written have not been acknowledged, and how many a break could still swallow.
+    pub fn standing(&mut self) -> Standing {
+        while self.settled < self.arrived
+            && self.messages.get(self.settled).is_some_and(|written| written.at.elapsed() > AGE_MAX)
         {
-            self.batches.pop_front();
-            self.bytes -= bytes;
-            settled = Some(last);
+            self.settled += 1;
         }
-        settled
-    }
-
-    /// Number of the last message at all: in good order nothing is swallowed.
-    pub fn last(&self) -> Option<u64> {
-        self.batches.back().map(|(_, last, _)| *last)
+        let left = |of: usize| self.messages.len() - of;
+        Standing { unacknowledged: left(self.acknowledged), unsettled: left(self.settled), is_broken: false }
     }
 }
 
@@ -128,40 +138,55 @@ mod tests {
         Instant::now().checked_sub(2 * AGE_MAX).unwrap()
     }
 
-    #[test]
-    fn a_reader_that_stays_away_for_long_gets_what_the_last_one_left() {
-        let mut unconfirmed = Unconfirmed::over_tcp();
-        unconfirmed.wrote(&[message(1, 10), message(2, 10)]);
-        unconfirmed.messages.iter_mut().for_each(|(at, _)| *at = long_ago());
-        assert_eq!(unconfirmed.again().len(), 2);
-        // Written before those that came last by more than an unread message stays.
-        unconfirmed.messages.iter_mut().for_each(|(at, _)| *at = long_ago());
-        unconfirmed.wrote(&[message(3, 10)]);
-        assert_eq!(
-            unconfirmed.again().iter().map(|message| message.line.to_string()).collect::<Vec<_>>(),
-            ["0000000003"]
-        );
+    fn last_digits(outstanding: &Outstanding) -> String {
+        outstanding.again().iter().filter_map(|message| message.line.chars().last()).collect()
+    }
+
+    fn counts(outstanding: &mut Outstanding) -> (usize, usize) {
+        let Standing { unacknowledged, unsettled, .. } = outstanding.standing();
+        (unacknowledged, unsettled)
     }
 
     #[test]
-    fn what_no_buffer_can_hold_was_read() {
-        let mut unconfirmed = Unconfirmed::over_tcp();
-        (0..10).for_each(|number| unconfirmed.wrote(&[message(number, 6 << 20)]));
-        assert_eq!(unconfirmed.again().len(), 2);
-        let mut settling = Settling::default();
-        (1..=10).for_each(|number| settling.wrote(number, 6 << 20));
-        assert_eq!(settling.settled(TCP_BYTES_MAX), Some(8));
-        assert_eq!((settling.settled(TCP_BYTES_MAX), settling.last()), (None, Some(10)));
+    fn what_is_not_acknowledged_waits_however_much_and_long() {
+        let mut outstanding = Outstanding::over_tcp();
+        for number in 1..=5_u64 {
+            outstanding.wrote(&[message(number as usize, 6 << 20)], &[number * 10]);
+        }
+        outstanding.messages.iter_mut().for_each(|written| written.at = long_ago());
+        outstanding.acknowledge(9);
+        assert_eq!((counts(&mut outstanding), last_digits(&outstanding)), ((5, 5), "12345".to_owned()));
+        // Of what has been acknowledged, no buffer holds more than the newest.
+        outstanding.acknowledge(49);
+        assert_eq!((counts(&mut outstanding), last_digits(&outstanding)), ((1, 2), "45".to_owned()));
     }
 
     #[test]
-    fn a_batch_settles_with_time_unless_it_was_written_again() {
-        let mut settling = Settling::default();
-        settling.wrote(7, 10);
-        settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
-        settling.renew();
-        assert_eq!(settling.settled(TCP_BYTES_MAX), None);
-        settling.batches.iter_mut().for_each(|(at, ..)| *at = long_ago());
-        assert_eq!((settling.settled(TCP_BYTES_MAX), settling.last()), (Some(7), None));
+    fn what_arrived_is_remembered_until_later_messages_arrive() {
+        let mut outstanding = Outstanding::over_tcp();
+        outstanding.wrote(&[message(1, 10), message(2, 10)], &[10, 20]);
+        outstanding.acknowledge(20);
+        assert_eq!(counts(&mut outstanding), (0, 2));
+        outstanding.messages.iter_mut().for_each(|written| written.at = long_ago());
+        outstanding.last_arrival = Some(long_ago());
+        // They have settled; but nobody knows whether the receiver still lives.
+        outstanding.wrote(&[message(3, 10)], &[30]);
+        outstanding.acknowledge(20);
+        assert_eq!((counts(&mut outstanding), last_digits(&outstanding)), ((1, 1), "123".to_owned()));
+        outstanding.acknowledge(30);
+        assert_eq!((counts(&mut outstanding), last_digits(&outstanding)), ((0, 1), "3".to_owned()));
+    }
+
+    #[test]
+    fn what_is_written_again_is_acknowledged_anew_and_counted_once() {
+        let mut outstanding = Outstanding::over_tcp();
+        outstanding.wrote(&[message(1, 10), message(2, 10), message(3, 10)], &[10, 20, 30]);
+        outstanding.acknowledge(20);
+        assert_eq!(counts(&mut outstanding), (1, 3));
+        outstanding.wrote_again(&[110, 120, 130]);
+        outstanding.acknowledge(110);
+        assert_eq!((counts(&mut outstanding), outstanding.arrived), ((1, 3), 1));
+        outstanding.acknowledge(130);
+        assert_eq!((counts(&mut outstanding), outstanding.arrived), ((0, 3), 3));
     }
 }

@@ -5,11 +5,12 @@ mod file;
 mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod send_queue;
 mod syslog;
+mod tcp;
 mod tls;
 mod unix;
 
-pub(super) use connection::Settling;
 pub(super) use file::{FileTransport, Rotation, StdoutTransport};
 pub(super) use http::{HttpTransport, Target};
 #[cfg(feature = "kafka")]
@@ -27,10 +28,9 @@ pub(super) trait Transport: Send + 'static {
     /// Takes a batch to the other side and waits for its acknowledgement, where there is one.
     fn deliver(&mut self, batch: &[Arc<Message>]) -> impl Future<Output = Result<Delivered, TransportError>> + Send;
 
-    /// How many bytes a connection may swallow when it breaks, where delivered is what the system has taken; `None` where it is there for
-    /// good.
-    fn swallows(&self) -> Option<usize> {
-        None
+    /// What has become of earlier batches by now, where delivered is only what the system has taken.
+    fn standing(&mut self) -> Standing {
+        Standing::default()
     }
 
     /// Opens its file anew before the next batch, reads its secret and its certificates again.
@@ -48,8 +48,18 @@ pub(super) struct Delivered {
     pub reason: Option<String>,
     /// Whether the other side has gone and never comes back.
     pub is_closed: bool,
-    /// Whether messages of earlier batches were written once more, which a broken connection may have swallowed.
-    pub rewrote: bool,
+}
+
+/// How many of the messages that were written last have not arrived for sure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Messages that the other side has not acknowledged. They do not count as delivered.
+    pub unacknowledged: usize,
+    /// Messages that a broken connection would have us write again, with the former among them. A sensor that is killed has forgotten what
+    /// to write again, so they stay in the spool.
+    pub unsettled: usize,
+    /// Whether the connection broke and swallowed some: a batch, if only an empty one, is to be delivered now, which writes them again.
+    pub is_broken: bool,
 }
 
 /// Why a batch did not get there.

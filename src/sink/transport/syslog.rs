@@ -1,19 +1,17 @@
 //! Syslog: RFC 5424 messages over UDP (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425).
 //!
-//! Syslog knows no acknowledgement. A batch counts as there when the system has taken it.
+//! Syslog knows no acknowledgement. Over TCP and TLS a message counts as there when the other system has acknowledged its last byte; what it
+//! may not have read by the time the connection breaks is written once more.
 
 use super::super::output::{SyslogBody, host_and_port};
 use super::super::{Message, cef, spelling};
-use super::connection::Unconfirmed;
+use super::connection::Outstanding;
+use super::tcp::{Connection, Heard, PATIENCE};
 use super::tls::Files;
-use super::{Delivered, Transport, TransportError};
+use super::{Delivered, Standing, Transport, TransportError};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 
 /// How messages are written.
 pub(in super::super) struct Form {
@@ -27,13 +25,19 @@ pub(in super::super) struct SyslogTransport {
     form: Form,
     server: String,
     way: Way,
-    unconfirmed: Unconfirmed,
-    is_new: bool,
+    outstanding: Outstanding,
 }
 
 enum Way {
     Udp(Option<UdpSocket>),
-    Stream(Option<Pin<Box<dyn Stream>>>, Option<Tls>),
+    Stream(Stream),
+}
+
+struct Stream {
+    open: Option<Connection>,
+    /// Whether the last connection broke, and did not end in good order.
+    was_broken: bool,
+    tls: Option<Tls>,
 }
 
 struct Tls {
@@ -41,14 +45,8 @@ struct Tls {
     connector: tokio_rustls::TlsConnector,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Sync {}
-impl<S: AsyncRead + AsyncWrite + Send + Sync> Stream for S {}
-
 const UDP_MAX: usize = 1400;
 const CUT_MARK: &str = "...[cut]";
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a new TLS connection is listened to before anything is written to it: longer than an answer takes around the world.
-const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 impl SyslogTransport {
     pub fn udp(server: &str, form: Form) -> Self {
@@ -56,43 +54,25 @@ impl SyslogTransport {
     }
 
     pub fn tcp(server: &str, form: Form) -> Self {
-        Self::new(server, form, Way::Stream(None, None))
+        Self::new(server, form, Way::Stream(Stream { open: None, was_broken: false, tls: None }))
     }
 
     /// Reads certificates. The error names what cannot be read.
     pub fn tls(server: &str, form: Form, files: Files) -> Result<Self, String> {
         let connector = files.read()?.into();
-        Ok(Self::new(server, form, Way::Stream(None, Some(Tls { files, connector }))))
+        let tls = Some(Tls { files, connector });
+        Ok(Self::new(server, form, Way::Stream(Stream { open: None, was_broken: false, tls })))
     }
 
     fn new(server: &str, form: Form, way: Way) -> Self {
-        Self { form, server: server.to_owned(), way, unconfirmed: Unconfirmed::over_tcp(), is_new: true }
-    }
-
-    async fn connect(server: &str, tls: Option<&Tls>) -> io::Result<Pin<Box<dyn Stream>>> {
-        let (host, port) = host_and_port(server).ok_or(io::ErrorKind::InvalidInput)?;
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        let Some(tls) = tls else { return Ok(Box::pin(stream)) };
-        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let mut stream = tls.connector.connect(name, stream).await?;
-        if stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
-            // Here our handshake is over before the server has looked at our certificate (RFC 8446 section 2): it may still say no, and
-            // has then taken nothing of what we write meanwhile. It has nothing else to say.
-            if let Ok(said) = tokio::time::timeout(REFUSAL_WAIT, stream.read(&mut [0; 512])).await
-                && said? == 0
-            {
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
-        }
-        Ok(Box::pin(stream))
+        Self { form, server: server.to_owned(), way, outstanding: Outstanding::over_tcp() }
     }
 }
 
 impl Transport for SyslogTransport {
     /// A connection that is open stays so: the next one is made with what the files say now.
     fn reopen(&mut self) {
-        if let Way::Stream(_, Some(Tls { files, connector })) = &mut self.way {
+        if let Way::Stream(Stream { tls: Some(Tls { files, connector }), .. }) = &mut self.way {
             match files.read() {
                 Ok(config) => *connector = config.into(),
                 Err(error) => tracing::warn!("{error}; the certificates read before stay in use"),
@@ -101,18 +81,20 @@ impl Transport for SyslogTransport {
     }
 
     /// Over UDP nothing is ever written again, so nothing is gained by waiting.
-    fn swallows(&self) -> Option<usize> {
-        (!matches!(self.way, Way::Udp(_))).then(|| self.unconfirmed.bytes_max())
+    fn standing(&mut self) -> Standing {
+        let Way::Stream(stream) = &mut self.way else { return Standing::default() };
+        stream.listen(&mut self.outstanding);
+        let standing = self.outstanding.standing();
+        let missing = if stream.was_broken { standing.unsettled } else { standing.unacknowledged };
+        Standing { is_broken: stream.open.is_none() && missing > 0, ..standing }
     }
 
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
-        let server = &self.server;
+        let Self { form, server, way, outstanding } = self;
         let named = |error: io::Error| TransportError::Retry(format!("{server}: {error}"));
-        let late = |_| TransportError::Retry(format!("{server}: no progress for {} s", PATIENCE.as_secs()));
-        let mut rewrote = false;
-        match &mut self.way {
+        let (host, port) = host_and_port(server).ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?;
+        match way {
             Way::Udp(socket) => {
-                let (host, port) = host_and_port(server).ok_or_else(|| named(io::ErrorKind::InvalidInput.into()))?;
                 let open = match socket.take() {
                     Some(open) => open,
                     None => {
@@ -125,52 +107,68 @@ impl Transport for SyslogTransport {
                     }
                 };
                 for message in batch {
-                    open.send(&cut(self.form.write(message))).await.map_err(named)?;
+                    open.send(&cut(form.write(message))).await.map_err(named)?;
                 }
                 *socket = Some(open);
             }
-            Way::Stream(stream, tls) => {
-                let mut open = match still_open(stream.take()).map_err(named)? {
-                    Some(open) => open,
-                    None => {
-                        self.is_new = true;
-                        let connecting = tokio::time::timeout(PATIENCE, Self::connect(server, tls.as_ref()));
-                        connecting.await.map_err(late)?.map_err(named)?
-                    }
-                };
-                let again = if self.is_new { self.unconfirmed.again() } else { Vec::new() };
-                rewrote = !again.is_empty();
-                for message in again.iter().chain(batch) {
-                    let text = self.form.write(message);
-                    // Octet counting (RFC 6587 section 3.4.1, RFC 5425 section 4.3).
-                    let framed = format!("{} {text}", text.len());
-                    let writing = tokio::time::timeout(PATIENCE, open.write_all(framed.as_bytes()));
-                    writing.await.map_err(late)?.map_err(named)?;
-                }
-                tokio::time::timeout(PATIENCE, open.flush()).await.map_err(late)?.map_err(named)?;
-                self.unconfirmed.wrote(batch);
-                self.is_new = false;
-                *stream = Some(open);
-            }
+            Way::Stream(stream) => stream.deliver(batch, form, (host, port), outstanding).await.map_err(named)?,
         }
-        Ok(Delivered { rewrote, ..Delivered::default() })
+        Ok(Delivered::default())
     }
 }
 
-/// Drops a connection that the other side has closed: writing to it would still seem to succeed once. The error is what broke it: the
-/// messages that it swallowed are written again over the next.
-fn still_open(stream: Option<Pin<Box<dyn Stream>>>) -> io::Result<Option<Pin<Box<dyn Stream>>>> {
-    let Some(mut stream) = stream else { return Ok(None) };
-    let mut said = [0; 512];
-    loop {
-        let mut buffer = ReadBuf::new(&mut said);
-        match stream.as_mut().poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
-            Poll::Pending => return Ok(Some(stream)),
-            Poll::Ready(read) => read?,
+impl Stream {
+    /// Hears what has arrived, and whether the connection is still there.
+    fn listen(&mut self, outstanding: &mut Outstanding) {
+        let Some(open) = &mut self.open else { return };
+        // Asked first: of a connection that has broken since then, this much had been acknowledged.
+        let heard = open.acknowledged().and_then(|bytes| {
+            outstanding.acknowledge(bytes);
+            open.listen()
+        });
+        match heard {
+            Ok(Heard::Open) => {}
+            Ok(Heard::Closed) => self.open = None,
+            Err(_) => (self.open, self.was_broken) = (None, true),
         }
-        if buffer.filled().is_empty() {
-            return Ok(None);
+    }
+
+    /// Writes what the last connection may have swallowed, where this is another, and then `batch`.
+    async fn deliver(
+        &mut self,
+        batch: &[Arc<Message>],
+        form: &Form,
+        (host, port): (&str, u16),
+        outstanding: &mut Outstanding,
+    ) -> io::Result<()> {
+        let late = |_| io::Error::other(format!("no progress for {} s", PATIENCE.as_secs()));
+        self.listen(outstanding);
+        // While it is written to, the connection is not ours: given up half-way, it must not be used again.
+        let (mut open, is_new) = match self.open.take() {
+            Some(open) => (open, false),
+            None => {
+                let tls = self.tls.as_ref().map(|tls| &tls.connector);
+                let connecting = tokio::time::timeout(PATIENCE, Connection::open(host, port, tls));
+                (connecting.await.map_err(late)??, true)
+            }
+        };
+        self.was_broken = true;
+        let again = if is_new { outstanding.again() } else { Vec::new() };
+        let mut ends = Vec::with_capacity(again.len() + batch.len());
+        for message in again.iter().chain(batch) {
+            let text = form.write(message);
+            // Octet counting (RFC 6587 section 3.4.1, RFC 5425 section 4.3).
+            let framed = format!("{} {text}", text.len());
+            let writing = tokio::time::timeout(PATIENCE, open.write(framed.as_bytes()));
+            ends.push(writing.await.map_err(late)??);
         }
+        let (ends_again, ends) = ends.split_at_checked(again.len()).unwrap_or_default();
+        if is_new {
+            outstanding.wrote_again(ends_again);
+        }
+        outstanding.wrote(batch, ends);
+        (self.open, self.was_broken) = (Some(open), false);
+        Ok(())
     }
 }
 
