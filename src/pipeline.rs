@@ -22,7 +22,8 @@ use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
-    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, Opened, Place, SignatureSet,
+    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, NextHops, Opened, Place,
+    SignatureSet,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -191,8 +192,10 @@ impl Findings {
     /// The hosts with evidence: strongest verdict first, then by address.
     #[must_use]
     pub fn host_findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let links = self.hosts.iter().flat_map(|(host, record)| record.link_addresses().map(|link| (*host, link)));
+        let hops = NextHops::among(links);
         let mut found: Vec<_> =
-            self.hosts.iter().filter_map(|(host, record)| record.finding(*host, signatures)).collect();
+            self.hosts.iter().filter_map(|(host, record)| record.finding_among(*host, signatures, &hops)).collect();
         found.sort_by_key(|finding| (finding.verdict, finding.host));
         found
     }

@@ -317,3 +317,114 @@ fn a_hostile_name_stays_a_name() {
         assert!(shown.contains("OR 1; --"), "{format}: {shown}");
     }
 }
+
+/// A capture of queries for update servers: second, link-layer address of the sender, its IPv4 address.
+fn queries(path: &Path, queries: &[(u32, [u8; 6], [u8; 4])]) {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for &(second, mac, address) in queries {
+        let mut dns = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in ["s07", "upd", "kaspersky", "com"] {
+            dns.push(u8::try_from(label.len()).unwrap());
+            dns.extend(label.bytes());
+        }
+        dns.extend([0, 0, 1, 0, 1]);
+        let length = |more: usize| u16::try_from(dns.len() + more).unwrap().to_be_bytes();
+        let mut frame = vec![2, 0, 0, 0, 0, 1];
+        frame.extend(mac);
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend(length(28));
+        frame.extend([0, 1, 0, 0, 64, 17, 0, 0]);
+        frame.extend(address);
+        frame.extend([10, 0, 0, 53]);
+        frame.extend(u16::try_from(40_000 + second % 20_000).unwrap().to_be_bytes());
+        frame.extend([0, 53]);
+        frame.extend(length(8));
+        frame.extend([0, 0]);
+        frame.extend(&dns);
+        let size = u32::try_from(frame.len()).unwrap();
+        for word in [1_790_000_000 + second, 0, size, size] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(frame);
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+/// A router with two hosts behind it; an address that was leased to two machines, a day apart; a machine with two leases, hours apart.
+#[test]
+fn a_router_is_no_host_and_a_lease_changes_hands() {
+    const ROUTER: [u8; 6] = [2, 0xaa, 0, 0, 0, 1];
+    const FORMER: [u8; 6] = [2, 0xbb, 0, 0, 0, 1];
+    const LATTER: [u8; 6] = [2, 0xcc, 0, 0, 0, 2];
+    const MOVED: [u8; 6] = [2, 0xdd, 0, 0, 0, 3];
+    let all = [
+        (0, ROUTER, [10, 8, 0, 5]),
+        (1, ROUTER, [10, 8, 0, 6]),
+        (2, FORMER, [10, 9, 0, 5]),
+        (900, FORMER, [10, 9, 0, 5]),
+        (1000, MOVED, [10, 9, 0, 7]),
+        (9000, MOVED, [10, 9, 0, 8]),
+        (20_000, MOVED, [10, 9, 0, 7]),
+        (86_402, LATTER, [10, 9, 0, 5]),
+    ];
+    let (folder, path) = state();
+    let whole = folder.path().join("whole.pcap");
+    queries(&whole, &all);
+    let whole = whole.to_str().unwrap();
+    let expected = [
+        ("10.8.0.5", Value::Null, "02:aa:00:00:00:01".into()),
+        ("10.8.0.6", Value::Null, "02:aa:00:00:00:01".into()),
+        ("10.9.0.5", "02:cc:00:00:00:02".into(), Value::Null),
+        ("10.9.0.7", "02:dd:00:00:00:03".into(), Value::Null),
+        ("10.9.0.8", "02:dd:00:00:00:03".into(), Value::Null),
+    ];
+    let told = |hosts: &[Value]| -> Vec<(String, Value, Value)> {
+        let of = |host: &Value| {
+            (host["address"].as_str().unwrap().to_owned(), host["mac"].clone(), host["next_hop_mac"].clone())
+        };
+        hosts.iter().map(of).collect()
+    };
+    let expected: Vec<_> = expected.into_iter().map(|(address, mac, hop)| (address.to_owned(), mac, hop)).collect();
+    let scanned = of_scan(&merge(&[whole], &path));
+    assert_eq!(told(&scanned), expected);
+    assert_eq!(hosts(&path, &[]), scanned);
+    let lease = &scanned[2];
+    let macs: Vec<&Value> = lease["macs"].as_array().unwrap().iter().map(|one| &one["mac"]).collect();
+    assert_eq!(macs, ["02:bb:00:00:00:01", "02:cc:00:00:00:02"]);
+    assert_eq!(lease["macs"][0]["last_seen"], "2026-09-21T14:28:20.000000Z");
+    assert!(lease["notes"][0].as_str().unwrap().starts_with("the address changed hands: 02:bb:00:00:00:01 until "));
+    assert_eq!(scanned[0]["macs"][0]["next_hop"], true);
+    // Asked for alone, a host is what it is among all.
+    for host in &scanned {
+        assert_eq!(hosts(&path, &["--address", host["address"].as_str().unwrap()]), std::slice::from_ref(host));
+    }
+    // Cut anywhere into two captures, merged in either order.
+    for cut in 1..all.len() {
+        let parts = [format!("{cut}-a.pcap"), format!("{cut}-b.pcap")].map(|name| folder.path().join(name));
+        queries(&parts[0], &all[..cut]);
+        queries(&parts[1], &all[cut..]);
+        let [one, other] = parts.map(|part| part.to_str().unwrap().to_owned());
+        let state = folder.path().join(cut.to_string()).to_str().unwrap().to_owned();
+        assert_eq!(told(&of_scan(&kaspector(&["scan", "--format", "json", &one, &other]))), expected, "{cut}");
+        merge(&[&other], &state);
+        merge(&[&one], &state);
+        assert_eq!(told(&hosts(&state, &[])), expected, "{cut}");
+    }
+    let table = text(&kaspector(&["scan", whole]).stdout);
+    assert!(table.contains("the address changed hands: "), "{table}");
+    assert!(
+        table.contains("Behind a router, whose link-layer address stands for theirs: 02:aa:00:00:00:01\n(2 hosts).\n"),
+        "{table}"
+    );
+    let rows = text(&kaspector(&["scan", "--format", "csv", whole]).stdout);
+    let row = rows.lines().find(|row| row.starts_with("10.8.0.6,")).unwrap();
+    assert!(
+        row.ends_with(
+            ",02:aa:00:00:00:01,02:aa:00:00:00:01 2026-09-21T14:13:21.000000Z 2026-09-21T14:13:21.000000Z next hop"
+        ),
+        "{row}"
+    );
+}

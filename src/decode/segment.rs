@@ -1,7 +1,9 @@
 //! What leaves this room: a TCP segment or a UDP datagram, with what separates its tenant from others.
 
 use crate::capture::Timestamp;
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 /// Source and destination of one packet, as on the wire; the flow's key is the same for both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,32 @@ pub struct Zone {
 /// A link-layer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MacAddress(pub [u8; 6]);
+
+/// Lower case, with colons.
+impl fmt::Display for MacAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+/// What is no link-layer address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected six bytes in hexadecimal, separated by colons")]
+pub struct NoMacAddress;
+
+impl FromStr for MacAddress {
+    type Err = NoMacAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoMacAddress> {
+        let mut bytes = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut bytes {
+            *byte = parts.next().and_then(|part| u8::from_str_radix(part, 16).ok()).ok_or(NoMacAddress)?;
+        }
+        if parts.next().is_some() { Err(NoMacAddress) } else { Ok(Self(bytes)) }
+    }
+}
 
 /// Encapsulations that we open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

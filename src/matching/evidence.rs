@@ -1,6 +1,6 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Category, Confidence, IndicatorIndex, Reached, Role, Verdict};
+use super::{Category, Confidence, IndicatorIndex, LinkAddress, Reached, Role, Verdict};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Tunnel, Zone};
 use std::collections::BTreeSet;
@@ -377,8 +377,12 @@ impl<I> EvidenceLine<I> {
 pub struct HostFinding {
     /// The host.
     pub host: HostKey,
-    /// Its link-layer address, as the capture point saw it.
+    /// Its own link-layer address, as the capture point saw it; the one seen last, if it had several.
     pub mac: Option<MacAddress>,
+    /// The link-layer address of the router on the way to it; the one seen last, if there were several.
+    pub next_hop_mac: Option<MacAddress>,
+    /// All link-layer addresses that it was seen with, by the time at which they were seen first.
+    pub macs: Vec<LinkAddress>,
     /// The strongest verdict that its evidence supports.
     pub verdict: Verdict,
     /// How sure.

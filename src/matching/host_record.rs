@@ -1,13 +1,13 @@
 //! The evidence of one host, and what it adds up to.
 
 use super::hop_limits::HopLimits;
+use super::link_addresses::{LinkAddresses, LinkLayer};
 use super::verdict::judge;
 use super::{
-    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, Position, Reached, Role, SeenAs, SignatureSet,
-    Strength, Verdict,
+    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, LinkAddress, NextHops, Position, Reached, Role, SeenAs,
+    SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
-use crate::decode::MacAddress;
 use std::collections::BTreeSet;
 
 /// Lines of evidence kept per host; the weakest and latest are given up.
@@ -51,7 +51,7 @@ impl AskedNames {
 /// What is known of one host. Records of the same host out of several inputs are merged in input order.
 #[derive(Clone, Debug, Default)]
 pub struct HostRecord {
-    pub(super) mac: Option<MacAddress>,
+    pub(super) links: LinkAddresses,
     pub(super) lines: Vec<EvidenceLine>,
     pub(super) flows: u64,
     pub(super) bytes_sent: u64,
@@ -68,7 +68,6 @@ impl HostRecord {
     /// Adds a piece of evidence, keeping at most `lines_max` lines. `input` is the index of the capture that it came from.
     pub fn add(&mut self, alert: &Alert, input: u32, lines_max: usize, signatures: &SignatureSet) {
         let flow = &alert.flow;
-        self.mac = self.mac.or(if alert.host_is_server { flow.server_mac } else { flow.client_mac });
         // What is said to all neighbours has hop limits of its own.
         if let Some(hop_limit) = flow.client_hop_limit
             && !alert.host_is_server
@@ -98,6 +97,22 @@ impl HostRecord {
         self.add_line(line, lines_max, signatures);
     }
 
+    /// Notes that the host was seen with a link-layer address, or what was known of that elsewhere.
+    pub fn note_link_address(&mut self, address: LinkAddress) {
+        self.links.note(address);
+    }
+
+    /// Link-layer addresses that the host was seen with.
+    pub fn link_addresses(&self) -> impl Iterator<Item = LinkAddress> + '_ {
+        self.links.iter()
+    }
+
+    /// Link-layer addresses that were given up.
+    #[must_use]
+    pub const fn link_addresses_given_up(&self) -> u32 {
+        self.links.given_up()
+    }
+
     /// Counts a flow that gave evidence of this host.
     pub fn add_flow(&mut self, bytes_sent: u64, bytes_received: u64) {
         self.flows = self.flows.saturating_add(1);
@@ -123,7 +138,7 @@ impl HostRecord {
 
     /// Adds the record of the same host out of a later input.
     pub fn merge(&mut self, later: Self, signatures: &SignatureSet) {
-        self.mac = self.mac.or(later.mac);
+        self.links.merge(later.links);
         // What comes out of a file may be anything.
         self.flows = self.flows.saturating_add(later.flows);
         self.bytes_sent = self.bytes_sent.saturating_add(later.bytes_sent);
@@ -178,9 +193,15 @@ impl HostRecord {
         self.given_up
     }
 
-    /// What the evidence adds up to; `None` when there is none.
+    /// What the evidence adds up to; `None` when there is none. As far as it depends on other hosts, nothing is known of them.
     #[must_use]
     pub fn finding(&self, host: HostKey, signatures: &SignatureSet) -> Option<HostFinding> {
+        self.finding_among(host, signatures, &NextHops::default())
+    }
+
+    /// What the evidence adds up to; `None` when there is none. `hops`: what all hosts together show of the routers on the way.
+    #[must_use]
+    pub fn finding_among(&self, host: HostKey, signatures: &SignatureSet, hops: &NextHops) -> Option<HostFinding> {
         let strength_of = |indicator| signatures.get(indicator).strength;
         let mut evidence = self.lines.clone();
         for line in &mut evidence {
@@ -214,13 +235,16 @@ impl HostRecord {
                 .flat_map(|indicator| indicator.products.iter().cloned())
                 .collect()
         };
+        let LinkLayer { mac, next_hop, remark, all } = self.links.told(host, hops);
         Some(HostFinding {
             host,
-            mac: self.mac,
+            mac,
+            next_hop_mac: next_hop,
+            macs: all,
             verdict,
             confidence,
             role,
-            notes: self.hop_limits.remark().into_iter().collect(),
+            notes: self.hop_limits.remark().into_iter().chain(remark).collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
             products: products_of(|category| category != Category::Oem),
             engine_in: products_of(|category| category == Category::Oem),

@@ -6,9 +6,12 @@
 use super::event::{Answered, Ended, Event, EventKind, Opened, Resolved};
 use super::host_record::{self, HostRecord};
 use super::learned_names::LearnedNames;
+use super::link_addresses::is_of_one;
 use super::management::{Management, PortFlow, Proof};
 use super::resolver_fallback::ResolverFallback;
-use super::{Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, Said, SeenAs, SignatureSet};
+use super::{
+    Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, NextHops, Said, SeenAs, SignatureSet,
+};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
 use foldhash::fast::FixedState;
@@ -80,6 +83,7 @@ pub struct Ledger {
     learned: LearnedNames,
     management: Management,
     fallback: ResolverFallback,
+    hops: NextHops,
     pending: HashMap<u64, PendingFlow, FixedState>,
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
@@ -104,6 +108,7 @@ impl Ledger {
             learned: LearnedNames::default(),
             management: Management::default(),
             fallback: ResolverFallback::default(),
+            hops: NextHops::default(),
             pending: HashMap::default(),
             matched: HashMap::default(),
             lines: 0,
@@ -211,12 +216,15 @@ impl Ledger {
     #[must_use]
     pub fn given_up(&self) -> BTreeMap<&'static str, u64> {
         let lines = self.hosts.values().map(HostRecord::given_up).sum();
+        let links = self.hosts.values().map(|record| u64::from(record.link_addresses_given_up())).sum();
         [
             ("hosts", self.hosts_given_up),
             ("pending_flows", self.flows_given_up),
             ("alerts", self.alerts_given_up),
             ("learned_names", self.learned.given_up()),
             ("evidence_lines", lines),
+            ("link_addresses", links),
+            ("next_hops", self.hops.given_up()),
             ("resolver_orders", self.fallback.given_up()),
         ]
         .into_iter()
@@ -371,7 +379,15 @@ impl Ledger {
         let host = if alert.host_is_server { server } else { client };
         let (input, signatures) = (self.input, Arc::clone(&self.signatures));
         let lines_max = if self.lines < LINES_MAX { host_record::LINES_MAX } else { host_record::LINES_CROWDED_MAX };
+        let mac = if alert.host_is_server { flow.server_mac } else { flow.client_mac };
+        let link = mac.filter(|&mac| is_of_one(mac)).map(|mac| {
+            let is_next_hop = self.hops.note(host, mac, alert.at);
+            LinkAddress { mac, first_seen: alert.at, last_seen: alert.at, is_next_hop }
+        });
         let Some(record) = self.host(host) else { return };
+        if let Some(link) = link {
+            record.note_link_address(link);
+        }
         let before = record.line_count();
         record.add(&alert, input, lines_max, &signatures);
         let added = record.line_count() - before;

@@ -2,15 +2,14 @@
 
 use super::hop_limits::HopLimits;
 use super::host_record::{AskedNames, HostRecord, LINES_MAX};
-use super::{EvidenceLine, SignatureSet};
+use super::{EvidenceLine, LinkAddress, SignatureSet};
 use crate::capture::Timestamp;
-use crate::decode::MacAddress;
 
 /// All that a [`HostRecord`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredHost {
-    /// The host's link-layer address.
-    pub mac: Option<MacAddress>,
+    /// Link-layer addresses that the host was seen with.
+    pub links: Vec<LinkAddress>,
     /// Evidence, in the order in which it is kept.
     pub lines: Vec<StoredLine>,
     /// Flows with evidence.
@@ -57,7 +56,7 @@ impl HostRecord {
             line.clone().with_indicator(id.into())
         };
         StoredHost {
-            mac: self.mac,
+            links: self.link_addresses().collect(),
             lines: self.lines.iter().map(line).collect(),
             flows: self.flows,
             bytes_sent: self.bytes_sent,
@@ -79,7 +78,6 @@ impl HostRecord {
             asked
         };
         let mut record = Self {
-            mac: stored.mac,
             lines: Vec::new(),
             flows: stored.flows,
             bytes_sent: stored.bytes_sent,
@@ -88,7 +86,9 @@ impl HostRecord {
             connects: names(stored.connects),
             hop_limits: HopLimits::from_parts(stored.hop_limits),
             given_up: stored.given_up,
+            ..Self::default()
         };
+        stored.links.into_iter().for_each(|address| record.note_link_address(address));
         for line in stored.lines {
             let Some(indicator) = signatures.index_of(&line.indicator) else { continue };
             record.add_line(line.with_indicator(indicator), LINES_MAX, signatures);
@@ -101,6 +101,7 @@ impl HostRecord {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::decode::MacAddress;
     use crate::matching::{Field, Position, Reached, Role, SeenAs};
 
     fn line(indicator: &str, observed: &str) -> StoredLine {
@@ -123,7 +124,20 @@ mod tests {
 
     fn host(lines: Vec<StoredLine>) -> StoredHost {
         StoredHost {
-            mac: Some(MacAddress([1, 2, 3, 4, 5, 6])),
+            links: vec![
+                LinkAddress {
+                    mac: MacAddress([2, 2, 3, 4, 5, 6]),
+                    first_seen: Timestamp(1),
+                    last_seen: Timestamp(3),
+                    is_next_hop: true,
+                },
+                LinkAddress {
+                    mac: MacAddress([2, 2, 3, 4, 5, 7]),
+                    first_seen: Timestamp(2),
+                    last_seen: Timestamp(2),
+                    is_next_hop: false,
+                },
+            ],
             lines,
             flows: 4,
             bytes_sent: u64::MAX,

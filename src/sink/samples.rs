@@ -131,6 +131,8 @@ pub fn host(address: &str, zone: Zone, verdict: Verdict, confidence: u8, evidenc
     HostFinding {
         host: HostKey { address: address.parse().unwrap(), zone },
         mac: None,
+        next_hop_mac: None,
+        macs: Vec::new(),
         verdict,
         confidence: Confidence(confidence),
         role: Role::Endpoint,

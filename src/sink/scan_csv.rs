@@ -3,8 +3,8 @@
 use super::ScanReport;
 use super::escape::for_spreadsheet;
 use super::report::Inputs;
-use super::spelling::{mac, rfc3339};
-use crate::matching::{EvidenceLine, HostFinding, SignatureSet};
+use super::spelling::rfc3339;
+use crate::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
 use std::borrow::Cow;
 use std::io;
 
@@ -31,7 +31,7 @@ pub(super) fn write_hosts(
     rows.write_record(COLUMNS).map_err(plain)?;
     for host in hosts {
         for line in &host.evidence {
-            let cells = of_host(host).into_iter().chain(of_evidence(line, inputs, signatures));
+            let cells = of_host(host).into_iter().chain(of_evidence(line, inputs, signatures)).chain(links(host));
             rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned())).map_err(plain)?;
         }
     }
@@ -46,7 +46,7 @@ fn plain(error: csv::Error) -> io::Error {
     }
 }
 
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 33] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -78,6 +78,8 @@ const COLUMNS: [&str; 31] = [
     "server_port",
     "input",
     "packet",
+    "next_hop_mac",
+    "macs",
 ];
 
 fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
@@ -91,7 +93,7 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
         or_empty(zone.vlan.map(u32::from)),
         or_empty(zone.inner_vlan.map(u32::from)),
         or_empty(zone.vni),
-        host.mac.map(mac).unwrap_or_default().into(),
+        host.mac.map(|mac| mac.to_string()).unwrap_or_default().into(),
         host.verdict.name().into(),
         host.confidence.0.to_string().into(),
         host.role.name().into(),
@@ -129,6 +131,17 @@ fn of_evidence<'a>(
         inputs.name_of(line.example).into(),
         line.example.packet.to_string().into(),
     ]
+}
+
+/// What came to the columns later, and so stands last.
+fn links(host: &HostFinding) -> [Cow<'static, str>; 2] {
+    let spelt = |address: &LinkAddress| {
+        let LinkAddress { mac, first_seen, last_seen, is_next_hop } = address;
+        let hop = if *is_next_hop { " next hop" } else { "" };
+        format!("{mac} {} {}{hop}", rfc3339(*first_seen), rfc3339(*last_seen))
+    };
+    let all: Vec<String> = host.macs.iter().map(spelt).collect();
+    [host.next_hop_mac.map(|mac| mac.to_string()).unwrap_or_default().into(), all.join("; ").into()]
 }
 
 #[cfg(test)]

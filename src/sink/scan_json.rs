@@ -1,9 +1,9 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
 use super::report::Inputs;
-use super::spelling::{link_type, mac, rfc3339};
+use super::spelling::{link_type, rfc3339};
 use super::{InputReport, ScanReport};
-use crate::matching::{EvidenceLine, HostFinding, SignatureSet};
+use crate::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni` and `notes` of a host, and `bounds` of the counters, are there only when they say something.
+/// `inner_vlan`, `vni`, `next_hop_mac`, `macs` and `notes` of a host, and `bounds` of the counters, are there only when they say something.
 ///
 /// # Errors
 /// When `out` fails.
@@ -133,6 +133,10 @@ struct Host<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     vni: Option<u32>,
     mac: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_hop_mac: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    macs: Vec<Mac>,
     verdict: &'static str,
     confidence: u8,
     role: &'static str,
@@ -157,7 +161,9 @@ impl<'a> Host<'a> {
             vlan: zone.vlan,
             inner_vlan: zone.inner_vlan,
             vni: zone.vni,
-            mac: finding.mac.map(mac),
+            mac: finding.mac.map(|mac| mac.to_string()),
+            next_hop_mac: finding.next_hop_mac.map(|mac| mac.to_string()),
+            macs: Mac::all_of(finding),
             verdict: finding.verdict.name(),
             confidence: finding.confidence.0,
             role: finding.role.name(),
@@ -173,6 +179,39 @@ impl<'a> Host<'a> {
             evidence: finding.evidence.iter().map(|line| Evidence::of(line, inputs, signatures)).collect(),
         }
     }
+}
+
+#[derive(Serialize)]
+struct Mac {
+    mac: String,
+    first_seen: String,
+    last_seen: String,
+    #[serde(skip_serializing_if = "is_false")]
+    next_hop: bool,
+}
+
+impl Mac {
+    /// None where `mac` says it all.
+    fn all_of(finding: &HostFinding) -> Vec<Self> {
+        match finding.macs.as_slice() {
+            [] | [LinkAddress { is_next_hop: false, .. }] => Vec::new(),
+            all => all.iter().map(Self::of).collect(),
+        }
+    }
+
+    fn of(address: &LinkAddress) -> Self {
+        Self {
+            mac: address.mac.to_string(),
+            first_seen: rfc3339(address.first_seen),
+            last_seen: rfc3339(address.last_seen),
+            next_hop: address.is_next_hop,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Serialize)]
@@ -224,6 +263,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::super::samples;
     use super::*;
+    use crate::decode::MacAddress;
     use serde_json::{Value, json};
 
     fn text(report: &ScanReport) -> String {
@@ -321,6 +361,33 @@ mod tests {
         assert!(host.get("notes").is_none());
         assert_eq!(tenant["notes"], json!(["one address, \u{1b}possibly many endpoints"]));
         assert_eq!((&tenant["vlan"], &tenant["inner_vlan"], &tenant["vni"]), (&json!(120), &json!(7), &json!(5001)));
+    }
+
+    #[test]
+    fn link_layer_addresses_are_listed_where_one_alone_would_be_half_of_it() {
+        let mut report = samples::report();
+        report.hosts.truncate(1);
+        let address = |last: u8, is_next_hop| LinkAddress {
+            mac: MacAddress([2, 0, 0, 0, 0, last]),
+            first_seen: samples::AT,
+            last_seen: samples::AT,
+            is_next_hop,
+        };
+        report.hosts[0].macs = vec![address(1, false)];
+        let plain: Value = serde_json::from_str(&text(&report)).unwrap();
+        assert!(plain["hosts"][0].get("macs").is_none() && plain["hosts"][0].get("next_hop_mac").is_none());
+        let host = &mut report.hosts[0];
+        (host.mac, host.next_hop_mac) = (None, Some(address(2, true).mac));
+        host.macs.push(address(2, true));
+        let answer: Value = serde_json::from_str(&text(&report)).unwrap();
+        let host = &answer["hosts"][0];
+        assert_eq!((&host["mac"], &host["next_hop_mac"]), (&Value::Null, &json!("02:00:00:00:00:02")));
+        let at = "2026-11-23T15:43:54.449556Z";
+        assert_eq!(
+            host["macs"],
+            json!([{"mac": "02:00:00:00:00:01", "first_seen": at, "last_seen": at},
+                {"mac": "02:00:00:00:00:02", "first_seen": at, "last_seen": at, "next_hop": true}])
+        );
     }
 
     #[test]

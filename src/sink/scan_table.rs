@@ -8,10 +8,12 @@ use super::ScanReport;
 use super::escape::for_terminal;
 use super::report::Inputs;
 use super::spelling::formatted;
-use crate::decode::Outcome;
+use crate::decode::{MacAddress, Outcome};
 use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -76,7 +78,11 @@ pub(super) fn write_hosts(
         }
     }
     writeln!(out)?;
-    writeln!(out, "{}", wrapped(&verdicts(hosts), style.width))
+    writeln!(out, "{}", wrapped(&verdicts(hosts), style.width))?;
+    if let Some(hops) = next_hops(hosts) {
+        writeln!(out, "{}", wrapped(&hops, style.width))?;
+    }
+    Ok(())
 }
 
 pub(super) const WIDTH_MIN: usize = 60;
@@ -88,6 +94,8 @@ const VERDICT: usize = 9;
 const SURE: usize = 4;
 /// Columns for products below which they stand on a line of their own.
 const PRODUCTS_MIN: usize = 40;
+/// Routers that are named below the table.
+const NEXT_HOPS_MAX: usize = 4;
 /// To which of the columns a list of services may push the products.
 const SERVICES_MAX: usize = 40;
 
@@ -233,6 +241,24 @@ fn verdicts(hosts: &[HostFinding]) -> String {
         of(Verdict::Suspected),
         of(Verdict::Browsing)
     )
+}
+
+/// Hosts whose own link-layer address is not seen, and why.
+fn next_hops(hosts: &[HostFinding]) -> Option<String> {
+    let mut behind: BTreeMap<MacAddress, usize> = BTreeMap::new();
+    for hop in hosts.iter().filter(|host| host.mac.is_none()).filter_map(|host| host.next_hop_mac) {
+        *behind.entry(hop).or_default() += 1;
+    }
+    let mut most: Vec<(usize, MacAddress)> = behind.iter().map(|(&mac, &count)| (count, mac)).collect();
+    most.sort_by_key(|&(count, mac)| (Reverse(count), mac));
+    let mut named: Vec<String> =
+        most.iter().take(NEXT_HOPS_MAX).map(|(count, mac)| format!("{mac} ({})", counted(count, "host"))).collect();
+    match most.len().checked_sub(NEXT_HOPS_MAX) {
+        None if named.is_empty() => return None,
+        None | Some(0) => {}
+        Some(more) => named.push(format!("{more} more")),
+    }
+    Some(format!("Behind a router, whose link-layer address stands for theirs: {}.", named.join(", ")))
 }
 
 fn packets(report: &ScanReport) -> String {
@@ -486,6 +512,23 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)      SERVICES  
         report.hosts.clear();
         report.outcomes = crate::decode::OutcomeCounters::default();
         assert!(table(&report, 80, false).starts_with("No packet was read.\n"));
+    }
+
+    #[test]
+    fn who_is_behind_a_router_is_told_below() {
+        let mut report = samples::report();
+        for (number, host) in (0..).zip(&mut report.hosts) {
+            host.mac = None;
+            host.next_hop_mac = Some(MacAddress([2, 0, 0, 0, 0, number / 2]));
+        }
+        let table = table(&report, 200, false);
+        assert!(
+            table.contains(
+                "browsing.\nBehind a router, whose link-layer address stands for theirs: 02:00:00:00:00:00 (2 hosts), \
+                 02:00:00:00:00:01 (1 host).\n"
+            ),
+            "{table}"
+        );
     }
 
     #[test]

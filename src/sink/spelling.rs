@@ -1,7 +1,6 @@
 //! How times, link-layer addresses and link types are spelt outside of EVE.
 
 use crate::capture::{LinkType, Timestamp};
-use crate::decode::MacAddress;
 use std::borrow::Cow;
 
 /// RFC 3339 in UTC, with six digits behind the point, or nine where six would lose something.
@@ -30,11 +29,6 @@ pub(super) fn from_eve(text: &str) -> Option<jiff::Timestamp> {
 fn civil(at: Timestamp) -> jiff::Timestamp {
     // 2^64 nanoseconds end in the year 2554, and the calendar goes up to 9999.
     jiff::Timestamp::from_nanosecond(i128::from(at.0)).expect("any 64-bit count of nanoseconds is a date")
-}
-
-/// Lower case, with colons.
-pub(super) fn mac(MacAddress([a, b, c, d, e, f]): MacAddress) -> String {
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
 /// The name that libpcap has for a link type.

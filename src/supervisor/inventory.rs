@@ -1,6 +1,6 @@
 //! Every host met, out of whichever inputs: file workers deposit at the same time, the answer comes out in input order.
 
-use crate::matching::{HostFinding, HostKey, HostRecord, SignatureSet};
+use crate::matching::{HostFinding, HostKey, HostRecord, NextHops, SignatureSet};
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap};
@@ -49,6 +49,12 @@ impl Inventory {
     /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
     #[must_use]
     pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let mut links = Vec::new();
+        for host in &self.hosts {
+            let of_host = host.value().values().flat_map(HostRecord::link_addresses);
+            links.extend(of_host.map(|link| (*host.key(), link)));
+        }
+        let hops = NextHops::among(links);
         let mut findings: Vec<_> = self
             .hosts
             .iter()
@@ -57,7 +63,7 @@ impl Inventory {
                     earlier.merge(later, signatures);
                     earlier
                 })?;
-                merged.finding(*host.key(), signatures)
+                merged.finding_among(*host.key(), signatures, &hops)
             })
             .collect();
         findings.sort_by_key(|finding| (finding.verdict, finding.host));

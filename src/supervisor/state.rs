@@ -6,6 +6,7 @@
 //! The file is an SQLite database with a write-ahead log: readers see the latest whole save while somebody writes, and a program that is
 //! killed leaves what was saved before. A power cut may cost the latest saves, never the file.
 
+mod choice;
 mod error;
 mod filter;
 mod rows;
@@ -201,24 +202,25 @@ impl State {
         let (sources, ranks) = sources(&transaction)?;
         let mut hosts = Vec::new();
         // Records of a host stand together.
-        let mut records =
-            transaction.prepare("SELECT * FROM record ORDER BY address, vlan, inner_vlan, vni, source")?;
+        let query = if filter.is_empty() {
+            "SELECT * FROM record ORDER BY address, vlan, inner_vlan, vni, source"
+        } else {
+            choice::choose(&transaction, filter, signatures)?;
+            &choice::records_of_chosen()
+        };
+        let hops = choice::next_hops(&transaction, !filter.is_empty())?;
+        let mut records = transaction.prepare(query)?;
         let mut records = records.query([])?;
         let mut of_host: Vec<(usize, HostRecord)> = Vec::new();
         let mut current: Option<HostKey> = None;
-        let mut in_all = 0;
         let mut conclude = |host: HostKey, records: &mut Vec<(usize, HostRecord)>| {
             records.sort_by_key(|(rank, record)| (record.first_seen(), *rank));
             let merged = records.drain(..).map(|(_, record)| record).reduce(|mut earlier, later| {
                 earlier.merge(later, signatures);
                 earlier
             });
-            if let Some(finding) = merged.and_then(|record| record.finding(host, signatures)) {
-                in_all += 1;
-                if filter.accepts(&finding) {
-                    hosts.push(finding);
-                }
-            }
+            let finding = merged.and_then(|record| record.finding_among(host, signatures, &hops));
+            hosts.extend(finding.filter(|finding| filter.accepts(finding)));
         };
         while let Some(row) = records.next()? {
             let host = record_key(row)?;
@@ -235,6 +237,7 @@ impl State {
             conclude(last, &mut of_host);
         }
         hosts.sort_by_key(|finding| (finding.verdict, finding.host));
+        let in_all = if filter.is_empty() { hosts.len() } else { choice::count_all(&transaction, signatures)? };
         Ok(HostsReport { inputs: origins.into_names(), sources, hosts, in_all })
     }
 
@@ -335,6 +338,8 @@ fn reader(path: &Path, name: &Path) -> Result<Connection, StateError> {
     let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
+    // What is put aside for a question is small, and whoever may only read needs no folder for it.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     // Opening alone reads nothing.
     version(&connection, path, STEPS)?;
     Ok(connection)

@@ -2,7 +2,7 @@
 
 use crate::capture::Timestamp;
 use crate::matching::{Category, HostFinding, Role, Verdict};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// What a host must be to be listed. Of a list that has several entries one must hold; an empty list asks for nothing.
@@ -68,6 +68,23 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// Its first and its last address.
+    #[must_use]
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        match self.first {
+            IpAddr::V4(first) => {
+                let rest = u32::MAX.checked_shr(self.bits.into()).unwrap_or(0);
+                let first = first.to_bits() & !rest;
+                (Ipv4Addr::from_bits(first).into(), Ipv4Addr::from_bits(first | rest).into())
+            }
+            IpAddr::V6(first) => {
+                let rest = u128::MAX.checked_shr(self.bits.into()).unwrap_or(0);
+                let first = first.to_bits() & !rest;
+                (Ipv6Addr::from_bits(first).into(), Ipv6Addr::from_bits(first | rest).into())
+            }
+        }
+    }
+
     /// Whether the address lies in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -110,6 +127,19 @@ mod tests {
         assert!(lies_in("1.2.3.4", "0.0.0.0/0") && !lies_in("::1", "0.0.0.0/0"));
         assert!(lies_in("2001:db8::9", "2001:db8::/32") && lies_in("ffff::", "::/0"));
         assert!(!lies_in("2001:db9::9", "2001:db8::/32"));
+    }
+
+    #[test]
+    fn a_range_has_two_ends() {
+        let ends = |range: &str| {
+            let (first, last) = range.parse::<AddressRange>().unwrap().ends();
+            format!("{first} {last}")
+        };
+        assert_eq!(ends("10.20.7.7/16"), "10.20.0.0 10.20.255.255");
+        assert_eq!(ends("10.20.7.7"), "10.20.7.7 10.20.7.7");
+        assert_eq!(ends("0.0.0.0/0"), "0.0.0.0 255.255.255.255");
+        assert_eq!(ends("2001:db8::1/32"), "2001:db8:: 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");
+        assert_eq!(ends("::/0"), ":: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::{Origins, Source};
 use crate::capture::Timestamp;
-use crate::decode::{MacAddress, Zone};
+use crate::decode::Zone;
 use crate::matching::{
-    Field, HostKey, Position, Reached, Role, SeenAs, SignatureSet, StoredHost, StoredLine, StoredNames,
+    Field, HostKey, LinkAddress, Position, Reached, Role, SeenAs, SignatureSet, StoredHost, StoredLine, StoredNames,
 };
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Numbers of inputs in the file, and in [`Origins`].
@@ -132,13 +133,12 @@ pub fn write_record(
     let last_seen = stored.lines.iter().map(|line| line.last_seen).max().unwrap_or_default();
     transaction
         .prepare_cached(
-            "UPDATE record SET mac = ?2, first_seen = ?3, last_seen = ?4, flows = ?5, bytes_sent = ?6, bytes_received = ?7,
-             given_up = ?8, resolves_more = ?9, connects_more = ?10, hop_64 = ?11, hop_128 = ?12, hop_255 = ?13,
-             hops_together = ?14 WHERE id = ?1",
+            "UPDATE record SET first_seen = ?2, last_seen = ?3, flows = ?4, bytes_sent = ?5, bytes_received = ?6,
+             given_up = ?7, resolves_more = ?8, connects_more = ?9, hop_64 = ?10, hop_128 = ?11, hop_255 = ?12,
+             hops_together = ?13 WHERE id = ?1",
         )?
         .execute(params![
             record,
-            stored.mac.map(mac),
             signed(first_seen.0),
             signed(last_seen.0),
             signed(stored.flows),
@@ -179,6 +179,20 @@ pub fn write_record(
                 signed(line.example.packet)
             ])?;
     }
+    transaction.prepare_cached("DELETE FROM link_address WHERE record = ?1")?.execute([record])?;
+    for link in &stored.links {
+        transaction
+            .prepare_cached(
+                "INSERT INTO link_address (record, mac, first_seen, last_seen, next_hop) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                record,
+                link.mac.to_string(),
+                signed(link.first_seen.0),
+                signed(link.last_seen.0),
+                link.is_next_hop
+            ])?;
+    }
     transaction.prepare_cached("DELETE FROM asked WHERE record = ?1")?.execute([record])?;
     for (what, asked) in [(RESOLVE, &stored.resolves), (CONNECT, &stored.connects)] {
         let mut insert = transaction.prepare_cached("INSERT INTO asked (record, what, name) VALUES (?1, ?2, ?3)")?;
@@ -201,7 +215,6 @@ pub fn record_key(row: &Row<'_>) -> rusqlite::Result<HostKey> {
 /// The parts of a host's record, of which this is the row of `record`. Lines that this program cannot name are left out.
 pub fn read_record(connection: &Connection, row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<StoredHost> {
     let record: i64 = row.get("id")?;
-    let mac: Option<String> = row.get("mac")?;
     let together: i64 = row.get("hops_together")?;
     let mut hop_limits = [(None, false); 3];
     for ((part, column), bit) in hop_limits.iter_mut().zip(["hop_64", "hop_128", "hop_255"]).zip([1, 2, 4]) {
@@ -213,22 +226,41 @@ pub fn read_record(connection: &Connection, row: &Row<'_>, inputs: &Inputs) -> r
     while let Some(row) = found.next()? {
         lines.extend(read_line(row, inputs)?);
     }
-    let names = |what: &str, overflowed: &str| -> rusqlite::Result<StoredNames> {
-        let mut statement =
-            connection.prepare_cached("SELECT name FROM asked WHERE record = ?1 AND what = ?2 ORDER BY name")?;
-        let names = statement.query_map(params![record, what], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(StoredNames { names, overflowed: row.get(overflowed)? })
-    };
+    let mut statement = connection.prepare_cached("SELECT * FROM link_address WHERE record = ?1")?;
+    let mut links: Vec<LinkAddress> = statement.query_map([record], read_link)?.collect::<Result<_, _>>()?;
+    links.sort_by_key(|link| (link.first_seen, link.mac));
+    let mut resolves = StoredNames { names: Vec::new(), overflowed: row.get("resolves_more")? };
+    let mut connects = StoredNames { names: Vec::new(), overflowed: row.get("connects_more")? };
+    let mut statement =
+        connection.prepare_cached("SELECT what, name FROM asked WHERE record = ?1 ORDER BY what, name")?;
+    let mut found = statement.query([record])?;
+    while let Some(row) = found.next()? {
+        match row.get_ref(0)?.as_str()? {
+            RESOLVE => resolves.names.push(row.get(1)?),
+            CONNECT => connects.names.push(row.get(1)?),
+            _ => {}
+        }
+    }
     Ok(StoredHost {
-        mac: mac.map(|text| mac_of(&text).ok_or_else(|| damaged(row, "mac", &text))).transpose()?,
+        links,
         lines,
         flows: number(row, "flows")?,
         bytes_sent: number(row, "bytes_sent")?,
         bytes_received: number(row, "bytes_received")?,
-        resolves: names(RESOLVE, "resolves_more")?,
-        connects: names(CONNECT, "connects_more")?,
+        resolves,
+        connects,
         hop_limits,
         given_up: number(row, "given_up")?,
+    })
+}
+
+/// A row of `link_address`.
+pub fn read_link(row: &Row<'_>) -> rusqlite::Result<LinkAddress> {
+    Ok(LinkAddress {
+        mac: parsed(row, "mac")?,
+        first_seen: Timestamp(number(row, "first_seen")?),
+        last_seen: Timestamp(number(row, "last_seen")?),
+        is_next_hop: row.get("next_hop")?,
     })
 }
 
@@ -254,8 +286,8 @@ fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<StoredLi
 }
 
 fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
-    let HostKey { address, zone } = host;
-    let address = address.to_string();
+    let zone = host.zone;
+    let address = host.address.to_string();
     let known = transaction
         .prepare_cached(
             "SELECT id FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
@@ -267,10 +299,10 @@ fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusql
     }
     transaction
         .prepare_cached(
-            "INSERT INTO record (source, address, vlan, inner_vlan, vni, first_seen, last_seen, flows, bytes_sent,
-             bytes_received, given_up) VALUES (?2, ?1, ?3, ?4, ?5, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO record (source, address, vlan, inner_vlan, vni, address_key, first_seen, last_seen, flows,
+             bytes_sent, bytes_received, given_up) VALUES (?2, ?1, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, 0)",
         )?
-        .insert(params![address, source, zone.vlan, zone.inner_vlan, zone.vni])
+        .insert(params![address, source, zone.vlan, zone.inner_vlan, zone.vni, address_key(host.address)])
 }
 
 fn input_id(
@@ -289,8 +321,16 @@ fn input_id(
     Ok(id)
 }
 
+/// An address in a form in which ranges are ranges: its family, then its bytes.
+pub fn address_key(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => [4].into_iter().chain(address.octets()).collect(),
+        IpAddr::V6(address) => [6].into_iter().chain(address.octets()).collect(),
+    }
+}
+
 /// A count as SQLite has it: signed, so what is larger stays at the largest.
-fn signed(count: u64) -> i64 {
+pub fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -312,17 +352,4 @@ fn damaged(row: &Row<'_>, column: &str, text: &str) -> rusqlite::Error {
     let at = row.as_ref().column_index(column).unwrap_or_default();
     let what = format!("{column} {:?}", text.chars().take(64).collect::<String>());
     rusqlite::Error::FromSqlConversionFailure(at, Type::Text, what.into())
-}
-
-fn mac(MacAddress([a, b, c, d, e, f]): MacAddress) -> String {
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-}
-
-fn mac_of(text: &str) -> Option<MacAddress> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
-    }
-    parts.next().is_none().then_some(MacAddress(bytes))
 }

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::decode::{MacAddress, Zone};
-use crate::matching::{Field, Position, Reached, Role, SeenAs, StoredHost, StoredLine, StoredNames};
+use crate::matching::{
+    Field, LinkAddress, Position, Reached, Role, SeenAs, StoredHost, StoredLine, StoredNames, Verdict,
+};
 
 fn builtin() -> SignatureSet {
     SignatureSet::builtin()
@@ -40,9 +42,18 @@ fn line(indicator: &str, observed: &str, at: u64) -> StoredLine {
     }
 }
 
+fn link(last: u8, first_seen: u64, last_seen: u64) -> LinkAddress {
+    LinkAddress {
+        mac: MacAddress([0, 1, 0xfe, 3, 4, last]),
+        first_seen: Timestamp(first_seen),
+        last_seen: Timestamp(last_seen),
+        is_next_hop: false,
+    }
+}
+
 fn host(lines: Vec<StoredLine>) -> StoredHost {
     StoredHost {
-        mac: Some(MacAddress([0, 1, 0xfe, 3, 4, 5])),
+        links: vec![link(0, 1, 9)],
         lines,
         flows: 4,
         bytes_sent: 5,
@@ -237,5 +248,152 @@ fn a_name_of_a_file_has_no_other_meaning() {
         drop(State::open(&path).unwrap());
         assert!(path.metadata().unwrap().len() > 0, "{name}");
         reader(&path, &immutable(&path).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn link_layer_addresses_come_back_and_show_routers_together() {
+    let (_folder, path) = folder();
+    let set = builtin();
+    let with = |links: Vec<LinkAddress>| StoredHost { links, ..host(vec![line(&ids().0, "x", 3)]) };
+    let second = 1_000_000_000;
+    let hosts = [
+        (key("10.0.0.1", None, None), with(vec![link(1, 0, second)])),
+        (key("10.0.0.2", None, None), with(vec![LinkAddress { is_next_hop: true, ..link(2, 0, second) }])),
+        (key("10.0.0.3", None, None), with(vec![link(2, 99 * second, 7200 * second)])),
+        (key("10.0.0.4", None, None), with(vec![link(3, 0, second), link(4, 9 * second, 10 * second)])),
+    ];
+    save(&mut State::open(&path).unwrap(), &sensor("s"), &set, &hosts);
+    // What another source saw at about the same time.
+    let neighbour = [(key("10.0.0.5", None, None), with(vec![link(1, 5 * second, 5 * second)]))];
+    save(&mut State::open(&path).unwrap(), &sensor("t"), &set, &neighbour);
+    assert_eq!(loaded(&path, &sensor("s"), &set), hosts);
+    let state = State::open_to_read(&path).unwrap();
+    let told = |filter: &HostFilter| -> Vec<_> {
+        let report = state.listing(&set, filter).unwrap();
+        assert_eq!(report.in_all, 5);
+        let last = |mac: Option<MacAddress>| mac.map(|mac| mac.0[5]);
+        report
+            .hosts
+            .iter()
+            .map(|host| (host.host.address.to_string(), last(host.mac), last(host.next_hop_mac)))
+            .collect()
+    };
+    let all = told(&HostFilter::default());
+    let expected =
+        [("1", None, Some(1)), ("2", None, Some(2)), ("3", None, Some(2)), ("4", Some(4), None), ("5", None, Some(1))];
+    assert_eq!(all, expected.map(|(last, mac, hop)| (format!("10.0.0.{last}"), mac, hop)));
+    // Whoever is asked for alone has the same neighbours.
+    for host in &all {
+        let only = HostFilter { addresses: vec![host.0.parse().unwrap()], ..HostFilter::default() };
+        assert_eq!(told(&only), std::slice::from_ref(host));
+    }
+}
+
+/// A file of the first version, as that version wrote it.
+#[test]
+fn a_file_of_the_first_version_is_taken_up() {
+    let (_folder, path) = folder();
+    let set = builtin();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("version_1.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x4b61_7370).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute_batch(
+        "INSERT INTO source VALUES (1, 'sensor', 's', 's', '', '', '0.1.0', 0);
+         INSERT INTO input VALUES (1, 'eth0');
+         INSERT INTO record (source, address, vlan, mac, first_seen, last_seen, flows, bytes_sent, bytes_received, given_up)
+         VALUES (1, '10.0.0.7', 12, '02:00:00:00:00:07', 5, 9, 1, 2, 3, 0),
+                (1, '2001:db8::7', NULL, NULL, 5, 9, 1, 2, 3, 0)",
+    )
+    .unwrap();
+    for record in [1, 2] {
+        old.execute(
+            "INSERT INTO evidence (record, indicator, seen_as, reached, field, observed, count, first_seen, last_seen, server,
+             server_port, relayed, role, input, packet)
+             VALUES (?1, ?2, 'contact', 'established', 'tls.sni', 'x', 1, 5, 9, '192.0.2.1', 443, 0, 'endpoint', 1, 1)",
+            params![record, ids().0],
+        )
+        .unwrap();
+    }
+    drop(old);
+    assert!(matches!(State::open_to_read(&path), Err(StateError::Older { version: 1, .. })));
+    let hosts = loaded(&path, &sensor("s"), &set);
+    let macs: Vec<_> = hosts.iter().map(|(host, stored)| (host.address.to_string(), stored.links.clone())).collect();
+    let known = LinkAddress { mac: MacAddress([2, 0, 0, 0, 0, 7]), ..link(0, 5, 9) };
+    assert_eq!(macs, [("10.0.0.7".to_owned(), vec![known]), ("2001:db8::7".to_owned(), vec![])]);
+    let state = State::open_to_read(&path).unwrap();
+    for range in ["10.0.0.0/8", "2001:db8::/32"] {
+        let only = HostFilter { addresses: vec![range.parse().unwrap()], ..HostFilter::default() };
+        assert_eq!(state.listing(&set, &only).unwrap().hosts.len(), 1, "{range}");
+    }
+}
+
+/// The database leaves out nobody whom the filter would accept, and the filter nobody else.
+#[test]
+fn what_the_database_chooses_is_what_the_filter_chooses() {
+    let (_folder, path) = folder();
+    let (all, few) = (builtin(), smaller());
+    let mut indicators: Vec<&crate::matching::Indicator> = all.iter().collect();
+    indicators.sort_by_key(|indicator| (indicator.category, indicator.strength));
+    indicators.dedup_by_key(|indicator| (indicator.category, indicator.strength));
+    let mut hosts = Vec::new();
+    for (number, indicator) in (0_u8..).zip(&indicators) {
+        for (kind, seen_as) in (0_u64..).zip(SeenAs::ALL) {
+            let role = if kind == 1 { Role::Server } else { Role::Endpoint };
+            let mut one = line(&indicator.id, "x", 100 * u64::from(number));
+            (one.seen_as, one.role) = (seen_as, role);
+            let two = line(&indicators[0].id, "y", 7);
+            let address = if kind == 2 { format!("2001:db8:{number:x}::1") } else { format!("10.{kind}.{number}.1") };
+            let lines = if number % 5 == 4 { vec![one, two] } else { vec![one] };
+            hosts.push((key(&address, (number % 3 == 0).then_some(u16::from(number)), None), host(lines)));
+        }
+    }
+    let mut state = State::open(&path).unwrap();
+    save(&mut state, &sensor("s"), &all, &hosts);
+    save(&mut state, &sensor("t"), &all, &hosts[..20]);
+    // Evidence that the latest set of a sensor did not know.
+    state.load(&sensor("t"), &few, &mut origins()).unwrap();
+    save(&mut state, &sensor("t"), &few, &hosts[..9]);
+    let state = State::open_to_read(&path).unwrap();
+    for set in [&all, &few] {
+        let whole = state.listing(set, &HostFilter::default()).unwrap();
+        let mut filters = vec![HostFilter { since: Some(Timestamp(505)), ..HostFilter::default() }];
+        for verdict in [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing] {
+            filters.push(HostFilter { verdict: Some(verdict), ..HostFilter::default() });
+        }
+        for indicator in &indicators {
+            filters.push(HostFilter { categories: vec![indicator.category], ..HostFilter::default() });
+            let products = indicator.products.first().map(|name| name.to_uppercase()).into_iter().collect();
+            filters.push(HostFilter { products, ..HostFilter::default() });
+        }
+        for roles in [vec![Role::Server], vec![Role::Endpoint], vec![Role::Server, Role::Gateway], vec![Role::Relay]] {
+            filters.push(HostFilter { roles, ..HostFilter::default() });
+        }
+        for ranges in [&["10.0.3.1"][..], &["10.1.0.0/16", "2001:db8::/33"], &["0.0.0.0/0"], &["::/0"]] {
+            let addresses = ranges.iter().map(|range| range.parse().unwrap()).collect();
+            filters.push(HostFilter { addresses, ..HostFilter::default() });
+        }
+        filters.push(HostFilter { vlans: vec![3, 6], ..HostFilter::default() });
+        let both = |a: &HostFilter, b: &HostFilter| HostFilter {
+            verdict: a.verdict.or(b.verdict),
+            since: a.since.or(b.since),
+            categories: [&a.categories[..], &b.categories].concat(),
+            products: [&a.products[..], &b.products].concat(),
+            addresses: [&a.addresses[..], &b.addresses].concat(),
+            roles: [&a.roles[..], &b.roles].concat(),
+            vlans: [&a.vlans[..], &b.vlans].concat(),
+        };
+        let pairs: Vec<HostFilter> = filters.iter().zip(filters.iter().rev()).map(|(a, b)| both(a, b)).collect();
+        let mut chosen_ever = 0;
+        for filter in filters.iter().chain(&pairs) {
+            let listed = state.listing(set, filter).unwrap();
+            let expected: Vec<HostKey> =
+                whole.hosts.iter().filter(|host| filter.accepts(host)).map(|host| host.host).collect();
+            assert_eq!(listed.hosts.iter().map(|host| host.host).collect::<Vec<_>>(), expected, "{filter:?}");
+            assert_eq!(listed.in_all, whole.hosts.len());
+            chosen_ever += usize::from(!expected.is_empty() && expected.len() < whole.hosts.len());
+        }
+        assert!(chosen_ever > 20 || std::ptr::eq(set, &few), "{chosen_ever}");
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of each host: what each interface shows now, and what was known before.
 
-use crate::matching::{Alert, HostFinding, HostKey, HostRecord, SignatureSet, Verdict};
+use crate::matching::{Alert, HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -124,7 +124,13 @@ impl Hosts {
     /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
     #[must_use]
     pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
-        let finding = |(host, known): (&HostKey, &Known)| known.merged(signatures)?.finding(*host, signatures);
+        let links = self
+            .hosts
+            .iter()
+            .flat_map(|(host, known)| known.records().flat_map(HostRecord::link_addresses).map(|link| (*host, link)));
+        let hops = NextHops::among(links);
+        let finding =
+            |(host, known): (&HostKey, &Known)| known.merged(signatures)?.finding_among(*host, signatures, &hops);
         let mut all: Vec<_> = self.hosts.iter().filter_map(finding).collect();
         all.sort_by_key(|finding| (finding.verdict, finding.host));
         all

@@ -136,8 +136,8 @@ fn sort(hosts: &mut [&HostFinding], by: Sort) {
 /// Whether each word occurs in what the page shows of the host; case does not matter.
 fn mentions(host: &HostFinding, words: &[String], signatures: &SignatureSet) -> bool {
     let mut text = format!("{} {} {} ", host.host.address, host.verdict.name(), host.role.name());
-    if let Some(mac) = host.mac {
-        text.extend(mac.0.iter().enumerate().map(|(at, byte)| format!("{}{byte:02x}", if at == 0 { "" } else { ":" })));
+    for mac in host.mac.iter().chain(&host.next_hop_mac).chain(host.macs.iter().map(|link| &link.mac)) {
+        text.push_str(&mac.to_string());
         text.push(' ');
     }
     let mut say = |part: &str| {

@@ -239,6 +239,10 @@ function detailOf(host) {
   term("confidence", `${host.confidence} %`);
   term("role", host.role);
   term("hardware address", host.mac);
+  term("behind router", host.next_hop_mac);
+  if (host.macs && host.macs.length > 1) {
+    term("seen with", host.macs.map((one) => `${one.mac} from ${clock(one.first_seen)} until ${clock(one.last_seen)}${one.next_hop ? " (router)" : ""}`).join("; "));
+  }
   term("services", host.categories.join(", "));
   term("products", host.products.join(", "));
   term("engine inside", host.engine_in.join(", "));
