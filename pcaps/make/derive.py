@@ -371,6 +371,39 @@ simple(
 simple("cisco-hdlc", "Link type C_HDLC.", only_ip(lambda f: b"\x0f\0" + f[12:], 104), shows="chdlc")
 
 
+def attribute(kind, value):
+    """An attribute of netfilter's log, as a little-endian machine writes it."""
+    data = struct.pack("<HH", 4 + len(value), kind) + value
+    return data + bytes(-len(data) % 4)
+
+
+PKTAP = struct.pack("<III24sIIIIi20sIHHi20s", 108, 1, 1, b"en0", 0, 2, 14, 0, 421, b"curl", 0, 6, 0, 421, b"curl")
+NFLOG = struct.pack(">BBH", 2, 0, 1) + attribute(1, struct.pack(">HBB", IPV4, 1, 0)) + attribute(10, b"kaspersky\0")
+PFLOG = struct.pack(">BBBB16s16sIIIiIiB3s", 61, 2, 0, 0, b"em0", b"", 1, 0xFFFFFFFF, 0, -1, 0, -1, 2, b"")
+simple("macos-pktap", "Link type PKTAP, as tcpdump writes it on macOS.", each_frame(lambda f: PKTAP + f, 258), shows="pktap")
+simple(
+    "netfilter-log",
+    "Link type NFLOG: packets that a rule of Linux's netfilter logs.",
+    only_ip(lambda f: NFLOG + attribute(9, f[14:]), 239),
+    shows="nflog",
+)
+simple("pflog", "Link type PFLOG: packets that a rule of a BSD's filter logs.", only_ip(lambda f: PFLOG + f[14:], 117), shows="pflog")
+simple(
+    "frame-relay",
+    "Link type FRELAY, encapsulated after RFC 2427.",
+    only_ip(lambda f: b"\x18\x41\x03\xcc" + f[14:], 107),
+    shows="fr",
+)
+simple(
+    "vn-tag",
+    "With the tag of a virtual switch's port.",
+    each_frame(lambda f: f[:12] + struct.pack(">HHH", 0x8926, 0x8001, 2) + f[12:]),
+    shows="vntag",
+)
+simple("fabric-path", "Within the Ethernet of a FabricPath fabric.", each_frame(lambda f: ethernet(0x8903, b"\0\x01" + f)))
+simple("trill", "Within the Ethernet of a TRILL campus (RFC 6325).", each_frame(lambda f: ethernet(0x22F3, b"\0\x3f\0\1\0\2" + f)), shows="trill")
+
+
 def cooked_v1(frame):
     return struct.pack(">HHH", 4 if from_client(frame) else 0, 1, 6) + frame[6:12] + b"\0\0" + frame[12:]
 

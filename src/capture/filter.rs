@@ -74,6 +74,7 @@ fn compile(expression: &str, link_type: LinkType) -> Result<pcap::BpfProgram, Fi
     // libpcap's DLT numbers are the LINKTYPE numbers of files, but for these.
     let dlt = match link_type {
         LinkType::RAW => pcap::Linktype(12),
+        LinkType::ATM_RFC1483 => pcap::Linktype(11),
         LinkType(number) => pcap::Linktype(number.into()),
     };
     pcap::Capture::dead(dlt)

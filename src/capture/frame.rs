@@ -33,40 +33,112 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// IEEE 802.5 token ring.
+    pub const TOKEN_RING: Self = Self(6);
+    /// IP over a serial line, behind a header of 16 bytes that says the direction.
+    pub const SLIP: Self = Self(8);
     /// PPP, with or without the HDLC framing bytes.
     pub const PPP: Self = Self(9);
+    /// FDDI.
+    pub const FDDI: Self = Self(10);
+    /// OpenBSD's packet filter log before version 3.4.
+    pub const OLD_PFLOG: Self = Self(17);
     /// PPP in HDLC-like framing, as Cisco routers write it.
     pub const PPP_HDLC: Self = Self(50);
     /// A PPPoE session packet without its Ethernet header.
     pub const PPPOE: Self = Self(51);
+    /// RFC 1483 over ATM.
+    pub const ATM_RFC1483: Self = Self(100);
     /// Raw IPv4 or IPv6 (also seen as 12 and 14, the DLT numbers of some systems).
     pub const RAW: Self = Self(101);
     /// Cisco HDLC.
     pub const C_HDLC: Self = Self(104);
     /// IEEE 802.11 without a radio header.
     pub const IEEE802_11: Self = Self(105);
+    /// Classical IP over ATM, as Linux writes it.
+    pub const ATM_CLIP: Self = Self(106);
+    /// Frame Relay.
+    pub const FRAME_RELAY: Self = Self(107);
     /// OpenBSD loopback: address family in network byte order.
     pub const LOOP: Self = Self(108);
+    /// OpenBSD's view of IPsec: family, parameter index, flags, then the packet.
+    pub const ENC: Self = Self(109);
     /// Linux cooked capture v1.
     pub const LINUX_SLL: Self = Self(113);
+    /// OpenBSD's packet filter log, and those of other systems.
+    pub const PFLOG: Self = Self(117);
     /// 802.11 behind a Prism header, or an AVS one.
     pub const PRISM: Self = Self(119);
+    /// IP over Fibre Channel (RFC 2625).
+    pub const IP_OVER_FC: Self = Self(122);
+    /// ATM behind a header of SunATM devices.
+    pub const SUNATM: Self = Self(123);
     /// 802.11 behind a radiotap header.
     pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// The Tazmen sniffer protocol.
+    pub const TZSP: Self = Self(128);
+    /// Apple's IP over IEEE 1394.
+    pub const APPLE_IEEE1394: Self = Self(138);
+    /// Frames of cable modems.
+    pub const DOCSIS: Self = Self(143);
+    /// Everybody's own; older macOS wrote [`Self::PKTAP`] so.
+    pub const USER2: Self = Self(149);
     /// 802.11 behind an AVS header.
     pub const IEEE802_11_AVS: Self = Self(163);
     /// PPP as Linux's daemon writes it, with the direction in place of the HDLC address.
     pub const PPP_PPPD: Self = Self(166);
+    /// PPPoE interfaces of Juniper routers.
+    pub const JUNIPER_PPPOE: Self = Self(167);
+    /// Ethernet interfaces of Juniper routers.
+    pub const JUNIPER_ETHER: Self = Self(178);
+    /// PPP interfaces of Juniper routers.
+    pub const JUNIPER_PPP: Self = Self(179);
+    /// Frame Relay interfaces of Juniper routers.
+    pub const JUNIPER_FRAME_RELAY: Self = Self(180);
+    /// Cisco HDLC interfaces of Juniper routers.
+    pub const JUNIPER_C_HDLC: Self = Self(181);
+    /// Multilink Frame Relay (FRF.16).
+    pub const MULTILINK_FRAME_RELAY: Self = Self(182);
     /// Per-packet information in front of a frame of another link type.
     pub const PPI: Self = Self(192);
     /// PPP behind a byte that says the direction.
     pub const PPP_WITH_DIRECTION: Self = Self(204);
+    /// Cisco HDLC behind a byte that says the direction.
+    pub const C_HDLC_WITH_DIRECTION: Self = Self(205);
+    /// Frame Relay behind a byte that says the direction.
+    pub const FRAME_RELAY_WITH_DIRECTION: Self = Self(206);
+    /// A label stack.
+    pub const MPLS: Self = Self(219);
+    /// Solaris's IP between zones.
+    pub const IPNET: Self = Self(226);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Linux netfilter log messages.
+    pub const NFLOG: Self = Self(239);
+    /// Ethernet behind four bytes of a netANALYZER.
+    pub const NETANALYZER: Self = Self(240);
+    /// The same with preamble.
+    pub const NETANALYZER_TRANSPARENT: Self = Self(241);
+    /// IP over InfiniBand (RFC 4391).
+    pub const IP_OVER_INFINIBAND: Self = Self(242);
+    /// Apple's packet tap, which says the link type of the frame behind it.
+    pub const PKTAP: Self = Self(258);
+    /// Ethernet over passive optical networks, with the end of the preamble.
+    pub const EPON: Self = Self(259);
+    /// Ethernet that can be interrupted (IEEE 802.3br), from the preamble on.
+    pub const ETHERNET_MPACKET: Self = Self(274);
     /// Linux cooked capture v2.
     pub const LINUX_SLL2: Self = Self(276);
+    /// Ethernet with the tag of Broadcom's switch chips.
+    pub const DSA_BROADCOM: Self = Self(281);
+    /// The same with the tag in front.
+    pub const DSA_BROADCOM_PREPENDED: Self = Self(282);
+    /// Ethernet with the tag of Marvell's switch chips.
+    pub const DSA_MARVELL: Self = Self(283);
+    /// The same with an EtherType before the tag.
+    pub const DSA_MARVELL_ETHERTYPE: Self = Self(284);
 }
 
 /// One captured frame; borrowed from the memory that holds it.
