@@ -69,6 +69,7 @@ fn words(observation: &Observation<'_>) -> String {
         Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
         Observation::HttpUpload(piece) => format!("http uploads {} bytes", piece.len()),
         Observation::UnknownStart(start) => format!("begins with {start:02x?}"),
+        Observation::ReputationFrames(frames) => format!("speaks in frames of the reputation service: {frames:?}"),
         Observation::ProxyRequest(request) => {
             format!("asks a proxy for {}", or_nobody(request.name.map(ToString::to_string)))
         }

@@ -957,6 +957,114 @@ simple(
     shows="quic",
 )
 
+# --- The reputation service's own protocol -----------------------------------------------------------------------------
+
+
+def request(number, length, said=None):
+    """A frame of a client: mark, number, type, length, and bytes that mean nothing."""
+    body = random.Random(number).randbytes(length)
+    return b"KE\0\0" + struct.pack(">HHI", number, 0x0155, length if said is None else said) + body
+
+
+def answer(number, length, said=None):
+    """A frame of a server: mark, number, status, length, and bytes that mean nothing."""
+    body = random.Random(number + 1).randbytes(length)
+    return b"KE\0\0" + struct.pack(">HBI", number, 0, length if said is None else said) + body
+
+
+def talk(packets, messages, port, beginning=True):
+    """The client of the recorded connection says something else, to another port: (from the client, bytes) for each segment."""
+    first = next(packet for packet in packets if ip_of(packet.data) and ip_of(packet.data).protocol == TCP and from_client(packet.data))
+    ip, at, out = ip_of(first.data), first.at, []
+    client_port = ip.ports()[0]
+    sequence = {True: 0x1000, False: 0x2000}
+
+    def segment(is_client, flags, payload=b""):
+        nonlocal at
+        at += 20 * 10**6
+        ports = (client_port, port) if is_client else (port, client_port)
+        head = struct.pack(">HHIIBBHHH", *ports, sequence[is_client], sequence[not is_client], 0x50, flags, 0xFFFF, 0, 0)
+        ends = (ip.source, ip.destination) if is_client else (ip.destination, ip.source)
+        macs = first.data[:12] if is_client else first.data[6:12] + first.data[:6]
+        out.append(Packet(at, macs + first.data[12:14] + ip.with_payload(head + payload, *ends)))
+        sequence[is_client] += len(payload) + (flags & 3 != 0)
+
+    SYN, ACK, FIN_ACK, PUSH_ACK = 2, 16, 17, 24
+    if beginning:
+        segment(True, SYN)
+        segment(False, SYN | ACK)
+        segment(True, ACK)
+    for is_client, payload in messages:
+        segment(is_client, PUSH_ACK, payload)
+    segment(True, FIN_ACK)
+    segment(False, FIN_ACK)
+    return out
+
+
+def dialogue(numbers, ask=lambda n: request(n, 300 + n), reply=lambda n: answer(n, 124)):
+    return [message for number in numbers for message in [(True, ask(number)), (False, reply(number))]]
+
+
+def in_segments_of(size, messages):
+    return [(side, data[at : at + size]) for side, data in messages for at in range(0, len(data), size)]
+
+
+def reputation_host(verdict, field, observed):
+    evidence = {"field": field, "observed": observed, "reached": "data-exchanged"}
+    return [{"address": "10.20.0.5", "verdict": verdict, "role": "endpoint", "categories": ["reputation"], "evidence": [evidence]}]
+
+
+def framed(name, description, make, hosts, port=4430):
+    simple(name, description, lambda packets: (make(lambda messages, **how: talk(packets, messages, port, **how)), ETHERNET), base="old-cloud-tcp", hosts=hosts)
+
+
+ANSWERED = reputation_host("confirmed", "payload.protocol", "request and answer with the same number")
+FIRST_BYTES = reputation_host("suspected", "payload.first_bytes", "4B 45 00 00")
+framed("reputation-frames", "Frames of right lengths are answered, at another port.", lambda say: say(dialogue([6, 8, 9])), ANSWERED)
+framed("reputation-frames-once", "One frame of the right length is answered, at another port.", lambda say: say(dialogue([6])), ANSWERED)
+framed(
+    "reputation-frames-in-pieces",
+    "The connection is joined midway, the frames come in small segments, and some segments hold the end of one and the next.",
+    lambda say: say(
+        [(True, bytes(77)), (False, bytes(40))]
+        + in_segments_of(61, dialogue([6]) + [(True, request(7, 20) + request(8, 90)), (False, answer(8, 5) + answer(7, 50))]),
+        beginning=False,
+    ),
+    ANSWERED,
+)
+framed(
+    "reputation-frames-one-side",
+    "Frames of right lengths; the other side was not captured.",
+    lambda say: [packet for packet in say(dialogue([6, 8, 9, 10])) if from_client(packet.data)],
+    [{**reputation_host("suspected", "payload.protocol", "frames of one side")[0], "evidence": [{"field": "payload.protocol", "observed": "frames of one side"}]}],
+)
+framed(
+    "reputation-frames-wrong-lengths",
+    "The same first bytes at the port of the old protocol, answered, but the lengths count the headers, too.",
+    lambda say: say(dialogue([6, 8, 9], lambda n: request(n, 300, 312), lambda n: answer(n, 124, 135))),
+    FIRST_BYTES,
+    port=443,
+)
+framed(
+    "reputation-frames-other-numbers",
+    "Frames of right lengths at the port of the old protocol; each answer bears the number of the request before.",
+    lambda say: say(dialogue([6, 7, 8, 9], reply=lambda n: answer(n - 1, 124))),
+    FIRST_BYTES,
+    port=443,
+)
+framed(
+    "reputation-frames-little-endian",
+    "The lengths are right, but the other way round, at another port.",
+    lambda say: say(
+        dialogue(
+            [6, 8, 9],
+            lambda n: request(n, 300, int.from_bytes((300).to_bytes(4, "little"), "big")),
+            lambda n: answer(n, 124, int.from_bytes((124).to_bytes(4, "little"), "big")),
+        )
+    ),
+    [],
+)
+
 # --- Files -------------------------------------------------------------------------------------------------------------
 
 
@@ -1096,6 +1204,8 @@ def pcapng_zstandard(packets):
 def expectation(base, description, changes):
     answer = json.loads((RECORDED / f"{base}.expect.json").read_text())
     answer["about"] += " " + description
+    if "hosts" in changes:
+        answer["hosts"] = changes["hosts"]
     for host in answer["hosts"]:
         if "vlan" in changes:
             host["vlan"] = changes["vlan"]

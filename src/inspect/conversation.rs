@@ -8,6 +8,7 @@ use super::ftp;
 use super::http::{self, RequestStream, ResponseStream};
 use super::lines::{self, LineStream};
 use super::recognition::Match;
+use super::reputation::{self, FrameStream, Frames};
 use super::smtp;
 use super::socks::{self, ClientStream};
 use super::tls::{self, Handshake, HandshakeStream};
@@ -45,6 +46,8 @@ enum Speech {
     Ftp,
     /// Lines of text.
     Lines,
+    /// Frames of the reputation service's own protocol.
+    Frames,
     /// HTTP/1 responses: the beginning of one.
     Responses,
     /// The rest of a response, which we do not read: until there is another, or a tunnel changes what it is.
@@ -68,6 +71,8 @@ enum Turn {
     None,
     /// The rest is inside a tunnel.
     Tunnel,
+    /// Frames that the other direction may have answered, or asked for.
+    Frames,
 }
 
 impl Conversation {
@@ -84,15 +89,23 @@ impl Conversation {
         };
         mine.arrive(offset, bytes.len(), &mut tell);
         let mut rest = bytes;
+        // Which numbers the other side has asked with matters when the answers begin, not when they are complete.
+        let asked = if other.speech == Speech::Frames { other.frames().copied() } else { None };
         loop {
-            let (turn, left) = mine.read(rest, &mut |is_client, observation: &Observation<'_>| {
+            let (turn, left) = mine.read(rest, asked.as_ref(), &mut |is_client, observation: &Observation<'_>| {
                 if let Observation::HttpRequest(request) = observation {
                     other.expect_response(request);
                 }
                 tell(is_client, observation);
             });
-            if turn == Turn::None {
-                break;
+            match turn {
+                Turn::None => break,
+                Turn::Frames => {
+                    let is_over = mine.speech == Speech::Done;
+                    judge_frames(mine, other, is_over, &mut tell);
+                    break;
+                }
+                Turn::Tunnel => {}
             }
             self.tunnels += 1;
             if self.tunnels > TUNNELS_MAX {
@@ -110,9 +123,18 @@ impl Conversation {
 
     /// Reads what there is of messages that will not be completed: the connection is over.
     pub fn finish(&mut self, from: Side, mut emit: impl FnMut(Side, &Observation<'_>)) {
-        self.direction_mut(from).finish(&mut |is_client, observation: &Observation<'_>| {
+        let (mine, other) = match from {
+            Side::Low => (&mut self.low, &mut self.high),
+            Side::High => (&mut self.high, &mut self.low),
+        };
+        let mut tell = |is_client: bool, observation: &Observation<'_>| {
             emit(if is_client { from } else { from.other() }, observation);
-        });
+        };
+        let has_frames = mine.speech == Speech::Frames;
+        mine.finish(&mut tell);
+        if has_frames {
+            judge_frames(mine, other, true, &mut tell);
+        }
     }
 
     /// Whether the bytes of `from` are still of interest.
@@ -152,13 +174,6 @@ impl Conversation {
             Side::High => &self.high,
         }
     }
-
-    const fn direction_mut(&mut self, side: Side) -> &mut Direction {
-        match side {
-            Side::Low => &mut self.low,
-            Side::High => &mut self.high,
-        }
-    }
 }
 
 /// One direction. The readers keep their memory when the connection changes.
@@ -167,6 +182,8 @@ struct Direction {
     speech: Speech,
     /// Offset of the byte that comes next, once any came.
     next: Option<u64>,
+    /// Whether the first bytes that came are the first that were sent.
+    from_start: bool,
     tries: u8,
     /// Whether the other side asked for a tunnel, so that a response is only its beginning.
     tunnel_asked: bool,
@@ -191,6 +208,7 @@ struct Further {
     responses: ResponseStream,
     smtp: smtp::ClientStream,
     ftp: ftp::ClientStream,
+    frames: FrameStream,
 }
 
 impl Further {
@@ -198,6 +216,7 @@ impl Further {
         self.responses.clear();
         self.smtp.clear();
         self.ftp.clear();
+        self.frames = FrameStream::default();
     }
 }
 
@@ -216,6 +235,9 @@ impl Direction {
     /// Notes that `len` bytes come at `offset`. Whatever a gap interrupted is over.
     fn arrive(&mut self, offset: u64, len: usize, emit: &mut impl Emit) {
         let expected = self.next.replace(offset.saturating_add(len as u64));
+        if expected.is_none() {
+            self.from_start = offset == 0;
+        }
         let Some(missing) =
             expected.filter(|&expected| expected != offset).map(|expected| offset.checked_sub(expected))
         else {
@@ -234,6 +256,15 @@ impl Direction {
             }
             return;
         }
+        if self.speech == Speech::Frames {
+            // Where a frame ends before a gap is not known, so nothing is finished.
+            if !missing.is_some_and(|missing| self.further().frames.skip(missing)) {
+                self.tell_frames_start(true, emit);
+                self.further().frames.interrupt();
+                self.speech = Speech::Start;
+            }
+            return;
+        }
         self.finish(emit);
         self.speech = Speech::Start;
     }
@@ -248,6 +279,11 @@ impl Direction {
         further
     }
 
+    /// The frames of this connection, if there were any.
+    fn frames(&self) -> Option<&FrameStream> {
+        self.further.as_ref().filter(|_| self.further_used).map(|further| &further.frames)
+    }
+
     /// The other side sent a request: a response will come.
     fn expect_response(&mut self, request: &HttpRequest<'_>) {
         self.further().responses.expect(request);
@@ -257,7 +293,9 @@ impl Direction {
     }
 
     /// Reads bytes as far as they go; what a tunnel's first bytes are is given back.
-    fn read<'b>(&mut self, bytes: &'b [u8], emit: &mut impl Emit) -> (Turn, &'b [u8]) {
+    ///
+    /// `asked`: the frames of the other side, if it speaks in frames.
+    fn read<'b>(&mut self, bytes: &'b [u8], asked: Option<&FrameStream>, emit: &mut impl Emit) -> (Turn, &'b [u8]) {
         // Every pass either ends or takes bytes, or turns Start into something else.
         let mut rest = bytes;
         let mut retries = TRIES_MAX;
@@ -275,7 +313,7 @@ impl Direction {
                         return (Turn::None, &[]);
                     }
                 },
-                Speech::Start => return self.read_prefixed(rest, emit),
+                Speech::Start => return self.read_prefixed(rest, asked, emit),
                 Speech::Tls => {
                     let progress = self.tls.accept(rest, |message| handshake(&message, emit));
                     if progress == tls::Progress::Done {
@@ -344,11 +382,15 @@ impl Direction {
                         ftp::Progress::Endless => self.speech = Speech::Done,
                     }
                 }
+                Speech::Frames => return (self.read_frames(rest, asked, emit), &[]),
                 Speech::Lines => {
                     // Joined midway, a body looks like text, but the next request begins a segment. And some text has no lines: XMPP,
                     // or LDAP, whose messages begin with a byte that is also a letter.
                     let begins = |recognise: Recogniser| recognise(rest) == Match::Yes;
-                    if begins(http::recognise_request) || begins(tls::recognise_client) || begins(tls::recognise_server)
+                    if begins(http::recognise_request)
+                        || begins(tls::recognise_client)
+                        || begins(tls::recognise_server)
+                        || begins(reputation::recognise)
                     {
                         self.speech = Speech::Start;
                         continue;
@@ -372,7 +414,12 @@ impl Direction {
     }
 
     /// Goes on with bytes that alone were too few to tell.
-    fn read_prefixed<'b>(&mut self, bytes: &'b [u8], emit: &mut impl Emit) -> (Turn, &'b [u8]) {
+    fn read_prefixed<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        asked: Option<&FrameStream>,
+        emit: &mut impl Emit,
+    ) -> (Turn, &'b [u8]) {
         let before = self.prefix.len();
         let taken = bytes.len().min(PREFIX_MAX.saturating_sub(before));
         self.prefix.extend_from_slice(bytes.get(..taken).unwrap_or(&[]));
@@ -390,15 +437,15 @@ impl Direction {
             // The new bytes may begin what the old ones did not.
             Match::No => {
                 self.tell_unknown(&prefix, emit);
-                self.read(bytes, emit)
+                self.read(bytes, asked, emit)
             }
             // Old and new one after the other, since a border between segments may be one between messages.
-            Match::Yes => match self.read(old, emit) {
+            Match::Yes => match self.read(old, asked, emit) {
                 (Turn::Tunnel, inside) => {
                     self.carried.extend_from_slice(inside);
                     (Turn::Tunnel, bytes)
                 }
-                (Turn::None, _) => self.read(bytes, emit),
+                (Turn::None | Turn::Frames, _) => self.read(bytes, asked, emit),
             },
         };
         prefix.clear();
@@ -441,6 +488,36 @@ impl Direction {
         }
     }
 
+    /// Reads frames, and tells how the first one began: a run of bytes may turn out to be no frames, and its first ones are what there is.
+    fn read_frames(&mut self, bytes: &[u8], asked: Option<&FrameStream>, emit: &mut impl Emit) -> Turn {
+        let is_first = self.from_start && self.tries == 0;
+        let frames = &mut self.further().frames;
+        if is_first && frames.is_new() {
+            frames.begin();
+        }
+        let progress = frames.accept(bytes, asked);
+        self.tell_frames_start(progress != reputation::Progress::More, emit);
+        match progress {
+            reputation::Progress::More => {}
+            reputation::Progress::Lost => {
+                self.further().frames.interrupt();
+                self.speech = Speech::Start;
+                self.fail();
+            }
+            reputation::Progress::Endless => self.speech = Speech::Done,
+        }
+        Turn::Frames
+    }
+
+    fn tell_frames_start(&mut self, is_over: bool, emit: &mut impl Emit) {
+        let is_start = self.tries == 0 && !self.tunnel_asked;
+        if let Some(start) = self.further().frames.take_start(is_over)
+            && is_start
+        {
+            emit(true, &Observation::UnknownStart(start));
+        }
+    }
+
     /// Counts a run of bytes that began nothing.
     const fn fail(&mut self) {
         self.tries += 1;
@@ -472,6 +549,10 @@ impl Direction {
             }
             Speech::Smtp => self.further().smtp.finish(|header| emit(true, &Observation::MailHeader(header))),
             Speech::Ftp => self.further().ftp.clear(),
+            Speech::Frames => {
+                self.tell_frames_start(true, emit);
+                self.further().frames.finish();
+            }
             // Too few bytes to tell, and no more will come.
             Speech::Start if !self.prefix.is_empty() && self.tries == 0 => {
                 self.tries = 1;
@@ -507,6 +588,7 @@ impl Direction {
     fn clear(&mut self) {
         self.speech = Speech::Start;
         self.next = None;
+        self.from_start = false;
         self.tries = 0;
         self.tunnel_asked = false;
         self.prefix.clear();
@@ -534,6 +616,7 @@ const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (socks::recognise, Speech::Socks),
     (smtp::recognise, Speech::Smtp),
     (ftp::recognise, Speech::Ftp),
+    (reputation::recognise, Speech::Frames),
     (lines::recognise, Speech::Lines),
 ];
 
@@ -562,6 +645,25 @@ fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
         Handshake::ClientHello(hello) => emit(true, &Observation::TlsClientHello(hello)),
         Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
     }
+}
+
+/// Tells what the frames of both sides prove together, as soon as they do; then there is nothing more to learn. `is_over`: no more of
+/// `mine` will be read.
+fn judge_frames(mine: &mut Direction, other: &mut Direction, is_over: bool, emit: &mut impl Emit) {
+    let Some(frames) = mine.frames() else { return };
+    let (client, proved) = match other.frames() {
+        Some(others) if frames.is_answered_by(others) => (true, Frames::Answered),
+        Some(others) if others.is_answered_by(frames) => (false, Frames::Answered),
+        // The other side said something else, or nothing that fits.
+        _ if !is_over || other.next.is_some() => return,
+        _ => match frames.stands_alone() {
+            Some(is_client) => (is_client, Frames::OneSided),
+            None => return,
+        },
+    };
+    emit(client, &Observation::ReputationFrames(proved));
+    mine.speech = Speech::Done;
+    other.speech = Speech::Done;
 }
 
 /// Reads requests and what they upload.
@@ -596,6 +698,7 @@ fn http_request(request: &HttpRequest<'_>, emit: &mut impl Emit) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::super::reputation::tests::{answer, request};
     use super::*;
     use proptest::prelude::*;
 
@@ -646,6 +749,7 @@ mod tests {
             Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
             Observation::HttpUpload(piece) => format!("upload {}", String::from_utf8_lossy(piece)),
             Observation::UnknownStart(start) => format!("unknown {start:?}"),
+            Observation::ReputationFrames(frames) => format!("frames {frames:?}"),
             Observation::Dns(message) => {
                 format!("dns {}", message.question.map(|(name, _)| name.to_string()).unwrap_or_default())
             }
@@ -849,6 +953,74 @@ mod tests {
         assert_eq!(facts(b"KE\0\x02\0", 5), ["unknown [75, 69, 0, 2, 0]"], "too short to tell, and over");
     }
 
+    /// What a client (low) and a server (high) said, in the order in which it came, from that offset on; then both ends.
+    fn dialogue(messages: &[(Side, Vec<u8>)], step: usize, start: u64) -> Vec<(Side, String)> {
+        let mut conversation = Conversation::default();
+        let mut all = Vec::new();
+        let mut offsets = [start, start];
+        for (from, bytes) in messages {
+            let offset = &mut offsets[usize::from(*from == Side::High)];
+            for piece in bytes.chunks(step) {
+                conversation.accept(*from, *offset, piece, |client, seen| all.push((client, words(seen))));
+                *offset += piece.len() as u64;
+            }
+        }
+        for side in [Side::Low, Side::High] {
+            conversation.finish(side, |client, seen| all.push((client, words(seen))));
+        }
+        all.retain(|(_, words)| !words.starts_with("unknown"));
+        all
+    }
+
+    #[test]
+    fn frames_that_are_answered_tell_who_asked() {
+        let exchange = |number| [(Side::High, request(number, 90)), (Side::Low, answer(number, 40))];
+        let answered = vec![(Side::High, "frames Answered".to_owned())];
+        for step in (1..30).chain([1_000]) {
+            for start in [0, 1 << 32] {
+                assert_eq!(dialogue(&exchange(6), step, start), answered, "{step}");
+                assert_eq!(
+                    dialogue(&[exchange(6), exchange(8), exchange(9)].concat(), step, start),
+                    answered,
+                    "{step}"
+                );
+            }
+        }
+        let together =
+            [(Side::High, [request(1, 9), request(2, 9)].concat()), (Side::Low, [answer(2, 3), answer(1, 3)].concat())];
+        assert_eq!(dialogue(&together, 1_000, 0), answered);
+        let joined_late = [(Side::Low, answer(5, 40)), (Side::High, request(6, 90)), (Side::Low, answer(6, 40))];
+        assert_eq!(dialogue(&joined_late, 1_000, 1 << 32), answered);
+        let joined_within =
+            [&[(Side::High, vec![0x9c; 50]), (Side::Low, vec![0x9c; 50])][..], &exchange(6), &exchange(7)].concat();
+        assert_eq!(dialogue(&joined_within, 1_000, 1 << 32), answered);
+        let tunnel = [
+            &[
+                (Side::High, b"CONNECT a.example:443 HTTP/1.1\r\n\r\n".to_vec()),
+                (Side::Low, b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+            ][..],
+            &exchange(6),
+            &exchange(7),
+        ]
+        .concat();
+        assert_eq!(dialogue(&tunnel, 1_000, 0).last(), answered.last());
+    }
+
+    #[test]
+    fn frames_that_nobody_answers_tell_something_only_if_nobody_was_heard() {
+        let asked: Vec<_> = (1..5).map(|number| (Side::Low, request(number, 90))).collect();
+        assert_eq!(dialogue(&asked, 1_000, 0), [(Side::Low, "frames OneSided".to_owned())]);
+        let answers: Vec<_> = (1..5).map(|number| (Side::Low, answer(number, 90))).collect();
+        assert_eq!(dialogue(&answers, 1_000, 0), [(Side::High, "frames OneSided".to_owned())]);
+        assert_eq!(dialogue(&asked[..2], 1_000, 0), []);
+        let endless: Vec<_> = (1..100).map(|number| (Side::Low, request(number, 9))).collect();
+        assert_eq!(dialogue(&endless, 1_000, 0), [(Side::Low, "frames OneSided".to_owned())]);
+        for other in [vec![0], answer(9, 4), request(1, 4), b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"KE\0\0".to_vec()] {
+            let all = dialogue(&[&[(Side::High, other)], &asked[..]].concat(), 1_000, 0);
+            assert!(all.iter().all(|(_, words)| !words.starts_with("frames")), "{all:?}");
+        }
+    }
+
     #[test]
     fn strange_bytes_are_left_alone_after_some_tries() {
         let mut conversation = Conversation::default();
@@ -864,7 +1036,7 @@ mod tests {
         fn arbitrary_conversations_never_panic_and_hold_little(
             pieces in prop::collection::vec((any::<bool>(), 0u64..3, prop::sample::select(vec![
                 &b"CONNECT a:1 HTTP/1.1\r\n\r\n"[..], b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n", b"\x05\x01\x00", b"\x16\x03\x01\x02\x00\x01\x00",
-                b"\x00\x1d\x00\x01\x01\x00\x00\x01", b"EHLO x\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"DATA\r\nX: y\r\n\r\n", b"USER x\r\nRETR y\r\n", b"\0\0\0\0", b"\xff\xff", b"\x05\x01\x00\x03\x03abc\x01\xbb",
+                b"\x00\x1d\x00\x01\x01\x00\x00\x01", b"EHLO x\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"DATA\r\nX: y\r\n\r\n", b"USER x\r\nRETR y\r\n", b"KE\0\0", b"\0\x01\x01\x55\0\0\0\x02", b"\0\x01\0\0\0\0\x02", b"\0\0\0\0", b"\xff\xff", b"\x05\x01\x00\x03\x03abc\x01\xbb",
             ])), 0..60),
         ) {
             let mut conversation = Conversation::default();

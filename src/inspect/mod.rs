@@ -15,6 +15,7 @@ mod observation;
 pub mod quic;
 mod reader;
 mod recognition;
+pub mod reputation;
 pub mod smtp;
 pub mod socks;
 pub mod tls;
@@ -23,8 +24,8 @@ pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use observation::{
-    AddedBy, Certificate, DnsMessage, FtpRequest, HttpRequest, HttpResponse, HttpTarget, MailHeader, Observation,
-    ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
+    AddedBy, Certificate, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget, MailHeader,
+    Observation, ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
 };
 pub use quic::InitialConversation;
 pub use reader::Reader;

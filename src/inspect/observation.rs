@@ -4,6 +4,7 @@ use super::{DomainName, dns, quic::QuicVersion, tls};
 use std::net::IpAddr;
 
 pub use super::ftp::Request as FtpRequest;
+pub use super::reputation::Frames;
 pub use super::smtp::{AddedBy, MailHeader};
 pub use dns::{Message as DnsMessage, ResolvedAddress};
 pub use tls::{Certificate, ClientHello as TlsClientHello};
@@ -36,6 +37,8 @@ pub enum Observation<'a> {
     MailHeader(&'a MailHeader<'a>),
     /// A flow begins in no protocol that we know: its first bytes, at most sixteen. Nothing tells which side is the client.
     UnknownStart(&'a [u8]),
+    /// Frames of the reputation service's own protocol, each as long as it says.
+    ReputationFrames(Frames),
     /// A client asked a proxy to connect it elsewhere. For HTTP it comes beside the [`Self::HttpRequest`].
     ProxyRequest(&'a ProxyRequest<'a>),
 }

@@ -91,11 +91,13 @@ pub enum Field {
     MailHeader,
     /// What a client or a server sent first, in no protocol that is known.
     FirstBytes,
+    /// Frames of a protocol of the vendor's own.
+    Protocol,
 }
 
 impl Field {
     /// All of them, in their order.
-    pub const ALL: [Self; Self::FirstBytes as usize + 1] = [
+    pub const ALL: [Self; Self::Protocol as usize + 1] = [
         Self::TlsSni,
         Self::QuicSni,
         Self::HttpHost,
@@ -121,6 +123,7 @@ impl Field {
         Self::FtpPath,
         Self::MailHeader,
         Self::FirstBytes,
+        Self::Protocol,
     ];
 
     /// The field of that name.
@@ -158,6 +161,7 @@ impl Field {
             Self::FtpPath => "ftp.path",
             Self::MailHeader => "mail.header",
             Self::FirstBytes => "payload.first_bytes",
+            Self::Protocol => "payload.protocol",
         }
     }
 }

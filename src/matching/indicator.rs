@@ -199,6 +199,8 @@ pub enum MatchKind {
     StreamPrefix,
     /// A header field of a mail message begins with this.
     MailHeader,
+    /// A flow speaks a protocol of the vendor's own.
+    Protocol,
     /// Bytes of a payload; listed only.
     Payload,
     /// A mark of the ICAP protocol; listed only.
@@ -213,7 +215,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -238,6 +240,7 @@ impl MatchKind {
         Self::UploadContains,
         Self::StreamPrefix,
         Self::MailHeader,
+        Self::Protocol,
         Self::Payload,
         Self::Icap,
         Self::TlsFeatures,
@@ -273,6 +276,7 @@ impl MatchKind {
             Self::UploadContains => "upload-contains",
             Self::StreamPrefix => "stream-prefix",
             Self::MailHeader => "mail-header",
+            Self::Protocol => "protocol",
             Self::Payload => "payload",
             Self::Icap => "icap",
             Self::TlsFeatures => "tls-features",

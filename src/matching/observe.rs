@@ -10,7 +10,7 @@ use super::{
 use super::{mail, served};
 use crate::inspect::tls::Ja4Transport;
 use crate::inspect::{
-    Certificate, DnsMessage, DomainName, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
+    Certificate, DnsMessage, DomainName, Frames, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
 };
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
@@ -72,6 +72,10 @@ pub fn observe(
                 let value = &signatures.get(indicator).value;
                 emit(Found::new(indicator, SeenAs::Hint, Field::FirstBytes, value).alert(place, Application::Unknown));
             }
+            Told::Nothing
+        }
+        Observation::ReputationFrames(frames) => {
+            reputation_frames(signatures, *frames, place, &mut emit);
             Told::Nothing
         }
         Observation::ProxyRequest(request) => {
@@ -245,6 +249,21 @@ fn fingerprints(
     let ja3 = hello.ja3_hash();
     if let Some(indicator) = signatures.match_ja3(&ja3) {
         emit(Found::new(indicator, SeenAs::Hint, Field::Ja3, &hexadecimal(&ja3)).alert(place, application()));
+    }
+}
+
+/// A conversation in the reputation service's own protocol. A server inside the network that answers in it passes requests on to the
+/// service: a KSN proxy.
+fn reputation_frames(signatures: &SignatureSet, frames: Frames, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) {
+    let Some(indicator) = signatures.match_frames(frames) else { return };
+    let observed = match frames {
+        Frames::Answered => "request and answer with the same number",
+        Frames::OneSided => "frames of one side",
+    };
+    let found = Found::new(indicator, SeenAs::Contact, Field::Protocol, observed);
+    emit(found.alert(place, Application::Unknown));
+    if frames == Frames::Answered && is_inside(place.flow.server) && !place.proxied {
+        emit(Found { at_server: true, ..found }.alert(place, Application::Unknown));
     }
 }
 

@@ -10,6 +10,7 @@ mod load;
 mod names;
 mod ports;
 mod prefixes;
+mod protocols;
 mod template;
 mod texts;
 
@@ -20,6 +21,7 @@ pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
 pub use ports::PortRange;
 
 use super::{Indicator, IndicatorIndex, MatchKind};
+use crate::inspect::Frames;
 use addresses::Addresses;
 use certificates::Certificates;
 use fingerprints::Fingerprints;
@@ -27,6 +29,7 @@ use load::{Loader, Place};
 use names::Names;
 use ports::Ports;
 use prefixes::Prefixes;
+use protocols::Protocols;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -64,6 +67,7 @@ pub struct SignatureSet {
     uploads: Texts,
     streams: Prefixes,
     mail_headers: Prefixes,
+    protocols: Protocols,
 }
 
 impl Default for SignatureSet {
@@ -160,6 +164,7 @@ impl SignatureSet {
         let uploads = Texts::build(&numbered, &[MatchKind::UploadContains]);
         let streams = Prefixes::build(&numbered, MatchKind::StreamPrefix);
         let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
+        let protocols = Protocols::build(&numbered);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
         let indices =
             (0..=u16::MAX).map(IndicatorIndex).zip(&indicators).map(|(index, one)| (one.id.clone(), index)).collect();
@@ -184,6 +189,7 @@ impl SignatureSet {
             uploads,
             streams,
             mail_headers,
+            protocols,
         }
     }
 
@@ -365,6 +371,12 @@ impl SignatureSet {
     #[must_use]
     pub fn match_mail_header(&self, line: &[u8]) -> Option<IndicatorIndex> {
         self.mail_headers.find(line)
+    }
+
+    /// The indicator of what frames of the reputation service's own protocol prove.
+    #[must_use]
+    pub fn match_frames(&self, frames: Frames) -> Option<IndicatorIndex> {
+        self.protocols.find(frames)
     }
 
     /// What the set says of a domain name, an address, a URL, a path, a user agent or a fingerprint, and why.

@@ -129,7 +129,8 @@ impl Kind {
             Field::ResolverOrder => Self::Behaviour,
             Field::FtpPath => Self::Ftp,
             Field::MailHeader => Self::Mail,
-            Field::FirstBytes => Self::FirstBytes,
+            // Frames need the first bytes, so they are no further kind.
+            Field::FirstBytes | Field::Protocol => Self::FirstBytes,
         }
     }
 }

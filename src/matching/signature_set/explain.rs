@@ -273,6 +273,7 @@ fn described(one: &Indicator) -> String {
     match one.kind {
         MatchKind::Exact => "exact name".to_owned(),
         MatchKind::Address => format!("address range {}", one.value),
+        MatchKind::Protocol => format!("protocol {}", one.value),
         MatchKind::StreamPrefix => format!("stream prefix {} at {}; a hint", one.value, one.ports.join(", ")),
         kind => format!("{} {}", kind.name().replace('-', " "), for_one_line(&one.value)),
     }

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::fingerprints::{is_ja4, ja3};
-use super::{SignatureError, certificates, habits, ports, prefixes, template, texts};
+use super::{SignatureError, certificates, habits, ports, prefixes, protocols, template, texts};
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -475,6 +475,7 @@ fn check(indicator: &Indicator) -> Result<(), String> {
         MatchKind::HttpHeader | MatchKind::BodyPrefix | MatchKind::StreamPrefix | MatchKind::MailHeader => {
             prefixes::check(indicator)
         }
+        MatchKind::Protocol => protocols::check(value),
         _ => Ok(()),
     }
 }

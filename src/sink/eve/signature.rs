@@ -68,6 +68,7 @@ const fn field_number(field: Field) -> u32 {
         Field::MailHeader => 27,
         Field::FirstBytes => 28,
         Field::HttpUpload => 29,
+        Field::Protocol => 34,
     }
 }
 
@@ -99,6 +100,7 @@ const fn seen(field: Field) -> &'static str {
         Field::FtpPath => "FTP path",
         Field::MailHeader => "mail header",
         Field::FirstBytes => "first bytes of a flow",
+        Field::Protocol => "protocol of the vendor's own",
     }
 }
 
@@ -135,6 +137,7 @@ mod tests {
             Field::MailHeader,
             Field::FirstBytes,
             Field::HttpUpload,
+            Field::Protocol,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {

@@ -6,7 +6,7 @@
 use kaspector::capture::{Block, CaptureFile, LinkType, expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
-use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, recognise_datagram, smtp, socks, tls};
+use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, recognise_datagram, reputation, smtp, socks, tls};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -101,6 +101,7 @@ impl Corpus {
                 ("smtp", smtp::recognise(stream)),
                 ("ftp", ftp::recognise(stream)),
                 ("socks", socks::recognise(stream)),
+                ("reputation", reputation::recognise(stream)),
                 ("lines", lines::recognise(stream)),
             ] {
                 if recognised == Match::Yes {
