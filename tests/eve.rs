@@ -172,7 +172,9 @@ fn every_kind_of_alert_satisfies_the_schema() {
                 Occasion::Summary { count: 17, bytes: 4711 },
                 Occasion::VerdictRise { from: Verdict::Browsing, to: Verdict::Suspected },
             ] {
-                writer.write(&alert, EveOrigin::Interface { name: "span0", run: &[7; 32], occasion }).unwrap();
+                let origin = EveOrigin::Interface { name: "span0", run: &[7; 32], occasion };
+                writer.write(&alert, origin).unwrap();
+                writer.write_known(&alert, origin, Some(Timestamp(1_790_000_000_000_000_000))).unwrap();
             }
         }
         let mut lines = writer.into_inner();

@@ -497,6 +497,44 @@ fn what_is_known_of_hosts_outlives_the_sensor() {
     assert_eq!(kept(&state), [("10.20.0.5".to_owned(), "confirmed", 2)]);
 }
 
+/// A restart is no news: what the state file has is told as a repeat, and only what is new as a first sight.
+#[test]
+fn a_host_that_was_known_before_a_restart_is_no_first_sight() {
+    let Some(cable) = Cable::lay("n") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("hosts.db");
+    let (updates, page) = (root().join("pcaps/dns-then-tls.pcap"), root().join("pcaps/browsing-www.pcap"));
+    let run = |name: &str, captures: &[&Path]| -> Vec<Value> {
+        let live = folder.path().join(name);
+        let output = format!("file:{}", live.display());
+        let sensor = Sensor::start(&["-i", &cable.far, "--state", state.to_str().unwrap(), "-o", &output]);
+        for capture in captures {
+            cable.send(capture);
+        }
+        sensor.end();
+        let text = std::fs::read_to_string(&live).unwrap();
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.filter(|record| record["event_type"] == "alert").collect()
+    };
+    let first_of = |alert: &Value, key: &str| alert["alert"]["metadata"][key][0].as_str().map(str::to_owned);
+    let since = |alert: &Value| first_of(alert, "kaspector_known_since");
+    let is_repeat = |alert: &Value| first_of(alert, "kaspector_count").is_some();
+    let is_rise = |alert: &Value| first_of(alert, "kaspector_verdict").is_some();
+    let first = run("first.json", &[&updates]);
+    assert!(first.iter().any(|alert| !is_repeat(alert) && !is_rise(alert)), "{first:?}");
+    let began = first.iter().map(|alert| alert["timestamp"].as_str().unwrap().to_owned()).min();
+    assert!(first.iter().all(|alert| since(alert) == began), "{first:?}");
+    let again = run("again.json", &[&updates]);
+    assert!(!again.is_empty() && again.iter().all(|alert| is_repeat(alert) && since(alert) == began), "{again:?}");
+    // The same host with something that it did not show before.
+    let more = run("more.json", &[&updates, &page]);
+    let (of_page, of_updates): (Vec<&Value>, Vec<&Value>) =
+        more.iter().partition(|alert| first_of(alert, "kaspector_service").unwrap() == "web-browse");
+    assert!(!of_updates.is_empty() && of_updates.iter().all(|alert| is_repeat(alert)), "{more:?}");
+    assert!(of_page.iter().any(|alert| !is_repeat(alert)), "{more:?}");
+    assert!(more.iter().all(|alert| since(alert) == began), "{more:?}");
+}
+
 #[test]
 fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
     let Some(cable) = Cable::lay("d") else { return };

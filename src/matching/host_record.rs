@@ -4,8 +4,8 @@ use super::hop_limits::HopLimits;
 use super::link_addresses::{LinkAddresses, LinkLayer};
 use super::verdict::judge;
 use super::{
-    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, LinkAddress, NextHops, Position, Reached, Role, SeenAs,
-    SignatureSet, Strength, Verdict,
+    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, IndicatorIndex, LinkAddress, NextHops, Position,
+    Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
 use std::collections::BTreeSet;
@@ -161,6 +161,12 @@ impl HostRecord {
         for line in &mut self.lines {
             line.example.input = number(line.example.input);
         }
+    }
+
+    /// Whether there is evidence of the indicator that was seen so closely.
+    #[must_use]
+    pub fn shows(&self, indicator: IndicatorIndex, seen_as: SeenAs) -> bool {
+        self.lines.iter().any(|line| (line.indicator, line.seen_as) == (indicator, seen_as))
     }
 
     /// When there was evidence first.

@@ -49,6 +49,10 @@ pub(super) fn cef(line: &str, uid: &str, sensor: &str) -> Option<String> {
     put("in", text("/flow/bytes_toclient"));
     put("cnt", Some(metadata("kaspector_count").unwrap_or_else(|| "1".to_owned())));
     put("dvchost", Some(sensor.to_owned()));
+    if let Some(since) = metadata("kaspector_known_since").and_then(|at| milliseconds(&at)) {
+        put("deviceCustomDate1Label", Some("knownSince".to_owned()));
+        put("deviceCustomDate1", Some(since));
+    }
     for (key, label, value) in [
         ("cs1", "communityId", text("/community_id")),
         ("cs2", "service", metadata("kaspector_service")),
@@ -100,7 +104,8 @@ mod tests {
             "src_port": 49152, "dest_ip": "2001:0db8:0000:0000:0000:0000:0000:0005", "dest_port": 443, "proto": "TCP",
             "app_proto": "tls", "community_id": "1:g9Oc=", "tls": {"sni": "a=b\\c\nact=blocked|"},
             "alert": {"action": "allowed", "signature_id": 1990002, "signature": "a|b\\c", "severity": 2, "category": "x",
-                "metadata": {"kaspector_service": ["reputation"]}}});
+                "metadata": {"kaspector_service": ["reputation"],
+                    "kaspector_known_since": ["2025-12-31T23:59:59.500000+0000"]}}});
         let text = cef(&line.to_string(), "01U", "sensor-01").unwrap();
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
@@ -108,7 +113,8 @@ mod tests {
             format!(
                 "CEF:0|Kaspector|Kaspector|{version}|1990002|a\\|b\\\\c|5|rt=1767225600090 externalId=01U src=10.20.1.15 \
                  c6a3Label=Destination IPv6 Address c6a3=2001:db8::5 spt=49152 dpt=443 proto=TCP app=TLS \
-                 dhost=a\\=b\\\\c\\nact\\=blocked| act=allowed cat=x cnt=1 dvchost=sensor-01 cs1Label=communityId \
+                 dhost=a\\=b\\\\c\\nact\\=blocked| act=allowed cat=x cnt=1 dvchost=sensor-01 \
+                 deviceCustomDate1Label=knownSince deviceCustomDate1=1767225599500 cs1Label=communityId \
                  cs1=1:g9Oc\\= cs2Label=service cs2=reputation"
             )
         );

@@ -98,7 +98,21 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
     /// # Errors
     /// When `out` fails; part of the line may have been written.
     pub fn write(&mut self, alert: &Alert, origin: EveOrigin<'_>) -> io::Result<()> {
+        self.write_known(alert, origin, None)
+    }
+
+    /// Writes one alert of a host that is known since then.
+    ///
+    /// # Errors
+    /// When `out` fails; part of the line may have been written.
+    pub fn write_known(
+        &mut self,
+        alert: &Alert,
+        origin: EveOrigin<'_>,
+        known_since: Option<Timestamp>,
+    ) -> io::Result<()> {
         let mut record = record(alert, self.signatures, self.compat, origin);
+        record.alert.metadata.kaspector_known_since = known_since.map(|since| [time(since)]);
         self.serialise(&record)?;
         for limit in TEXT_LIMITS {
             if self.line.len() <= LINE_MAX {
@@ -238,6 +252,7 @@ fn alert_record<'a>(
             kaspector_bytes: bytes.map(|bytes| [bytes.to_string()]),
             kaspector_verdict: verdict.map(|verdict| [verdict.name()]),
             kaspector_verdict_before: before.map(|verdict| [verdict.name()]),
+            kaspector_known_since: None,
             kaspector_truncated: None,
         },
     }
@@ -361,6 +376,17 @@ mod tests {
         for absent in ["kaspector_count", "kaspector_bytes", "kaspector_verdict", "kaspector_verdict_before"] {
             assert!(first["alert"]["metadata"].get(absent).is_none(), "{absent}");
         }
+        let signatures = SignatureSet::builtin();
+        let mut writer = EveWriter::new(Vec::new(), &signatures, EveCompat::V7);
+        let origin = EveOrigin::Interface { name: "span0", run: &[7; 32], occasion: Occasion::FirstSight };
+        writer.write_known(&samples::tls(), origin, Some(samples::AT)).unwrap();
+        let known: Value = serde_json::from_slice(&writer.into_inner()).unwrap();
+        assert!(first["alert"]["metadata"].get("kaspector_known_since").is_none());
+        assert_eq!(
+            known["alert"]["metadata"]["kaspector_known_since"],
+            json!(["2026-11-23T15:43:54.449556+0000"]),
+            "an array of one string, as all that is ours"
+        );
         let summary = live(Occasion::Summary { count: 17, bytes: 4711 });
         assert_eq!(summary["alert"]["metadata"]["kaspector_count"], json!(["17"]));
         assert_eq!(summary["alert"]["metadata"]["kaspector_bytes"], json!(["4711"]));

@@ -101,6 +101,8 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_verdict_before: Option<[&'static str; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_known_since: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_truncated: Option<[&'static str; 1]>,
 }
 

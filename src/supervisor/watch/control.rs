@@ -245,9 +245,13 @@ impl<'w> Control<'w> {
                 let kind = (indicator.category.name(), indicator.strength.name());
                 *self.detections.entry(kind).or_default() += 1;
                 let sighting = Sighting { alert, interface };
-                self.hosts.note(sighting.host(), &sighting.alert, interface);
-                if let Some(sighting) = self.repeats.take(sighting) {
-                    self.teller.tell_of(&sighting, Occasion::FirstSight, &self.settings.signatures);
+                // What the state file has was told by an earlier run.
+                let is_known = self.hosts.note(sighting.host(), &sighting.alert, interface);
+                let told = if is_known { self.repeats.take_known(sighting) } else { self.repeats.take(sighting) };
+                match told {
+                    Some(sighting) if is_known => self.summarise(vec![(sighting, 1)]),
+                    Some(sighting) => self.tell_of(&sighting, Occasion::FirstSight),
+                    None => {}
                 }
             }
         }
@@ -263,9 +267,14 @@ impl<'w> Control<'w> {
         while self.teller.has_room()
             && let Some((sighting, occasion)) = self.due.pop_front()
         {
-            self.teller.tell_of(&sighting, occasion, &self.settings.signatures);
+            self.tell_of(&sighting, occasion);
             self.teller.hand_on();
         }
+    }
+
+    fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
+        let known_since = self.hosts.known_since(&sighting.host());
+        self.teller.tell_of(sighting, occasion, known_since, &self.settings.signatures);
     }
 
     fn summarise(&mut self, due: Vec<(Sighting, u64)>) {
@@ -291,7 +300,7 @@ impl<'w> Control<'w> {
             }
         }
         for Rise { alert, interface, from, to } in rises {
-            self.teller.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to }, &signatures);
+            self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is known of each host: what each interface shows now, and what was known before.
 
+use crate::capture::Timestamp;
 use crate::matching::{Alert, HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,6 +25,8 @@ struct Known {
     /// What the ledger of each interface holds.
     now: BTreeMap<u32, HostRecord>,
     verdict: Option<Verdict>,
+    /// The first evidence of it that anybody knows of.
+    since: Option<Timestamp>,
     /// The latest alert, and its interface.
     alert: Option<(Box<Alert>, u32)>,
     /// Bytes when a summary told of the host last.
@@ -49,14 +52,24 @@ impl Hosts {
         for (host, record) in records {
             let known = self.known(host);
             known.bytes_told = record.bytes();
+            known.since = Some(record.first_seen());
             known.before = Some(record);
             known.verdict = known.merged(signatures).and_then(|record| Some(record.finding(host, signatures)?.verdict));
         }
     }
 
-    /// Notes the latest alert of a host.
-    pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) {
-        self.known(host).alert = Some((Box::new(alert.clone()), interface));
+    /// Notes the latest alert of a host. Says whether the host showed the same, as closely, before this run.
+    pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) -> bool {
+        let known = self.known(host);
+        known.since = known.since.or(Some(alert.at));
+        known.alert = Some((Box::new(alert.clone()), interface));
+        known.before.as_ref().is_some_and(|before| before.shows(alert.indicator, alert.seen_as))
+    }
+
+    /// Since when a host is known: its first evidence, in whichever run of the sensor.
+    #[must_use]
+    pub fn known_since(&self, host: &HostKey) -> Option<Timestamp> {
+        self.hosts.get(host)?.since
     }
 
     /// Takes the record that the ledger of `interface` now has of a host. Says so if it adds up to more than before; the first verdict is
@@ -176,7 +189,6 @@ impl Known {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::capture::Timestamp;
     use crate::decode::Zone;
     use crate::matching::SeenAs;
     use crate::sink::samples;
@@ -208,6 +220,23 @@ mod tests {
         assert_eq!((rise.from, rise.to, rise.interface), (Verdict::Suspected, Verdict::Confirmed, 1));
         assert!(hosts.update(host(1), contact, 1, &signatures).is_none());
         assert_eq!(hosts.findings(&signatures)[0].evidence.len(), 2, "both interfaces");
+    }
+
+    #[test]
+    fn what_an_earlier_run_knew_is_no_first_sight() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        let (lookup, known) = record(1, SeenAs::Lookup, 5, &signatures);
+        hosts.begin_with([(host(1), known)], &signatures);
+        let later = |alert: &Alert| Alert { at: Timestamp(99), ..alert.clone() };
+        assert!(hosts.note(host(1), &later(&lookup), 0));
+        let (contact, _) = record(1, SeenAs::Contact, 9, &signatures);
+        assert!(!hosts.note(host(1), &later(&contact), 0), "closer than before");
+        assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+        let (other, _) = record(2, SeenAs::Lookup, 7, &signatures);
+        assert!(!hosts.note(host(2), &other, 0));
+        assert!(!hosts.note(host(2), &later(&other), 0), "of this run");
+        assert_eq!(hosts.known_since(&host(2)), Some(Timestamp(7)));
     }
 
     #[test]

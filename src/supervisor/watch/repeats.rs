@@ -62,6 +62,15 @@ impl Repeats {
 
     /// Takes the next sighting; gives it back if it is to be told now.
     pub fn take(&mut self, sighting: Sighting) -> Option<Sighting> {
+        self.next(sighting, false)
+    }
+
+    /// Takes a sighting of what was told before this run: it waits for the next summary. Gives it back where there is no room to wait.
+    pub fn take_known(&mut self, sighting: Sighting) -> Option<Sighting> {
+        self.next(sighting, true)
+    }
+
+    fn next(&mut self, sighting: Sighting, is_known: bool) -> Option<Sighting> {
         let pair = (sighting.host(), sighting.alert.indicator, sighting.alert.seen_as);
         let seen = sighting.alert.at;
         if let Some(held) = self.pairs.get_mut(&pair) {
@@ -73,7 +82,12 @@ impl Repeats {
         if self.pairs.len() >= PAIRS_MAX && !self.is_crowded {
             self.forget_half();
         }
-        if self.pairs.len() < PAIRS_MAX {
+        let has_room = self.pairs.len() < PAIRS_MAX;
+        if has_room && is_known {
+            self.pairs.insert(pair, Held { seen, count: 1, last: Some(sighting) });
+            return None;
+        }
+        if has_room {
             self.pairs.insert(pair, Held { seen, count: 0, last: None });
         }
         Some(sighting)
@@ -139,6 +153,16 @@ mod tests {
         assert!(repeats.take(sighting(1, 2, SeenAs::Lookup)).is_none());
         assert!(repeats.take(sighting(2, 3, SeenAs::Lookup)).is_some(), "another host");
         assert!(repeats.take(sighting(1, 4, SeenAs::Contact)).is_some(), "a contact after a lookup");
+    }
+
+    #[test]
+    fn what_was_told_before_this_run_waits_for_the_summary() {
+        let mut repeats = Repeats::every(60);
+        assert!(repeats.take_known(sighting(1, 1, SeenAs::Contact)).is_none());
+        assert!(repeats.take(sighting(1, 2, SeenAs::Contact)).is_none());
+        let counts: Vec<(u64, u64)> =
+            repeats.held().iter().map(|(sighting, count)| (sighting.alert.packet, *count)).collect();
+        assert_eq!(counts, [(2, 2)]);
     }
 
     #[test]

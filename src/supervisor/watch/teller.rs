@@ -2,6 +2,7 @@
 
 use super::repeats::Sighting;
 use super::{WatchOptions, now, random};
+use crate::capture::Timestamp;
 use crate::matching::{SignatureSet, Verdict};
 use crate::sink::{EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
 use crate::supervisor::web::Web;
@@ -28,8 +29,14 @@ impl<'w> Teller<'w> {
         Self { options, run, outputs, web, backlog: VecDeque::new(), lost: 0 }
     }
 
-    /// Tells of an alert.
-    pub fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion, signatures: &SignatureSet) {
+    /// Tells of an alert, whose host is known since then.
+    pub fn tell_of(
+        &mut self,
+        sighting: &Sighting,
+        occasion: Occasion,
+        known_since: Option<Timestamp>,
+        signatures: &SignatureSet,
+    ) {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
         // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
@@ -43,7 +50,8 @@ impl<'w> Teller<'w> {
             *byte ^= number;
         }
         let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
-        writer.write(alert, EveOrigin::Interface { name, run: &run, occasion }).expect("memory takes every line");
+        let origin = EveOrigin::Interface { name, run: &run, occasion };
+        writer.write_known(alert, origin, known_since).expect("memory takes every line");
         let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
         let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
         let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };
