@@ -185,8 +185,10 @@ impl Findings {
         flows: u64,
         mut given_up: BTreeMap<&'static str, u64>,
     ) -> Self {
+        let alerts = ledger.take_alerts();
+        ledger.close();
         given_up.extend(ledger.given_up());
-        Self { alerts: ledger.take_alerts(), hosts: ledger.into_hosts().collect(), outcomes, flows, given_up }
+        Self { alerts, hosts: ledger.into_hosts().collect(), outcomes, flows, given_up }
     }
 
     /// The hosts with evidence: strongest verdict first, then by address.

@@ -197,6 +197,15 @@ fn much_of_every_kind() {
     assert!(answer.hosts.len() > 10, "{}", answer.hosts.len());
 }
 
+/// At the bounds of the ledger the same hosts and alerts are kept on every way, and those are the strong ones.
+#[test]
+fn more_hosts_than_are_kept() {
+    let answer = agree(&hostile::crowd(), &[1_500], false);
+    assert_eq!(answer.given_up.get("hosts"), Some(&(90_009 - (1 << 16))));
+    assert_eq!(answer.hosts.len(), 1 << 16);
+    assert_eq!(answer.hosts.iter().filter(|host| host.contains("verdict: Confirmed")).count(), 9);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

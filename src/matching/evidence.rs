@@ -311,6 +311,15 @@ pub struct Alert {
     pub application: Application,
 }
 
+impl Alert {
+    /// The machine that it is about.
+    #[must_use]
+    pub const fn host(&self) -> HostKey {
+        let Self { flow, host_is_server, .. } = self;
+        HostKey { address: if *host_is_server { flow.server } else { flow.client }, zone: flow.zone }
+    }
+}
+
 /// Where an analyst finds an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {

@@ -2,18 +2,17 @@
 
 use super::hop_limits::HopLimits;
 use super::link_addresses::{LinkAddresses, LinkLayer};
-use super::verdict::judge;
+use super::verdict::{Piece, judge, weigh};
 use super::{
-    Alert, Category, EvidenceLine, Field, HostFinding, HostKey, IndicatorIndex, LinkAddress, NextHops, Position,
-    Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Category, Confidence, EvidenceLine, Field, HostFinding, HostKey, IndicatorIndex, LinkAddress, NextHops,
+    Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Lines of evidence kept per host; the weakest and latest are given up.
 pub const LINES_MAX: usize = 64;
-/// Lines kept per host once all hosts of an input together have very many.
-pub const LINES_CROWDED_MAX: usize = 4;
 /// Names kept of those that a host was asked for by others. A host that was asked for more is taken to do all of it for others.
 pub const ASKED_NAMES_MAX: usize = 1024;
 
@@ -26,15 +25,18 @@ pub(super) struct AskedNames {
 }
 
 impl AskedNames {
-    pub(super) fn insert(&mut self, name: &str) {
+    /// Whether `name` is new, and among at most `names_max`.
+    pub(super) fn insert(&mut self, name: &str, names_max: usize) -> bool {
         if self.names.contains(name) {
-            return;
+            return false;
         }
-        if self.names.len() < ASKED_NAMES_MAX {
+        let has_room = self.names.len() < names_max;
+        if has_room {
             self.names.insert(name.into());
         } else {
             self.overflowed = true;
         }
+        has_room
     }
 
     /// Whether the host was asked for `name`, or may have been.
@@ -47,6 +49,10 @@ impl AskedNames {
         self.names.iter().any(|name| is_above(zone, name))
     }
 }
+
+/// How much would be lost with a host: what is stronger sorts first. The verdict counts, then how sure it is, then how often evidence was
+/// seen, then which host was seen first.
+pub type Standing = (Verdict, Reverse<Confidence>, Reverse<u64>, Timestamp);
 
 /// What is known of one host. Records of the same host out of several inputs are merged in input order.
 #[derive(Clone, Debug, Default)]
@@ -127,13 +133,54 @@ impl HostRecord {
         }
     }
 
-    /// Notes that somebody else asked this host for `name`.
-    pub fn asked_by_others(&mut self, field: Field, name: &str) {
+    /// Notes that somebody else asked this host for `name`; of each kind, at most `names_max` are kept. Whether one more is kept now.
+    pub fn asked_by_others(&mut self, field: Field, name: &str, names_max: usize) -> bool {
         let names = match field {
             Field::DnsQuery | Field::DnsAnswer => &mut self.resolves,
             _ => &mut self.connects,
         };
-        names.insert(name);
+        names.insert(name, names_max)
+    }
+
+    /// Names that others asked this host for, as far as they are kept.
+    #[must_use]
+    pub fn asked_count(&self) -> usize {
+        self.resolves.names.len() + self.connects.names.len()
+    }
+
+    /// Whether others asked this host for anything.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        self.asked_count() > 0 || self.resolves.overflowed || self.connects.overflowed
+    }
+
+    /// What is left when the evidence is given up: what the host was asked for, so that what it does for others is not taken for its own
+    /// later.
+    #[must_use]
+    pub fn without_evidence(self) -> Self {
+        let Self { resolves, connects, .. } = self;
+        Self { resolves, connects, ..Self::default() }
+    }
+
+    /// How the host stands among others; `None` without evidence.
+    #[must_use]
+    pub fn standing(&self, signatures: &SignatureSet) -> Option<Standing> {
+        let (verdict, confidence) = match &*self.lines {
+            [line] => weigh(&[self.piece(line, signatures)]),
+            lines => weigh(&lines.iter().map(|line| self.piece(line, signatures)).collect::<Vec<_>>()),
+        }?;
+        let count = self.lines.iter().map(|line| line.count).fold(0, u64::saturating_add);
+        Some((verdict, Reverse(confidence), Reverse(count), self.first_seen()))
+    }
+
+    /// Gives up the weakest lines, so that `lines_max` are left; says how many that were.
+    pub fn trim(&mut self, lines_max: usize, signatures: &SignatureSet) -> usize {
+        let before = self.lines.len();
+        while self.lines.len() > lines_max {
+            self.give_up_weakest_line(signatures);
+        }
+        self.lines.shrink_to_fit();
+        before - self.lines.len()
     }
 
     /// Adds the record of the same host out of a later input.
@@ -148,7 +195,7 @@ impl HostRecord {
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
             mine.overflowed |= theirs.overflowed;
             for name in theirs.names {
-                mine.insert(&name);
+                mine.insert(&name, ASKED_NAMES_MAX);
             }
         }
         for line in later.lines {
@@ -263,6 +310,26 @@ impl HostRecord {
         })
     }
 
+    fn piece(&self, line: &EvidenceLine, signatures: &SignatureSet) -> Piece {
+        let piece = Piece::of(line, signatures.get(line.indicator).strength);
+        Piece { relayed: piece.relayed || self.is_relayed(line), ..piece }
+    }
+
+    /// Gives up the line that adds least: the weakest, of those one that only repeats what an earlier one says, of those the latest.
+    fn give_up_weakest_line(&mut self, signatures: &SignatureSet) {
+        let strength_of = |line: &EvidenceLine| signatures.get(line.indicator).strength;
+        let pieces: Vec<_> = self.lines.iter().map(|line| Piece::of(line, strength_of(line))).collect();
+        let rank = |&(at, piece): &(usize, &Piece)| {
+            let says_as_much = |earlier: &Piece| earlier.repeats(piece) && earlier.verdict() <= piece.verdict();
+            let repeats = pieces.iter().take(at).any(says_as_much);
+            (piece.verdict(), repeats, at)
+        };
+        if let Some((weakest, _)) = pieces.iter().enumerate().max_by_key(rank) {
+            self.lines.remove(weakest);
+            self.given_up = self.given_up.saturating_add(1);
+        }
+    }
+
     /// Whether the host did this because somebody else asked it to.
     fn is_relayed(&self, line: &EvidenceLine) -> bool {
         match (line.field, line.seen_as) {
@@ -292,19 +359,14 @@ impl HostRecord {
             known.last_seen = known.last_seen.max(line.last_seen);
             return;
         }
-        if self.lines.len() < lines_max {
-            self.lines.push(line);
-            return;
+        if self.lines.is_empty() || self.lines.len() >= lines_max {
+            // Most hosts never have a second one.
+            self.lines.reserve_exact(1);
         }
-        self.given_up = self.given_up.saturating_add(1);
-        // A flood of weak evidence must not hide a strong piece: the weakest, and of those the latest, makes room.
-        let rank =
-            |line: &EvidenceLine| Verdict::of(signatures.get(line.indicator).strength, line.seen_as, line.relayed);
-        let weakest = self.lines.iter().enumerate().max_by_key(|(at, known)| (rank(known), *at)).map(|(at, _)| at);
-        if let Some(place) = weakest.and_then(|at| self.lines.get_mut(at))
-            && rank(&line) < rank(place)
-        {
-            *place = line;
+        self.lines.push(line);
+        // A flood of weak evidence must not hide a strong piece.
+        while self.lines.len() > lines_max {
+            self.give_up_weakest_line(signatures);
         }
     }
 }

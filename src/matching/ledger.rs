@@ -3,8 +3,11 @@
 //! The one place where flows meet: a DNS answer here, a connection to its address there. It sees only what workers could not settle by
 //! themselves, so it may be sequential without holding them up.
 
+mod alerts;
+mod known_hosts;
+
 use super::event::{Answered, Ended, Event, EventKind, Opened, Resolved};
-use super::host_record::{self, HostRecord};
+use super::host_record::HostRecord;
 use super::learned_names::LearnedNames;
 use super::link_addresses::is_of_one;
 use super::management::{Management, PortFlow, Proof};
@@ -14,20 +17,16 @@ use super::{
 };
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
+use alerts::Alerts;
 use foldhash::fast::FixedState;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use known_hosts::KnownHosts;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Hosts that are kept; later ones are given up.
-pub const HOSTS_MAX: usize = 1 << 16;
-/// Lines of evidence of all hosts together, above which a host gets only a few.
-const LINES_MAX: usize = 1 << 18;
 /// Flows that are remembered because they may yet turn out to matter, and flows with evidence; then the oldest quarter is forgotten. An
 /// end may have been lost on the way here, and what waits for it would take a place for good.
 pub const FLOWS_MAX: usize = 1 << 18;
-/// Alerts that are kept until they are taken.
-pub const ALERTS_MAX: usize = 1 << 17;
 
 /// What the address of a flow's other end suggests, until the flow says for itself.
 #[derive(Debug)]
@@ -77,9 +76,7 @@ struct MatchedFlow {
 pub struct Ledger {
     signatures: Arc<SignatureSet>,
     input: u32,
-    hosts: HashMap<HostKey, HostRecord, FixedState>,
-    /// Hosts whose record changed since they were last asked for; only where somebody asks.
-    changed: Option<HashSet<HostKey, FixedState>>,
+    hosts: KnownHosts,
     learned: LearnedNames,
     management: Management,
     fallback: ResolverFallback,
@@ -87,13 +84,8 @@ pub struct Ledger {
     pending: HashMap<u64, PendingFlow, FixedState>,
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
-    /// Lines of evidence that all hosts together have.
-    lines: usize,
-    alerts: Vec<Alert>,
-    discards_alerts: bool,
-    hosts_given_up: u64,
+    alerts: Alerts,
     flows_given_up: u64,
-    alerts_given_up: u64,
 }
 
 impl Ledger {
@@ -103,33 +95,30 @@ impl Ledger {
         Self {
             signatures: Arc::clone(signatures),
             input,
-            hosts: HashMap::default(),
-            changed: None,
+            hosts: KnownHosts::default(),
             learned: LearnedNames::default(),
             management: Management::default(),
             fallback: ResolverFallback::default(),
             hops: NextHops::default(),
             pending: HashMap::default(),
             matched: HashMap::default(),
-            lines: 0,
-            alerts: Vec::new(),
-            discards_alerts: false,
-            hosts_given_up: 0,
+            alerts: Alerts::default(),
             flows_given_up: 0,
-            alerts_given_up: 0,
         }
     }
 
     /// Keeps no alerts: nobody will take them, and they would only take memory. What they prove is kept all the same.
     #[must_use]
-    pub fn without_alerts(self) -> Self {
-        Self { discards_alerts: true, ..self }
+    pub fn without_alerts(mut self) -> Self {
+        self.alerts.discard();
+        self
     }
 
-    /// Notes from now on whose record changes, for [`Self::take_changed`].
+    /// Notes from now on whose record changes, for [`Self::take_changed`], and keeps those that have to go for [`Self::make_room`].
     #[must_use]
-    pub fn noting_changes(self) -> Self {
-        Self { changed: Some(HashSet::default()), ..self }
+    pub fn noting_changes(mut self) -> Self {
+        self.hosts.note_changes();
+        self
     }
 
     /// Matches what is recorded from now on against another set, in which indicators of the set before keep their indices
@@ -150,31 +139,20 @@ impl Ledger {
 
     /// Copies of the records that changed since the last call, by host.
     pub fn take_changed(&mut self) -> Vec<(HostKey, HostRecord)> {
-        let Some(changed) = &mut self.changed else { return Vec::new() };
-        let mut all: Vec<_> = changed.drain().filter_map(|host| Some((host, self.hosts.get(&host)?.clone()))).collect();
-        all.sort_unstable_by_key(|&(host, _)| host);
-        all
+        self.hosts.take_changed()
     }
 
-    /// Once nearly as many hosts are kept as may be, takes out the quarter that showed nothing for longest: without this, a sensor that
-    /// runs for months would have no room for new ones. Their records are to be kept elsewhere; should they show themselves again, they
-    /// begin anew here.
+    /// Whether so many records had to go that [`Self::make_room`] should not wait.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.hosts.is_crowded()
+    }
+
+    /// Takes the records that had to go since the last call; and once nearly as many hosts are kept as may be, the quarter that showed
+    /// nothing for longest: without this, a sensor that runs for months would have no room for new ones. What is taken is to be kept
+    /// elsewhere; should a host show itself again, it begins anew here.
     pub fn make_room(&mut self) -> Vec<(HostKey, HostRecord)> {
-        if self.hosts.len() < HOSTS_MAX / 8 * 7 {
-            return Vec::new();
-        }
-        let mut by_age: Vec<_> = self.hosts.iter().map(|(host, record)| (record.last_seen(), *host)).collect();
-        by_age.sort_unstable();
-        by_age.truncate(HOSTS_MAX / 4);
-        let taken = by_age.into_iter().filter_map(|(_, host)| Some((host, self.hosts.remove(&host)?)));
-        let taken: Vec<_> = taken.collect();
-        self.lines -= taken.iter().map(|(_, record)| record.line_count()).sum::<usize>();
-        if let Some(changed) = &mut self.changed {
-            for (host, _) in &taken {
-                changed.remove(host);
-            }
-        }
-        taken
+        self.hosts.make_room()
     }
 
     /// Takes the next event. Events must come in packet order.
@@ -204,30 +182,31 @@ impl Ledger {
 
     /// Takes the alerts raised so far, in the order in which they were raised.
     pub fn take_alerts(&mut self) -> Vec<Alert> {
-        std::mem::take(&mut self.alerts)
+        self.alerts.take(&self.hosts, &self.signatures)
+    }
+
+    /// Says that no event comes any more: what is then over a bound is given up.
+    pub fn close(&mut self) {
+        self.hosts.settle(&self.signatures);
     }
 
     /// What is known of each host, in no order.
     pub fn into_hosts(self) -> impl Iterator<Item = (HostKey, HostRecord)> {
-        self.hosts.into_iter()
+        self.hosts.into_hosts()
     }
 
     /// What was given up at a bound so far, under the bound's name.
     #[must_use]
     pub fn given_up(&self) -> BTreeMap<&'static str, u64> {
-        let lines = self.hosts.values().map(HostRecord::given_up).sum();
-        let links = self.hosts.values().map(|record| u64::from(record.link_addresses_given_up())).sum();
         [
-            ("hosts", self.hosts_given_up),
             ("pending_flows", self.flows_given_up),
-            ("alerts", self.alerts_given_up),
+            ("alerts", self.alerts.given_up()),
             ("learned_names", self.learned.given_up()),
-            ("evidence_lines", lines),
-            ("link_addresses", links),
             ("next_hops", self.hops.given_up()),
             ("resolver_orders", self.fallback.given_up()),
         ]
         .into_iter()
+        .chain(self.hosts.given_up())
         .chain(self.management.given_up())
         .filter(|&(_, count)| count > 0)
         .collect()
@@ -265,7 +244,7 @@ impl Ledger {
 
     fn answered(&mut self, answered: &Answered) {
         self.fallback.answered(answered.client, answered.server, &answered.name, answered.reached);
-        if let Some(record) = self.known(&answered.client) {
+        if let Some(record) = self.hosts.known(&answered.client) {
             record.reach(answered.reached, |line| {
                 let is_lookup = (line.indicator, line.seen_as) == (answered.indicator, SeenAs::Lookup);
                 (is_lookup || line.field == Field::ResolverOrder)
@@ -283,7 +262,7 @@ impl Ledger {
             return;
         };
         for (host, indicator, _) in &hosts {
-            if let Some(record) = self.known(host) {
+            if let Some(record) = self.hosts.known(host) {
                 record.reach(ended.reached, |line| {
                     (line.indicator, line.server, line.server_port) == (*indicator, server, server_port)
                         && line.seen_as != SeenAs::Lookup
@@ -297,7 +276,7 @@ impl Ledger {
         for (host, _, is_server) in hosts {
             let (sent, received) =
                 if is_server { (bytes_to_client, bytes_to_server) } else { (bytes_to_server, bytes_to_client) };
-            if let Some(record) = self.known(&host) {
+            if let Some(record) = self.hosts.known(&host) {
                 record.add_flow(sent, received);
             }
         }
@@ -375,27 +354,17 @@ impl Ledger {
                 ..alert.clone()
             });
         }
-        let server = HostKey { address: flow.server, zone: flow.zone };
-        let host = if alert.host_is_server { server } else { client };
-        let (input, signatures) = (self.input, Arc::clone(&self.signatures));
-        let lines_max = if self.lines < LINES_MAX { host_record::LINES_MAX } else { host_record::LINES_CROWDED_MAX };
+        let host = alert.host();
+        let signatures = Arc::clone(&self.signatures);
         let mac = if alert.host_is_server { flow.server_mac } else { flow.client_mac };
         let link = mac.filter(|&mac| is_of_one(mac)).map(|mac| {
             let is_next_hop = self.hops.note(host, mac, alert.at);
             LinkAddress { mac, first_seen: alert.at, last_seen: alert.at, is_next_hop }
         });
-        let Some(record) = self.host(host) else { return };
-        if let Some(link) = link {
-            record.note_link_address(link);
-        }
-        let before = record.line_count();
-        record.add(&alert, input, lines_max, &signatures);
-        let added = record.line_count() - before;
-        self.lines += added;
-        if alert.asks_server
-            && let Some(record) = self.host(server)
-        {
-            record.asked_by_others(alert.field, &alert.observed);
+        self.hosts.add(host, &alert, link, self.input, &signatures);
+        if alert.asks_server {
+            let server = HostKey { address: flow.server, zone: flow.zone };
+            self.hosts.asked_by_others(server, alert.field, &alert.observed, &signatures);
         }
         if self.matched.len() >= FLOWS_MAX && !self.matched.contains_key(&flow.first_packet) {
             self.flows_given_up += forget_oldest(&mut self.matched, |matched| matched.at);
@@ -412,34 +381,7 @@ impl Ledger {
             return;
         }
         raised.push(this);
-        if self.discards_alerts {
-            return;
-        }
-        if self.alerts.len() >= ALERTS_MAX {
-            self.alerts_given_up += 1;
-            return;
-        }
-        self.alerts.push(alert);
-    }
-
-    fn host(&mut self, host: HostKey) -> Option<&mut HostRecord> {
-        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
-            self.hosts_given_up += 1;
-            return None;
-        }
-        if let Some(changed) = &mut self.changed {
-            changed.insert(host);
-        }
-        Some(self.hosts.entry(host).or_default())
-    }
-
-    /// The record of a host that is known, to be changed.
-    fn known(&mut self, host: &HostKey) -> Option<&mut HostRecord> {
-        let record = self.hosts.get_mut(host)?;
-        if let Some(changed) = &mut self.changed {
-            changed.insert(*host);
-        }
-        Some(record)
+        self.alerts.push(alert, &self.hosts, &signatures);
     }
 }
 

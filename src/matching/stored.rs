@@ -1,7 +1,7 @@
 //! A host's record in parts that outlive the program: indicators by their ids, since their numbers change with every signature set.
 
 use super::hop_limits::HopLimits;
-use super::host_record::{AskedNames, HostRecord, LINES_MAX};
+use super::host_record::{ASKED_NAMES_MAX, AskedNames, HostRecord, LINES_MAX};
 use super::{EvidenceLine, LinkAddress, SignatureSet};
 use crate::capture::Timestamp;
 
@@ -74,7 +74,9 @@ impl HostRecord {
     pub fn from_stored(stored: StoredHost, signatures: &SignatureSet) -> Self {
         let names = |stored: StoredNames| {
             let mut asked = AskedNames { overflowed: stored.overflowed, ..AskedNames::default() };
-            stored.names.iter().for_each(|name| asked.insert(name));
+            for name in &stored.names {
+                asked.insert(name, ASKED_NAMES_MAX);
+            }
             asked
         };
         let mut record = Self {

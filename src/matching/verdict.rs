@@ -159,6 +159,40 @@ const fn ceiling(verdict: Verdict) -> u32 {
     }
 }
 
+/// What of a line of evidence counts for the verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) indicator: IndicatorIndex,
+    pub(super) strength: Strength,
+    pub(super) seen_as: SeenAs,
+    pub(super) field: Field,
+    pub(super) relayed: bool,
+}
+
+impl Piece {
+    pub(super) const fn of(line: &EvidenceLine, strength: Strength) -> Self {
+        let &EvidenceLine { indicator, seen_as, field, relayed, .. } = line;
+        Self { indicator, strength, seen_as, field, relayed }
+    }
+
+    pub(super) const fn verdict(&self) -> Verdict {
+        Verdict::of(self.strength, self.seen_as, self.relayed)
+    }
+
+    const fn weight(&self) -> u32 {
+        weight(self.strength, self.seen_as, self.relayed)
+    }
+
+    fn is_of(&self, kind: Kind) -> bool {
+        Kind::of(self.field) == kind
+    }
+
+    /// Whether both are of one kind and of one indicator, so that the second adds nothing.
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        self.indicator == other.indicator && other.is_of(Kind::of(self.field))
+    }
+}
+
 /// The strongest verdict that `lines` support, and how sure it is. `None` without evidence.
 ///
 /// The rule: each kind of evidence (server name, HTTP, proxy request, certificate, resolved address, DNS, address range,
@@ -170,20 +204,21 @@ pub fn judge(
     lines: &[EvidenceLine],
     strength_of: impl Fn(IndicatorIndex) -> Strength,
 ) -> Option<(Verdict, Confidence)> {
-    let verdict =
-        lines.iter().map(|line| Verdict::of(strength_of(line.indicator), line.seen_as, line.relayed)).min()?;
+    let pieces: Vec<_> = lines.iter().map(|line| Piece::of(line, strength_of(line.indicator))).collect();
+    weigh(&pieces)
+}
+
+/// The same, of what counts of the lines.
+pub(super) fn weigh(pieces: &[Piece]) -> Option<(Verdict, Confidence)> {
+    let verdict = pieces.iter().map(Piece::verdict).min()?;
     // Doubt in millionths, in integers, so that every machine rounds alike.
     let mut doubt: u64 = 1_000_000;
     for kind in Kind::ALL {
-        let of_kind = lines.iter().filter(|line| Kind::of(line.field) == kind);
-        let Some(best) =
-            of_kind.clone().map(|line| weight(strength_of(line.indicator), line.seen_as, line.relayed)).max()
-        else {
-            continue;
-        };
+        let of_kind = pieces.iter().filter(|piece| piece.is_of(kind));
+        let Some(best) = of_kind.clone().map(Piece::weight).max() else { continue };
         doubt = doubt * u64::from(100 - best) / 100;
         let mut indicators: Vec<_> =
-            of_kind.filter(|line| strength_of(line.indicator) != Strength::Browse).map(|line| line.indicator).collect();
+            of_kind.filter(|piece| piece.strength != Strength::Browse).map(|piece| piece.indicator).collect();
         indicators.sort_unstable();
         indicators.dedup();
         for _ in 1..indicators.len().min(3) {

@@ -59,28 +59,59 @@ pub fn scan(
     let threads = options.threads.max(1);
     let results = Results::for_inputs(inputs.len());
     let inventory = Inventory::default();
-    let put = |index: usize, mut input: Option<InputScan>| {
-        if let Some(input) = &mut input {
-            let number = u32::try_from(index).unwrap_or(u32::MAX);
-            inventory.deposit(number, std::mem::take(&mut input.findings.hosts));
+    let hand_on = |number: u32, input: &mut InputScan| {
+        if let Some(take) = take_alerts {
+            take(&input.report, &std::mem::take(&mut input.findings.alerts));
         }
-        results.put(index, input, take_alerts);
+        inventory.deposit(number, std::mem::take(&mut input.findings.hosts), signatures);
     };
+    let put = |index: usize, input: Option<InputScan>| results.put(index, input, &hand_on);
     let is_big = |input: &Input| threads > 1 && size(input).is_none_or(|size| size >= BIG_INPUT);
-    let (mut big, mut small) = (Vec::new(), Vec::new());
+    // Small ones until the next big one: what comes behind a big one would wait for it with all that it showed.
+    let (mut small, mut stretches) = (Vec::new(), Vec::new());
     for (index, input) in inputs.into_iter().enumerate() {
         match input {
-            Ok(input) if is_big(&input) => big.push((index, input)),
+            Ok(input) if is_big(&input) => stretches.push((std::mem::take(&mut small), Some((index, input)))),
             Ok(input) => small.push((index, input)),
             Err(error) => put(index, Some(InputScan::unreadable(&error))),
         }
     }
+    stretches.push((small, None));
+    for (small, big) in &stretches {
+        scan_small(small, threads, signatures, filter, progress, take_alerts.is_some(), &put);
+        let Some((index, input)) = big else { continue };
+        if progress.is_stopped() {
+            put(*index, Some(InputScan::not_begun(input)));
+            continue;
+        }
+        let number = u32::try_from(*index).unwrap_or(u32::MAX);
+        put(
+            *index,
+            scan_input(input, progress, |file| {
+                rounds::run(file, number, signatures, threads, filter, take_alerts.is_some(), progress)
+            }),
+        );
+    }
+    let (report, inventory) = collect(results.into_scans(), inventory, signatures);
+    Ok(Scan { report, inventory, interrupted: progress.is_stopped() })
+}
+
+/// Reads inputs beside each other, each on one thread.
+fn scan_small(
+    small: &[(usize, Input)],
+    threads: usize,
+    signatures: &Arc<SignatureSet>,
+    filter: Option<&str>,
+    progress: &Progress,
+    keeps_alerts: bool,
+    put: &(impl Fn(usize, Option<InputScan>) + Sync),
+) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(small.len()) {
             scope.spawn(|| {
                 let mut detector = Detector::new(signatures);
-                if take_alerts.is_none() {
+                if !keeps_alerts {
                     detector.discard_alerts();
                 }
                 let mut block = Block::default();
@@ -101,21 +132,6 @@ pub fn scan(
             });
         }
     });
-    for (index, input) in &big {
-        if progress.is_stopped() {
-            put(*index, Some(InputScan::not_begun(input)));
-            continue;
-        }
-        let number = u32::try_from(*index).unwrap_or(u32::MAX);
-        put(
-            *index,
-            scan_input(input, progress, |file| {
-                rounds::run(file, number, signatures, threads, filter, take_alerts.is_some(), progress)
-            }),
-        );
-    }
-    let (report, inventory) = collect(results.into_scans(), inventory, signatures);
-    Ok(Scan { report, inventory, interrupted: progress.is_stopped() })
 }
 
 /// What became of each input, by its number.
@@ -123,7 +139,7 @@ pub fn scan(
 struct Results {
     /// `None` until the input is done; then `None` inside if it was found in a folder and is no capture.
     scans: Vec<Mutex<Option<Option<InputScan>>>>,
-    /// Inputs whose alerts were handed on.
+    /// Inputs that were handed on.
     handed_on: Mutex<usize>,
 }
 
@@ -132,8 +148,8 @@ impl Results {
         Self { scans: (0..count).map(|_| Mutex::default()).collect(), handed_on: Mutex::default() }
     }
 
-    /// Notes what an input came to, and hands on the alerts whose turn it is.
-    fn put(&self, index: usize, scan: Option<InputScan>, take_alerts: Option<&TakeAlerts<'_>>) {
+    /// Notes what an input came to, and hands on those whose turn it is, each with its number.
+    fn put(&self, index: usize, scan: Option<InputScan>, hand_on: &impl Fn(u32, &mut InputScan)) {
         if let Some(place) = self.scans.get(index) {
             *lock(place) = Some(scan);
         }
@@ -141,8 +157,8 @@ impl Results {
         while let Some(place) = self.scans.get(*next) {
             let mut place = lock(place);
             let Some(scan) = &mut *place else { return };
-            if let (Some(scan), Some(take)) = (scan, take_alerts) {
-                take(&scan.report, &std::mem::take(&mut scan.findings.alerts));
+            if let Some(scan) = scan {
+                hand_on(u32::try_from(*next).unwrap_or(u32::MAX), scan);
             }
             *next += 1;
         }
@@ -229,6 +245,9 @@ fn collect(
             *total.given_up.entry(bound).or_default() += count;
         }
         total.inputs.push(report);
+    }
+    if inventory.given_up() > 0 {
+        *total.given_up.entry("hosts").or_default() += inventory.given_up();
     }
     inventory.renumber_inputs(&numbers);
     total.hosts = inventory.findings(signatures);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use super::traffic::blocks::vxlan;
-use super::traffic::{Generator, Pair, Random, Receiver, client_hello, dns_message, http_request};
+use super::traffic::{ACK, Generator, Pair, Random, Receiver, client_hello, dns_message, http_request};
 use kaspector::capture::{Block, CaptureFile, Frame, LinkType, Record, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -336,7 +336,6 @@ fn sessions(generator: &mut Generator<'_>, packets: u64, seed: u64) -> io::Resul
     const SYN: u8 = 2;
     const RST: u8 = 4;
     const PSH: u8 = 8;
-    const ACK: u8 = 16;
     let mut random = Random::new(seed);
     let mut next = [[u32::MAX; 2]; PORTS.len()];
     for _ in 0..packets {
@@ -500,4 +499,19 @@ pub fn much() -> Vec<Owned> {
     let recipe =
         Recipe { sources, in_turn: false, flags: Vec::new(), accidents: Vec::new(), silences: Vec::new(), seed: 7 };
     recipe.frames()
+}
+
+/// More clients than a ledger keeps, each with one lookup; in between and behind them, clients that talk to an update server.
+pub fn crowd() -> Vec<Owned> {
+    let mut frames = Frames(Vec::new());
+    let mut generator = Generator::new(&mut frames, 7, 1_000);
+    let query = dns_message(7, "s07.upd.kaspersky.com", false);
+    let hello = client_hello("s07.upd.kaspersky.com", 517);
+    for number in 0..90_000 {
+        generator.udp(Pair { server: 0x0a63_0035, ..Pair::of(number, 53) }, true, &query).unwrap();
+        if number % 10_000 == 9_999 {
+            generator.tcp(Pair::of(0x0080_0000 + number, 443), true, ACK, 0, 0, &hello).unwrap();
+        }
+    }
+    frames.0
 }

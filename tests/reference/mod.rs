@@ -296,6 +296,8 @@ impl Reference {
         for (flow, reading) in rest {
             self.end(flow, reading, Now { packet, at, link: None });
         }
+        let alerts = self.desk.ledger.take_alerts();
+        self.desk.ledger.close();
         let mut given_up = self.desk.ledger.given_up();
         self.decoder.add_given_up(&mut given_up);
         for (name, count) in
@@ -306,7 +308,7 @@ impl Reference {
             }
         }
         Findings {
-            alerts: self.desk.ledger.take_alerts(),
+            alerts,
             hosts: self.desk.ledger.into_hosts().collect(),
             outcomes: self.outcomes,
             flows: self.opened,

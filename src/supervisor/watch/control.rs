@@ -255,8 +255,14 @@ impl<'w> Control<'w> {
                 }
             }
         }
-        let due = self.repeats.summaries(now());
-        self.summarise(due);
+        if self.desks.iter().any(Desk::is_crowded) {
+            self.look_at_hosts();
+        }
+        // While summaries wait for outputs, the next ones add up where they are.
+        if self.due.is_empty() {
+            let due = self.repeats.summaries(now());
+            self.summarise(due);
+        }
         self.hand_on();
         self.alerts > before || !self.due.is_empty() || !self.teller.is_through()
     }
@@ -296,7 +302,7 @@ impl<'w> Control<'w> {
                 rises.extend(self.hosts.update(host, record, interface, &signatures));
             }
             for (host, record) in desk.make_room() {
-                self.hosts.retire(host, record, interface, &signatures);
+                rises.extend(self.hosts.retire(host, record, interface, &signatures));
             }
         }
         for Rise { alert, interface, from, to } in rises {

@@ -108,6 +108,12 @@ impl Desk {
         self.ledger.take_changed()
     }
 
+    /// Whether so many records had to leave the ledger that [`Self::make_room`] should not wait.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.ledger.is_crowded()
+    }
+
     /// Records that had to leave the ledger so that there is room for others.
     pub fn make_room(&mut self) -> Vec<(HostKey, HostRecord)> {
         self.ledger.make_room()

@@ -3,7 +3,7 @@
 use crate::capture::Timestamp;
 use crate::matching::{Alert, HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// Hosts that are kept.
 pub const HOSTS_MAX: usize = 1 << 17;
@@ -21,13 +21,13 @@ pub struct Hosts {
 #[derive(Debug, Default)]
 struct Known {
     /// From earlier runs, and what a ledger had no more room for.
-    before: Option<HostRecord>,
-    /// What the ledger of each interface holds.
-    now: BTreeMap<u32, HostRecord>,
+    before: Option<Box<HostRecord>>,
+    /// What the ledger of each interface holds, by interface. Nearly always of one.
+    now: Vec<(u32, HostRecord)>,
     verdict: Option<Verdict>,
     /// The first evidence of it that anybody knows of.
     since: Option<Timestamp>,
-    /// The latest alert, and its interface.
+    /// The latest alert and its interface, as long as the verdict can rise.
     alert: Option<(Box<Alert>, u32)>,
     /// Bytes when a summary told of the host last.
     bytes_told: u64,
@@ -53,8 +53,8 @@ impl Hosts {
             let known = self.known(host);
             known.bytes_told = record.bytes();
             known.since = Some(record.first_seen());
-            known.before = Some(record);
-            known.verdict = known.merged(signatures).and_then(|record| Some(record.finding(host, signatures)?.verdict));
+            known.before = Some(Box::new(record));
+            known.verdict = known.verdict(signatures);
         }
     }
 
@@ -62,7 +62,9 @@ impl Hosts {
     pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) -> bool {
         let known = self.known(host);
         known.since = known.since.or(Some(alert.at));
-        known.alert = Some((Box::new(alert.clone()), interface));
+        if known.verdict != Some(Verdict::Confirmed) {
+            known.alert = Some((Box::new(alert.clone()), interface));
+        }
         known.before.as_ref().is_some_and(|before| before.shows(alert.indicator, alert.seen_as))
     }
 
@@ -82,26 +84,30 @@ impl Hosts {
         signatures: &SignatureSet,
     ) -> Option<Rise> {
         let known = self.known(host);
-        known.now.insert(interface, record);
-        let verdict = known.merged(signatures)?.finding(host, signatures)?.verdict;
-        let before = known.verdict.replace(verdict);
-        let rise = before.filter(|&before| verdict < before).and_then(|from| {
-            let (alert, interface) = known.alert.as_ref()?;
-            Some(Rise { alert: (**alert).clone(), interface: *interface, from, to: verdict })
-        });
+        known.put(interface, record);
+        known.verdict(signatures)?;
         self.unsaved.insert(host);
-        rise
+        self.hosts.get_mut(&host)?.rise(signatures)
     }
 
-    /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was.
-    pub fn retire(&mut self, host: HostKey, record: HostRecord, interface: u32, signatures: &SignatureSet) {
+    /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was. Says so if it adds up to more than
+    /// before.
+    pub fn retire(
+        &mut self,
+        host: HostKey,
+        record: HostRecord,
+        interface: u32,
+        signatures: &SignatureSet,
+    ) -> Option<Rise> {
         let known = self.known(host);
-        known.now.remove(&interface);
+        known.now.retain(|&(number, _)| number != interface);
         match &mut known.before {
             Some(before) => before.merge(record, signatures),
-            None => known.before = Some(record),
+            None => known.before = Some(Box::new(record)),
         }
+        let rise = known.rise(signatures);
         self.unsaved.insert(host);
+        rise
     }
 
     /// Bytes that the host's flows with evidence carried since this was asked last.
@@ -172,8 +178,45 @@ impl Hosts {
 }
 
 impl Known {
+    fn put(&mut self, interface: u32, record: HostRecord) {
+        match self.now.binary_search_by_key(&interface, |&(number, _)| number) {
+            Ok(at) => {
+                if let Some((_, known)) = self.now.get_mut(at) {
+                    *known = record;
+                }
+            }
+            Err(at) => {
+                self.now.reserve_exact(1);
+                self.now.insert(at, (interface, record));
+            }
+        }
+    }
+
+    /// What all that is known adds up to.
+    fn verdict(&self, signatures: &SignatureSet) -> Option<Verdict> {
+        let standing = match (&self.before, &*self.now) {
+            (None, [(_, record)]) => record.standing(signatures),
+            _ => self.merged(signatures)?.standing(signatures),
+        };
+        standing.map(|(verdict, ..)| verdict)
+    }
+
+    /// Takes up what all that is known adds up to; says so if it is more than before.
+    fn rise(&mut self, signatures: &SignatureSet) -> Option<Rise> {
+        let verdict = self.verdict(signatures)?;
+        let before = self.verdict.replace(verdict);
+        let rise = before.filter(|&before| verdict < before).and_then(|from| {
+            let (alert, interface) = self.alert.as_ref()?;
+            Some(Rise { alert: (**alert).clone(), interface: *interface, from, to: verdict })
+        });
+        if verdict == Verdict::Confirmed {
+            self.alert = None;
+        }
+        rise
+    }
+
     fn records(&self) -> impl Iterator<Item = &HostRecord> {
-        self.before.iter().chain(self.now.values())
+        self.before.as_deref().into_iter().chain(self.now.iter().map(|(_, record)| record))
     }
 
     /// All records of the host as one.

@@ -25,8 +25,7 @@ impl Sighting {
     /// The machine that the alert is about.
     #[must_use]
     pub fn host(&self) -> HostKey {
-        let Alert { flow, host_is_server, .. } = &self.alert;
-        HostKey { address: if *host_is_server { flow.server } else { flow.client }, zone: flow.zone }
+        self.alert.host()
     }
 }
 
