@@ -11,8 +11,8 @@ use kaspector::supervisor::config::{
 };
 use kaspector::supervisor::web::{Limits, Token, WebOptions};
 use kaspector::supervisor::{
-    Attention, Log, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError, WatchOptions,
-    Watched, folder_of, watch as run,
+    Attention, Log, MessageCounts, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError,
+    WatchOptions, Watched, folder_of, watch as run,
 };
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -211,6 +211,17 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
     })
 }
 
+/// Whether an alert may be missing somewhere.
+fn has_lost(watched: &Watched) -> bool {
+    watched.no_room.alerts > 0
+        || watched.behind > 0
+        || watched.interfaces.iter().any(|interface| interface.queue_drops > 0)
+        || watched
+            .outputs
+            .iter()
+            .any(|output| output.rejected > 0 || output.waiting > 0 || output.losses.iter().any(|lost| lost.alerts > 0))
+}
+
 /// How much was seen, where it went, and what it showed.
 fn summary(watched: &Watched, started: Instant) -> String {
     let mut text = String::new();
@@ -239,9 +250,20 @@ fn summary(watched: &Watched, started: Instant) -> String {
     }
     for output in &watched.outputs {
         _ = writeln!(text, "{}: {} messages delivered, {} lost.", output.name, output.delivered, output.lost);
+        for lost in output.losses.iter().filter(|lost| lost.alerts + lost.counters > 0) {
+            let (why, alerts, counters) = (lost.loss.words(), lost.alerts, lost.counters);
+            _ = writeln!(text, "  lost because {why}: {alerts} alerts, {counters} records of counters");
+        }
+        if output.rejected > 0 {
+            _ = writeln!(text, "  refused by the other side: {}", output.rejected);
+        }
+        if output.waiting > 0 {
+            _ = writeln!(text, "  still waiting: {}", output.waiting);
+        }
     }
-    if watched.lost > 0 {
-        _ = writeln!(text, "Messages lost because the outputs had no room: {}.", watched.lost);
+    if watched.no_room.sum() > 0 {
+        let MessageCounts { alerts, counters } = watched.no_room;
+        _ = writeln!(text, "Lost because no output had room: {alerts} alerts, {counters} records of counters.");
     }
     if watched.behind > 0 {
         _ = writeln!(text, "{} of the outputs had not taken everything.", watched.behind);
@@ -250,7 +272,12 @@ fn summary(watched: &Watched, started: Instant) -> String {
         _ = writeln!(text, "{} {} {} %", host.host.address, host.verdict.name(), host.confidence.0);
     }
     if let Some(more) = watched.hosts.len().checked_sub(HOSTS_TOLD).filter(|&more| more > 0) {
-        _ = writeln!(text, "and {more} more hosts; the alerts name all.");
+        let said = if has_lost(watched) {
+            "alerts were lost, so not all of them may be named there"
+        } else {
+            "the alerts name all"
+        };
+        _ = writeln!(text, "and {more} more hosts; {said}.");
     }
     text
 }

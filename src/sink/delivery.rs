@@ -2,12 +2,12 @@
 
 use super::Message;
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
-use super::spool::Reader;
+use super::spool::{Account, Lost, Reader};
 use super::transport::{self, Delivered, Standing, Transport, TransportError};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +22,9 @@ const ASK: Duration = Duration::from_millis(100);
 /// How long an output that was taken out of the configuration may take for what is under way.
 const LEAVE: Duration = Duration::from_secs(2);
 
+/// Without any progress for so long, an output is in trouble although nothing has failed yet.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// One output at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct OutputStatus {
@@ -33,13 +36,17 @@ pub struct OutputStatus {
     pub retried: u64,
     /// Messages that the other side refused for good.
     pub rejected: u64,
-    /// Messages given up.
+    /// Messages that it was never given.
     pub lost: u64,
-    /// Bytes waiting on disk.
+    /// The same by reason.
+    pub losses: Vec<Lost>,
+    /// Messages that wait for it.
+    pub waiting: u64,
+    /// About how many bytes those take that it has not acknowledged.
     pub spool_bytes: u64,
     /// Age of the oldest message that was not taken yet, in seconds.
     pub oldest_unacked_s: f64,
-    /// What was wrong at the last attempt, if it failed.
+    /// What is wrong: why the last attempt failed, or why alerts were lost within the last hour.
     pub trouble: Option<String>,
 }
 
@@ -49,27 +56,68 @@ pub(super) struct Tally {
     delivered: AtomicU64,
     retried: AtomicU64,
     rejected: AtomicU64,
-    lost: AtomicU64,
-    spool_bytes: AtomicU64,
-    pub is_behind: AtomicBool,
     pub is_closed: AtomicBool,
-    behind_since: Mutex<Option<Instant>>,
+    in_hand: Mutex<Option<InHand>>,
     trouble: Mutex<Option<String>>,
 }
 
+/// What is being delivered.
+#[derive(Clone, Copy, Debug)]
+struct InHand {
+    /// When the oldest message of it came.
+    since_ms: u64,
+    /// How old that was when it was taken in hand.
+    age: Duration,
+    since: Instant,
+    /// When any message was last delivered or refused.
+    progress: Instant,
+}
+
 impl Tally {
-    pub fn status(&self, name: &str) -> OutputStatus {
+    pub fn status(&self, name: &str, account: Option<&Account>) -> OutputStatus {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_hand = *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let still = in_hand.map(|in_hand| in_hand.progress.elapsed()).filter(|&still| still > PATIENCE);
+        let trouble = trouble.or_else(|| Some(format!("has taken nothing for {} s", still?.as_secs())));
+        let loss = account.and_then(Account::trouble).map(|loss| format!("alerts were lost: {}", loss.words()));
+        let losses = account.map(Account::lost).unwrap_or_default();
+        let (waiting, spool_bytes) = account.map(Account::waiting).unwrap_or_default();
         OutputStatus {
             name: name.to_owned(),
             delivered: read(&self.delivered),
             retried: read(&self.retried),
             rejected: read(&self.rejected),
-            lost: read(&self.lost),
-            spool_bytes: read(&self.spool_bytes),
-            oldest_unacked_s: since.map_or(0.0, |since| since.elapsed().as_secs_f64()),
-            trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            lost: losses.iter().map(|lost| lost.alerts + lost.counters).sum(),
+            losses,
+            waiting,
+            spool_bytes,
+            oldest_unacked_s: in_hand.map_or(0.0, |InHand { age, since, .. }| (age + since.elapsed()).as_secs_f64()),
+            trouble: match (trouble, loss) {
+                (Some(trouble), Some(loss)) => Some(format!("{trouble}; {loss}")),
+                (trouble, loss) => trouble.or(loss),
+            },
+        }
+    }
+
+    /// Notes when the oldest message came that is under way, `None`: nothing waits.
+    fn take_in_hand(&self, since_ms: Option<u64>) {
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        *in_hand = since_ms.map(|since_ms| {
+            if let Some(same) = in_hand.filter(|known| known.since_ms == since_ms) {
+                return same;
+            }
+            let came = UNIX_EPOCH.checked_add(Duration::from_millis(since_ms));
+            // A clock that was set back makes nothing older.
+            let age = came.and_then(|came| SystemTime::now().duration_since(came).ok()).unwrap_or_default();
+            let now = Instant::now();
+            InHand { since_ms, age, since: now, progress: now }
+        });
+    }
+
+    fn note_progress(&self) {
+        if let Some(in_hand) = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            in_hand.progress = Instant::now();
         }
     }
 }
@@ -143,21 +191,45 @@ struct Progress {
     /// Messages that the system has taken, and those of them that the other side has acknowledged.
     written: u64,
     delivered: u64,
-    /// Number of the last message of each batch that has not settled, and the messages written with it.
-    batches: VecDeque<(u64, u64)>,
+    /// Batches that have not settled.
+    batches: VecDeque<Written>,
+}
+
+/// A batch that was written.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    /// Number of its last message.
+    last: u64,
+    /// Messages that were written up to its end.
+    count: u64,
+    /// When its first message came.
+    since_ms: u64,
 }
 
 impl Progress {
-    fn count(&mut self, Standing { unacknowledged, .. }: Standing) {
+    /// Whether more has been delivered.
+    fn count(&mut self, Standing { unacknowledged, .. }: Standing) -> bool {
+        let before = self.delivered;
         self.delivered = self.delivered.max(self.written.saturating_sub(unacknowledged as u64));
+        self.delivered > before
+    }
+
+    /// Number of the last message that has arrived with all before it, if it is still remembered.
+    fn arrived(&self) -> Option<u64> {
+        self.batches.iter().take_while(|batch| batch.count <= self.delivered).last().map(|batch| batch.last)
+    }
+
+    /// When the oldest message came that was written and has not arrived.
+    fn oldest(&self) -> Option<u64> {
+        self.batches.iter().find(|batch| batch.count > self.delivered).map(|batch| batch.since_ms)
     }
 
     /// Number of the last message that nobody needs any more.
     fn settled(&mut self, Standing { unsettled, .. }: Standing) -> Option<u64> {
         let settled = self.written.saturating_sub(unsettled as u64);
         let mut last = None;
-        while let Some((number, _)) = self.batches.pop_front_if(|(_, written)| *written <= settled) {
-            last = Some(number);
+        while let Some(batch) = self.batches.pop_front_if(|batch| batch.count <= settled) {
+            last = Some(batch.last);
         }
         last
     }
@@ -199,29 +271,32 @@ impl Delivery {
             let Ok((reader, batch)) = work.await else { return };
             let standing = transport.standing();
             let is_idle = batch.messages.is_empty();
-            self.note(&reader, !is_idle || standing.unacknowledged > 0);
             self.reader = Some(reader);
+            self.count(&mut progress, standing);
+            self.tally.take_in_hand(progress.oldest().or((!is_idle).then_some(batch.since_ms)));
             if !is_idle || standing.is_broken {
-                let last = batch.last;
+                let (last, since_ms) = (batch.last, batch.since_ms);
                 if self.deliver(&mut transport, batch.messages, &mut progress).await.is_none() {
                     return;
                 }
-                progress.batches.push_back((last, progress.written));
+                progress.batches.push_back(Written { last, count: progress.written, since_ms });
             }
             let standing = transport.standing();
             self.count(&mut progress, standing);
             let Some(reader) = &self.reader else { return };
+            if let Some(last) = progress.arrived() {
+                reader.delivered(last);
+            }
             if let Some(last) = progress.settled(standing) {
                 reader.taken(last);
             }
-            self.note(reader, standing.unacknowledged > 0);
             if !is_idle {
                 continue;
             }
             if stopping && standing.unacknowledged == 0 {
                 // The other side has time to read what it was sent: we end in good order.
-                if let Some((last, _)) = progress.batches.pop_back() {
-                    reader.taken(last);
+                if let Some(batch) = progress.batches.pop_back() {
+                    reader.taken(batch.last);
                 }
                 // The spool's thread has written everything when it no longer holds its end of the queue.
                 if reader.is_final() {
@@ -242,16 +317,13 @@ impl Delivery {
     }
 
     fn count(&self, progress: &mut Progress, standing: Standing) {
-        progress.count(standing);
+        if progress.count(standing) {
+            self.tally.note_progress();
+        }
         self.tally.delivered.store(progress.delivered, Ordering::Relaxed);
-    }
-
-    fn note(&self, reader: &Reader, is_behind: bool) {
-        self.tally.lost.store(reader.lost(), Ordering::Relaxed);
-        self.tally.spool_bytes.store(reader.disk_bytes(), Ordering::Relaxed);
-        self.tally.is_behind.store(is_behind, Ordering::Relaxed);
-        let mut since = self.tally.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = is_behind.then(|| since.unwrap_or_else(Instant::now));
+        if let Some(reader) = &self.reader {
+            reader.account().set_unacknowledged(progress.written - progress.delivered);
+        }
     }
 
     /// Tries until every message was taken or refused, at least once; `None` when it was told to stop before that.
@@ -279,6 +351,7 @@ impl Delivery {
                     self.tally.rejected.fetch_add(rejected as u64, Ordering::Relaxed);
                     let pause = !again.is_empty();
                     left.splice(..size, again);
+                    self.note_left(&left);
                     self.say(reason);
                     if left.is_empty() {
                         return Some(());
@@ -294,6 +367,7 @@ impl Delivery {
                     self.say(Some(reason));
                     if size <= 1 {
                         left.drain(..size);
+                        self.note_left(&left);
                         self.tally.rejected.fetch_add(size as u64, Ordering::Relaxed);
                     }
                     if left.is_empty() {
@@ -317,6 +391,14 @@ impl Delivery {
                 _ = self.stop.wait_for(|&stop| stop == Stop::Now) => return None,
             }
             delay = (delay * 2).min(LAST_DELAY);
+        }
+    }
+
+    /// Notes what is still to be delivered of a batch.
+    fn note_left(&self, left: &[Arc<Message>]) {
+        self.tally.note_progress();
+        if let Some(reader) = &self.reader {
+            reader.account().set_in_hand(left);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::delivery::{Delivery, OutputStatus, Start, Stop, Tally, prepare};
 use super::output::{OutputError, OutputSpec};
-use super::spool::{Kept, Spool, SpoolError, SpoolLimits, Taker, Takers, Upkeep};
+use super::spool::{Account, Chores, Kept, Spool, SpoolError, SpoolLimits, Taker, Takers, Upkeep};
 use super::{Message, Weight};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -50,6 +50,41 @@ pub struct Drained {
     pub outputs: Vec<OutputStatus>,
 }
 
+/// Where messages wait, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct SpoolStatus {
+    /// Bytes that messages take: on disk, or in memory where there is no spool.
+    pub used_bytes: u64,
+    /// The most that they may take.
+    pub limit_bytes: u64,
+    /// What the disk says as long as it refuses, and what was found wrong with segments within the last hour.
+    pub trouble: Option<String>,
+}
+
+/// Asks how the outputs are, whoever waits for them meanwhile.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    outputs: Vec<(String, Arc<Tally>, Option<Arc<Account>>)>,
+    shared: Arc<Shared>,
+    takers: Takers,
+    limit_bytes: u64,
+}
+
+impl Watcher {
+    /// One entry per output, in the order given, and the spool.
+    #[must_use]
+    pub fn status(&self) -> (Vec<OutputStatus>, SpoolStatus) {
+        let (used_bytes, damage) = self.takers.look().unwrap_or_default();
+        let outputs = self.outputs.iter().map(|(name, tally, account)| tally.status(name, account.as_deref()));
+        let disk = self.shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let trouble = match (disk, damage) {
+            (Some(disk), Some(damage)) => Some(format!("{disk}; {damage}")),
+            (disk, damage) => disk.or(damage),
+        };
+        (outputs.collect(), SpoolStatus { used_bytes, limit_bytes: self.limit_bytes, trouble })
+    }
+}
+
 /// Running outputs.
 #[derive(Debug)]
 pub struct Outputs {
@@ -62,6 +97,7 @@ pub struct Outputs {
     spooler: Option<std::thread::JoinHandle<()>>,
     handle: Handle,
     reopen: watch::Sender<u64>,
+    limit_bytes: u64,
 }
 
 /// An output that runs.
@@ -70,6 +106,7 @@ struct Running {
     spec: OutputSpec,
     name: String,
     tally: Arc<Tally>,
+    account: Option<Arc<Account>>,
     task: JoinHandle<()>,
     stop: watch::Sender<Stop>,
 }
@@ -96,6 +133,8 @@ const QUEUE_BYTES: usize = 16 << 20;
 const GROUP: Duration = Duration::from_secs(1);
 /// Between two syncs for findings, so that a flood of them does not wear the disk out.
 const FINDING_SYNC_GAP: Duration = Duration::from_millis(50);
+/// Between two looks whether segments are as they were written.
+const LOOK: Duration = Duration::from_millis(250);
 /// How often to look whether the disk has done its work, while there is nothing else to do.
 const DISK_LOOK: Duration = Duration::from_millis(10);
 
@@ -119,6 +158,11 @@ impl Outputs {
             spooler: None,
             handle: handle.clone(),
             reopen: watch::Sender::new(0),
+            limit_bytes: if options.spool.is_some() {
+                options.limits.disk_bytes
+            } else {
+                options.limits.memory_bytes as u64
+            },
         };
         for (spec, start) in prepared {
             outputs.running.extend(start.map(|start| outputs.begin(spec, start)));
@@ -173,14 +217,16 @@ impl Outputs {
     fn begin(&self, spec: OutputSpec, start: Start) -> Running {
         let taker = taker(&spec);
         let (name, tally, stop) = (taker.name.clone(), Arc::new(Tally::default()), watch::Sender::new(Stop::Never));
+        let reader = self.takers.add(taker);
+        let account = reader.as_ref().map(|reader| Arc::clone(reader.account()));
         let delivery = Delivery {
             name: name.clone(),
-            reader: self.takers.add(taker),
+            reader,
             tally: Arc::clone(&tally),
             stop: stop.subscribe(),
             reopen: self.reopen.subscribe(),
         };
-        Running { spec, name, tally, task: start(delivery, &self.handle), stop }
+        Running { spec, name, tally, account, task: start(delivery, &self.handle), stop }
     }
 
     /// Hands a message over. Never waits; `false` when the queue to the disk is full: then the caller keeps it and tries again.
@@ -208,6 +254,25 @@ impl Outputs {
         self.shared.disk_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How the spool is.
+    #[must_use]
+    pub fn spool_status(&self) -> SpoolStatus {
+        self.watcher().status().1
+    }
+
+    /// Asks how the outputs are that run now.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        let output =
+            |Running { name, tally, account, .. }: &Running| (name.clone(), Arc::clone(tally), account.clone());
+        Watcher {
+            outputs: self.running.iter().map(output).collect(),
+            shared: Arc::clone(&self.shared),
+            takers: self.takers.clone(),
+            limit_bytes: self.limit_bytes,
+        }
+    }
+
     /// What the outputs are.
     #[must_use]
     pub fn specs(&self) -> Vec<OutputSpec> {
@@ -217,7 +282,7 @@ impl Outputs {
     /// One entry per output, in the order given.
     #[must_use]
     pub fn status(&self) -> Vec<OutputStatus> {
-        self.running.iter().map(|Running { name, tally, .. }| tally.status(name)).collect()
+        self.watcher().status().0
     }
 
     /// Whether every output has gone for good, as standard output does when its reader leaves.
@@ -241,13 +306,13 @@ impl Outputs {
             stop.send_replace(Stop::WhenDone);
         }
         // The tasks go on until they have taken all; the spool's thread, until the last of them has gone.
+        let mut behind = 0;
         for Running { task, .. } in &mut self.running {
             if tokio::time::timeout_at(deadline, &mut *task).await.is_err() {
                 task.abort();
+                behind += 1;
             }
         }
-        let behind =
-            self.running.iter().filter(|Running { tally, .. }| tally.is_behind.load(Ordering::Relaxed)).count();
         if let Some(spooler) = self.spooler.take() {
             let _ = tokio::task::spawn_blocking(move || spooler.join()).await;
         }
@@ -276,8 +341,13 @@ fn write_spool(mut spool: Spool, queue: &Receiver<Message>, shared: &Shared) {
     });
     spool.finish();
     // Readers hold the other ends: when the last has gone, all that will be taken was.
+    let mut looked = Instant::now();
     while spool.has_readers() {
         std::thread::sleep(Duration::from_millis(10));
+        if looked.elapsed() >= LOOK {
+            spool.look();
+            looked = Instant::now();
+        }
     }
     spool.close();
 }
@@ -290,7 +360,7 @@ fn append_all(
     work: SyncSender<Upkeep>,
     outcomes: &Receiver<Kept>,
 ) {
-    let (mut appended, mut synced, mut saved) = (0_u64, Instant::now(), Instant::now());
+    let (mut appended, mut synced, mut saved, mut looked) = (0_u64, Instant::now(), Instant::now(), Instant::now());
     let mut finding_waits = false;
     // What was appended when the disk began its work.
     let mut under_way: Option<u64> = None;
@@ -302,7 +372,7 @@ fn append_all(
     };
     loop {
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        let wait = gap.saturating_sub(synced.elapsed());
+        let wait = gap.saturating_sub(synced.elapsed()).min(LOOK.saturating_sub(looked.elapsed()));
         let mut next = queue.recv_timeout(if under_way.is_some() { wait.max(DISK_LOOK) } else { wait });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         while let Ok(message) = next {
@@ -322,20 +392,28 @@ fn append_all(
             under_way = None;
         }
         if ended {
-            let kept = spool.upkeep(true).run();
+            let kept = spool.upkeep(Chores { is_syncing: true, is_saving: true, is_looking: true }).run();
             note(spool, kept, appended);
             return;
         }
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        if under_way.is_none() && synced.elapsed() >= gap {
-            let is_saving = saved.elapsed() >= GROUP;
+        let (is_syncing, is_looking) = (synced.elapsed() >= gap, looked.elapsed() >= LOOK);
+        // What was lost is written down soon, so that it is not counted again after a kill.
+        let is_saving = saved.elapsed() >= GROUP || (saved.elapsed() >= FINDING_SYNC_GAP && spool.has_losses());
+        if under_way.is_none() && (is_syncing || is_looking || is_saving) {
             // The thread waits for work as long as we hold the other end.
-            if work.send(spool.upkeep(is_saving)).is_ok() {
+            if work.send(spool.upkeep(Chores { is_syncing, is_saving, is_looking })).is_ok() {
                 under_way = Some(appended);
             }
-            (synced, finding_waits) = (Instant::now(), false);
+            let now = Instant::now();
+            if is_syncing {
+                (synced, finding_waits) = (now, false);
+            }
             if is_saving {
-                saved = Instant::now();
+                saved = now;
+            }
+            if is_looking {
+                looked = now;
             }
         }
     }

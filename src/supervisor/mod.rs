@@ -35,6 +35,6 @@ pub use privileges::{Dropped, PrivilegeError, Privileges};
 pub use progress::{Progress, Snapshot};
 pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode, folder_of};
 pub use scan::{Scan, ScanOptions, TakeAlerts, scan};
-pub use status::{InterfaceStatus, Status};
+pub use status::{InterfaceStatus, MessageCounts, Status};
 #[cfg(target_os = "linux")]
 pub use watch::{Attention, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};

@@ -1,7 +1,7 @@
 //! What the sensor says of itself at one moment: plain numbers, whoever counted them.
 
 use crate::capture::Timestamp;
-use crate::sink::OutputStatus;
+use crate::sink::{OutputStatus, SpoolStatus, Weight};
 
 /// The sensor at one moment. Counters count since the start.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Status {
     pub flows_active: u64,
     /// Flows that left the tables, by reason: `idle`, `memory`, `flood`.
     pub flow_evictions: Vec<(&'static str, u64)>,
+    /// TCP connections that have ended.
+    pub connections_ended: u64,
     /// Traffic that could not be inspected although it was decoded, by reason.
     pub inspection_gaps: Vec<(&'static str, u64)>,
     /// Pieces of evidence by service (category) and strength.
@@ -28,8 +30,47 @@ pub struct Status {
     pub endpoints_with_findings: u64,
     /// One entry per output, in the order given.
     pub outputs: Vec<OutputStatus>,
+    /// Where messages for them wait.
+    pub spool: SpoolStatus,
+    /// Messages that were made for the outputs.
+    pub messages: MessageCounts,
+    /// Of these, messages that no output was given, because none had room for them.
+    pub no_room: MessageCounts,
     /// Bytes of memory that flow tables and buffers take.
     pub flow_memory_bytes: u64,
+}
+
+/// How many messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageCounts {
+    /// First sights, rises and summaries.
+    pub alerts: u64,
+    /// Records of the sensor's counters.
+    pub counters: u64,
+}
+
+impl MessageCounts {
+    /// Adds so many messages of this weight.
+    pub fn add(&mut self, weight: Weight, count: u64) {
+        let kind = if weight == Weight::Stats { &mut self.counters } else { &mut self.alerts };
+        *kind += count;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.alerts + self.counters
+    }
+}
+
+impl Status {
+    /// What is wrong with the spool and the outputs, in plain words.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<String> {
+        let outputs =
+            self.outputs.iter().filter_map(|output| Some(format!("{}: {}", output.name, output.trouble.as_ref()?)));
+        self.spool.trouble.iter().cloned().chain(outputs).collect()
+    }
 }
 
 /// One interface, since the sensor began to capture.

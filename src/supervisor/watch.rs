@@ -26,7 +26,7 @@ mod worker;
 use super::clock::now;
 use super::state::StateError;
 use super::web::{Web, WebOptions, serve};
-use super::{InterfaceStatus, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
+use super::{InterfaceStatus, MessageCounts, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
 use crate::capture::{CaptureKind, Choice, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
 use crate::decode::OutcomeCounters;
 use crate::matching::{HostFinding, SignatureSet};
@@ -156,8 +156,8 @@ pub struct Watched {
     pub given_up: BTreeMap<&'static str, u64>,
     /// Hosts with evidence: strongest verdict first, then by address.
     pub hosts: Vec<HostFinding>,
-    /// Messages that were lost because no queue had room.
-    pub lost: u64,
+    /// Messages that no output was given, because none had room for them.
+    pub no_room: MessageCounts,
 }
 
 /// What a watch says while it runs.

@@ -46,7 +46,7 @@ enum Life {
 
 /// A receiver, alive or dead.
 pub struct Receiver {
-    kind: Kind,
+    pub kind: Kind,
     taken: Arc<Mutex<Taken>>,
     life: Option<Life>,
 }

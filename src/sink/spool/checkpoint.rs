@@ -1,11 +1,22 @@
 //! How far an output has come: one small file for each, replaced as a whole.
 
+use super::{ByWeight, Ranges, WEIGHTS, name_of};
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-const FIRST_LINE: &str = "kaspector checkpoint 1";
+const FIRST_LINE: &str = "kaspector checkpoint 2";
+
+/// How far an output is done with the messages of one weight.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Up to this number.
+    pub taken: u64,
+    /// And with these beyond, most of them because they were lost.
+    pub done: Ranges,
+}
 
 /// The file of the output `name` in `folder`.
 pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
@@ -15,20 +26,47 @@ pub(super) fn path_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{digits}.checkpoint"))
 }
 
-/// The sequence number of the last message that was taken; `None` when the file is not there or makes no sense.
-pub(super) fn read(path: &Path) -> Option<u64> {
+/// How far it says that the output has come; `None` when the file is not there or makes no sense.
+pub(super) fn read(path: &Path) -> Option<ByWeight<Progress>> {
+    // Nothing but a file may be opened: a pipe would wait for its writer.
+    fs::metadata(path).ok()?.is_file().then_some(())?;
     let text = fs::read_to_string(path).ok()?;
-    let (content, sum) = text.trim_end().rsplit_once('\n')?;
-    let holds = u32::from_str_radix(sum, 16).is_ok_and(|sum| sum == crc32c::crc32c(content.as_bytes()));
+    let (content, sum) = text.strip_suffix('\n')?.rsplit_once('\n')?;
+    if u32::from_str_radix(sum, 16).ok()? != crc32c::crc32c(content.as_bytes()) {
+        return None;
+    }
     let mut lines = content.lines();
-    let first = lines.next()?;
-    let number = lines.next()?;
-    (holds && first == FIRST_LINE).then(|| number.parse().ok()).flatten()
+    if lines.next()? != FIRST_LINE {
+        return None;
+    }
+    let mut progress = ByWeight::<Progress>::default();
+    for weight in WEIGHTS {
+        let mut words = lines.next()?.split(' ');
+        if words.next()? != name_of(weight) {
+            return None;
+        }
+        let row = progress.of_mut(weight);
+        row.taken = words.next()?.parse().ok()?;
+        for range in words {
+            let (start, end) = range.split_once('-')?;
+            row.done.add(start.parse().ok()?..end.parse::<u64>().ok()?.checked_add(1)?);
+        }
+    }
+    Some(progress)
 }
 
 /// Writes it beside, syncs it, and puts it in place.
-pub(super) fn write(path: &Path, name: &str, taken: u64) -> io::Result<()> {
-    let content = format!("{FIRST_LINE}\n{taken}\n{}", name.replace('\n', " "));
+pub(super) fn write(path: &Path, name: &str, progress: &ByWeight<Progress>) -> io::Result<()> {
+    let mut content = format!("{FIRST_LINE}\n");
+    for weight in WEIGHTS {
+        let Progress { taken, done } = progress.of(weight);
+        let _ = write!(content, "{} {taken}", name_of(weight));
+        for range in done.iter() {
+            let _ = write!(content, " {}-{}", range.start, range.end - 1);
+        }
+        content.push('\n');
+    }
+    content.push_str(&name.replace('\n', " "));
     let beside = path.with_extension("checkpoint-new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     write!(file, "{content}\n{:08x}\n", crc32c::crc32c(content.as_bytes()))?;
@@ -52,12 +90,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path(), "file:/a");
         assert_eq!(read(&path), None);
-        write(&path, "file:/a", 41).unwrap();
-        write(&path, "file:/a", 42).unwrap();
-        assert_eq!(read(&path), Some(42));
+        write(&path, "file:/a", &ByWeight::default()).unwrap();
+        let mut progress = ByWeight::<Progress>::default();
+        progress.finding.taken = 41;
+        progress.finding.done.add(50..60);
+        progress.finding.done.add(70..71);
+        progress.summary.taken = 7;
+        write(&path, "file:/a", &progress).unwrap();
+        assert_eq!(read(&path), Some(progress));
         let whole = fs::read(&path).unwrap();
-        for end in 0..whole.len() - 1 {
+        for end in 0..whole.len() {
             fs::write(&path, whole.get(..end).unwrap()).unwrap();
+            assert_eq!(read(&path), None, "{end}");
+            let mut changed = whole.clone();
+            *changed.get_mut(end).unwrap() ^= 1;
+            fs::write(&path, changed).unwrap();
             assert_eq!(read(&path), None, "{end}");
         }
     }

@@ -1,27 +1,41 @@
 //! Messages on their way, kept on disk until every output has taken them.
 //!
-//! Each weight has its own row of append-only segment files, and each message a sequence number over all rows. A reader merges the
-//! rows by that number, so every output sees the order in which messages came; and when room runs out, whole segments of the least
-//! weight go, the oldest first, without anything being written anew. Where an output stands is one number in a checkpoint file.
+//! Each weight has its own row of append-only segment files. A message has a sequence number over all rows, and a number in its row.
+//! A reader merges the rows by sequence, so every output sees the order in which messages came; and when room runs out, whole segments of
+//! the least weight go, the oldest first, without anything being written anew. Where an output stands is a number for each row, in a
+//! checkpoint file. A segment is named by the number of its first message: whatever is missing or cannot be read, the numbers around it
+//! tell how many messages that were, and each output that had not taken them counts so many as lost and goes on behind them.
 //!
 //! Without a folder, and as long as the disk refuses, messages stay in memory, bounded and given up in the same order.
 
+mod account;
+mod by_weight;
 mod checkpoint;
+mod disk;
+mod look;
+mod numbers;
+mod ranges;
 mod reader;
 pub mod record;
+mod recovery;
+mod state;
 mod takers;
 mod upkeep;
 
+pub(super) use account::Account;
+pub use account::{Loss, Lost};
 pub use reader::{Batch, Reader};
 pub use takers::Takers;
-pub use upkeep::{Kept, Upkeep};
+pub use upkeep::{Chores, Kept, Upkeep};
 
 use super::{Message, Weight};
-use record::{RecordStream, encode, encoded_len};
-use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use by_weight::ByWeight;
+use disk::{Disk, Writer};
+use look::{Id, Look, Looks, Seen, Sights};
+use ranges::Ranges;
+use record::{Place, encoded_len};
+use state::State;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use upkeep::Checkpoint;
@@ -75,24 +89,8 @@ pub struct Spool {
     shared: Arc<Shared>,
     disk: Option<Disk>,
     limits: SpoolLimits,
-}
-
-#[derive(Debug)]
-struct Disk {
-    folder: PathBuf,
-    /// Holds the folder against a second process.
-    _lock: File,
-    writers: [Option<Writer>; 3],
-    trouble: Option<String>,
-}
-
-#[derive(Debug)]
-struct Writer {
-    file: File,
-    path: PathBuf,
-    written: u64,
-    next_ordinal: u32,
-    unsynced: bool,
+    /// Of the segments that are looked at in turn, the next.
+    next_look: usize,
 }
 
 /// What writer and readers both see.
@@ -101,64 +99,26 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// The last sequence number that was given, for readers to wait on.
     last: tokio::sync::watch::Sender<u64>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// By weight.
-    lanes: [Lane; 3],
-    takers: Vec<TakerState>,
-    last: u64,
-    disk_bytes: u64,
-    held_bytes: usize,
-    is_final: bool,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    segments: VecDeque<Segment>,
-    /// Not on disk, and later than everything of the lane that is.
-    held: VecDeque<(u64, Arc<Message>)>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    /// Sequence number of its first record; names it.
-    first: u64,
-    /// Of its last one, or a later one.
-    last: u64,
-    path: PathBuf,
-    written: u64,
-    is_closed: bool,
-}
-
-#[derive(Debug)]
-struct TakerState {
-    name: String,
-    takes_stats: bool,
-    /// Nothing is kept for it any more.
-    is_gone: bool,
-    /// Up to here its reader has handed out, and up to here the other side has acknowledged.
-    handed: u64,
-    taken: u64,
-    saved: u64,
-    lost: u64,
-}
-
-impl TakerState {
-    const fn wants(&self, weight: Weight) -> bool {
-        !self.is_gone && (self.takes_stats || !matches!(weight, Weight::Stats))
-    }
+    /// The folder, and what it was when it was opened.
+    folder: Mutex<Option<(PathBuf, Id)>>,
 }
 
 const WEIGHTS: [Weight; 3] = [Weight::Stats, Weight::Summary, Weight::Finding];
 const SEGMENT_MAX: u64 = 8 << 20;
 const SEGMENT_MIN: u64 = 16 << 10;
+/// Segments that are looked at in one turn: as many as a spool of the default size has, and some.
+const LOOKS_MAX: usize = 512;
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in a state is ever half done when a panic could happen.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the folder is where it was: if not, nothing can be said of what is in it.
+    fn is_in_place(&self) -> bool {
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        folder.as_ref().is_none_or(|(path, id)| id.is_at(path))
     }
 }
 
@@ -168,30 +128,23 @@ impl Spool {
     /// A taker that has no checkpoint begins behind what is already there.
     ///
     /// # Errors
-    /// [`SpoolError`] when the folder cannot be used. Damaged segments are no error: what can be read of them is delivered.
+    /// [`SpoolError`] when the folder cannot be used. Segments that are missing, damaged or unreadable are no error: what can be read of them
+    /// is delivered, and the rest is counted as lost.
     pub fn open(folder: Option<&Path>, limits: SpoolLimits, takers: &[Taker]) -> Result<Self, SpoolError> {
         let mut state = State::default();
-        let disk = folder
-            .map(|folder| {
-                let failed = |cause| SpoolError::Folder { folder: folder.to_owned(), cause };
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-                let lock =
-                    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"));
-                let lock = lock.map_err(failed)?;
-                match lock.try_lock() {
-                    Ok(()) => {}
-                    Err(fs::TryLockError::WouldBlock) => return Err(SpoolError::InUse { folder: folder.to_owned() }),
-                    Err(fs::TryLockError::Error(cause)) => return Err(failed(cause)),
-                }
-                state.recover(folder).map_err(failed)?;
-                Ok(Disk { folder: folder.to_owned(), _lock: lock, writers: [None, None, None], trouble: None })
-            })
-            .transpose()?;
-        for taker in takers {
-            state.add(taker.clone(), folder);
+        let disk = folder.map(Disk::open).transpose()?;
+        if let Some(disk) = &disk {
+            state.recover(&disk.folder).map_err(|cause| SpoolError::Folder { folder: disk.folder.clone(), cause })?;
         }
+        let floor = state.rows.map(|row| row.numbers.kept_from);
+        for taker in takers {
+            state.add(taker.clone(), folder, &floor);
+        }
+        state.lose_unkept();
         let last = tokio::sync::watch::Sender::new(state.last);
-        let mut spool = Self { shared: Arc::new(Shared { state: Mutex::new(state), last }), disk, limits };
+        let place = disk.as_ref().and_then(Disk::place);
+        let shared = Arc::new(Shared { state: Mutex::new(state), last, folder: Mutex::new(place) });
+        let mut spool = Self { shared, disk, limits, next_look: 0 };
         spool.save_checkpoints();
         Ok(spool)
     }
@@ -211,45 +164,45 @@ impl Spool {
     /// Takes a message in. It is safe against a kill of the process when this returns, unless the disk refuses; against a loss of
     /// power after the next [`sync`](Self::sync).
     pub fn append(&mut self, message: Message) {
-        let lane = message.weight as usize;
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
-        if !state.takers.iter().any(|taker| taker.wants(message.weight)) {
+        let weight = message.weight;
+        if !state.takers.iter().any(|taker| taker.wants(weight)) {
             return;
         }
-        let sequence = state.last + 1;
-        match encoded_len(&message) {
-            None => state.count_lost(sequence, message.weight),
-            Some(_) => {
-                let nothing_waits = state.lanes.get(lane).is_some_and(|lane| lane.held.is_empty());
-                let is_on_disk = nothing_waits && self.write(&mut state, sequence, &message);
-                if is_on_disk {
-                    // Readers find it there.
-                } else if self.disk.is_some() && self.is_given_up(&state, &message) {
-                    state.count_lost(sequence, message.weight);
-                } else {
-                    state.hold(sequence, Arc::new(message), self.limits.memory_bytes);
-                }
-            }
+        let place = state.place(weight);
+        let nothing_waits = state.rows.of(weight).held.is_empty();
+        let (here, is_too_large) = (place.number..place.number + 1, encoded_len(&message).is_none());
+        if is_too_large {
+            state.lose(weight, &here, Loss::TooLarge);
+        } else if nothing_waits && self.write(&mut state, place, &message) {
+            // Readers find it there.
+        } else if self.disk.is_some() && self.is_given_up(&state, &message) {
+            state.lose(weight, &here, Loss::SpoolFull);
+        } else {
+            state.hold(place, Arc::new(message), self.limits.memory_bytes);
         }
-        state.last = sequence;
+        if let Some(disk) = &mut self.disk {
+            disk.write_numbers(&state);
+        }
         drop(state);
-        self.shared.last.send_replace(sequence);
+        self.shared.last.send_replace(place.sequence);
     }
 
     /// Whether a message finds the disk full of heavier ones.
     fn is_given_up(&self, state: &State, message: &Message) -> bool {
         let length = encoded_len(message).unwrap_or_default() as u64;
-        let is_lightest = state.lanes.iter().take(message.weight as usize + 1).all(|lane| lane.segments.is_empty());
-        is_lightest && state.disk_bytes + length > self.limits.disk_bytes
+        let mut lighter = WEIGHTS.into_iter().filter(|&weight| weight <= message.weight);
+        lighter.all(|weight| state.rows.of(weight).segments.is_empty())
+            && state.disk_bytes + length > self.limits.disk_bytes
     }
 
-    /// Writes a message to the end of its lane; `false` when there is no disk, it refuses, or it is full of heavier messages.
-    fn write(&mut self, state: &mut State, sequence: u64, message: &Message) -> bool {
+    /// Writes a message to the end of its row; `false` when there is no disk, it refuses, or it is full of heavier messages.
+    fn write(&mut self, state: &mut State, place: Place, message: &Message) -> bool {
         let Some(disk) = &mut self.disk else { return false };
         let Some(length) = encoded_len(message) else { return false };
         while state.disk_bytes + length as u64 > self.limits.disk_bytes {
-            state.collect(false, &mut disk.writers);
+            disk.collect(state, false);
             if state.disk_bytes + length as u64 > self.limits.disk_bytes
                 && !state.give_up_segment(message.weight, &mut disk.writers)
             {
@@ -257,7 +210,7 @@ impl Spool {
             }
         }
         let segment_max = (self.limits.disk_bytes / 16).clamp(SEGMENT_MIN, SEGMENT_MAX);
-        match disk.write(state, sequence, message, segment_max) {
+        match disk.write(state, place, message, segment_max) {
             Ok(()) => true,
             Err(error) => {
                 disk.note(&error);
@@ -268,50 +221,63 @@ impl Spool {
 
     /// Makes what was appended last on disk, and tries again to write what the disk refused. `false` when some of it is not there.
     pub fn sync(&mut self) -> bool {
-        let kept = self.upkeep(false).run();
-        self.kept(kept)
+        self.run(Chores { is_syncing: true, ..Chores::default() })
     }
 
     /// Writes down how far each output has come, and removes segments that all have passed.
     pub fn save_checkpoints(&mut self) {
-        let kept = self.upkeep(true).run();
-        self.kept(kept);
+        self.run(Chores { is_syncing: true, is_saving: true, ..Chores::default() });
     }
 
-    /// What is to be done for [`sync`](Self::sync), and with `is_saving` for [`save_checkpoints`](Self::save_checkpoints). While it
+    /// Looks whether segments are as they were written, and counts as lost what cannot be read any more.
+    pub fn look(&mut self) {
+        self.run(Chores { is_looking: true, ..Chores::default() });
+    }
+
+    fn run(&mut self, chores: Chores) -> bool {
+        let kept = self.upkeep(chores).run();
+        self.kept(kept)
+    }
+
+    /// Whether an output lost something that its checkpoint does not say yet: it should be saved soon, so that after a kill nothing is
+    /// counted twice.
+    #[must_use]
+    pub fn has_losses(&self) -> bool {
+        self.shared.state().has_losses
+    }
+
+    /// What is to be done for [`sync`](Self::sync), [`save_checkpoints`](Self::save_checkpoints) and [`look`](Self::look). While it
     /// [runs](Upkeep::run), on whatever thread, more may be appended; the outcome comes back by [`kept`](Self::kept) before the next.
-    pub fn upkeep(&mut self, is_saving: bool) -> Upkeep {
+    pub fn upkeep(&mut self, Chores { is_syncing, is_saving, is_looking }: Chores) -> Upkeep {
         if self.disk.is_none() {
             return Upkeep { is_whole: true, is_saving, ..Upkeep::default() };
         }
         self.write_held();
-        let state = self.shared.state();
+        let mut state = self.shared.state();
         let Some(disk) = &mut self.disk else { return Upkeep::default() };
-        let unsynced = disk.writers.iter_mut().flatten().filter(|writer| writer.unsynced);
-        let segments = unsynced
-            .map(|writer| {
-                // What is appended from now on asks for another sync.
-                writer.unsynced = false;
-                writer.file.try_clone()
-            })
-            .collect();
+        let looks = is_looking.then(|| Looks { segments: looks(&state, &mut self.next_look), folder: disk.place() });
+        let files = if is_syncing { disk.unsynced(is_saving) } else { Vec::new() };
         let mut checkpoints = Vec::new();
-        for (taker, entry) in state.takers.iter().enumerate().filter(|_| is_saving) {
-            let path = checkpoint::path_of(&disk.folder, &entry.name);
-            if entry.taken != entry.saved || !path.exists() {
-                checkpoints.push(Checkpoint { taker, name: entry.name.clone(), taken: entry.taken, path });
+        if is_saving {
+            state.has_losses = false;
+            for (taker, entry) in state.takers.iter().enumerate() {
+                let path = checkpoint::path_of(&disk.folder, &entry.name);
+                if entry.saved != Some(entry.changes) || !path.exists() {
+                    let (name, progress, changes) = (entry.name.clone(), entry.progress(), entry.changes);
+                    checkpoints.push(Checkpoint { taker, name, progress, changes, path });
+                }
             }
         }
-        Upkeep { segments, checkpoints, is_whole: state.held_bytes == 0, is_saving }
+        Upkeep { looks, files, checkpoints, is_whole: is_syncing && state.held_bytes == 0, is_saving }
     }
 
     /// Takes note of what came of an upkeep. `false` when some of what had been appended by then is not on disk.
     pub fn kept(&mut self, kept: Kept) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
-        for (taker, taken) in kept.saved {
+        for (taker, changes) in kept.saved {
             if let Some(taker) = state.takers.get_mut(taker) {
-                taker.saved = taken;
+                taker.saved = Some(changes);
             }
         }
         let Some(disk) = &mut self.disk else {
@@ -320,10 +286,21 @@ impl Spool {
             }
             return true;
         };
+        if let Some(sights) = kept.sights {
+            if disk.is_away(sights.is_away) {
+                *shared.folder.lock().unwrap_or_else(PoisonError::into_inner) = disk.remake();
+            } else if !sights.is_away {
+                note_sights(&mut state, sights);
+            }
+        }
         if kept.is_saving {
             state.forget_taken();
             // A disk without room for a checkpoint may be full of what was taken long ago.
-            state.collect(disk.trouble.is_some(), &mut disk.writers);
+            let also_open = disk.trouble.is_some();
+            disk.collect(&mut state, also_open);
+        }
+        if kept.is_saving {
+            disk.save_failed = kept.save_error.is_some();
         }
         if let Some(error) = &kept.save_error {
             disk.note(error);
@@ -334,7 +311,7 @@ impl Spool {
             disk.writers.iter_mut().flatten().for_each(|writer| writer.unsynced = true);
             return false;
         }
-        if kept.is_whole && kept.save_error.is_none() && disk.trouble.take().is_some() {
+        if kept.is_whole && !disk.save_failed && disk.away_since.is_none() && disk.trouble.take().is_some() {
             tracing::info!(folder = %disk.folder.display(), "spool: writing again");
         }
         kept.is_whole
@@ -345,14 +322,12 @@ impl Spool {
         let shared = Arc::clone(&self.shared);
         for weight in WEIGHTS {
             let mut state = shared.state();
-            while let Some((sequence, message)) =
-                state.lanes.get(weight as usize).and_then(|lane| lane.held.front().cloned())
-            {
-                if !self.write(&mut state, sequence, &message) {
+            while let Some((place, message)) = state.rows.of(weight).held.front().cloned() {
+                if !self.write(&mut state, place, &message) {
                     if !self.is_given_up(&state, &message) {
                         break;
                     }
-                    state.count_lost(sequence, weight);
+                    state.lose(weight, &(place.number..place.number + 1), Loss::SpoolFull);
                 }
                 state.release_front(weight);
             }
@@ -370,13 +345,16 @@ impl Spool {
         Arc::strong_count(&self.shared) > 1
     }
 
-    /// Syncs, saves checkpoints, and removes what all outputs have taken.
+    /// Syncs, saves checkpoints, and removes what all outputs have taken. What no disk has is lost.
     pub fn close(mut self) {
         self.sync();
+        self.shared.state().lose_held(self.disk.is_some());
         self.save_checkpoints();
+        let mut state = self.shared.state();
         if let Some(disk) = &mut self.disk {
-            self.shared.state().collect(true, &mut disk.writers);
+            disk.collect(&mut state, true);
         }
+        state.note_waiting();
     }
 
     /// What the disk said when it last refused, as long as it does.
@@ -386,59 +364,55 @@ impl Spool {
     }
 }
 
-impl Disk {
-    fn write(&mut self, state: &mut State, sequence: u64, message: &Message, segment_max: u64) -> io::Result<()> {
-        let lane = state.lanes.get_mut(message.weight as usize).expect("a lane for each weight");
-        let slot = self.writers.get_mut(message.weight as usize).expect("a writer for each weight");
-        if slot.as_ref().is_some_and(|writer| writer.written >= segment_max) {
-            close_segment(slot, lane)?;
-        }
-        if slot.is_none() {
-            let path = self.folder.join(format!("{}-{sequence:020}.segment", name_of(message.weight)));
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-            checkpoint::sync_folder_of(&path)?;
-            *slot = Some(Writer { file, path: path.clone(), written: 0, next_ordinal: 0, unsynced: false });
-            lane.segments.push_back(Segment { first: sequence, last: sequence, path, written: 0, is_closed: false });
-        }
-        let writer = slot.as_mut().expect("made above");
-        let mut bytes = Vec::new();
-        encode(sequence, writer.next_ordinal, message, &mut bytes);
-        if let Err(error) = writer.file.write_all(&bytes) {
-            // Half a record must not stand before the next one; if it cannot be taken back, the next one goes elsewhere.
-            if writer.file.set_len(writer.written).is_err() {
-                close_segment(slot, lane)?;
-            }
-            return Err(error);
-        }
-        writer.written += bytes.len() as u64;
-        writer.next_ordinal += 1;
-        writer.unsynced = true;
-        let segment = lane.segments.back_mut().expect("the writer's own");
-        segment.written = writer.written;
-        segment.last = sequence;
-        state.disk_bytes += bytes.len() as u64;
-        Ok(())
+/// What is to be looked at now: all segments, or in a large spool so many in turn.
+fn looks(state: &State, next: &mut usize) -> Vec<Look> {
+    let segments = |weight| state.rows.of(weight).segments.iter().map(move |segment| (weight, segment));
+    let all: Vec<_> = WEIGHTS.into_iter().flat_map(segments).filter(|(_, segment)| !segment.is_lost).collect();
+    if *next >= all.len() {
+        *next = 0;
     }
-
-    /// Says what is wrong once, not at every message.
-    fn note(&mut self, error: &io::Error) {
-        let text = format!("spool {}: {error}", self.folder.display());
-        if self.trouble.as_ref() != Some(&text) {
-            tracing::warn!("{text}; messages stay in memory until there is room");
-            self.trouble = Some(text);
-        }
-    }
+    let chosen = all.iter().cycle().skip(*next).take(all.len().min(LOOKS_MAX));
+    *next += LOOKS_MAX;
+    let look = |&(weight, segment): &(Weight, &state::Segment)| Look {
+        weight,
+        first: segment.first,
+        path: segment.path.clone(),
+        written: segment.written,
+        stamp: segment.stamp,
+        open: segment.stamp.filter(|_| !segment.is_closed).map(|stamp| stamp.id),
+    };
+    chosen.map(look).collect()
 }
 
-fn close_segment(slot: &mut Option<Writer>, lane: &mut Lane) -> io::Result<()> {
-    if let Some(writer) = slot {
-        writer.file.sync_data()?;
-        if let Some(segment) = lane.segments.iter_mut().find(|segment| segment.path == writer.path) {
-            segment.is_closed = true;
+/// Takes note of what segments were found to be.
+fn note_sights(state: &mut State, sights: Sights) {
+    for (weight, first, seen) in sights.seen {
+        let row = state.rows.of_mut(weight);
+        let Some(segment) = row.segments.iter_mut().find(|segment| segment.first == first) else { continue };
+        let whole = segment.first..segment.end;
+        match seen {
+            Seen::Same => {}
+            Seen::Cut => {
+                // What is written from now on goes elsewhere; what is left of this one is read at the next look.
+                (segment.is_closed, segment.stamp) = (true, None);
+            }
+            Seen::Gone => state.lose_of_segment(weight, first, &[whole], Loss::SegmentGone, "it was removed"),
+            Seen::Unreadable(why) => {
+                state.lose_of_segment(weight, first, &[whole], Loss::SegmentUnreadable, &why);
+            }
+            Seen::Records { stamp, numbers, is_clean } => {
+                segment.stamp = Some(stamp);
+                let missing = numbers.missing_in(whole);
+                // Of a segment of an earlier run it is known where the next began, not where it ended itself.
+                let (loss, why) = if is_clean && segment.is_from_before && missing.len() == 1 {
+                    (Loss::SegmentGone, "its end, or the segment behind it, is gone")
+                } else {
+                    (Loss::SegmentDamaged, "it is damaged")
+                };
+                state.lose_of_segment(weight, first, &missing, loss, why);
+            }
         }
     }
-    *slot = None;
-    Ok(())
 }
 
 const fn name_of(weight: Weight) -> &'static str {
@@ -447,145 +421,6 @@ const fn name_of(weight: Weight) -> &'static str {
         Weight::Summary => "summary",
         Weight::Finding => "finding",
     }
-}
-
-impl State {
-    /// Finds the segments of an earlier run. Nothing is written to them any more.
-    fn recover(&mut self, folder: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if name.ends_with(".checkpoint") {
-                // Also those of outputs that are no longer configured: numbers must never come twice.
-                self.last = self.last.max(checkpoint::read(&path).unwrap_or(0));
-            }
-            let Some((weight, first)) = name.strip_suffix(".segment").and_then(|stem| stem.split_once('-')) else {
-                continue;
-            };
-            let lane = WEIGHTS.iter().position(|&known| name_of(known) == weight);
-            let (Some(lane), Ok(first)) = (lane, first.parse()) else { continue };
-            let written = fs::metadata(&path)?.len();
-            self.disk_bytes += written;
-            let lane = self.lanes.get_mut(lane).expect("a lane for each weight");
-            lane.segments.push_back(Segment { first, last: first, path: path.clone(), written, is_closed: true });
-        }
-        for lane in &mut self.lanes {
-            lane.segments.make_contiguous().sort_by_key(|segment| segment.first);
-            let firsts: Vec<u64> = lane.segments.iter().map(|segment| segment.first).collect();
-            for (segment, next) in lane.segments.iter_mut().zip(firsts.iter().skip(1)) {
-                segment.last = next.saturating_sub(1);
-            }
-            if let Some(segment) = lane.segments.back_mut() {
-                let last = sequences_in(&segment.path)?.into_iter().max();
-                segment.last = segment.first.max(last.unwrap_or(0));
-                self.last = self.last.max(segment.last);
-            }
-        }
-        Ok(())
-    }
-
-    fn count_lost(&mut self, sequence: u64, weight: Weight) {
-        for taker in &mut self.takers {
-            taker.lost += u64::from(taker.wants(weight) && taker.handed < sequence);
-        }
-    }
-
-    /// Keeps a message in memory, and gives up what is too much then.
-    fn hold(&mut self, sequence: u64, message: Arc<Message>, memory_bytes: usize) {
-        self.held_bytes += cost(&message);
-        self.lanes
-            .get_mut(message.weight as usize)
-            .expect("a lane for each weight")
-            .held
-            .push_back((sequence, message));
-        if self.held_bytes > memory_bytes {
-            self.forget_taken();
-        }
-        while self.held_bytes > memory_bytes {
-            let Some(weight) = WEIGHTS.into_iter().find(|&weight| !self.lane(weight).held.is_empty()) else { return };
-            if let Some(sequence) = self.release_front(weight) {
-                self.count_lost(sequence, weight);
-            }
-        }
-    }
-
-    fn lane(&self, weight: Weight) -> &Lane {
-        self.lanes.get(weight as usize).expect("a lane for each weight")
-    }
-
-    fn release_front(&mut self, weight: Weight) -> Option<u64> {
-        let lane = self.lanes.get_mut(weight as usize).expect("a lane for each weight");
-        let (sequence, message) = lane.held.pop_front()?;
-        self.held_bytes -= cost(&message);
-        Some(sequence)
-    }
-
-    fn taken_by_all(&self, weight: Weight) -> u64 {
-        self.takers.iter().filter(|taker| taker.wants(weight)).map(|taker| taker.taken).min().unwrap_or(u64::MAX)
-    }
-
-    /// Lets messages in memory go that every output has taken.
-    fn forget_taken(&mut self) {
-        for weight in WEIGHTS {
-            let taken = self.taken_by_all(weight);
-            while self.lane(weight).held.front().is_some_and(|&(sequence, _)| sequence <= taken) {
-                self.release_front(weight);
-            }
-        }
-    }
-
-    /// Removes segments that every output has passed; the one being written only if `also_open`.
-    fn collect(&mut self, also_open: bool, writers: &mut [Option<Writer>; 3]) {
-        for weight in WEIGHTS {
-            let taken = self.taken_by_all(weight);
-            while self
-                .lane(weight)
-                .segments
-                .front()
-                .is_some_and(|segment| segment.last <= taken && (segment.is_closed || also_open))
-            {
-                self.remove_front(weight, writers);
-            }
-        }
-    }
-
-    fn remove_front(&mut self, weight: Weight, writers: &mut [Option<Writer>; 3]) {
-        let lane = self.lanes.get_mut(weight as usize).expect("a lane for each weight");
-        let Some(segment) = lane.segments.pop_front() else { return };
-        self.disk_bytes -= segment.written;
-        if let Some(slot) = writers.get_mut(weight as usize)
-            && slot.as_ref().is_some_and(|writer| writer.path == segment.path)
-        {
-            *slot = None;
-        }
-        if let Err(error) = fs::remove_file(&segment.path) {
-            tracing::warn!("spool: {}: {error}; remove it by hand", segment.path.display());
-        }
-    }
-
-    /// Gives up the oldest segment of the least weight, up to `heaviest`. `false` when there is none.
-    fn give_up_segment(&mut self, heaviest: Weight, writers: &mut [Option<Writer>; 3]) -> bool {
-        let lightest = WEIGHTS.into_iter().find(|&weight| !self.lane(weight).segments.is_empty());
-        let Some(weight) = lightest.filter(|&weight| weight <= heaviest) else { return false };
-        let path = self.lane(weight).segments.front().map(|segment| segment.path.clone()).unwrap_or_default();
-        for sequence in sequences_in(&path).unwrap_or_default() {
-            self.count_lost(sequence, weight);
-        }
-        tracing::warn!("spool: full; gave up the oldest messages of the kind {}", name_of(weight));
-        self.remove_front(weight, writers);
-        true
-    }
-}
-
-/// What a message takes in memory.
-fn cost(message: &Message) -> usize {
-    message.uid.len() + message.host.len() + message.line.len() + 128
-}
-
-fn sequences_in(path: &Path) -> io::Result<Vec<u64>> {
-    let mut stream = RecordStream::default();
-    stream.feed(&fs::read(path)?);
-    Ok(std::iter::from_fn(|| stream.next(true)).map(|record| record.sequence).collect())
 }
 
 #[cfg(test)]

@@ -4,33 +4,44 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 4 | mark: `FF 4B 53 01` |
+//! | 4 | mark: `FF 4B 53 02` |
 //! | 4 | length of the body |
 //! | 4 | CRC-32C (RFC 3720 appendix B.4) of the length and the body |
-//! | 8 | body: sequence number of the message, over all segments |
-//! | 4 | number of the record in its segment, from 0: a gap tells how many are missing |
+//! | 8 | body: sequence number of the message, over all weights |
+//! | 8 | its number among those of its weight, from 1: a gap tells how many are missing |
+//! | 8 | when it came, in milliseconds since 1970 |
 //! | 1 | weight |
 //! | 1, 1 | lengths of uid and host |
 //! | .. | uid, host, line |
 
 use super::super::{Message, Weight};
+use super::Ranges;
 use std::sync::Arc;
 
 /// Longest body that is written or believed. A line has at most 64 KiB.
 pub(super) const BODY_MAX: usize = 256 << 10;
 
 // FF stands in no UTF-8 text, so nothing that a stranger said can pass for the begin of a record.
-const MARK: [u8; 4] = [0xff, b'K', b'S', 1];
+const MARK: [u8; 4] = [0xff, b'K', b'S', 2];
 const HEAD: usize = 12;
-const BODY_HEAD: usize = 15;
+const BODY_HEAD: usize = 27;
+
+/// Where and when a message came among the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Among all messages of the spool.
+    pub sequence: u64,
+    /// Among those of its weight, from 1.
+    pub number: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
 
 /// One record, read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Place of the message among all messages of the spool.
-    pub sequence: u64,
-    /// Place of the record in its segment, from 0.
-    pub ordinal: u32,
+    /// Place of the message among the others.
+    pub place: Place,
     /// What it carries.
     pub message: Message,
 }
@@ -54,10 +65,11 @@ pub(super) fn encoded_len(message: &Message) -> Option<usize> {
 }
 
 /// Appends a message that has an [`encoded_len`] to `out`.
-pub(super) fn encode(sequence: u64, ordinal: u32, message: &Message, out: &mut Vec<u8>) {
+pub(super) fn encode(place: Place, message: &Message, out: &mut Vec<u8>) {
     let mut body = Vec::with_capacity(BODY_HEAD + message.line.len() + 64);
-    body.extend_from_slice(&sequence.to_le_bytes());
-    body.extend_from_slice(&ordinal.to_le_bytes());
+    for word in [place.sequence, place.number, place.at_ms] {
+        body.extend_from_slice(&word.to_le_bytes());
+    }
     body.push(message.weight as u8);
     for text in [&message.uid, &message.host] {
         body.push(u8::try_from(text.len()).expect("encoded_len holds names to 255 bytes"));
@@ -76,55 +88,83 @@ pub(super) fn encode(sequence: u64, ordinal: u32, message: &Message, out: &mut V
 /// Reads what stands at the begin of `bytes`, which must not be empty. Takes any bytes.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
+    match framed(bytes) {
+        Framed::Body(body, length) => body_of(body).map_or(Parsed::Damaged(1), |record| Parsed::Record(record, length)),
+        Framed::Partial => Parsed::Partial,
+        Framed::Damaged(length) => Parsed::Damaged(length),
+    }
+}
+
+/// The numbers of the records that can be read in the bytes of a segment, and whether those bytes hold nothing else.
+pub(super) fn numbers_in(mut bytes: &[u8]) -> (Ranges, bool) {
+    let (mut numbers, mut is_clean) = (Ranges::default(), true);
+    while !bytes.is_empty() {
+        let (place, length) = match framed(bytes) {
+            Framed::Body(body, length) => (place_of(body), length),
+            Framed::Partial => (None, 1),
+            Framed::Damaged(length) => (None, length),
+        };
+        is_clean &= place.is_some();
+        if let Some(Place { number, .. }) = place {
+            numbers.add(number..number.saturating_add(1));
+        }
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    (numbers, is_clean)
+}
+
+/// The same without looking into the body.
+enum Framed<'a> {
+    Body(&'a [u8], usize),
+    Partial,
+    Damaged(usize),
+}
+
+fn framed(bytes: &[u8]) -> Framed<'_> {
     let known = bytes.len().min(MARK.len());
     if bytes.get(..known) != MARK.get(..known) {
         // To the next byte that could begin a mark.
         let next = bytes.get(1..).and_then(|rest| memchr::memchr(0xff, rest));
-        return Parsed::Damaged(next.map_or(bytes.len(), |at| at + 1));
+        return Framed::Damaged(next.map_or(bytes.len(), |at| at + 1));
     }
-    let Some(length) = word(bytes, 4) else { return Parsed::Partial };
+    let Some(length) = word(bytes, 4) else { return Framed::Partial };
     let length = length as usize;
     if !(BODY_HEAD..=BODY_MAX).contains(&length) {
-        return Parsed::Damaged(1);
+        return Framed::Damaged(1);
     }
-    let Some(sum) = word(bytes, 8) else { return Parsed::Partial };
-    let Some(body) = bytes.get(HEAD..HEAD + length) else { return Parsed::Partial };
+    let Some(sum) = word(bytes, 8) else { return Framed::Partial };
+    let Some(body) = bytes.get(HEAD..HEAD + length) else { return Framed::Partial };
     if crc32c::crc32c_append(crc32c::crc32c(bytes.get(4..8).unwrap_or_default()), body) != sum {
-        return Parsed::Damaged(1);
+        return Framed::Damaged(1);
     }
-    body_of(body).map_or(Parsed::Damaged(1), |record| Parsed::Record(record, HEAD + length))
+    Framed::Body(body, HEAD + length)
+}
+
+fn place_of(body: &[u8]) -> Option<Place> {
+    let mut words = body.chunks_exact(8).map_while(|word| Some(u64::from_le_bytes(word.try_into().ok()?)));
+    Some(Place { sequence: words.next()?, number: words.next()?, at_ms: words.next()? })
 }
 
 fn body_of(body: &[u8]) -> Option<Record> {
-    let (sequence, rest) = body.split_first_chunk::<8>()?;
-    let (ordinal, rest) = rest.split_first_chunk::<4>()?;
-    let (&[weight, uid_len, host_len], rest) = rest.split_first_chunk::<3>()?;
+    let place = place_of(body)?;
+    let (&[weight, uid_len, host_len], rest) = body.get(24..)?.split_first_chunk::<3>()?;
     let (uid, rest) = rest.split_at_checked(usize::from(uid_len))?;
     let (host, line) = rest.split_at_checked(usize::from(host_len))?;
     let weight = *[Weight::Stats, Weight::Summary, Weight::Finding].get(usize::from(weight))?;
     let text = |bytes| std::str::from_utf8(bytes).ok().map(Arc::from);
-    Some(Record {
-        sequence: u64::from_le_bytes(*sequence),
-        ordinal: u32::from_le_bytes(*ordinal),
-        message: Message { uid: text(uid)?, host: text(host)?, weight, line: text(line)? },
-    })
+    Some(Record { place, message: Message { uid: text(uid)?, host: text(host)?, weight, line: text(line)? } })
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
-/// Takes records out of the bytes of a segment, and counts what it has to pass over.
-///
-/// Damage is passed over to the next readable record.
+/// Takes records out of the bytes of a segment. Damage is passed over to the next readable record: the numbers tell what is missing.
 #[derive(Debug, Default)]
 pub struct RecordStream {
     bytes: Vec<u8>,
     /// Where the next record begins in `bytes`.
     at: usize,
-    next_ordinal: u32,
-    in_damage: bool,
-    lost: u64,
 }
 
 impl RecordStream {
@@ -138,37 +178,17 @@ impl RecordStream {
     /// The next record, if it is whole. `ended` says that nothing will follow: then the begin of a record is damage, too.
     pub fn next(&mut self, ended: bool) -> Option<Record> {
         loop {
-            let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty());
-            let Some(rest) = rest else {
-                // Records behind the last readable one are at least one.
-                self.lost += u64::from(ended && std::mem::take(&mut self.in_damage));
-                return None;
-            };
+            let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
             match parse(rest) {
                 Parsed::Record(record, length) => {
                     self.at += length;
-                    let gap = record.ordinal.saturating_sub(self.next_ordinal);
-                    self.lost += u64::from(gap);
-                    self.in_damage = false;
-                    self.next_ordinal = record.ordinal.saturating_add(1);
                     return Some(record);
                 }
                 Parsed::Partial if !ended => return None,
-                Parsed::Partial => {
-                    self.at += 1;
-                    self.in_damage = true;
-                }
-                Parsed::Damaged(length) => {
-                    self.at += length;
-                    self.in_damage = true;
-                }
+                Parsed::Partial => self.at += 1,
+                Parsed::Damaged(length) => self.at += length,
             }
         }
-    }
-
-    /// Records that could not be read, since the last call.
-    pub fn take_lost(&mut self) -> u64 {
-        std::mem::take(&mut self.lost)
     }
 }
 
@@ -190,25 +210,33 @@ mod tests {
     fn segment(count: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         for number in 0..count {
-            encode(u64::from(number) * 3, number, &message(&format!("{{\"n\":{number}}}")), &mut bytes);
+            let number = u64::from(number);
+            let place = Place { sequence: number * 3, number, at_ms: 1_700_000_000_000 };
+            encode(place, &message(&format!("{{\"n\":{number}}}")), &mut bytes);
         }
         bytes
     }
 
-    fn read(bytes: &[u8]) -> (Vec<u32>, u64) {
+    fn read(bytes: &[u8]) -> Vec<u64> {
         let mut stream = RecordStream::default();
         stream.feed(bytes);
-        let found = std::iter::from_fn(|| stream.next(true)).map(|record| record.ordinal).collect();
-        (found, stream.take_lost())
+        let found: Vec<u64> = std::iter::from_fn(|| stream.next(true)).map(|record| record.place.number).collect();
+        let numbers: Vec<u64> = numbers_in(bytes).0.iter().cloned().flatten().collect();
+        let mut sorted = found.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(numbers, sorted);
+        found
     }
 
     #[test]
     fn what_is_written_is_read() {
         let mut bytes = Vec::new();
-        encode(7, 3, &message("{}"), &mut bytes);
+        let place = Place { sequence: 7, number: 3, at_ms: 9 };
+        encode(place, &message("{}"), &mut bytes);
         assert_eq!(Some(bytes.len()), encoded_len(&message("{}")));
         let Parsed::Record(record, length) = parse(&bytes) else { panic!("no record") };
-        assert_eq!((record.sequence, record.ordinal, length), (7, 3, bytes.len()));
+        assert_eq!((record.place, length), (place, bytes.len()));
         assert_eq!(record.message, message("{}"));
     }
 
@@ -230,24 +258,21 @@ mod tests {
         #[test]
         fn a_flipped_byte_costs_its_own_record_alone(at in 0_usize..1000, change in 1_u8..) {
             let mut bytes = segment(12);
-            let size = bytes.len() / 12;
             let at = at % bytes.len();
             bytes[at] ^= change;
-            let (found, lost) = read(&bytes);
-            // Records of equal length up to the tenth; so the hit one is known only roughly at the end.
-            prop_assert_eq!(found.len(), 11, "byte {} of {}, records of {}", at, bytes.len(), size);
-            prop_assert_eq!(lost, 1);
+            prop_assert_eq!(read(&bytes).len(), 11);
+            prop_assert!(!numbers_in(&bytes).1);
         }
 
         #[test]
         fn a_cut_costs_what_lies_behind_it(end in 0_usize..1000) {
             let bytes = segment(8);
             let end = end % bytes.len();
-            let (found, lost) = read(&bytes[..end]);
-            prop_assert!(found.iter().copied().eq(0..u32::try_from(found.len()).unwrap()));
+            let found = read(&bytes[..end]);
+            prop_assert!(found.iter().copied().eq(0..found.len() as u64));
             let whole: usize = segment(u32::try_from(found.len()).unwrap()).len();
             prop_assert!(whole <= end);
-            prop_assert_eq!(lost, u64::from(whole != end));
+            prop_assert_eq!(numbers_in(&bytes[..end]).1, whole == end);
         }
 
         #[test]
@@ -259,10 +284,10 @@ mod tests {
             let mut stream = RecordStream::default();
             let mut found = Vec::new();
             stream.feed(&all[..cut]);
-            while let Some(record) = stream.next(false) { found.push(record.ordinal); }
+            while let Some(record) = stream.next(false) { found.push(record.place.number); }
             stream.feed(&all[cut..]);
-            while let Some(record) = stream.next(true) { found.push(record.ordinal); }
-            prop_assert_eq!((found, stream.take_lost()), read(&all));
+            while let Some(record) = stream.next(true) { found.push(record.place.number); }
+            prop_assert_eq!(found, read(&all));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Outputs come and go while a spool is in use.
 
-use super::{Reader, Shared, State, Taker, TakerState, checkpoint};
-use std::path::{Path, PathBuf};
+use super::{Reader, Shared, Taker, checkpoint};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-/// Where takers are added and removed, by whatever thread.
-#[derive(Debug)]
+/// Where takers are added and removed, and the spool is asked how it is, by whatever thread.
+#[derive(Clone, Debug)]
 pub struct Takers {
     /// The spool waits for its readers at the end, not for this.
     shared: Weak<Shared>,
@@ -17,19 +17,24 @@ impl Takers {
         Self { shared: Arc::downgrade(shared), folder }
     }
 
-    /// The reading end for `taker`, which begins where it stood when it was last there, and else behind what has come so far. `None` when
-    /// the spool is gone.
+    /// The reading end for `taker`, which begins where it stood when it was last there, as far as that is still there, and else behind what
+    /// has come so far. `None` when the spool is gone.
     #[must_use]
     pub fn add(&self, taker: Taker) -> Option<Reader> {
         let shared = self.shared.upgrade()?;
         let name = taker.name.clone();
-        let (number, taken) = shared.state().add(taker, self.folder.as_deref());
+        let (number, progress) = {
+            let mut state = shared.state();
+            let floor = state.first_kept();
+            let number = state.add(taker, self.folder.as_deref(), &floor);
+            (number, state.takers.get(number)?.progress())
+        };
         if let Some(path) = self.folder.as_deref().map(|folder| checkpoint::path_of(folder, &name))
             && !path.exists()
         {
             // At once: a sensor that is killed before the next upkeep would take it for new, and skip what was told meanwhile. Should the
             // disk refuse, it says so at the next upkeep.
-            let _ = checkpoint::write(&path, &name, taken);
+            let _ = checkpoint::write(&path, &name, &progress);
         }
         Some(Reader::new(shared, number))
     }
@@ -41,22 +46,15 @@ impl Takers {
             taker.is_gone = true;
         }
     }
-}
 
-impl State {
-    /// Sees to it that there is a taker of this name; gives its number, and how far it has come.
-    pub(super) fn add(&mut self, Taker { name, takes_stats }: Taker, folder: Option<&Path>) -> (usize, u64) {
-        if let Some((number, taker)) = self.takers.iter_mut().enumerate().find(|(_, taker)| taker.name == name) {
-            (taker.is_gone, taker.takes_stats, taker.handed) = (false, takes_stats, taker.taken);
-            return (number, taker.taken);
-        }
-        let path = folder.map(|folder| checkpoint::path_of(folder, &name));
-        let taken = match path {
-            // One that was there and cannot be read: everything again rather than too little.
-            Some(path) if path.exists() => checkpoint::read(&path).unwrap_or(0),
-            _ => self.last,
-        };
-        self.takers.push(TakerState { name, takes_stats, is_gone: false, handed: taken, taken, saved: 0, lost: 0 });
-        (self.takers.len() - 1, taken)
+    /// Brings what is known of each taker up to date. Says how many bytes messages take now, on disk or else in memory, and what was found
+    /// wrong with segments of late. `None` when the spool is gone.
+    #[must_use]
+    pub fn look(&self) -> Option<(u64, Option<String>)> {
+        let shared = self.shared.upgrade()?;
+        let state = shared.state();
+        state.note_waiting();
+        let used = if self.folder.is_some() { state.disk_bytes } else { state.held_bytes as u64 };
+        Some((used, state.damage().map(str::to_owned)))
     }
 }

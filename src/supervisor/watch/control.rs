@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_millis(5);
 /// The same when there was nothing to tell for [`QUIET`] looks, where no workers wait for each other.
 const LOOK_WHEN_QUIET: Duration = Duration::from_millis(20);
 const QUIET: u32 = 200;
+/// How often what the server shows is put up: a loss is to be seen within a second, and the spool takes its part of that to find it.
+const PUBLISH: Duration = Duration::from_millis(250);
 /// How often it looks at the hosts that changed.
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
@@ -117,7 +119,7 @@ impl<'w> Control<'w> {
         self.notify.ready();
         let mut quiet = 0_u32;
         let mut hosts = every(LOOK_AT_HOSTS);
-        let mut save = every(SAVE);
+        let (mut save, mut publish) = (every(SAVE), every(PUBLISH));
         let mut stats_at = Instant::now() + self.stats_interval();
         let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
@@ -127,12 +129,12 @@ impl<'w> Control<'w> {
                 }
                 _ = hosts.tick() => {
                     self.look_at_hosts();
-                    self.publish();
                     let now = Instant::now();
                     if self.interfaces.all_move(now) {
                         self.notify.pulse(now);
                     }
                 }
+                _ = publish.tick() => self.publish(),
                 _ = save.tick() => self.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
                     stats_at = Instant::now() + self.stats_interval();
@@ -319,6 +321,7 @@ impl<'w> Control<'w> {
             self.interfaces.detail();
         let given_up = self.given_up(given_up);
         let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
+        let (outputs, spool) = self.teller.outputs().watcher().status();
         web.publish(Status {
             started: self.began,
             signatures_version: signatures.version().to_owned(),
@@ -330,6 +333,7 @@ impl<'w> Control<'w> {
                 ("memory", bound(&["flows"])),
                 ("flood", bound(&["half_open_flows", "datagram_flows"])),
             ],
+            connections_ended: seen.ended,
             inspection_gaps: vec![
                 ("midstream", seen.midstream),
                 ("one_sided", seen.one_sided),
@@ -344,7 +348,10 @@ impl<'w> Control<'w> {
                 .map(|(&(service, strength), &count)| (service, strength, count))
                 .collect(),
             endpoints_with_findings: self.hosts.count(),
-            outputs: self.teller.outputs().status(),
+            outputs,
+            spool,
+            messages: self.teller.made(),
+            no_room: self.teller.lost(),
             flow_memory_bytes: memory_bytes,
         });
         if web.wants_hosts() {
@@ -374,7 +381,7 @@ impl<'w> Control<'w> {
         if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
             tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
         }
-        let lost = self.teller.lost();
+        let lost = self.teller.lost().sum();
         if lost > self.lost_told {
             let more = lost - std::mem::replace(&mut self.lost_told, lost);
             tell(Notice::Warning(&format!("{more} messages were lost, because no output had room for them")));
@@ -407,7 +414,7 @@ impl<'w> Control<'w> {
             flows,
             given_up: self.given_up(given_up),
             hosts: self.hosts.findings(&self.settings.signatures),
-            lost: self.teller.lost(),
+            no_room: self.teller.lost(),
         }
     }
 
@@ -431,13 +438,31 @@ impl<'w> Control<'w> {
         let patience = self.options.patience;
         let deadline = Instant::now() + patience;
         self.hand_on();
+        let mut shown = Instant::now();
         while !(self.due.is_empty() && self.teller.is_through()) && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
             self.hand_on();
+            if shown.elapsed() >= PUBLISH {
+                self.publish();
+                shown = Instant::now();
+            }
         }
         self.teller.give_up(self.due.len());
+        self.publish();
         let mut watched = self.so_far();
-        let Drained { behind, outputs } = self.teller.into_outputs().drain(patience).await;
+        let watcher = self.teller.outputs().watcher();
+        let draining = self.teller.into_outputs().drain(patience);
+        tokio::pin!(draining);
+        let mut publish = every(PUBLISH);
+        let Drained { behind, outputs } = loop {
+            tokio::select! {
+                drained = &mut draining => break drained,
+                _ = publish.tick() => if let Some(web) = &self.web {
+                    let (outputs, spool) = watcher.status();
+                    web.publish_outputs(outputs, spool);
+                },
+            }
+        };
         (watched.behind, watched.outputs) = (behind, outputs);
         if let Some(keeper) = self.keeper.take() {
             // The last look is not given back: whoever could not take it for so long will not take it now.

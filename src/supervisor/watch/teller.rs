@@ -5,6 +5,7 @@ use super::{WatchOptions, now, random};
 use crate::capture::Timestamp;
 use crate::matching::{SignatureSet, Verdict};
 use crate::sink::{EveOrigin, EveStats, EveWriter, Message, Occasion, Outputs, Weight, alert_uid};
+use crate::supervisor::MessageCounts;
 use crate::supervisor::web::Web;
 use std::collections::VecDeque;
 use ulid::Ulid;
@@ -20,13 +21,22 @@ pub struct Teller<'w> {
     outputs: Outputs,
     web: Option<Web>,
     backlog: VecDeque<Message>,
-    lost: u64,
+    made: MessageCounts,
+    lost: MessageCounts,
 }
 
 impl<'w> Teller<'w> {
     /// Tells by these outputs.
     pub fn new(options: &'w WatchOptions, run: [u8; 32], outputs: Outputs, web: Option<Web>) -> Self {
-        Self { options, run, outputs, web, backlog: VecDeque::new(), lost: 0 }
+        Self {
+            options,
+            run,
+            outputs,
+            web,
+            backlog: VecDeque::new(),
+            made: MessageCounts::default(),
+            lost: MessageCounts::default(),
+        }
     }
 
     /// Tells of an alert, whose host is known since then.
@@ -66,8 +76,9 @@ impl<'w> Teller<'w> {
     }
 
     fn push(&mut self, uid: Ulid, host: &str, weight: Weight, line: &str) {
+        self.made.add(weight, 1);
         if self.backlog.len() >= BACKLOG_MAX {
-            self.lost += 1;
+            self.lost.add(weight, 1);
             return;
         }
         let message = Message { uid: uid.to_string().into(), host: host.into(), weight, line: line.into() };
@@ -99,15 +110,22 @@ impl<'w> Teller<'w> {
         self.backlog.is_empty()
     }
 
-    /// Gives up what nobody took, and so many messages that never came here.
-    pub fn give_up(&mut self, others: usize) {
-        self.lost += (self.backlog.len() + others) as u64;
-        self.backlog.clear();
+    /// Gives up what nobody took, and so many summaries that never came here.
+    pub fn give_up(&mut self, summaries: usize) {
+        self.backlog.drain(..).for_each(|message| self.lost.add(message.weight, 1));
+        self.made.add(Weight::Summary, summaries as u64);
+        self.lost.add(Weight::Summary, summaries as u64);
     }
 
-    /// Messages that were lost because no queue had room.
+    /// Messages that were made for the outputs.
     #[must_use]
-    pub const fn lost(&self) -> u64 {
+    pub const fn made(&self) -> MessageCounts {
+        self.made
+    }
+
+    /// Of these, messages that were lost because no output had room.
+    #[must_use]
+    pub const fn lost(&self) -> MessageCounts {
         self.lost
     }
 

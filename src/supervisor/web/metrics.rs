@@ -1,7 +1,7 @@
 //! `/metrics`: the sensor's numbers for Prometheus, in its text format or as OpenMetrics, whichever is asked for.
 
 use super::shown::Shown;
-use crate::supervisor::Status;
+use crate::supervisor::{MessageCounts, Status};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -61,6 +61,8 @@ impl Collector for Scrape {
             [(NONE, float(status.flow_memory_bytes))],
         )?;
         out.counters("flow_evictions", "Flows that left the tables", by("reason", &status.flow_evictions))?;
+        let ended = [(NONE, status.connections_ended)];
+        out.counters("connections_ended", "TCP connections that have ended", ended)?;
         let gaps = by("reason", &status.inspection_gaps);
         out.counters("inspection_gaps", "Traffic that could not be inspected although it was decoded", gaps)?;
         let detections = status.detections.iter();
@@ -89,8 +91,7 @@ impl Scrape {
         out.counters("capture_drops", "Packets lost before they were taken, and findings lost in our queue", drops)?;
         let freezes = interfaces.iter().map(|interface| (label(interface.name.as_str()), interface.ring_freezes));
         out.counters("capture_ring_freezes", "Times that a ring was found full", freezes)?;
-        let up =
-            interfaces.iter().map(|interface| (label(interface.name.as_str()), f64::from(u8::from(interface.is_up))));
+        let up = interfaces.iter().map(|interface| (label(interface.name.as_str()), flag(interface.is_up)));
         out.gauges("interface_up", "Whether the interface is up", up)?;
         // Zero for an interface that never gave one: then it is stale, as it should be.
         let last = interfaces
@@ -111,11 +112,38 @@ impl Scrape {
             results.map(|(result, count)| ([("output", output.name.as_str()), ("result", result)], count))
         });
         out.counters("output_events", "Messages by what became of them", events)?;
+        // All of them from the start: of a series that begins with its first count, nobody sees that it rose.
+        let losses = outputs.iter().flat_map(|output| {
+            output.losses.iter().flat_map(move |lost| {
+                let kinds = [("alert", lost.alerts), ("counters", lost.counters)];
+                kinds.map(|(kind, count)| {
+                    ([("output", output.name.as_str()), ("reason", lost.loss.name()), ("kind", kind)], count)
+                })
+            })
+        });
+        out.counters("output_lost", "Messages that the output was never given, by reason", losses)?;
         let label = |name| [("output", name)];
+        let waiting = outputs.iter().map(|output| (label(output.name.as_str()), float(output.waiting)));
+        out.gauges("output_waiting_messages", "Messages that wait for the output", waiting)?;
         let bytes = outputs.iter().map(|output| (label(output.name.as_str()), float(output.spool_bytes)));
-        out.gauges("output_spool_bytes", "Bytes waiting on disk", bytes)?;
+        out.gauges("output_spool_bytes", "Bytes of messages that the output has not taken", bytes)?;
         let oldest = outputs.iter().map(|output| (label(output.name.as_str()), output.oldest_unacked_s));
-        out.gauges("output_oldest_unacked_seconds", "Age of the oldest message not taken yet", oldest)
+        out.gauges("output_oldest_unacked_seconds", "Age of the oldest message not taken yet", oldest)?;
+        let trouble = outputs.iter().map(|output| (label(output.name.as_str()), flag(output.trouble.is_some())));
+        out.gauges("output_in_trouble", "Whether something is wrong with the output; /api/status says what", trouble)?;
+        let kinds = |counts: MessageCounts| {
+            [("alert", counts.alerts), ("counters", counts.counters)].map(|(kind, count)| ([("kind", kind)], count))
+        };
+        out.counters("messages", "Messages made for the outputs", kinds(self.status.messages))?;
+        let no_room = kinds(self.status.no_room);
+        out.counters("messages_no_room", "Messages that no output was given, because none had room", no_room)?;
+        let spool = &self.status.spool;
+        let used = [(NONE, float(spool.used_bytes))];
+        out.gauges("spool_used_bytes", "Bytes that messages take on disk, or in memory without a spool", used)?;
+        let limit = [(NONE, float(spool.limit_bytes))];
+        out.gauges("spool_limit_bytes", "The most that they may take", limit)?;
+        let trouble = [(NONE, flag(spool.trouble.is_some()))];
+        out.gauges("spool_in_trouble", "Whether something is wrong with the spool; /api/status says what", trouble)
     }
 }
 
@@ -153,6 +181,10 @@ impl Families<'_> {
 #[allow(clippy::cast_precision_loss)]
 const fn float(number: u64) -> f64 {
     number as f64
+}
+
+fn flag(is_set: bool) -> f64 {
+    f64::from(u8::from(is_set))
 }
 
 const fn seconds(nanoseconds: u64) -> f64 {

@@ -1,7 +1,7 @@
 //! What the server shows: the sensor puts it up, the server reads it, and neither waits for the other.
 
 use super::{AlertFeed, HostSnapshot, Token};
-use crate::sink::Message;
+use crate::sink::{Message, OutputStatus, SpoolStatus};
 use crate::supervisor::{History, Status};
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -63,6 +63,11 @@ impl Web {
     /// Puts up the sensor's state; once a second is often enough.
     pub fn publish(&self, status: Status) {
         self.0.status.store(Arc::new(status));
+    }
+
+    /// Puts up how the outputs are; everything else stays as it was.
+    pub fn publish_outputs(&self, outputs: Vec<OutputStatus>, spool: SpoolStatus) {
+        self.publish(Status { outputs, spool, ..Status::clone(&self.status()) });
     }
 
     /// Whether somebody has asked for hosts since the last call. Then call [`Web::publish_hosts`] soon.

@@ -6,7 +6,7 @@ use crate::capture::Timestamp;
 use crate::sink::OutputStatus;
 use crate::sink::rfc3339;
 use crate::supervisor::clock::now;
-use crate::supervisor::{InterfaceStatus, SAMPLE_INTERVAL};
+use crate::supervisor::{InterfaceStatus, MessageCounts, SAMPLE_INTERVAL};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -29,10 +29,38 @@ struct Answer<'a> {
     flows_active: u64,
     flow_evictions: BTreeMap<&'a str, u64>,
     flow_memory_bytes: u64,
+    connections_ended: u64,
     inspection_gaps: BTreeMap<&'a str, u64>,
     detections: Vec<Detection<'a>>,
     endpoints_with_findings: u64,
     outputs: Vec<Output<'a>>,
+    spool: Spool,
+    /// Messages that were made for the outputs.
+    messages: Messages,
+    /// Of these, those that no output had room for.
+    no_room: Messages,
+    /// What is wrong with spool and outputs.
+    troubles: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Spool {
+    used_bytes: u64,
+    limit_bytes: u64,
+    trouble: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Messages {
+    alerts: u64,
+    counters: u64,
+}
+
+#[derive(Serialize)]
+struct Loss {
+    reason: &'static str,
+    alerts: u64,
+    counters: u64,
 }
 
 #[derive(Serialize)]
@@ -70,6 +98,9 @@ struct Output<'a> {
     retried: u64,
     rejected: u64,
     lost: u64,
+    /// Reasons of which there were any.
+    losses: Vec<Loss>,
+    waiting: u64,
     spool_bytes: u64,
     oldest_unacked_s: f64,
     trouble: Option<&'a str>,
@@ -92,6 +123,7 @@ pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
         flows_active: status.flows_active,
         flow_evictions: status.flow_evictions.iter().copied().collect(),
         flow_memory_bytes: status.flow_memory_bytes,
+        connections_ended: status.connections_ended,
         inspection_gaps: status.inspection_gaps.iter().copied().collect(),
         detections: status
             .detections
@@ -100,6 +132,14 @@ pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
             .collect(),
         endpoints_with_findings: status.endpoints_with_findings,
         outputs: status.outputs.iter().map(Output::of).collect(),
+        spool: Spool {
+            used_bytes: status.spool.used_bytes,
+            limit_bytes: status.spool.limit_bytes,
+            trouble: status.spool.trouble.clone(),
+        },
+        messages: Messages::of(status.messages),
+        no_room: Messages::of(status.no_room),
+        troubles: status.troubles(),
     };
     Json(answer).into_response()
 }
@@ -122,14 +162,25 @@ impl<'a> Interface<'a> {
     }
 }
 
+impl Messages {
+    const fn of(MessageCounts { alerts, counters }: MessageCounts) -> Self {
+        Self { alerts, counters }
+    }
+}
+
 impl<'a> Output<'a> {
     fn of(output: &'a OutputStatus) -> Self {
+        let losses = output.losses.iter().filter(|lost| lost.alerts + lost.counters > 0);
         Self {
             name: &output.name,
             delivered: output.delivered,
             retried: output.retried,
             rejected: output.rejected,
             lost: output.lost,
+            losses: losses
+                .map(|lost| Loss { reason: lost.loss.name(), alerts: lost.alerts, counters: lost.counters })
+                .collect(),
+            waiting: output.waiting,
             spool_bytes: output.spool_bytes,
             oldest_unacked_s: output.oldest_unacked_s,
             trouble: output.trouble.as_deref(),

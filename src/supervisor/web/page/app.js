@@ -80,6 +80,9 @@ async function status() {
   byId("health").className = now.ready ? "badge good" : "badge bad";
   say(byId("reasons"), now.reasons.join("\n"));
   byId("reasons").hidden = now.ready;
+  const noRoom = now.no_room.alerts > 0 ? [`${count(now.no_room.alerts)} alerts found no room in any output and are lost`] : [];
+  say(byId("troubles"), [...now.troubles, ...noRoom].join("\n"));
+  byId("troubles").hidden = !byId("troubles").textContent;
   const seconds = before ? (millis(now.now) - millis(before.now)) / 1000 : 0;
   const old = new Map((before ? before.interfaces : []).map((one) => [one.name, one]));
   const rate = (one, field) => (old.has(one.name) && seconds > 0 ? Math.max(0, one[field] - old.get(one.name)[field]) / seconds : 0);
@@ -104,8 +107,8 @@ async function status() {
     make("td", "", one.name),
     make("td", "", make("span", one.trouble ? "tag bad wrap" : "tag good", one.trouble ? one.trouble : "well")),
     make("td", "right", count(one.delivered)),
-    make("td", "right", count(one.lost + one.rejected)),
-    make("td", "right", one.oldest_unacked_s >= 1 ? `${scaled(one.spool_bytes)}B, ${Math.round(one.oldest_unacked_s)} s` : `${scaled(one.spool_bytes)}B`))));
+    make("td", "right", count(one.lost + one.rejected), ...one.losses.map((loss) => make("div", "dim", `${count(loss.alerts + loss.counters)} ${loss.reason.replaceAll("_", " ")}`))),
+    make("td", "right", `${count(one.waiting)}, ${scaled(one.spool_bytes)}B${one.oldest_unacked_s >= 1 ? `, ${Math.round(one.oldest_unacked_s)} s` : ""}`))));
   if (!now.outputs.length) byId("outputs").replaceChildren(make("tr", "", make("td", "dim", "No output is configured.")));
   before = now;
 }
