@@ -61,7 +61,7 @@ fn read_and_walk(file: &mut File, buffer: &mut [u8]) -> (u64, u64, u64) {
 }
 
 fn scanned(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> usize {
-    let options = ScanOptions { paths: vec![path.display().to_string()], threads, filter: None };
+    let options = ScanOptions { paths: vec![path.display().to_string()], threads, filter: None, tunnels: Vec::new() };
     let scan = scan(&options, signatures, &Progress::default(), None).expect("there is no filter");
     scan.report.hosts.len()
 }

@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kaspector::capture::CaptureKind;
+use kaspector::decode::TunnelPort;
 use kaspector::matching::{Category, Role, Verdict};
 #[cfg(target_os = "linux")]
 use kaspector::supervisor::config::{
@@ -72,6 +73,10 @@ pub struct ScanArguments {
     #[arg(long, value_name = "BPF")]
     pub filter: Option<String>,
 
+    /// Port of the site's own where datagrams are tunnels: vxlan:PORT, geneve:PORT, gtp-u:PORT or gre:PORT; may be given several times
+    #[arg(long = "tunnel", value_name = "KIND:PORT")]
+    pub tunnels: Vec<TunnelPort>,
+
     /// Exit with code 3 when a host has this verdict or a stronger one
     #[arg(long, value_name = "VERDICT")]
     pub fail_on: Option<FailOn>,
@@ -133,6 +138,10 @@ pub struct WatchArguments {
     /// Look only at packets that this libpcap filter chooses; the kernel leaves the others out
     #[arg(long, value_name = "BPF", help_heading = CAPTURE)]
     pub filter: Option<FilterText>,
+
+    /// Port of the site's own where datagrams are tunnels: vxlan:PORT, geneve:PORT, gtp-u:PORT or gre:PORT; may be given several times
+    #[arg(long = "tunnel", value_name = "KIND:PORT", help_heading = CAPTURE)]
+    pub tunnels: Vec<TunnelPort>,
 
     /// Take the time of the interface's own clock; only if something sets it, as phc2sys does
     #[arg(long, help_heading = CAPTURE)]
@@ -244,6 +253,7 @@ impl WatchArguments {
             hardware_time: self.hardware_time.then_some(true),
             snaplen: self.snaplen,
             filter: self.filter.clone(),
+            tunnel: said(&self.tunnels),
             promiscuous: self.no_promiscuous.then_some(false),
             signatures: self.signatures.replace.clone(),
             signatures_extra: self.signatures.extra.clone(),

@@ -18,7 +18,7 @@ mod pool;
 mod round;
 
 use crate::capture::{Frame, Frames};
-use crate::decode::{Outcome, OutcomeCounters, Segment};
+use crate::decode::{Outcome, OutcomeCounters, Segment, TunnelPorts};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
@@ -246,6 +246,12 @@ impl Detector {
             lanes: Lanes::new(signatures, seed, LANES, Numbering::ALONE),
             ledger: Ledger::new(signatures, 0),
         }
+    }
+
+    /// Opens tunnels at `ports`: those that are assigned, and the site's own.
+    #[must_use]
+    pub fn with_tunnels(self, ports: &Arc<TunnelPorts>) -> Self {
+        Self { lanes: self.lanes.with_tunnels(ports), ..self }
     }
 
     /// Says which input the frames to come belong to; evidence names it.

@@ -181,6 +181,50 @@ fn a_filter_leaves_packets_out_and_counts_them() {
     assert!(answer["counters"]["outcomes"]["filtered"].as_u64().unwrap() > 0);
 }
 
+/// A capture of VXLAN at another port than the assigned one.
+fn vxlan_at(port: u16, folder: &Path) -> PathBuf {
+    let mut bytes = fs::read(root().join("pcaps/derived/vxlan.pcap")).unwrap();
+    let mut at = 24;
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+        // Behind the headers of record, Ethernet and IPv4, and the source port.
+        let place = at + 16 + 14 + 20 + 2;
+        assert_eq!(bytes[place..place + 2], 4789_u16.to_be_bytes());
+        bytes[place..place + 2].copy_from_slice(&port.to_be_bytes());
+        at += 16 + length;
+    }
+    let path = folder.join("vxlan.pcap");
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn tunnels_at_ports_of_the_site_are_opened_once_they_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = vxlan_at(14789, folder.path());
+    let path = path.to_str().unwrap();
+    let scan = |options: &[&str]| -> Value {
+        let output = kaspector(&[&["scan", path, "--format", "json"], options].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let blind = scan(&[]);
+    assert!(blind["hosts"].as_array().unwrap().is_empty());
+    assert!(blind["counters"]["bounds"]["unknown_port_vxlan"].as_u64() > Some(0), "{}", blind["counters"]);
+    for threads in ["1", "4"] {
+        let named = scan(&["--tunnel", "gre:9", "--tunnel", "vxlan:14789", "--threads", threads]);
+        assert_eq!(named["hosts"][0]["verdict"], "confirmed");
+        assert_eq!(named["hosts"][0]["address"], "10.20.0.5");
+        assert!(
+            named["counters"]["bounds"].as_object().is_none_or(|bounds| !bounds.contains_key("unknown_port_vxlan"))
+        );
+    }
+    let wrong = kaspector(&["scan", path, "--tunnel", "l2tp:9"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("expected KIND:PORT"), "{}", text(&wrong.stderr));
+    let nine = vec!["--tunnel=vxlan:9"; 9];
+    assert_eq!(kaspector(&[&["scan", path][..], &nine].concat()).status.code(), Some(2));
+}
+
 #[test]
 fn signatures_may_be_replaced_and_extended() {
     let folder = tempfile::tempdir().unwrap();

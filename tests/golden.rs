@@ -34,7 +34,8 @@ fn capture_of(expectation: &Path) -> PathBuf {
 }
 
 fn scan_with(path: &Path, threads: usize) -> Scan {
-    let options = ScanOptions { paths: vec![path.to_str().unwrap().to_owned()], threads, filter: None };
+    let options =
+        ScanOptions { paths: vec![path.to_str().unwrap().to_owned()], threads, filter: None, tunnels: Vec::new() };
     scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
 }
 

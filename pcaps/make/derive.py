@@ -514,6 +514,20 @@ def vxlan_payload(frame, network=5001):
     return struct.pack(">II", 0x08000000, network << 8) + frame
 
 
+simple(
+    "gre-in-udp",
+    "IP in GRE with a key, in UDP (RFC 8086).",
+    each_ip(lambda f: over_udp(f, 4754, gre_header(IPV4, 0x2000, 7) + f[14:])),
+    tshark=["-d", "udp.port==4754,gre"],
+    shows="gre",
+)
+simple(
+    "tzsp",
+    "Mirrored by an access point (TZSP).",
+    each_frame(lambda f: over_udp(f, 37008, b"\x01\0\0\x01\x0a\x01\xd0\x01" + f)),
+    tshark=["-d", "udp.port==37008,tzsp"],
+    shows="tzsp",
+)
 simple("vxlan", "Ethernet in VXLAN network 5001.", each_frame(lambda f: over_udp(f, 4789, vxlan_payload(f))), shows="vxlan")
 simple(
     "vxlan-linux-port",

@@ -3,6 +3,7 @@
 use super::{Exit, Usage, label, load, of_state, table_style};
 use crate::cli::{Format, ScanArguments};
 use anyhow::Context;
+use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector::sink::{EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, write_csv, write_json, write_table};
 use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
@@ -22,10 +23,14 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
+    if let Some(what) = TunnelPorts::complaint(&arguments.tunnels) {
+        return Err(Usage(what).into());
+    }
     let options = ScanOptions {
         paths: arguments.paths.clone(),
         threads: arguments.threads.map_or_else(cores, usize::from),
         filter: arguments.filter.clone(),
+        tunnels: arguments.tunnels.clone(),
     };
     let compat = arguments.eve_compat.into();
     // Before anything is read, so that a folder without write permission costs no afternoon.

@@ -47,6 +47,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             ..RingOptions::default()
         },
         ring_blocks: config.ring_blocks,
+        tunnels: config.tunnels.clone(),
         output_options: OutputOptions {
             spool: config.spool.clone(),
             limits: SpoolLimits { disk_bytes: config.spool_bytes, ..SpoolLimits::default() },

@@ -1,16 +1,13 @@
 //! The common shape, by fixed offsets: Ethernet, up to two VLAN tags, IPv4 without options or IPv6 without extensions, TCP or UDP.
 //! Anything else, and anything odd, is left to the general walk, which must agree on every frame that this one takes.
 
-use super::{Dissected, FiveTuple, MacAddress, Segment, Transport, Zone};
+use super::{Dissected, FiveTuple, MacAddress, Segment, Transport, TunnelPorts, Zone};
 use crate::capture::{Frame, LinkType, Timestamp};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// UDP ports that may carry a tunnel, which the general walk has to look into.
-const TUNNEL_PORTS: [u16; 8] = [1701, 2152, 3544, 4789, 4790, 6081, 6635, 8472];
-
 /// Puts the segment of a frame of the common shape into its place; `None` when the frame has another shape.
 #[inline(always)]
-pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> Option<()> {
+pub(super) fn dissect_into<'a>(frame: &Frame<'a>, ports: &TunnelPorts, place: &mut Dissected<'a>) -> Option<()> {
     if frame.link_type != LinkType::ETHERNET || frame.wire_len as usize != frame.bytes.len() {
         return None;
     }
@@ -48,7 +45,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
             let addresses = (Ipv4Addr::from(*src).into(), Ipv4Addr::from(*dst.first_chunk::<4>()?).into());
             let ip =
                 Ip { addresses, hop_limit: header[8], protocol: header[9], body: body.get(..total.checked_sub(20)?)? };
-            ip.dissect_into(frame.at, link, zone, place)
+            ip.dissect_into(frame.at, link, zone, ports, place)
         }
         [0x86, 0xdd] => {
             let (header, body) = rest.split_first_chunk::<40>()?;
@@ -59,7 +56,7 @@ pub(super) fn dissect_into<'a>(frame: &Frame<'a>, place: &mut Dissected<'a>) -> 
             let (src, dst) = header.get(8..)?.split_first_chunk::<16>()?;
             let addresses = (Ipv6Addr::from(*src).into(), Ipv6Addr::from(*dst.first_chunk::<16>()?).into());
             let ip = Ip { addresses, hop_limit: header[7], protocol: header[6], body: body.get(..length)? };
-            ip.dissect_into(frame.at, link, zone, place)
+            ip.dissect_into(frame.at, link, zone, ports, place)
         }
         _ => None,
     }
@@ -76,7 +73,14 @@ struct Ip<'a> {
 
 impl<'a> Ip<'a> {
     #[inline(always)]
-    fn dissect_into(self, at: Timestamp, link: &[u8; 14], zone: Zone, place: &mut Dissected<'a>) -> Option<()> {
+    fn dissect_into(
+        self,
+        at: Timestamp,
+        link: &[u8; 14],
+        zone: Zone,
+        tunnel_ports: &TunnelPorts,
+        place: &mut Dissected<'a>,
+    ) -> Option<()> {
         let Self { addresses: (src, dst), hop_limit, protocol, body } = self;
         let ports = body.first_chunk::<4>()?;
         let src_port = u16::from_be_bytes([ports[0], ports[1]]);
@@ -95,7 +99,8 @@ impl<'a> Ip<'a> {
             FiveTuple::UDP => {
                 let header = body.first_chunk::<8>()?;
                 let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-                if TUNNEL_PORTS.contains(&dst_port) || TUNNEL_PORTS.contains(&src_port) {
+                // The general walk has to look into those.
+                if tunnel_ports.may_be(src_port, dst_port) {
                     return None;
                 }
                 (Transport::Udp, body.get(8..length)?)
@@ -123,14 +128,14 @@ impl<'a> Ip<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
-    use super::super::Outcome;
     use super::super::sample::*;
+    use super::super::{Outcome, tunnel_ports};
     use super::*;
     use proptest::prelude::*;
 
     fn dissect<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
         let mut place = Dissected::Other(Outcome::NotIp);
-        dissect_into(frame, &mut place)?;
+        dissect_into(frame, &tunnel_ports::ASSIGNED, &mut place)?;
         let Dissected::Segment(segment) = place else { panic!("not filled") };
         Some(segment)
     }
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn leaves_what_may_be_a_tunnel() {
-        for port in TUNNEL_PORTS {
+        for port in tunnel_ports::assigned::ALL {
             let bytes = ethernet(0x0800, &ipv4(17, &udp(5, port, HELLO)));
             assert_eq!(dissect(&frame(LinkType::ETHERNET, &bytes)), None);
             let bytes = ethernet(0x0800, &ipv4(17, &udp(port, 5, HELLO)));

@@ -71,7 +71,7 @@ impl FromStr for MacAddress {
 /// Encapsulations that we open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TunnelKind {
-    /// RFC 2784, 2890 and NVGRE (RFC 7637).
+    /// RFC 2784, 2890 and NVGRE (RFC 7637), also in UDP (RFC 8086).
     Gre,
     /// Cisco ERSPAN I, II, III.
     Erspan,
@@ -87,6 +87,8 @@ pub enum TunnelKind {
     Teredo,
     /// RFC 2661.
     L2tp,
+    /// The Tazmen sniffer protocol, in which access points and routers mirror frames.
+    Tzsp,
 }
 
 /// The outermost tunnel that a packet arrived in.

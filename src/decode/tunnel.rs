@@ -2,19 +2,10 @@
 //! anybody may use port 4789 for something else, and that must still be read as itself.
 
 use super::carried::Carried;
-use super::link::{be16, ether_types as kinds, is_ethernet};
-use super::{Context, Layer, Next, Outcome, Step, TunnelKind};
-
-/// Well-known UDP ports.
-mod ports {
-    pub const L2TP: u16 = 1701;
-    pub const GTP_U: u16 = 2152;
-    pub const TEREDO: u16 = 3544;
-    pub const VXLAN: [u16; 2] = [4789, 8472];
-    pub const VXLAN_GPE: u16 = 4790;
-    pub const GENEVE: u16 = 6081;
-    pub const MPLS_IN_UDP: u16 = 6635;
-}
+use super::link::{self, be16, ether_types as kinds, is_ethernet};
+use super::tunnel_ports::assigned as ports;
+use super::{Context, Layer, Next, Outcome, Step, TunnelKind, TunnelPort};
+use crate::capture::LinkType;
 
 /// GRE (RFC 2784, 2890), enhanced GRE (RFC 2637), NVGRE (RFC 7637), ERSPAN.
 pub(super) fn gre<'a>(carried: Carried<'a>, context: &mut Context) -> Step<'a> {
@@ -64,10 +55,7 @@ pub(super) fn gre<'a>(carried: Carried<'a>, context: &mut Context) -> Step<'a> {
         kinds::ERSPAN_III => erspan(rest, context),
         kinds::TRANSPARENT_ETHERNET => {
             if key && let Some(key) = carried.bytes.get(key_at..).and_then(<[u8]>::first_chunk::<4>) {
-                // NVGRE: 24 bits of subnet identifier, eight of flow identifier, which may differ by direction. Subnets below
-                // 0x1000 are reserved (RFC 7637 section 3.3), so a small number is a plain key, all of which counts.
-                let key = u32::from_be_bytes(*key);
-                context.zone.vni = Some(if key < 0x0010_0000 { key } else { key >> 8 });
+                context.zone.vni = Some(network_of(*key));
             }
             Ok(Next::Layer(Layer::Ethernet(rest)))
         }
@@ -134,14 +122,51 @@ pub(super) fn over_udp<'a>(
     carried: Carried<'a>,
     context: &mut Context,
 ) -> Option<Layer<'a>> {
-    let either = |port: u16| src_port == port || dst_port == port;
     let mut vni = None;
-    let (kind, layer) = if ports::VXLAN.contains(&dst_port) {
-        (TunnelKind::Vxlan, vxlan(payload, &mut vni)?)
+    let (kind, layer) = match at_own_port(payload, (src_port, dst_port), &mut vni, context) {
+        Some(found) => found,
+        None => at_assigned_port(payload, (src_port, dst_port), &mut vni, context)?,
+    };
+    context.enter(kind, carried.src, carried.dst, Some((src_port, dst_port)));
+    context.tags = 0;
+    if vni.is_some() {
+        context.zone.vni = vni;
+    }
+    Some(layer)
+}
+
+/// A tunnel at a port that the site named.
+fn at_own_port<'a>(
+    payload: &'a [u8],
+    (src_port, dst_port): (u16, u16),
+    vni: &mut Option<u32>,
+    context: &Context,
+) -> Option<(TunnelKind, Layer<'a>)> {
+    context.own_tunnels.iter().flatten().find_map(|&TunnelPort { kind, port }| {
+        let layer = match kind {
+            TunnelKind::Vxlan if dst_port == port => vxlan(payload, vni)?,
+            TunnelKind::Geneve if dst_port == port => geneve(payload, vni)?,
+            TunnelKind::GtpU if dst_port == port || src_port == port => gtp_u(payload)?,
+            TunnelKind::Gre if dst_port == port => gre_in_udp(payload, vni)?,
+            _ => return None,
+        };
+        Some((kind, layer))
+    })
+}
+
+fn at_assigned_port<'a>(
+    payload: &'a [u8],
+    (src_port, dst_port): (u16, u16),
+    vni: &mut Option<u32>,
+    context: &mut Context,
+) -> Option<(TunnelKind, Layer<'a>)> {
+    let either = |port: u16| src_port == port || dst_port == port;
+    Some(if ports::VXLAN.contains(&dst_port) {
+        (TunnelKind::Vxlan, vxlan(payload, vni)?)
     } else if dst_port == ports::VXLAN_GPE {
-        (TunnelKind::Vxlan, vxlan_gpe(payload, &mut vni)?)
+        (TunnelKind::Vxlan, vxlan_gpe(payload, vni)?)
     } else if dst_port == ports::GENEVE {
-        (TunnelKind::Geneve, geneve(payload, &mut vni)?)
+        (TunnelKind::Geneve, geneve(payload, vni)?)
     } else if either(ports::GTP_U) {
         (TunnelKind::GtpU, gtp_u(payload)?)
     } else if either(ports::TEREDO) {
@@ -150,15 +175,55 @@ pub(super) fn over_udp<'a>(
         (TunnelKind::L2tp, l2tp_v2(payload).or_else(|| l2tp_v3_udp(payload))?)
     } else if dst_port == ports::MPLS_IN_UDP {
         (TunnelKind::IpInIp, mpls_in_udp(payload)?)
+    } else if dst_port == ports::GRE_IN_UDP {
+        (TunnelKind::Gre, gre_in_udp(payload, vni)?)
+    } else if dst_port == ports::TZSP {
+        (TunnelKind::Tzsp, tazmen(payload, context)?)
     } else {
         return None;
-    };
-    context.enter(kind, carried.src, carried.dst, Some((src_port, dst_port)));
-    context.tags = 0;
-    if vni.is_some() {
-        context.zone.vni = vni;
+    })
+}
+
+/// RFC 8086 section 3: version 0, with checksum, key and sequence number as the only options.
+fn gre_in_udp<'a>(payload: &'a [u8], vni: &mut Option<u32>) -> Option<Layer<'a>> {
+    let [flags, 0, high, low, rest @ ..] = payload else { return None };
+    if flags & 0x4f != 0 {
+        return None;
     }
-    Some(layer)
+    let inner = rest.get(4 * (flags & 0xb0).count_ones() as usize..)?;
+    match u16::from_be_bytes([*high, *low]) {
+        kinds::IPV4 | kinds::IPV6 => ip_layer(inner),
+        kinds::MPLS => mpls_in_udp(inner),
+        kinds::TRANSPARENT_ETHERNET if is_ethernet_or_llc(inner) => {
+            if flags & 0x20 != 0 {
+                let at = if flags & 0x80 != 0 { 4 } else { 0 };
+                *vni = rest.get(at..)?.first_chunk::<4>().map(|key| network_of(*key));
+            }
+            Some(Layer::Ethernet(inner))
+        }
+        _ => None,
+    }
+}
+
+/// The virtual network that a key names. NVGRE: 24 bits of subnet identifier, eight of flow identifier, which may differ by direction.
+/// Subnets below 0x1000 are reserved (RFC 7637 section 3.3), so a small number is a plain key, all of which counts.
+fn network_of(key: [u8; 4]) -> u32 {
+    let key = u32::from_be_bytes(key);
+    if key < 0x0010_0000 { key } else { key >> 8 }
+}
+
+/// A mirrored frame of Ethernet, or of 802.11 that carries IP.
+fn tazmen<'a>(payload: &'a [u8], context: &mut Context) -> Option<Layer<'a>> {
+    let (link_type, frame) = link::tazmen(payload)?;
+    if link_type == LinkType::ETHERNET {
+        return is_ethernet_or_llc(frame).then_some(Layer::Ethernet(frame));
+    }
+    let before = *context;
+    let layer = link::first(link_type, frame, context).ok();
+    if layer.is_none() {
+        *context = before;
+    }
+    layer
 }
 
 /// RFC 7348 section 5: the I bit is set, the identifier is 24 bits, and receivers ignore the rest, in which others found room
@@ -320,8 +385,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
     use super::super::sample::*;
     use super::*;
-    use crate::capture::LinkType;
-    use crate::decode::Tunnel;
+    use crate::capture::Frame;
+    use crate::decode::{Dissected, Tunnel, TunnelPorts, dissect_general, dissect_into};
 
     const ETHERNET: LinkType = LinkType::ETHERNET;
 
@@ -335,6 +400,18 @@ mod tests {
         let segment = segment(ETHERNET, frame);
         let tunnel = segment.tunnel.unwrap();
         assert_eq!((tunnel.kind, tunnel.depth, tunnel.src.to_string()), (kind, 1, "192.0.2.1".to_owned()));
+        segment.zone.vni
+    }
+
+    /// The same for tunnels that are known by what is inside: cut before that, they are datagrams.
+    fn opens_after_header(kind: TunnelKind, bytes: &[u8], expected: &str) -> Option<u32> {
+        let segment = segment(ETHERNET, bytes);
+        let tunnel = segment.tunnel.unwrap();
+        assert_eq!((said(&segment).as_str(), tunnel.kind, tunnel.depth), (expected, kind, 1));
+        for end in 0..bytes.len() {
+            agrees(&frame(ETHERNET, &bytes[..end]));
+            agrees(&Frame { wire_len: bytes.len() as u32, ..frame(ETHERNET, &bytes[..end]) });
+        }
         segment.zone.vni
     }
 
@@ -359,6 +436,61 @@ mod tests {
         opens(TunnelKind::IpInIp, &outer(137, &glue(&[&[0, 1, 0x41, 64], &tcp4()])), TCP4);
         opens(TunnelKind::IpInIp, &outer(97, &glue(&[&[0x30, 0], &inner()])), TCP4);
         assert_eq!(outcome(ETHERNET, &outer(97, &glue(&[&[0x20, 0], &inner()]))), Outcome::MalformedTunnel);
+    }
+
+    #[test]
+    fn gre_in_udp_with_each_optional_field() {
+        let gre = TunnelKind::Gre;
+        for (flags, fields) in [(0, 0), (0x80, 4), (0x20, 4), (0x10, 4), (0xb0, 12)] {
+            opens_after_header(gre, &over(4754, &[&[flags, 0, 8, 0], &vec![9; fields], &tcp4()]), TCP4);
+            opens_after_header(gre, &over(4754, &[&[flags, 0, 0x86, 0xdd], &vec![9; fields], &tcp6()]), TCP6);
+        }
+        let keyed = over(4754, &[&[0xa0, 0, 0x65, 0x58, 9, 9, 9, 9, 0, 0x50, 0, 7], &inner()]);
+        assert_eq!(opens_after_header(gre, &keyed, TCP4), Some(0x5000));
+        let labels = over(4754, &[&[0, 0, 0x88, 0x47, 0, 1, 0x41, 64], &tcp4()]);
+        opens_after_header(gre, &labels, TCP4);
+        stays(&over(4754, &[&[0x40, 0, 8, 0], &tcp4()]), 4754);
+        stays(&over(4754, &[&[0, 1, 8, 0], &tcp4()]), 4754);
+        stays(&over(4754, &[b"hello"]), 4754);
+    }
+
+    #[test]
+    fn frames_that_access_points_mirror() {
+        let frame = over(37_008, &[&[1, 0, 0, 1, 10, 1, 0xd0, 1], &inner()]);
+        opens_after_header(TunnelKind::Tzsp, &frame, TCP4);
+        let wireless = [0x08, 1, 0, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0, 0];
+        let snap = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+        opens_after_header(TunnelKind::Tzsp, &over(37_008, &[&[1, 0, 0, 18, 1], &wireless, &snap, &tcp4()]), TCP4);
+        // A beacon.
+        stays(&over(37_008, &[&[1, 0, 0, 18, 1], &[0x80; 40]]), 37_008);
+    }
+
+    #[test]
+    fn tunnels_at_ports_of_the_site() {
+        let own: Vec<TunnelPort> =
+            ["vxlan:14789", "geneve:16081", "gtp-u:12152", "gre:14754"].map(|text| text.parse().unwrap()).to_vec();
+        let ports = TunnelPorts::with_own(&own);
+        let length = (tcp4().len() as u16).to_be_bytes();
+        for (kind, bytes) in [
+            (TunnelKind::Vxlan, over(14789, &[&[8, 0, 0, 0, 0, 0, 9, 0], &inner()])),
+            (TunnelKind::Geneve, over(16081, &[&[0, 0, 0x65, 0x58, 0, 0, 9, 0], &inner()])),
+            (TunnelKind::GtpU, over(12152, &[&[0x30, 255], &length, &[0, 0, 0, 9], &tcp4()])),
+            (TunnelKind::Gre, over(14754, &[&[0, 0, 8, 0], &tcp4()])),
+        ] {
+            let frame = frame(ETHERNET, &bytes);
+            let mut place = Dissected::Other(Outcome::NotIp);
+            dissect_into(&frame, &ports, &mut place);
+            let Dissected::Segment(segment) = place else { panic!("{place:?}") };
+            assert_eq!((said(&segment).as_str(), segment.tunnel.unwrap().kind), (TCP4, kind));
+            let Dissected::Segment(general) = dissect_general(&frame, &ports) else { panic!() };
+            assert_eq!(general, segment);
+            // Where nobody named the port, it is a datagram.
+            assert_eq!(super::super::sample::segment(ETHERNET, &bytes).tunnel, None);
+        }
+        // What is at the port and is none stays itself.
+        let other = over(14789, &[b"hello"]);
+        let Dissected::Segment(segment) = dissect_general(&frame(ETHERNET, &other), &ports) else { panic!() };
+        assert_eq!((segment.five_tuple.dst_port, segment.tunnel), (14789, None));
     }
 
     #[test]

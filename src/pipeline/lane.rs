@@ -6,7 +6,7 @@ use super::gist::{Gist, Part};
 use super::pool::{Handle, Pool};
 use super::{Opening, Outlet, Route};
 use crate::capture::Timestamp;
-use crate::decode::{FiveTuple, Segment, Transport, Zone, tcp_flags};
+use crate::decode::{FiveTuple, Segment, Transport, TunnelKind, Zone, looks_like_tunnel, tcp_flags};
 use crate::flow::{Capacities, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
 use crate::inspect::quic;
 use crate::inspect::{
@@ -30,6 +30,14 @@ const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
 /// memory cost little.
 const SWEPT_TOGETHER: u64 = 32;
 
+/// Kinds of tunnels that are looked for at ports without tunnels, and the names that their numbers have.
+const ELSEWHERE: [(TunnelKind, &str); 4] = [
+    (TunnelKind::Vxlan, "unknown_port_vxlan"),
+    (TunnelKind::Geneve, "unknown_port_geneve"),
+    (TunnelKind::GtpU, "unknown_port_gtp_u"),
+    (TunnelKind::Gre, "unknown_port_gre"),
+];
+
 /// What one lane counted beyond packets.
 #[derive(Clone, Debug, Default)]
 pub struct LaneCounters {
@@ -51,6 +59,8 @@ pub struct LaneCounters {
     pub encrypted_hellos: u64,
     /// Flows that began with a QUIC packet of a version that we cannot open.
     pub unknown_quic_versions: u64,
+    /// Datagrams that look like a tunnel at a port without one, by kind, in the order of [`ELSEWHERE`].
+    pub tunnels_elsewhere: [u64; ELSEWHERE.len()],
 }
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
@@ -320,6 +330,9 @@ impl Lane {
                 *total.entry(name).or_default() += count;
             }
         }
+        for (count, (_, name)) in counters.tunnels_elsewhere.iter().zip(ELSEWHERE).filter(|(count, _)| **count > 0) {
+            *total.entry(name).or_default() += count;
+        }
     }
 }
 
@@ -508,6 +521,15 @@ impl Inspection {
         self.release(handle);
     }
 
+    /// Counts a datagram in no protocol that we know if it looks like a tunnel's: then whatever it carries was not seen.
+    fn note_tunnel(&mut self, segment: &Segment<'_>) {
+        let kind = looks_like_tunnel(segment.payload, segment.payload_len);
+        let places = self.counters.tunnels_elsewhere.iter_mut().zip(ELSEWHERE);
+        for (count, _) in places.filter(|(_, (known, _))| Some(*known) == kind) {
+            *count += 1;
+        }
+    }
+
     /// Room for the beginning of a QUIC connection, and the slot of the flow that had to make it.
     fn claim_opening(&mut self, slot: Slot) -> (Handle, Option<Slot>) {
         let (handle, victim) = self.openings.claim(slot);
@@ -549,6 +571,9 @@ impl Inspection {
                 DatagramProtocol::Unknown => {
                     if unknown == 0 && quic::is_of_unknown_version(datagram) {
                         self.counters.unknown_quic_versions += 1;
+                    }
+                    if let Some((segment, _)) = current.link {
+                        self.note_tunnel(segment);
                     }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);

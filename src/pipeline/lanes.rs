@@ -2,7 +2,7 @@
 
 use super::{BATCH, FRAMES_AHEAD, Gist, Lane, LaneCounters, Outlet, Route};
 use crate::capture::{Frame, Frames, Timestamp};
-use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, dissect_into};
+use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
 use crate::matching::{Opened, SignatureSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl SeenInPart {
 pub struct Lanes {
     seed: u64,
     numbering: Numbering,
+    ports: Arc<TunnelPorts>,
     decoder: Decoder,
     lanes: Vec<Lane>,
     outcomes: OutcomeCounters,
@@ -71,11 +72,18 @@ impl Lanes {
         Self {
             seed,
             numbering,
+            ports: Arc::new(TunnelPorts::ASSIGNED),
             decoder: Decoder::default(),
             lanes: (0..lanes.next_power_of_two()).map(|_| Lane::new(signatures, seed)).collect(),
             outcomes: OutcomeCounters::default(),
             last: (0, Timestamp(0)),
         }
+    }
+
+    /// Opens tunnels at `ports` from now on.
+    #[must_use]
+    pub fn with_tunnels(self, ports: &Arc<TunnelPorts>) -> Self {
+        Self { ports: Arc::clone(ports), decoder: Decoder::with_tunnels(ports), ..self }
     }
 
     /// Matches what is seen from now on against another set, in which indicators of the set before keep their indices
@@ -119,7 +127,7 @@ impl Lanes {
                 frames.prefetch(index + FRAMES_AHEAD);
                 let Some(frame) = frames.frame(index) else { break };
                 if accepts(&frame) {
-                    dissect_into(&frame, dissected);
+                    dissect_into(&frame, self.decoder.ports(), dissected);
                 } else {
                     *dissected = Dissected::Other(Outcome::Filtered);
                 }
@@ -247,7 +255,7 @@ impl Lanes {
         for lane in &mut self.lanes {
             lane.reset_counters();
         }
-        self.decoder = Decoder::default();
+        self.decoder = Decoder::with_tunnels(&self.ports);
         self.outcomes = OutcomeCounters::default();
         self.last = (0, Timestamp(0));
     }

@@ -5,7 +5,8 @@
 use super::{FRAMES_AHEAD, FirstLook, Gist, LANES, Lane, OFFLINE_SEED, Outlet, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{
-    Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, Zone, dissect_into,
+    Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, TunnelPorts, Zone,
+    dissect_into,
 };
 
 /// How many packets ahead of its turn a packet's flow is asked for; the bucket that leads there, twice as far.
@@ -67,8 +68,8 @@ impl Plan {
         self.outcomes = OutcomeCounters::default();
     }
 
-    /// Says for each packet of `block` that `accepts` chooses where it goes.
-    pub fn draw(&mut self, block: Frames<'_>, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
+    /// Says for each packet of `block` that `accepts` chooses where it goes; tunnels are opened at `ports`.
+    pub fn draw(&mut self, block: Frames<'_>, ports: &TunnelPorts, mut accepts: impl FnMut(&Frame<'_>) -> bool) {
         let mut dissected = Dissected::Other(Outcome::Filtered);
         for (index, frame) in (0..).zip(block.iter()) {
             block.prefetch(index as usize + FRAMES_AHEAD);
@@ -76,7 +77,7 @@ impl Plan {
                 self.outcomes.bump(Outcome::Filtered);
                 continue;
             }
-            dissect_into(&frame, &mut dissected);
+            dissect_into(&frame, ports, &mut dissected);
             match &dissected {
                 Dissected::Segment(segment) => {
                     self.outcomes.bump(Outcome::Inspected);
@@ -117,8 +118,15 @@ impl Plan {
         &self.outcomes
     }
 
-    /// Runs lane number `number` over its packets.
-    pub fn run(&self, block: Frames<'_>, number: usize, lane: &mut Lane, outlet: &mut impl Outlet) {
+    /// Runs lane number `number` over its packets; `ports` are those that the plan was drawn with.
+    pub fn run(
+        &self,
+        block: Frames<'_>,
+        ports: &TunnelPorts,
+        number: usize,
+        lane: &mut Lane,
+        outlet: &mut impl Outlet,
+    ) {
         let all = self.lanes.get(number).map_or(&[][..], Vec::as_slice);
         let mut dissected = Dissected::Other(Outcome::Filtered);
         // The first of them are asked for all at once.
@@ -142,7 +150,7 @@ impl Plan {
             if let Some(whole) = self.whole_at(index) {
                 dissected = Dissected::Segment(whole.borrow());
             } else {
-                dissect_into(&frame, &mut dissected);
+                dissect_into(&frame, ports, &mut dissected);
             }
             if let Dissected::Segment(segment) = &dissected {
                 lane.look_into(known, frame.number, gist.wire_len, segment, route, outlet);

@@ -278,7 +278,9 @@ fn tunnel_record(tunnel: &Tunnel, flow: &FlowSummary) -> TunnelRecord {
         TunnelKind::IpInIp if flow.client.is_ipv4() => Some("IPv4"),
         TunnelKind::IpInIp => Some("IPv6"),
         TunnelKind::L2tp => Some("L2TP"),
-        TunnelKind::Vxlan | TunnelKind::Geneve | TunnelKind::GtpU | TunnelKind::Teredo => Some("UDP"),
+        TunnelKind::Vxlan | TunnelKind::Geneve | TunnelKind::GtpU | TunnelKind::Teredo | TunnelKind::Tzsp => {
+            Some("UDP")
+        }
     };
     TunnelRecord {
         src_ip: address(tunnel.src),

@@ -15,6 +15,7 @@ pub use value::{
 };
 
 use crate::capture::{CaptureKind, RingOptions};
+use crate::decode::{TunnelPort, TunnelPorts};
 use crate::pipeline::LANES;
 use crate::sink::OutputSpec;
 use serde::Deserialize;
@@ -66,6 +67,9 @@ pub struct WatchSettings {
     pub snaplen: Option<Snaplen>,
     /// Which packets to look at.
     pub filter: Option<FilterText>,
+    /// Ports of the site's own where tunnels are.
+    #[serde(alias = "tunnels")]
+    pub tunnel: Option<Several<TunnelPort>>,
     /// Whether to take what is addressed to others.
     pub promiscuous: Option<bool>,
     /// Folder that replaces the built-in signatures.
@@ -127,6 +131,8 @@ pub struct WatchConfig {
     pub snaplen: u32,
     /// libpcap expression that chooses packets.
     pub filter: Option<String>,
+    /// Ports of the site's own where tunnels are opened, as many as [`TunnelPorts`] can hold.
+    pub tunnels: Vec<TunnelPort>,
     /// Whether to take what is addressed to others.
     pub promiscuous: bool,
     /// Folder that replaces the built-in signatures.
@@ -255,6 +261,7 @@ impl WatchSettings {
             hardware_time: self.hardware_time.or(other.hardware_time),
             snaplen: self.snaplen.or(other.snaplen),
             filter: self.filter.or(other.filter),
+            tunnel: self.tunnel.or(other.tunnel),
             promiscuous: self.promiscuous.or(other.promiscuous),
             signatures: self.signatures.or(other.signatures),
             signatures_extra: self.signatures_extra.or(other.signatures_extra),
@@ -315,6 +322,10 @@ pub fn merged(flags: WatchSettings, file: WatchSettings) -> Result<WatchConfig, 
         );
         return Err(ConfigError::Clash(what));
     }
+    let tunnels = settings.tunnel.map_or_else(Vec::new, |list| list.0);
+    if let Some(what) = TunnelPorts::complaint(&tunnels) {
+        return Err(ConfigError::Clash(what));
+    }
     let outputs = settings.output.map_or_else(
         || vec![Output { spec: OutputSpec::Stdout, said: toml::Value::String("stdout".to_owned()) }],
         |list| list.0,
@@ -329,6 +340,7 @@ pub fn merged(flags: WatchSettings, file: WatchSettings) -> Result<WatchConfig, 
         hardware_time: settings.hardware_time.unwrap_or(false),
         snaplen,
         filter: settings.filter.map(|filter| filter.0),
+        tunnels,
         promiscuous: settings.promiscuous.unwrap_or(true),
         signatures: settings.signatures,
         signatures_extra: settings.signatures_extra,
@@ -511,6 +523,19 @@ mod tests {
         assert!(error("interface = 'lo'\nworkers = 3").starts_with("workers 3: expected 1, 2, 4 or 8"));
         assert!(error("interface = 'lo'\nworkers = 16").starts_with("k.toml:2: "));
         assert_eq!(config("interface = 'lo'\nworkers = 4").unwrap().workers, 4);
+    }
+
+    #[test]
+    fn tunnels_are_named_by_kind_and_port() {
+        let tunnels = |text: &str| config(&format!("interface = 'lo'\n{text}")).map(|config| config.tunnels);
+        let said: Vec<String> =
+            tunnels("tunnels = ['vxlan:14789', 'gre:9']").unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["vxlan:14789", "gre:9"]);
+        assert_eq!(tunnels("tunnel = 'geneve:7'").unwrap().len(), 1);
+        let wrong = error("interface = 'lo'\ntunnel = 'vxlan'");
+        assert!(wrong.starts_with("k.toml:2: \"vxlan\": expected KIND:PORT"), "{wrong}");
+        let nine: Vec<String> = (1..10).map(|port| format!("'vxlan:{port}'")).collect();
+        assert!(error(&format!("interface = 'lo'\ntunnel = [{}]", nine.join(", "))).contains("at most 8"));
     }
 
     #[test]

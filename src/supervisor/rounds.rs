@@ -17,7 +17,7 @@ use super::input_scan::{InputScan, Tally, compiled};
 use super::meeting::Meeting;
 use super::progress::Progress;
 use crate::capture::{Block, CaptureFile, Fetched, Filter, Frame, Stretch, Timestamp};
-use crate::decode::{Decoder, OutcomeCounters};
+use crate::decode::{Decoder, OutcomeCounters, TunnelPorts};
 use crate::matching::{Event, Ledger, SignatureSet, ToldAddresses};
 use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
 use std::collections::BTreeMap;
@@ -72,6 +72,7 @@ struct Share {
 
 /// What the threads work on together.
 struct Work {
+    ports: Arc<TunnelPorts>,
     reading: Mutex<Reading>,
     /// The round that is run and the one that is read, in turns.
     rounds: [Round; 2],
@@ -90,12 +91,14 @@ enum Task<'w> {
 }
 
 /// Scans one capture with `threads` threads.
+#[allow(clippy::too_many_arguments)]
 pub fn run(
     file: CaptureFile,
     input: u32,
     signatures: &Arc<SignatureSet>,
     threads: usize,
     filter: Option<&str>,
+    ports: &Arc<TunnelPorts>,
     keeps_alerts: bool,
     progress: &Progress,
 ) -> InputScan {
@@ -109,6 +112,7 @@ pub fn run(
         Mutex::new(Share { lane, events: RoundEvents::default(), sifted: Vec::new() })
     };
     let work = Work {
+        ports: Arc::clone(ports),
         reading: Mutex::new(Reading {
             file,
             tally,
@@ -123,7 +127,7 @@ pub fn run(
         told: RwLock::default(),
         concluding: Mutex::new(Concluding {
             ledger,
-            decoder: Decoder::default(),
+            decoder: Decoder::with_tunnels(ports),
             outcomes: OutcomeCounters::default(),
             events: Vec::new(),
         }),
@@ -222,7 +226,7 @@ impl Work {
         for planned in coming.get(walked).unwrap_or_default() {
             let Planned { block, plan, .. } = &mut *write(planned);
             plan.clear();
-            plan.draw(block.view(), |frame: &Frame<'_>| {
+            plan.draw(block.view(), &self.ports, |frame: &Frame<'_>| {
                 filter.as_deref_mut().is_none_or(|filter| filter.accepts(frame))
             });
         }
@@ -236,7 +240,7 @@ impl Work {
             if place == 0 {
                 events.begin(planned.block.first_number);
             }
-            planned.plan.run(planned.block.view(), number, lane, events);
+            planned.plan.run(planned.block.view(), &self.ports, number, lane, events);
         }
     }
 

@@ -8,6 +8,7 @@ use super::inventory::Inventory;
 use super::progress::Progress;
 use super::rounds;
 use crate::capture::{Block, CaptureFile, Filter, FilterError, Frame, Input, expand};
+use crate::decode::{TunnelPort, TunnelPorts};
 use crate::matching::{Alert, SignatureSet};
 use crate::pipeline::Detector;
 use crate::sink::{InputReport, ScanReport};
@@ -25,6 +26,8 @@ pub struct ScanOptions {
     pub threads: usize,
     /// A libpcap filter expression; packets that it does not choose are counted and left alone.
     pub filter: Option<String>,
+    /// Ports of the site's own where tunnels are opened, besides the assigned ones.
+    pub tunnels: Vec<TunnelPort>,
 }
 
 /// Takes the alerts of one input, in packet order. Inputs come in the order given, each as soon as it and all before it are done.
@@ -54,6 +57,7 @@ pub fn scan(
     // Each thread compiles its own; whether it can be compiled shows here.
     let filter = options.filter.as_deref();
     filter.map(Filter::new).transpose()?;
+    let ports = Arc::new(TunnelPorts::with_own(&options.tunnels));
     let inputs = expand(&options.paths);
     progress.expect_inputs(inputs.iter().map(|input| input.as_ref().ok().and_then(size)));
     let threads = options.threads.max(1);
@@ -78,7 +82,7 @@ pub fn scan(
     }
     stretches.push((small, None));
     for (small, big) in &stretches {
-        scan_small(small, threads, signatures, filter, progress, take_alerts.is_some(), &put);
+        scan_small(small, threads, signatures, filter, &ports, progress, take_alerts.is_some(), &put);
         let Some((index, input)) = big else { continue };
         if progress.is_stopped() {
             put(*index, Some(InputScan::not_begun(input)));
@@ -88,7 +92,7 @@ pub fn scan(
         put(
             *index,
             scan_input(input, progress, |file| {
-                rounds::run(file, number, signatures, threads, filter, take_alerts.is_some(), progress)
+                rounds::run(file, number, signatures, threads, filter, &ports, take_alerts.is_some(), progress)
             }),
         );
     }
@@ -97,11 +101,13 @@ pub fn scan(
 }
 
 /// Reads inputs beside each other, each on one thread.
+#[allow(clippy::too_many_arguments)]
 fn scan_small(
     small: &[(usize, Input)],
     threads: usize,
     signatures: &Arc<SignatureSet>,
     filter: Option<&str>,
+    ports: &Arc<TunnelPorts>,
     progress: &Progress,
     keeps_alerts: bool,
     put: &(impl Fn(usize, Option<InputScan>) + Sync),
@@ -110,7 +116,7 @@ fn scan_small(
     std::thread::scope(|scope| {
         for _ in 0..threads.min(small.len()) {
             scope.spawn(|| {
-                let mut detector = Detector::new(signatures);
+                let mut detector = Detector::new(signatures).with_tunnels(ports);
                 if !keeps_alerts {
                     detector.discard_alerts();
                 }

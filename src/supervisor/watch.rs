@@ -28,7 +28,7 @@ use super::state::StateError;
 use super::web::{Web, WebOptions, serve};
 use super::{InterfaceStatus, MessageCounts, PrivilegeError, Privileges, Sandbox, SandboxError, SandboxMode};
 use crate::capture::{CaptureKind, Choice, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
-use crate::decode::OutcomeCounters;
+use crate::decode::{OutcomeCounters, TunnelPort, TunnelPorts};
 use crate::matching::{HostFinding, SignatureSet};
 use crate::pipeline::{LANES, Numbering};
 use crate::sink::{EveCompat, OutputOptions, OutputSpec, OutputStatus, Outputs, OutputsError};
@@ -68,6 +68,8 @@ pub struct WatchOptions {
     pub ring: RingOptions,
     /// Blocks of each ring; without it as many as [`RingOptions::for_link`] has for the link.
     pub ring_blocks: Option<u32>,
+    /// Ports of the site's own where tunnels are opened, besides the assigned ones.
+    pub tunnels: Vec<TunnelPort>,
     /// What the outputs share.
     pub output_options: OutputOptions,
     /// Suricata version whose schema the alerts keep to.
@@ -277,6 +279,7 @@ pub fn watch(
         });
         web
     });
+    let ports = Arc::new(TunnelPorts::with_own(&options.tunnels));
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
@@ -291,8 +294,17 @@ pub fn watch(
             {
                 let numbering = Numbering { thread, threads: workers as u64 };
                 let latest = Arc::clone(desk.latest());
-                let worker =
-                    Worker::new(listener, options.ring.retire, filter()?, latest, seed, numbering, producer, counters);
+                let worker = Worker::new(
+                    listener,
+                    options.ring.retire,
+                    filter()?,
+                    latest,
+                    &ports,
+                    seed,
+                    numbering,
+                    producer,
+                    counters,
+                );
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
                 let spawned = builder.spawn_scoped(scope, move || worker.run(stop));

@@ -7,7 +7,8 @@
 
 use kaspector::capture::{Frame, Timestamp};
 use kaspector::decode::{
-    Decoder, Dissected, FiveTuple, Outcome, OutcomeCounters, Segment, Transport, dissect_general, tcp_flags,
+    Decoder, Dissected, FiveTuple, Outcome, OutcomeCounters, Segment, Transport, TunnelKind, TunnelPorts,
+    dissect_general, looks_like_tunnel, tcp_flags,
 };
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
 use kaspector::inspect::quic::{self, ConnectionId};
@@ -18,7 +19,7 @@ use kaspector::matching::{
     Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
 };
 use kaspector::pipeline::Findings;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How long a flow may be silent before its next packet begins another, in nanoseconds (docs/limits.md).
@@ -240,6 +241,7 @@ pub struct Reference {
     outcomes: OutcomeCounters,
     opened: u64,
     streams: StreamCounters,
+    tunnels_elsewhere: BTreeMap<&'static str, u64>,
     last: (u64, Timestamp),
 }
 
@@ -257,6 +259,7 @@ impl Reference {
             outcomes: OutcomeCounters::default(),
             opened: 0,
             streams: StreamCounters::default(),
+            tunnels_elsewhere: BTreeMap::new(),
             last: (0, Timestamp(0)),
         }
     }
@@ -266,7 +269,7 @@ impl Reference {
         self.last = (frame.number, frame.at);
         // Out of the way, because a segment of fragments borrows it.
         let mut decoder = std::mem::take(&mut self.decoder);
-        let segment = match dissect_general(frame) {
+        let segment = match dissect_general(frame, &TunnelPorts::ASSIGNED) {
             Dissected::Segment(segment) => Ok(segment),
             Dissected::Fragment(fragment) => decoder.resume(&fragment),
             Dissected::Other(outcome) => Err(outcome),
@@ -299,6 +302,7 @@ impl Reference {
         let alerts = self.desk.ledger.take_alerts();
         self.desk.ledger.close();
         let mut given_up = self.desk.ledger.given_up();
+        given_up.append(&mut self.tunnels_elsewhere);
         self.decoder.add_given_up(&mut given_up);
         for (name, count) in
             [("stream_gaps", self.streams.gaps), ("segments_out_of_window", self.streams.out_of_window)]
@@ -493,6 +497,17 @@ impl Reference {
                 }
                 DatagramProtocol::QuicInitial => Box::default(),
                 DatagramProtocol::Unknown => {
+                    let looks_like =
+                        now.link.and_then(|(segment, _)| looks_like_tunnel(segment.payload, segment.payload_len));
+                    if let Some(kind) = looks_like {
+                        let name = match kind {
+                            TunnelKind::Vxlan => "unknown_port_vxlan",
+                            TunnelKind::Geneve => "unknown_port_geneve",
+                            TunnelKind::GtpU => "unknown_port_gtp_u",
+                            _ => "unknown_port_gre",
+                        };
+                        *self.tunnels_elsewhere.entry(name).or_default() += 1;
+                    }
                     if unknown == 0 && self.desk.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
                         self.desk.tell(flow, now, origin, side, &Observation::UnknownStart(start));

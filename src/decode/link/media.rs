@@ -88,12 +88,13 @@ fn docsis<'a>(bytes: &'a [u8], context: &Context) -> Behind<'a> {
 fn mpacket<'a>(bytes: &'a [u8], context: &mut Context) -> Behind<'a> {
     let short = context.short(Outcome::MalformedLink);
     match bytes {
+        // Parts that go on: what follows is their number.
+        [_, _, _, _, _, _, 0x61 | 0x52 | 0x9e | 0x2a, _, ..] => Err(Outcome::UnsupportedLinkType),
         [_, _, _, _, _, _, _, 0xd5, frame @ ..] => Ok(Layer::Ethernet(frame)),
         [_, _, _, _, _, _, _, 0xe6 | 0x4c | 0x7f | 0xb3, frame @ ..] => {
             context.cut = true;
             Ok(Layer::Ethernet(frame))
         }
-        // Parts that go on.
         [_, _, _, _, _, _, _, _, ..] => Err(Outcome::UnsupportedLinkType),
         _ => Err(short),
     }

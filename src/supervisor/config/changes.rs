@@ -36,6 +36,7 @@ impl WatchConfig {
             ("ring-block-size", self.ring_block_bytes != newer.ring_block_bytes),
             ("ring-blocks", self.ring_blocks != newer.ring_blocks),
             ("hardware-time", self.hardware_time != newer.hardware_time),
+            ("tunnel", self.tunnels != newer.tunnels),
             ("promiscuous", self.promiscuous != newer.promiscuous),
             ("spool", self.spool != newer.spool),
             ("spool-size", self.spool_bytes != newer.spool_bytes),
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn every_key_that_can_differ_is_told_of() {
         let other = "interface = 'eth9'\ncapture = 'afpacket'\nworkers = 2\nring-block-size = '2MiB'\nring-blocks = 8\n\
-            snaplen = 100\nfilter = 'tcp'\npromiscuous = false\nsignatures = '/a'\nsignatures-extra = '/b'\n\
+            snaplen = 100\nfilter = 'tcp'\ntunnel = 'gre:9'\npromiscuous = false\nsignatures = '/a'\nsignatures-extra = '/b'\n\
             output = 'file:/x'\nspool = '/s'\nspool-size = '1GiB'\nstate = '/h'\nhttp = '127.0.0.1:1'\nhttp-token-file = '/t'\n\
             http-host = 'h'\nsummary-interval = '1m'\nstats-interval = '1m'\nstale-after = '1m'\ndrain-timeout = '1m'\n\
             user = 'u'\nsandbox = 'off'\nsensor = 'surely another'\neve-compat = 8\nlog-level = 'debug'\nlog-format = 'json'\n";

@@ -24,6 +24,8 @@ struct Effective<'a> {
     hardware_time: bool,
     snaplen: AnyCount,
     filter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tunnel: Vec<String>,
     promiscuous: bool,
     signatures: Option<&'a Path>,
     signatures_extra: Option<&'a Path>,
@@ -61,6 +63,7 @@ impl fmt::Display for WatchConfig {
             hardware_time: self.hardware_time,
             snaplen: Count(self.snaplen.into()),
             filter: self.filter.as_deref(),
+            tunnel: self.tunnels.iter().map(ToString::to_string).collect(),
             promiscuous: self.promiscuous,
             signatures: self.signatures.as_deref(),
             signatures_extra: self.signatures_extra.as_deref(),
@@ -95,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_says_the_same_when_it_is_read() {
-        let text = "interface = ['eth1', 'eth2']\nworkers = 4\nsnaplen = 2048\nring-block-size = '2MiB'\nspool = '/s'\n\
+        let text = "interface = ['eth1', 'eth2']\nworkers = 4\nsnaplen = 2048\ntunnel = ['vxlan:14789', 'gtp-u:9']\nring-block-size = '2MiB'\nspool = '/s'\n\
             http = '127.0.0.1:9317'\nhttp-host = 'sensor.example'\nuser = 'nobody'\nsensor = 'a \"b\" \\u001b'\neve-compat = 8\n\
             summary-interval = '1d'\n[[output]]\nkind = 'file'\npath = '/e'\nkeep = 2\n[[output]]\nkind = 'stdout'\n";
         let text = text.replace("sensor = 'a \"b\" \\u001b'", "sensor = \"a \\\"b\\\" \\u001b\"");

@@ -1,6 +1,7 @@
 //! Values of the configuration, checked when they are read, so that an error can say where they stand.
 
 use crate::capture::{Filter, FilterError};
+use crate::decode::TunnelPort;
 use crate::sink::OutputSpec;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize, Serializer};
@@ -283,6 +284,7 @@ as_text!(Size<MIN, MAX>, "a size such as \"64KiB\" or \"8MiB\"", const MIN, cons
 as_text!(ListenAddress, "ADDRESS:PORT, such as \"127.0.0.1:9317\"");
 as_text!(InterfaceName, "the name of an interface");
 as_text!(FilterText, "a libpcap filter expression");
+as_text!(TunnelPort, "KIND:PORT, such as \"vxlan:14789\"");
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Count<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

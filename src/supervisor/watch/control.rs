@@ -341,6 +341,10 @@ impl<'w> Control<'w> {
                 ("snaplen", outcomes.count(Outcome::Truncated)),
                 ("encrypted_hello", seen.encrypted_hellos),
                 ("unknown_quic_version", seen.unknown_quic_versions),
+                (
+                    "unknown_tunnel_port",
+                    bound(&["unknown_port_vxlan", "unknown_port_geneve", "unknown_port_gtp_u", "unknown_port_gre"]),
+                ),
             ],
             detections: self
                 .detections

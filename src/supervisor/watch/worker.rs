@@ -3,7 +3,7 @@
 use super::counters::{Detail, WorkerCounters};
 use super::snapshot::Latest;
 use crate::capture::{Choice, Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
-use crate::decode::Outcome;
+use crate::decode::{Outcome, TunnelPorts};
 use crate::matching::SignatureSet;
 use crate::pipeline::{END, LANES, Lanes, Numbering, Outbox, Report};
 use rtrb::{Producer, PushError};
@@ -68,6 +68,7 @@ impl<'c> Worker<'c> {
         retire: Duration,
         filter: Option<Filter>,
         latest: Latest,
+        ports: &Arc<TunnelPorts>,
         seed: u64,
         numbering: Numbering,
         queue: Producer<Report>,
@@ -79,7 +80,7 @@ impl<'c> Worker<'c> {
         };
         let shares = usize::try_from(numbering.threads).unwrap_or(LANES);
         // Together they follow as many flows as one thread would alone.
-        let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering);
+        let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering).with_tunnels(ports);
         let outbox = if numbering == Numbering::ALONE { Outbox::alone() } else { Outbox::among_others() };
         let inspection = Inspection { latest, signatures, choice, filter, lanes, outbox, counters };
         Self { listener, retire, inspection, queue, numbering, counters }
@@ -326,7 +327,8 @@ mod tests {
         let workers = made.map(|((thread, listener), (producer, retire))| {
             let counters: &'static WorkerCounters = Box::leak(Box::default());
             let numbering = Numbering { thread, threads: 2 };
-            Worker::new(listener, retire, None, Arc::clone(desk.latest()), 0, numbering, producer, counters)
+            let ports = Arc::new(TunnelPorts::ASSIGNED);
+            Worker::new(listener, retire, None, Arc::clone(desk.latest()), &ports, 0, numbering, producer, counters)
         });
         let workers = workers.collect();
         Some((workers, desk))

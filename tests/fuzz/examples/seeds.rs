@@ -56,11 +56,9 @@ impl Corpus {
         let mut all_frames = Vec::new();
         while let Ok(true) = file.next_block(&mut block) {
             for frame in block.frames() {
-                if first_frames < 8
-                    && let Some(kind) = LINK_TYPES.iter().position(|&kind| LinkType(kind) == frame.link_type)
-                {
+                if first_frames < 8 {
                     first_frames += 1;
-                    self.add("decode", &[&[kind as u8, 0], frame.bytes])?;
+                    self.add("decode", &[&frame.link_type.0.to_be_bytes(), &[0], frame.bytes])?;
                 }
                 all_frames.extend([u8::from(frame.link_type == LinkType::RAW), 0]);
                 all_frames.extend((frame.bytes.len() as u16).to_be_bytes());

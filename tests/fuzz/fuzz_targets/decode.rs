@@ -1,21 +1,32 @@
-//! One frame of any link type, whole or cut. The first byte chooses the link type, the second how much was cut off.
+//! One frame of any link type, whole or cut, with tunnels at ports of a site's own. Two bytes choose the link type, the third how much was cut
+//! off.
 #![no_main]
 
 use kaspector::capture::{Frame, LinkType, Timestamp};
-use kaspector::decode::{Dissected, dissect, dissect_general};
+use kaspector::decode::{Dissected, Outcome, TunnelPorts, dissect_general, dissect_into, looks_like_tunnel};
+use std::sync::LazyLock;
 
-const LINK_TYPES: [u16; 16] = [1, 1, 1, 1, 0, 9, 50, 51, 101, 104, 105, 108, 113, 127, 228, 276];
+static PORTS: LazyLock<TunnelPorts> = LazyLock::new(|| {
+    let own = ["vxlan:14789", "geneve:16081", "gtp-u:12152", "gre:14754"];
+    TunnelPorts::with_own(&own.map(|text| text.parse().unwrap()))
+});
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let [link_type, cut, bytes @ ..] = data else { return };
+    let [high, low, cut, bytes @ ..] = data else { return };
+    // Every number below 300; Ethernet most often.
+    let link_type = u16::from_be_bytes([*high, *low]) % 600;
+    let link_type = if link_type < 300 { link_type } else { 1 };
     let frame = Frame {
         number: 1,
         at: Timestamp(0),
-        link_type: LinkType(LINK_TYPES[usize::from(link_type % 16)]),
+        link_type: LinkType(link_type),
         wire_len: bytes.len() as u32 + u32::from(cut.saturating_sub(128)),
         bytes,
     };
-    match (dissect(&frame), dissect_general(&frame)) {
+    _ = looks_like_tunnel(bytes, frame.wire_len);
+    let mut fast = Dissected::Other(Outcome::NotIp);
+    dissect_into(&frame, &PORTS, &mut fast);
+    match (fast, dissect_general(&frame, &PORTS)) {
         (Dissected::Segment(fast), Dissected::Segment(general)) => {
             assert_eq!(fast, general);
             assert!(fast.payload.len() <= fast.payload_len as usize);
