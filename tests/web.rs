@@ -167,6 +167,17 @@ fn alert(number: u64, observed: &str, weight: Weight) -> Message {
     Message { uid: format!("{number:026}").into(), host: "10.20.1.15".into(), weight, line: line.to_string().into() }
 }
 
+/// An alert whose host is the server of the flow, inside two VLANs.
+fn of_server() -> Message {
+    let server = "2001:0db8:ffff:0000:0000:0000:0000:0005";
+    let line = json!({
+        "timestamp": "2026-01-01T00:00:00.090000+0000", "event_type": "alert", "src_ip": "10.20.1.15", "dest_ip": server,
+        "dest_port": 13000, "vlan": [120, 7], "alert": { "signature": "KASPECTOR management: management port",
+            "target": { "ip": server, "port": 13000 }, "metadata": { "kaspector_observed": ["13000"] } } });
+    let (uid, host) = (format!("{:026}", 99).into(), "2001:db8:ffff::5".into());
+    Message { uid, host, weight: Weight::Finding, line: line.to_string().into() }
+}
+
 #[test]
 fn health_says_whether_and_why_not() {
     let sensor = Sensor::start(options());
@@ -542,16 +553,49 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
     for number in 2..9 {
         sensor.web.alert(&alert(number, &format!("s{number:02}.upd.kaspersky.com"), Weight::Finding));
     }
-    // Nothing is wider than a telephone, and nothing came from elsewhere.
-    for (name, width, height, scheme) in
-        [("wall", 1920, 1080, "dark"), ("desk", 1400, 1000, "light"), ("telephone", 375, 812, "dark")]
-    {
+    // An alert is of the host that it is about, at whichever end of the flow, and units are not shouted.
+    sensor.web.alert(&of_server());
+    browser.until("return document.querySelector('#alerts strong').textContent === '2001:db8:ffff::5'");
+    let about = browser.run("return document.querySelector('#alerts li p:last-child').textContent");
+    assert!(about.as_str().unwrap().contains("VLAN 120.7 · port 13000, from 10.20.1.15"), "{about}");
+    assert_eq!(browser.run("return document.querySelector('.tile:nth-child(2) h2').innerText"), "Gb/s");
+    // Nothing is wider than its place on any screen or on paper, and nothing came from elsewhere.
+    let cut = "const cut = (one) => one.scrollWidth > one.clientWidth + 1; return document.documentElement.scrollWidth > innerWidth ? 'page'
+        : [...document.querySelectorAll('.tile, .panel, .scroll, header')].filter(cut).map((one) => one.id || one.className).join()";
+    for (name, width, height, scheme) in [
+        ("wall", 1920, 1080, "dark"),
+        ("desk", 1400, 1000, "light"),
+        ("notebook", 1280, 800, "light"),
+        ("tablet", 768, 1024, "dark"),
+        ("telephone", 375, 812, "dark"),
+        ("small", 320, 640, "light"),
+    ] {
         browser.look(width, height, scheme);
         browser.until(&format!("return innerWidth === {width} && document.documentElement.scrollWidth <= {width}"));
         std::thread::sleep(Duration::from_millis(300));
         browser.run(hour);
         browser.picture(name);
+        assert_eq!(browser.run(cut), "", "{name}");
     }
+    // A4 less its margins. Paper does not scroll, so nothing may wait below an edge either, and it is white.
+    browser.print(700);
+    browser.picture("paper");
+    assert_eq!(browser.run(cut), "", "paper");
+    let hidden = "return [...document.querySelectorAll('.scroll')].filter((one) => one.scrollHeight > one.clientHeight + 1).length";
+    assert_eq!(browser.run(hidden), 0);
+    assert_eq!(browser.run("return getComputedStyle(document.documentElement).backgroundColor"), "rgb(255, 255, 255)");
+    // Without its script the page says what it can, and where the rest is.
+    browser.script(false);
+    browser.look(320, 640, "light");
+    browser.open(&address);
+    let text = browser.text();
+    assert!(text.contains("The sensor is ready. Hosts with findings: 3. Packets taken: "), "{text}");
+    assert!(text.contains("hosts, state of the sensor, metrics, health"), "{text}");
+    assert!(!text.contains("connecting") && !text.contains("Waiting"), "{text}");
+    browser.picture("no-script");
+    browser.script(true);
+    browser.open(&address);
+    browser.until("return document.getElementById('health').textContent === 'ready'");
     let foreign = format!(
         "return performance.getEntriesByType('resource').map((one) => one.name).filter((name) => !name.startsWith('{address}/'))"
     );

@@ -94,16 +94,37 @@ impl Browser {
         lines
     }
 
+    fn command(&self, cmd: &str, params: Value) {
+        self.post("goog/cdp/execute", &json!({ "cmd": cmd, "params": params }));
+    }
+
+    /// Looks at the page as paper of such a width shows it.
+    pub fn print(&self, width: u32) {
+        self.look(width, 1000, "dark");
+        self.command("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    }
+
+    /// Whether pages that are opened from now on may run scripts.
+    pub fn script(&self, may_run: bool) {
+        self.command("Emulation.setScriptExecutionDisabled", json!({ "value": !may_run }));
+    }
+
+    /// What somebody reads on the page; needs no script of the page's own.
+    pub fn text(&self) -> String {
+        let body = self.post("element", &json!({ "using": "css selector", "value": "body" }));
+        let id = body.as_object().and_then(|body| body.values().next()).and_then(Value::as_str).unwrap();
+        let path = format!("/session/{}/element/{id}/text", self.session);
+        self.call("GET", &path, &Value::Null).as_str().unwrap().to_owned()
+    }
+
     /// Looks at the page as somebody with such a window and taste would.
     pub fn look(&self, width: u32, height: u32, scheme: &str) {
-        let command =
-            |cmd: &str, params: Value| self.post("goog/cdp/execute", &json!({ "cmd": cmd, "params": params }));
-        command(
+        self.command(
             "Emulation.setDeviceMetricsOverride",
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
         );
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-        command("Emulation.setEmulatedMedia", json!({ "features": [feature] }));
+        self.command("Emulation.setEmulatedMedia", json!({ "media": "", "features": [feature] }));
     }
 
     /// A picture of the window for whoever wants to look: `name`.png in the folder `KASPECTOR_PICTURES`, if it is set.

@@ -1,7 +1,11 @@
 //! The page and what belongs to it, out of the program itself.
 
+use super::Web;
+use super::readiness::unready;
 use super::shown::Shown;
 use super::token::{COOKIE, token_of};
+use crate::supervisor::InterfaceStatus;
+use crate::supervisor::clock::now;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +21,8 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// The page. Whoever came with the token in the address gets a cookie for it, which no script can read and no other site can send.
 pub(super) async fn index(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
-    let mut response = ([(header::CONTENT_TYPE, HTML)], INDEX).into_response();
+    let body = INDEX.replace("{still}", &still(&shown.web));
+    let mut response = ([(header::CONTENT_TYPE, HTML)], body).into_response();
     let given = token_of(&uri);
     if let Some(token) =
         shown.web.options().token.as_ref().filter(|token| given.as_deref().is_some_and(|text| token.is(text)))
@@ -28,6 +33,19 @@ pub(super) async fn index(State(shown): State<Arc<Shown>>, uri: Uri) -> Response
         }
     }
     response
+}
+
+/// What is known at this moment, for whoever lets no script run. Numbers alone: no text off the wire comes into the page here.
+fn still(web: &Web) -> String {
+    let status = web.status();
+    let state = if unready(&status, now(), web.stale_after()).is_empty() { "ready" } else { "not ready" };
+    let sum = |of: fn(&InterfaceStatus) -> u64| status.interfaces.iter().map(of).fold(0, u64::saturating_add);
+    format!(
+        "The sensor is {state}. Hosts with findings: {}. Packets taken: {}; dropped: {}.",
+        status.endpoints_with_findings,
+        sum(|interface| interface.packets),
+        sum(|interface| interface.kernel_drops.saturating_add(interface.nic_drops)),
+    )
 }
 
 /// Asks for the token.

@@ -29,8 +29,28 @@ function scaled(number) {
   return number > 0 && number < 10 ? number.toFixed(1) : String(Math.round(number));
 }
 
+/** 1234567 as 1.23 MB. */
+const bytes = (number) => `${scaled(number)}${number >= 1000 ? "" : " "}B`;
+
 /** Milliseconds since 1970 of a time in UTC with six or nine digits behind the point. */
 const millis = (text) => Date.parse(`${text.slice(0, 23)}Z`);
+
+/** An address as it is written elsewhere on the page: EVE writes all eight groups of IPv6. */
+function canonical(address) {
+  try {
+    return address && address.includes(":") ? new URL(`http://[${address}]/`).hostname.slice(1, -1) : address;
+  } catch {
+    return address;
+  }
+}
+
+/** Gives each cell the name of its column, for screens that have no room for columns. */
+function labelled(body) {
+  const names = [...body.closest("table").querySelectorAll("th")].map((one) => one.textContent);
+  for (const row of body.rows) {
+    [...row.cells].forEach((cell, at) => { cell.dataset.label = row.cells.length > 1 ? names[at] : ""; });
+  }
+}
 
 /** A time of the sensor, in the reader's zone; the day only when it is another. */
 function clock(text) {
@@ -107,9 +127,11 @@ async function status() {
     make("td", "", one.name),
     make("td", "", make("span", one.trouble ? "tag bad wrap" : "tag good", one.trouble ? one.trouble : "well")),
     make("td", "right", count(one.delivered)),
-    make("td", "right", count(one.lost + one.rejected), ...one.losses.map((loss) => make("div", "dim", `${count(loss.alerts + loss.counters)} ${loss.reason.replaceAll("_", " ")}`))),
-    make("td", "right", `${count(one.waiting)}, ${scaled(one.spool_bytes)}B${one.oldest_unacked_s >= 1 ? `, ${Math.round(one.oldest_unacked_s)} s` : ""}`))));
+    make("td", "right", make("div", "", count(one.lost + one.rejected), ...one.losses.map((loss) => make("div", "dim", `${count(loss.alerts + loss.counters)} ${loss.reason.replaceAll("_", " ")}`)))),
+    make("td", "right", `${count(one.waiting)}, ${bytes(one.spool_bytes)}${one.oldest_unacked_s >= 1 ? `, ${Math.round(one.oldest_unacked_s)} s` : ""}`))));
   if (!now.outputs.length) byId("outputs").replaceChildren(make("tr", "", make("td", "dim", "No output is configured.")));
+  labelled(byId("interfaces"));
+  labelled(byId("outputs"));
   before = now;
 }
 
@@ -171,8 +193,10 @@ function plot() {
     image.append(draw("path", { class: "bits", d: line("bits_per_s") }));
     image.append(draw("path", { class: "packets", d: packets }));
     if (samples.some((one) => one.drops_per_s > 0)) image.append(draw("path", { class: "drops", d: line("drops_per_s") }));
-    const drops = samples.some((one) => one.drops_per_s > 0) ? `, ${scaled(top("drops_per_s"))} drops/s` : "";
-    image.append(draw("text", { x: 4, y: 14 }, `top: ${scaled(top("packets_per_s"))} packets/s, ${giga(top("bits_per_s"))} Gb/s${drops}`));
+    const tops = [`top: ${scaled(top("packets_per_s"))} packets/s, ${giga(top("bits_per_s"))} Gb/s`];
+    if (samples.some((one) => one.drops_per_s > 0)) tops.push(`${scaled(top("drops_per_s"))} drops/s`);
+    const lines = width < 400 ? tops : [tops.join(", ")];
+    lines.forEach((text, number) => image.append(draw("text", { x: 4, y: 14 + 14 * number }, text)));
     const most = samples.reduce((best, one) => Math.max(best, one.packets_per_s), 0);
     box.setAttribute("aria-label", `Packets per second over the last hour, at most ${scaled(most)}`);
   } else {
@@ -231,7 +255,7 @@ function rowsOf(host) {
     make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
     make("td", "right wide", `${host.confidence} %`),
     make("td", "wide", make("div", "short", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", "))),
-    make("td", "right wide", `${scaled(host.bytes_sent + host.bytes_received)}B`),
+    make("td", "right wide", `${bytes(host.bytes_sent + host.bytes_received)}`),
     make("td", "time", clock(host.last_seen)));
   return isOpen ? [row, detailOf(host)] : [row];
 }
@@ -250,7 +274,7 @@ function detailOf(host) {
   term("products", host.products.join(", "));
   term("engine inside", host.engine_in.join(", "));
   term("first seen", clock(host.first_seen));
-  term("flows", `${count(host.flows)}, ${scaled(host.bytes_sent)}B out, ${scaled(host.bytes_received)}B in`);
+  term("flows", `${count(host.flows)}, ${bytes(host.bytes_sent)} out, ${bytes(host.bytes_received)} in`);
   term("note", (host.notes || []).join("; "));
   const lines = make("ul", "", ...host.evidence.map((one) => make("li", "",
     make("div", "", make("span", "observed", one.observed)),
@@ -292,11 +316,17 @@ function alerted(event, kind) {
   const metadata = alert.metadata || {};
   const first = (name) => (metadata[name] || [""])[0];
   const isHigh = first("kaspector_strength") === "installed" || first("kaspector_verdict") === "confirmed";
+  // The host that it is about may be either end: of a management server or a mirror it is the server.
+  const host = (alert.target || {}).ip || record.src_ip || "";
+  const isServer = host !== record.src_ip && host === record.dest_ip;
+  const zone = record.vlan && record.vlan.length ? `VLAN ${record.vlan.join(".")}` : "";
+  const peer = isServer ? `port ${record.dest_port}, from ${canonical(record.src_ip)}`
+    : record.dest_ip ? `to ${canonical(record.dest_ip)} port ${record.dest_port}` : "";
   const item = make("li", `${kind}${isHigh ? " high" : ""}`,
-    make("p", "", make("strong", "", record.src_ip || ""), " ", alert.signature || ""),
+    make("p", "", make("strong", "", canonical(host)), " ", alert.signature || ""),
     make("p", "observed", first("kaspector_observed")),
-    make("p", "dim", [record.timestamp ? clock(record.timestamp) : "", record.in_iface, first("kaspector_field"), first("kaspector_reached"),
-      record.dest_ip ? `to ${record.dest_ip} port ${record.dest_port}` : "", kind === "summary" ? `summary: ${times(Number(first("kaspector_count")))}` : "",
+    make("p", "dim", [record.timestamp ? clock(record.timestamp) : "", record.in_iface, zone, first("kaspector_field"), first("kaspector_reached"),
+      peer, kind === "summary" ? `summary: ${times(Number(first("kaspector_count")))}` : "",
       first("kaspector_verdict") ? `verdict ${first("kaspector_verdict_before") || "none"} → ${first("kaspector_verdict")}` : ""].filter(Boolean).join(" · ")));
   add(item);
 }
