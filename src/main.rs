@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod memory;
 
 use clap::Parser;
 use cli::{Arguments, Command};
@@ -29,11 +30,26 @@ impl From<Exit> for ExitCode {
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
-    // Where a panic came from was said when it came.
-    let Ok(outcome) = std::panic::catch_unwind(|| run(command)) else {
-        anstream::eprintln!("{} this is a defect of the program; please report it", commands::label("error:"));
+    if let Err(error) = outlive_file_size_limit() {
+        anstream::eprintln!("{} the system refused a signal handler: {error}", commands::label("error:"));
         return Exit::Failure.into();
+    }
+    let command = Arguments::parse().command;
+    let outcome = match std::panic::catch_unwind(|| run(command)) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            match panic.downcast_ref::<kaspector::flow::NoMemory>() {
+                Some(refused) => anstream::eprintln!("{} {refused}", commands::label("error:")),
+                // Where a panic came from was said when it came.
+                None => {
+                    anstream::eprintln!(
+                        "{} this is a defect of the program; please report it",
+                        commands::label("error:")
+                    );
+                }
+            }
+            return Exit::Failure.into();
+        }
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -54,6 +70,21 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Hosts(arguments) => commands::hosts(&arguments),
         Command::Signatures(command) => commands::signatures(&command),
     }
+}
+
+/// A file that grows beyond the limit of the process (`ulimit -f`) is an error of its writing, as a full disk is, and not the end of the process,
+/// which SIGXFSZ would be (setrlimit(2)).
+#[cfg(unix)]
+fn outlive_file_size_limit() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    // Once there is a handler it stays, whether or not anybody listens. It has nothing to do.
+    runtime.block_on(async { signal(SignalKind::from_raw(libc::SIGXFSZ)) }).map(drop)
+}
+
+#[cfg(not(unix))]
+fn outlive_file_size_limit() -> std::io::Result<()> {
+    Ok(())
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

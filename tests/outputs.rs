@@ -692,6 +692,108 @@ async fn a_file_begins_anew_by_size_and_where_it_was_moved_away() {
     outputs.drain(Duration::from_secs(10)).await;
 }
 
+/// Numbers in a file, which must be whole lines.
+fn numbers_in(path: &Path) -> Vec<usize> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(number_of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_taken_away_is_made_anew_without_being_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let file = path("eve.json");
+    let outputs = start(&[&format!("file:{}", file.display())], folder.path());
+    let deliver = async |numbers: std::ops::Range<usize>| {
+        let end = numbers.end as u64;
+        offer_all(&outputs, numbers);
+        until("delivered", || outputs.status()[0].delivered == end).await;
+    };
+    deliver(0..10).await;
+    std::fs::remove_file(&file).unwrap();
+    deliver(10..60).await;
+    // Whoever removed the file may not have seen what was written last.
+    let numbers = numbers_in(&file);
+    assert!(numbers.ends_with(&(10..60).collect::<Vec<_>>()), "{numbers:?}");
+
+    std::fs::rename(&file, path("moved")).unwrap();
+    deliver(60..110).await;
+    assert_eq!(numbers_in(&file), (60..110).collect::<Vec<_>>());
+    assert!(numbers_in(&path("moved")).ends_with(&[58, 59]));
+
+    // As `logrotate` does with `create`: another file stands there at once.
+    std::fs::rename(&file, path("moved")).unwrap();
+    std::fs::write(&file, "").unwrap();
+    deliver(110..160).await;
+    assert_eq!(numbers_in(&file), (110..160).collect::<Vec<_>>());
+
+    // Another file takes its place, and it has no name any more.
+    std::fs::write(path("other"), "{\"n\":7}\n").unwrap();
+    std::fs::rename(path("other"), &file).unwrap();
+    deliver(160..210).await;
+    let numbers = numbers_in(&file);
+    assert!(numbers[0] == 7 && numbers.ends_with(&(160..210).collect::<Vec<_>>()), "{numbers:?}");
+
+    // Its folder goes, and comes back.
+    let place = path("place");
+    std::fs::create_dir(&place).unwrap();
+    let spec = format!("file:{}", place.join("eve.json").display());
+    let again = start(&[&spec], &path("again"));
+    offer_all(&again, 0..10);
+    until("delivered", || again.status()[0].delivered == 10).await;
+    std::fs::remove_dir_all(&place).unwrap();
+    offer_all(&again, 10..60);
+    until("trouble is told", || again.status()[0].trouble.is_some()).await;
+    assert_eq!(again.status()[0].delivered, 10);
+    std::fs::create_dir(&place).unwrap();
+    until("delivered", || again.status()[0].delivered == 60).await;
+    assert!(numbers_in(&place.join("eve.json")).ends_with(&(10..60).collect::<Vec<_>>()));
+    outputs.drain(Duration::from_secs(10)).await;
+    again.drain(Duration::from_secs(10)).await;
+}
+
+/// As `logrotate` does with `copytruncate`: what is written between the copy and the cut is in neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_copied_and_cut_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eve.json");
+    let outputs = start(&[&format!("file:{}", file.display())], folder.path());
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..15 {
+        offer_all(&outputs, round * 100..round * 100 + 50);
+        until("delivered", || outputs.status()[0].delivered == round as u64 * 100 + 50).await;
+        seen.extend(numbers_in(&file));
+        offer_all(&outputs, round * 100 + 50..round * 100 + 100);
+        // Written behind the copy, and cut with it.
+        until("delivered", || outputs.status()[0].delivered == round as u64 * 100 + 100).await;
+        std::fs::File::options().write(true).open(&file).unwrap().set_len(0).unwrap();
+    }
+    offer_all(&outputs, 1500..1501);
+    until("delivered", || outputs.status()[0].delivered == 1501).await;
+    seen.extend(numbers_in(&file));
+    assert!(seen.into_iter().eq(0..1501));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_waits_for_its_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("eve.fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let outputs = start(&[&format!("file:{}", pipe.display())], folder.path());
+    offer_all(&outputs, 0..3000);
+    until("the reader is missed", || {
+        outputs.status()[0].trouble.as_ref().is_some_and(|trouble| trouble.contains("nobody reads this pipe"))
+    })
+    .await;
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(std::fs::File::open(&pipe).unwrap()).lines();
+        lines.take(3000).map(|line| number_of(&line.unwrap())).collect::<Vec<_>>()
+    });
+    until("all read", || reader.is_finished()).await;
+    assert!(reader.join().unwrap().into_iter().eq(0..3000));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_wait_in_memory_where_there_is_no_spool() {
     let folder = tempfile::tempdir().unwrap();
@@ -817,6 +919,57 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// Another program writes into the same file: its lines stay, whatever becomes of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_nobody_a_line_of_a_shared_file() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("small");
+    std::fs::create_dir(&place).unwrap();
+    let Some(_disk) = SmallDisk::mount(&place) else {
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to mount a file system");
+        println!("skipped: only root can mount a small disk");
+        return;
+    };
+    let file = place.join("eve.json");
+    let mut other = std::fs::File::options().append(true).create(true).open(&file).unwrap();
+    let filler = std::fs::File::create(place.join("filler")).unwrap();
+    let fill = |bytes: usize| {
+        filler.set_len(0).unwrap();
+        let _ = (&filler).write_all(&vec![1; bytes]);
+    };
+    // The spool is elsewhere: only the file's disk is full.
+    let outputs = start(&[&format!("file:{}", file.display())], folder.path());
+    let (mut own, mut lines) = (0, 0);
+    for round in 0..6 {
+        // Less room than the next messages need, and not a whole number of lines.
+        fill((256 << 10) - (20 << 10) * (round + 1));
+        offer_all(&outputs, own..own + 300);
+        own += 300;
+        until("the disk is full", || outputs.status()[0].trouble.is_some()).await;
+        assert!(outputs.status()[0].delivered < own as u64);
+        // Somebody frees a page, and the other program is the first to use it.
+        fill((256 << 10) - (20 << 10) * (round + 1) - (8 << 10));
+        for _ in 0..3 {
+            writeln!(other, "{{\"other\":true,\"n\":{lines}}}").unwrap();
+            lines += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    fill(0);
+    until("all delivered", || outputs.status()[0].delivered == own as u64).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let parsed: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    let (others, ours): (Vec<_>, Vec<_>) = parsed.iter().partition(|line| line["other"] == true);
+    let numbers = |lines: &[&serde_json::Value]| -> Vec<usize> {
+        lines.iter().map(|line| usize::try_from(line["n"].as_u64().unwrap()).unwrap()).collect()
+    };
+    assert_eq!(numbers(&others), (0..lines).collect::<Vec<_>>());
+    assert_eq!(first_sights(&numbers(&ours)), (0..own).collect::<Vec<_>>());
+    outputs.drain(Duration::from_secs(10)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

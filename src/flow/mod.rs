@@ -12,5 +12,6 @@ mod table;
 
 pub use community_id::community_id;
 pub use key::{FlowKey, Side};
+pub use pages::NoMemory;
 pub use reassembly::{Origin, Stream, StreamCounters};
 pub use table::{Capacities, FlowState, FlowTable, Found, Slot, Tier};

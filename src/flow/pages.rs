@@ -17,6 +17,19 @@ pub enum PageSize {
     Huge,
 }
 
+/// The system has no memory for a table. A thread that wants one unwinds with this.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the system refuses {bytes} bytes for a table of flows: {cause}; \
+     raise what limits it: ulimit -v, MemoryMax=, or the memory of this machine"
+)]
+pub struct NoMemory {
+    /// Bytes wanted.
+    pub bytes: usize,
+    /// What the system says.
+    pub cause: std::io::Error,
+}
+
 /// A vector of fixed capacity whose first item lies at the start of a huge page.
 #[derive(Debug)]
 pub struct Pages<T> {
@@ -36,7 +49,7 @@ impl<T> Pages<T> {
     /// Room for `capacity` items, none of which is there yet.
     ///
     /// # Panics
-    /// When the system has no such room, as any allocation does.
+    /// With [`NoMemory`] when the system has no such room.
     #[must_use]
     pub fn with_capacity(capacity: usize, pages: PageSize) -> Self {
         const { assert!(HUGE_PAGE.is_multiple_of(align_of::<T>())) };
@@ -45,7 +58,11 @@ impl<T> Pages<T> {
         let (access, kind) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
         // SAFETY: a new private mapping at an address of the system's choice disturbs nothing that is there.
         let place = unsafe { mmap_anonymous(std::ptr::null_mut(), mapped, access, kind) };
-        let mapping = NonNull::new(place.expect("memory for the flow table").cast::<u8>()).expect("never at zero");
+        let place = place.unwrap_or_else(|cause| {
+            // No hook is told, since this is no defect.
+            std::panic::resume_unwind(Box::new(NoMemory { bytes: mapped, cause: cause.into() }))
+        });
+        let mapping = NonNull::new(place.cast::<u8>()).expect("never at zero");
         let skipped = mapping.addr().get().next_multiple_of(HUGE_PAGE) - mapping.addr().get();
         // SAFETY: less than a huge page is skipped, and the mapping is longer than that by `size`.
         let first = unsafe { mapping.byte_add(skipped) };

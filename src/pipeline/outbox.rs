@@ -62,6 +62,8 @@ pub struct Outbox {
     /// First packet of the open round.
     open_from: u64,
     reports: VecDeque<Report>,
+    /// Whether whoever puts in waits for room, so that nothing is lost.
+    is_unhurried: bool,
     lost: u64,
     hurried: u64,
 }
@@ -84,6 +86,7 @@ impl Outbox {
             undecided_from: 0,
             open_from: 0,
             reports: VecDeque::new(),
+            is_unhurried: false,
             lost: 0,
             hurried: 0,
         }
@@ -147,6 +150,18 @@ impl Outbox {
         self.told = Some(ToldAddresses::default());
     }
 
+    /// From now on nothing is lost, because nothing comes any more that would have to wait: whoever puts in waits until
+    /// [it is not crowded](Self::is_crowded). Or, after that, no longer.
+    pub fn take_all(&mut self, takes_all: bool) {
+        self.is_unhurried = takes_all;
+    }
+
+    /// Whether so many reports wait that no more should be put in, where there is time.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.reports.len() >= WAITING_MAX / 4
+    }
+
     /// The report that has waited longest.
     pub fn pop(&mut self) -> Option<Report> {
         self.reports.pop_front()
@@ -176,7 +191,7 @@ impl Outbox {
             EventKind::Ended(_) => WAITING_MAX / 4 * 3,
             _ => WAITING_MAX,
         };
-        let has_room = self.reports.len() < most;
+        let has_room = self.is_unhurried || self.reports.len() < most;
         if has_room {
             self.reports.push_back(Report::Event(event));
         } else {

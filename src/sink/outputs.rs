@@ -273,6 +273,12 @@ impl Outputs {
         }
     }
 
+    /// Where their tasks run.
+    #[must_use]
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// What the outputs are.
     #[must_use]
     pub fn specs(&self) -> Vec<OutputSpec> {
@@ -314,7 +320,7 @@ impl Outputs {
             }
         }
         if let Some(spooler) = self.spooler.take() {
-            let _ = tokio::task::spawn_blocking(move || spooler.join()).await;
+            let _ = self.handle.spawn_blocking(move || spooler.join()).await;
         }
         Drained { behind, outputs: self.status() }
     }

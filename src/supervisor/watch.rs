@@ -16,6 +16,7 @@ mod health;
 mod hosts;
 mod interfaces;
 mod keeper;
+mod means;
 mod renewal;
 mod repeats;
 mod signals;
@@ -209,6 +210,9 @@ pub enum WatchError {
     /// The sandbox cannot be entered.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Not as many threads as a watch needs.
+    #[error("{0}")]
+    Threads(String),
     /// The system refused a thread, a timer or random numbers.
     #[error("the system refused what a watch needs: {0}")]
     System(#[from] std::io::Error),
@@ -253,7 +257,8 @@ pub fn watch(
         files_are_confined = entered.landlock_abi.is_some();
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let rings = options.interfaces.len() * workers;
+    let runtime = means::runtime(settings.outputs.len(), rings).map_err(WatchError::Threads)?;
     let Attention { runtime: control_runtime, hang_up, user } = attention;
     let signals = control_runtime.block_on(async { Signals::listen(hang_up, user) })?;
     let mut hosts = Hosts::default();

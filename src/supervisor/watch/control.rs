@@ -121,10 +121,19 @@ impl<'w> Control<'w> {
         let mut hosts = every(LOOK_AT_HOSTS);
         let (mut save, mut publish) = (every(SAVE), every(PUBLISH));
         let mut stats_at = Instant::now() + self.stats_interval();
+        let mut ends: Option<Instant> = None;
         let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
         while !workers.iter().all(ScopedJoinHandle::is_finished) {
             tokio::select! {
                 () = tokio::time::sleep(self.pause(quiet)) => {
+                    // At the end nothing hurries: what workers have is taken as the outputs have room for it, as long as they may take.
+                    if stop.load(Ordering::Relaxed) && !self.teller.has_room() {
+                        let since = *ends.get_or_insert_with(Instant::now);
+                        if since.elapsed() < self.options.patience {
+                            self.hand_on();
+                            continue;
+                        }
+                    }
                     quiet = if self.look() { 0 } else { quiet.saturating_add(1) };
                 }
                 _ = hosts.tick() => {
@@ -190,7 +199,8 @@ impl<'w> Control<'w> {
             sensor: Arc::clone(&self.options.output_options.sensor),
             confined: self.is_confined.then(|| self.options.sandbox.clone()),
         };
-        Some(tokio::task::spawn_blocking(move || Renewal::read(&reload, current)))
+        let handle = self.teller.outputs().handle();
+        Some(handle.spawn_blocking(move || Renewal::read(&reload, current)))
     }
 
     /// Takes up what was read again, or says why everything stays as it was.
@@ -454,6 +464,7 @@ impl<'w> Control<'w> {
         self.teller.give_up(self.due.len());
         self.publish();
         let mut watched = self.so_far();
+        let handle = self.teller.outputs().handle().clone();
         let watcher = self.teller.outputs().watcher();
         let draining = self.teller.into_outputs().drain(patience);
         tokio::pin!(draining);
@@ -470,7 +481,7 @@ impl<'w> Control<'w> {
         (watched.behind, watched.outputs) = (behind, outputs);
         if let Some(keeper) = self.keeper.take() {
             // The last look is not given back: whoever could not take it for so long will not take it now.
-            let closed = tokio::task::spawn_blocking(|| keeper.close());
+            let closed = handle.spawn_blocking(|| keeper.close());
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }

@@ -4,8 +4,8 @@ use super::counters::{Detail, WorkerCounters};
 use super::snapshot::Latest;
 use crate::capture::{Choice, Filter, Frames, Listener, LiveError, RingStatistics, Timestamp};
 use crate::decode::{Outcome, TunnelPorts};
-use crate::matching::SignatureSet;
-use crate::pipeline::{END, LANES, Lanes, Numbering, Outbox, Report};
+use crate::matching::{Event, SignatureSet};
+use crate::pipeline::{END, LANES, Lanes, Numbering, Opening, Outbox, Outlet, Report};
 use rtrb::{Producer, PushError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +18,10 @@ const WAIT: Duration = Duration::from_millis(100);
 const WAIT_AMONG_OTHERS: Duration = Duration::from_millis(5);
 /// How long a packet may be under way in the kernel beyond the time after which a block is handed over.
 const UNDER_WAY: Duration = Duration::from_millis(4);
-/// How long the ring may be emptied at the end, where packets come as fast as they are taken.
-const LAST_ROUND: Duration = Duration::from_secs(1);
+/// How long the ring may be emptied at the end; what is left in it then is counted as dropped.
+const LAST_ROUND: Duration = Duration::from_secs(10);
+/// How long whoever takes reports may need for those of the flows that are open at the end; what is left then is lost, and counted.
+const LAST_REPORTS: Duration = Duration::from_secs(15);
 /// Between two looks whether the last packets have been handed over.
 const LAST_LOOKS: Duration = Duration::from_millis(1);
 /// How often the kernel is asked what it dropped.
@@ -104,13 +106,14 @@ impl<'c> Worker<'c> {
         let (mut asked, mut swept) = (Instant::now(), Instant::now());
         let longest = if self.numbering == Numbering::ALONE { WAIT } else { WAIT_AMONG_OTHERS };
         // Once the end is asked for: when all packets before it have been handed over.
-        let mut end: Option<Instant> = None;
+        let (mut end, mut ended_at): (Option<Instant>, Option<Timestamp>) = (None, None);
         loop {
             if self.queue.is_abandoned() {
                 return Ok(());
             }
             if end.is_none() && stop.load(Ordering::Relaxed) {
                 end = Some(Instant::now() + self.retire + UNDER_WAY);
+                ended_at = Some(super::now());
             }
             let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(LAST_LOOKS);
             let wait = end.map_or(longest, |end| longest.min(left(end)));
@@ -133,6 +136,10 @@ impl<'c> Worker<'c> {
             self.hand_over();
             let over = end.map(|end| Instant::now().saturating_duration_since(end));
             if over.is_some_and(|over| over > LAST_ROUND) {
+                return self.leave();
+            }
+            // What came after the end was asked for need not be taken, where packets come as fast as they are.
+            if over.is_some() && came.is_some_and(|at| ended_at.is_some_and(|ended| at > ended)) {
                 return self.ask_kernel();
             }
             // The timer that hands blocks over may be late on a busy machine, so the kernel is asked what is still there.
@@ -148,6 +155,8 @@ impl<'c> Worker<'c> {
 
     /// Ends all flows, once it is known which of them matter, and waits until everything has been taken.
     fn conclude(&mut self) {
+        let until = Instant::now() + LAST_REPORTS;
+        self.inspection.outbox.take_all(true);
         let mut is_told = false;
         // Closed rounds first, then the open one, and then all others have heard what we know.
         while self.numbering != Numbering::ALONE && (!is_told || self.inspection.outbox.is_waiting()) {
@@ -162,7 +171,16 @@ impl<'c> Worker<'c> {
             std::thread::sleep(Duration::from_millis(1));
             self.inspection.settle();
         }
-        self.inspection.finish();
+        let Self { inspection, queue, counters, .. } = self;
+        inspection.finish(|outbox| {
+            while outbox.is_crowded() && !pass_on(outbox, queue, counters) {
+                if queue.is_abandoned() || Instant::now() >= until {
+                    outbox.take_all(false);
+                    return;
+                }
+                std::thread::sleep(LAST_LOOKS);
+            }
+        });
         self.counters.set_detail(self.inspection.detail());
         // The other side takes reports until we are gone.
         while !self.hand_over() && !self.queue.is_abandoned() {
@@ -178,16 +196,7 @@ impl<'c> Worker<'c> {
 
     /// Moves reports into the queue, as far as there is room; true when none is left.
     fn hand_over(&mut self) -> bool {
-        let Self { inspection: Inspection { outbox, .. }, queue, counters, .. } = self;
-        counters.queue_lost.store(outbox.lost(), Ordering::Relaxed);
-        while let Some(report) = outbox.pop() {
-            if let Err(PushError::Full(report)) = queue.push(report) {
-                outbox.put_back(report);
-                add(&counters.queue_full, 1);
-                return false;
-            }
-        }
-        true
+        pass_on(&mut self.inspection.outbox, &mut self.queue, self.counters)
     }
 
     /// Whether every packet that the kernel kept for us has been taken.
@@ -196,6 +205,16 @@ impl<'c> Worker<'c> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let WorkerCounters { kernel_packets, kernel_drops, packets, .. } = self.counters;
         Ok(read(kernel_packets).saturating_sub(read(kernel_drops)) <= read(packets))
+    }
+
+    /// Leaves what is in the ring.
+    fn leave(&mut self) -> Result<(), LiveError> {
+        self.ask_kernel()?;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let WorkerCounters { kernel_packets, kernel_drops, packets, .. } = self.counters;
+        let left = read(kernel_packets).saturating_sub(read(kernel_drops)).saturating_sub(read(packets));
+        add(kernel_drops, left);
+        Ok(())
     }
 
     fn ask_kernel(&mut self) -> Result<(), LiveError> {
@@ -262,10 +281,10 @@ impl Inspection<'_> {
         self.outbox.settle(&latest.told, latest.told_until, &mut self.lanes);
     }
 
-    /// Ends all flows, of which it is known whether they matter.
-    fn finish(&mut self) {
+    /// Ends all flows, of which it is known whether they matter. `make_room` is called after each event, and may wait.
+    fn finish(&mut self, make_room: impl FnMut(&mut Outbox)) {
         self.outbox.decide_at_once();
-        self.lanes.finish(&mut self.outbox);
+        self.lanes.finish(&mut Unhurried { outbox: &mut self.outbox, make_room });
         self.pass(END);
     }
 
@@ -284,6 +303,40 @@ impl Inspection<'_> {
             given_up,
         }
     }
+}
+
+/// An outbox that has room made for each event.
+struct Unhurried<'o, F> {
+    outbox: &'o mut Outbox,
+    make_room: F,
+}
+
+impl<F: FnMut(&mut Outbox)> Outlet for Unhurried<'_, F> {
+    fn event(&mut self, event: Event) {
+        self.outbox.event(event);
+        (self.make_room)(self.outbox);
+    }
+
+    fn opened(&mut self, opening: &Opening<'_>) -> bool {
+        self.outbox.opened(opening)
+    }
+
+    fn is_undecided(&self, first_packet: u64) -> bool {
+        self.outbox.is_undecided(first_packet)
+    }
+}
+
+/// Moves reports into the queue, as far as there is room; true when none is left.
+fn pass_on(outbox: &mut Outbox, queue: &mut Producer<Report>, counters: &WorkerCounters) -> bool {
+    counters.queue_lost.store(outbox.lost(), Ordering::Relaxed);
+    while let Some(report) = outbox.pop() {
+        if let Err(PushError::Full(report)) = queue.push(report) {
+            outbox.put_back(report);
+            add(&counters.queue_full, 1);
+            return false;
+        }
+    }
+    true
 }
 
 /// Asks all workers to end when one does, and be it by a panic: one interface less would look like a quiet network.

@@ -1,0 +1,302 @@
+//! The live sensor at its ends: a start with too little of everything, outputs that hang when they are taken away, and what is still open
+//! when it is told to stop.
+//!
+//! Needs root, `ip` and `prlimit`; elsewhere it says so and passes. Where `CI` is set it must run.
+
+#![cfg(all(target_os = "linux", feature = "libpcap"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
+
+/// Two ends of a virtual cable, gone with this value.
+struct Cable {
+    near: String,
+    far: String,
+}
+
+impl Cable {
+    fn lay(tag: &str) -> Option<Self> {
+        let number = std::process::id() % 100_000;
+        let (near, far) = (format!("k{tag}n{number}"), format!("k{tag}f{number}"));
+        if !ip(&["link", "add", &near, "type", "veth", "peer", "name", &far]) {
+            assert!(std::env::var_os("CI").is_none(), "these tests must run here: root and iproute2 are needed");
+            eprintln!("skipped: needs root and iproute2 to lay a virtual cable");
+            return None;
+        }
+        let cable = Self { near, far };
+        for end in [&cable.near, &cable.far] {
+            // Nothing of the system's own may be on the wire.
+            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
+            assert!(ip(&["link", "set", end, "up"]));
+        }
+        Some(cable)
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        ip(&["link", "del", &self.near]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    Command::new("ip").args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A running sensor.
+struct Sensor {
+    child: Child,
+    said: BufReader<std::process::ChildStderr>,
+}
+
+impl Sensor {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("watch").args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut sensor = Self { child, said };
+        sensor.next_line("Watching ");
+        sensor
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// The next line that says `what`.
+    fn next_line(&mut self, what: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
+        }
+        line
+    }
+
+    /// Asks it to end; gives what it said.
+    fn end(mut self) -> String {
+        self.signal("TERM");
+        let mut text = String::new();
+        while self.said.read_line(&mut text).unwrap() > 0 {}
+        assert!(self.child.wait().unwrap().success(), "{text}");
+        text
+    }
+
+    /// Descriptors that it has open.
+    fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A segment with one byte of payload inside a connection of its own, to an address of the vendor's networks.
+fn segment(flow: u32) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    let client = 0x0a00_0000 + flow / 50_000;
+    let port = 10_000 + u16::try_from(flow % 50_000).unwrap();
+    frame.extend([0x45, 0, 0, 41, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend(client.to_be_bytes());
+    frame.extend([77, 74, 176, 9]);
+    let sum: u32 = frame[14..34].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    frame[24..26].copy_from_slice(&(!u16::try_from(folded).unwrap()).to_be_bytes());
+    frame.extend(port.to_be_bytes());
+    frame.extend([0x01, 0xbb]);
+    frame.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0x20, 0, 0, 0, 0, 0, 0x17]);
+    frame
+}
+
+#[test]
+fn every_open_flow_is_ended_when_nothing_hurries() {
+    // Far more than the queues between a worker and the ledger hold.
+    const FLOWS: u32 = 90_000;
+    let Some(cable) = Cable::lay("w") else { return };
+    for workers in ["1", "2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("hosts.db");
+        let output = format!("file:{}", folder.path().join("eve.json").display());
+        let sensor = Sensor::start(&[
+            "-i",
+            &cable.far,
+            "--workers",
+            workers,
+            "--ring-blocks",
+            "128",
+            "--state",
+            state.to_str().unwrap(),
+            "-o",
+            &output,
+        ]);
+        let mut sender = pcap::Capture::from_device(cable.near.as_str()).unwrap().open().unwrap();
+        for flow in 0..FLOWS {
+            sender.sendpacket(segment(flow)).unwrap();
+            // The queue at the other end of the cable is short.
+            if flow % 500 == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let said = sensor.end();
+        // The kernel may drop some on a busy machine. What it did not is in the ledger, to the last flow.
+        let packets = said.split(&format!("{}: ", cable.far)).last().unwrap().split(' ').next().unwrap();
+        let packets: u64 = packets.parse().unwrap_or_else(|_| panic!("{said}"));
+        assert!(packets > u64::from(FLOWS) / 10 * 9, "{said}");
+        assert!(!said.contains("lost because"), "{workers} workers: {said}");
+        let listed =
+            Command::new(PROGRAM).args(["hosts", "--state", state.to_str().unwrap(), "--format", "json"]).output();
+        let listed: serde_json::Value = serde_json::from_slice(&listed.unwrap().stdout).unwrap();
+        let flows: u64 = listed["hosts"].as_array().unwrap().iter().map(|host| host["flows"].as_u64().unwrap()).sum();
+        assert_eq!(flows, packets, "{workers} workers: {said}");
+    }
+}
+
+#[test]
+fn an_output_that_hangs_and_is_taken_away_leaves_no_descriptor() {
+    let Some(cable) = Cable::lay("h") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Its queue is full, and nobody reads it.
+    let _nobody = UnixDatagram::bind(path("hangs")).unwrap();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"x", path("hangs")).is_ok() {}
+    let configuration = path("watch.toml");
+    let kept = format!("file:{}", path("eve.json").display());
+    let write = |outputs: &[String]| {
+        let text = format!("interface = \"{}\"\nstats-interval = \"1s\"\noutput = {outputs:?}\n", cable.far);
+        std::fs::write(&configuration, text).unwrap();
+    };
+    write(std::slice::from_ref(&kept));
+    let mut sensor = Sensor::start(&["-c", configuration.to_str().unwrap()]);
+    let mut counts = Vec::new();
+    for round in 0..10 {
+        write(&[kept.clone(), format!("unix-dgram:{}", path("hangs").display())]);
+        sensor.signal("HUP");
+        sensor.next_line("reloaded: outputs");
+        // The counters of a second or two are written to it, and stay under way.
+        std::thread::sleep(Duration::from_millis(1_500));
+        write(std::slice::from_ref(&kept));
+        sensor.signal("HUP");
+        sensor.next_line("reloaded: outputs");
+        if round == 0 || round == 9 {
+            std::thread::sleep(Duration::from_millis(3_000));
+            counts.push(sensor.descriptors());
+        }
+    }
+    assert_eq!(counts[0], counts[1], "descriptors after the first and the last of 20 reloads");
+    let said = sensor.end();
+    assert!(said.contains("eve.json"), "{said}");
+}
+
+/// What it comes to within some seconds under limits; `None` when it runs.
+fn start_under(limits: &[&str], arguments: &[&str]) -> Option<Output> {
+    let mut command = Command::new("prlimit");
+    command.args(limits).arg(PROGRAM).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        assert!(std::env::var_os("CI").is_none(), "CI must have prlimit");
+        eprintln!("skipped: needs prlimit");
+        return None;
+    };
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(child.wait_with_output().unwrap())
+}
+
+/// One sentence, and not the end of a program that did not expect it.
+fn check_refusal(output: &Output, limits: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(1 | 4)), "{limits:?}: {:?}: {said}", output.status);
+    assert!(!said.contains("panicked") && !said.contains("backtrace"), "{limits:?}: {said}");
+    assert_eq!(said.lines().filter(|line| line.contains("error")).count(), 1, "{limits:?}: {said}");
+}
+
+#[test]
+fn too_few_threads_end_a_start_in_one_sentence() {
+    let Some(cable) = Cable::lay("n") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = format!("file:{}", folder.path().join("eve.json").display());
+    // Whom the sensor becomes must be able to write there.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    for threads in [1, 2, 3, 5, 8, 11, 14] {
+        let limit = format!("--nproc={threads}");
+        // The limit counts for the user that the sensor becomes, and not for root.
+        let Some(ended) = start_under(&[&limit], &["watch", "-i", &cable.far, "-o", &output]) else {
+            assert!(threads > 3, "it runs with {threads} threads");
+            continue;
+        };
+        check_refusal(&ended, &[&limit]);
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("threads more") && said.contains("ulimit -u"), "{said}");
+    }
+}
+
+#[test]
+fn too_little_memory_ends_a_start_in_one_sentence() {
+    let Some(cable) = Cable::lay("m") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = format!("file:{}", folder.path().join("eve.json").display());
+    for mebibytes in [30_u64, 50, 70, 100, 150, 200, 300, 400, 500, 700] {
+        let limit = format!("--as={}", mebibytes << 20);
+        if let Some(ended) = start_under(&[&limit], &["watch", "-i", &cable.far, "-o", &output]) {
+            // Where not even the program fits, nobody of ours has spoken.
+            if ended.status.code() != Some(127) {
+                check_refusal(&ended, &[&limit]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_file_size_is_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eve.json");
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/dns-then-tls.pcap");
+    let scan = ["scan", "-q", capture, "--eve", file.to_str().unwrap()];
+    let Some(ended) = start_under(&["--fsize=100"], &scan) else { return };
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("eve.json") && said.contains("File too large"), "{said}");
+
+    let Some(cable) = Cable::lay("z") else { return };
+    let output = format!("file:{}", folder.path().join("live.json").display());
+    let mut child = Command::new("prlimit")
+        .args(["--fsize=1000", PROGRAM, "watch", "-i", &cable.far, "--stats-interval", "1", "-o", &output])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("File too large") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended without a word of it");
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    assert!(rest.contains("had not taken everything"), "{rest}");
+    // No half line is left behind.
+    let text = std::fs::read_to_string(Path::new(output.trim_start_matches("file:"))).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'), "{text}");
+}
