@@ -126,8 +126,8 @@ fn flows() -> Vec<FlowSummary> {
 /// Every application record, field, indicator and kind of flow, with both roles.
 fn alerts(signatures: &SignatureSet) -> Vec<Alert> {
     let (applications, flows) = (applications(), flows());
-    let indicators = 0..u16::try_from(signatures.len()).unwrap();
-    let count = applications.len().max(flows.len()).max(FIELDS.len()).max(indicators.len());
+    let indicators = 0..u32::try_from(signatures.len()).unwrap();
+    let count = applications.len().max(flows.len()).max(FIELDS.len()).max(signatures.len());
     let alert = |number: usize, application: &Application, flow: &FlowSummary| {
         let (field, seen_as) = FIELDS.iter().copied().cycle().nth(number).unwrap();
         Alert {

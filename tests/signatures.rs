@@ -268,7 +268,17 @@ fn fingerprints_and_certificates_are_known() {
     {
         assert_eq!(set.match_ja3(&hash(browser)), None, "{browser}");
     }
-    assert_eq!([0x0301, 0x0303, 0x0304].map(|version| set.may_match_fingerprint(version)), [true, true, false]);
+    assert_eq!([0x0301, 0x0303, 0x0304].map(|version| set.may_match_fingerprint(version)), [false, true, false]);
+    // Internet Explorer 8 behind AdGuard 6 and Avast 11 as much as behind the vendor's product.
+    for shared in ["68b1cbe8ba8f249a76535743d67770db", "169a1265e6af213a5c303b68c64a9318"] {
+        assert_eq!(set.match_ja3(&hash(shared)), None, "{shared}");
+    }
+    for shared in ["t10d130700_25acaf55c982_06756d5f1b38", "t10d130700_25acaf55c982_32a82082e94c"] {
+        assert_eq!(set.match_ja4(shared), None, "{shared}");
+    }
+    assert!(
+        set.iter().filter(|one| matches!(one.kind.name(), "ja3" | "ja4")).all(|one| one.strength.name() == "ambiguous")
+    );
     let issuer = "CN=Kaspersky Endpoint Security Personal Certification Authority, O=AO Kaspersky Lab";
     let found = set.get(set.match_certificate("CN=www.example.com", issuer).unwrap());
     assert!(found.value.contains("Endpoint Security Personal"), "{}", found.value);
@@ -381,6 +391,68 @@ fn a_folder_replaces_and_a_folder_adds() {
 }
 
 #[test]
+fn ids_of_ones_own_have_any_sensible_form() {
+    let longest = format!("o{}", "1".repeat(63));
+    for id in ["ORG-000001", "org.2026:7_b", "1", &longest] {
+        let own = folder(&[("a.toml", &entry(id, "exact", "a.example.com", ""))]);
+        let set = SignatureSet::builtin().with_folder(own.path()).unwrap();
+        assert_eq!(by_name(&set, "a.example.com").id, id);
+        assert!(set.find(id).is_some() && set.index_of(id).is_some());
+    }
+    for id in ["-1", "a b", "a/b", "a,b", "ä", "a\u{202e}b", &format!("{longest}1")] {
+        let said = refused(&entry(id, "exact", "a.example.com", ""));
+        assert!(said.starts_with("a.toml:2: bad id ") && said.contains("such as ORG-000001"), "{said}");
+    }
+    // Those that begin as ours are ours.
+    for id in ["KL-UPD-0500", "KL-ORG-0001", "KL-1", "kl-upd-0400", "KL-"] {
+        let said = refused(&entry(id, "exact", "a.example.com", ""));
+        assert!(said.contains("is named KL-UPD-0001 to KL-UPD-0499, or in a form of your own"), "{said}");
+    }
+}
+
+#[test]
+fn more_names_than_sixteen_bits_count_are_loaded_and_found() {
+    let many: String = (0..70_000)
+        .map(|number| entry(&format!("ORG-{number:06}"), "suffix", &format!("n{number}.example"), ""))
+        .collect();
+    let own = folder(&[("a.toml", &many)]);
+    let builtin = SignatureSet::builtin();
+    let count = builtin.len();
+    let set = builtin.with_folder(own.path()).unwrap();
+    assert_eq!(set.len(), count + 70_000);
+    for number in [0, 1, 65_535 - count, 65_536 - count, 65_536, 69_999] {
+        assert_eq!(by_name(&set, &format!("www.n{number}.example")).id, format!("ORG-{number:06}"));
+    }
+    assert_eq!(by_name(&set, "s07.upd.kaspersky.com").id, "KL-UPD-0001");
+    assert!(set.match_name("www.n70000.example").is_none() && set.match_name("xn1.example.com").is_none());
+    let again = SignatureSet::builtin().with_folder(own.path()).unwrap().succeed(&set).unwrap();
+    assert_eq!(again.match_name("n69999.example"), set.match_name("n69999.example"), "the index stays");
+    assert_eq!(set.explain("a.n69999.example").winner.unwrap().id, "ORG-069999");
+}
+
+#[test]
+#[ignore = "a measurement, not a check: cargo test --release --test signatures -- --ignored --nocapture"]
+fn cost_of_a_hundred_thousand_names() {
+    let many: String = (0..100_000)
+        .map(|number| {
+            entry(&format!("ORG-{number:06}"), "suffix", &format!("n{number}.example{}.com", number % 977), "")
+        })
+        .collect();
+    let own = folder(&[("a.toml", &many)]);
+    let started = std::time::Instant::now();
+    let set = SignatureSet::builtin().with_folder(own.path()).unwrap();
+    println!("{} indicators loaded in {:?}", set.len(), started.elapsed());
+    let names =
+        ["www.google.com", "login.microsoftonline.com", "a.long.name.of.some.content.network.example.net", "x.co.uk"];
+    for (what, set) in [("built-in", &SignatureSet::builtin()), ("with 100,000 more", &set)] {
+        let started = std::time::Instant::now();
+        let hits =
+            (0..10_000_000).filter(|round| set.match_name(std::hint::black_box(names[round % 4])).is_some()).count();
+        println!("{what}: {:?} for a name that does not match ({hits})", started.elapsed() / 10_000_000);
+    }
+}
+
+#[test]
 fn what_the_builtin_set_has_cannot_be_added() {
     let same_id = folder(&[("x.toml", &entry("KL-UPD-0001", "exact", "a.example.com", ""))]);
     let said = SignatureSet::builtin().with_folder(same_id.path()).unwrap_err().to_string();
@@ -426,15 +498,15 @@ fn bad_lines_are_named_and_put_right() {
         ),
         (
             with("KL-UPD-0400", "KL-UPD-400"),
-            "a.toml:2: bad id \"KL-UPD-400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499",
+            "a.toml:2: bad id \"KL-UPD-400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499, or in a form of your own that does not begin with KL-",
         ),
         (
             with("KL-UPD-0400", "KL-WEB-0400").replace("web-browse", "update"),
-            "a.toml:2: bad id \"KL-WEB-0400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499",
+            "a.toml:2: bad id \"KL-WEB-0400\"; an indicator of category \"update\" is named KL-UPD-0001 to KL-UPD-0499, or in a form of your own that does not begin with KL-",
         ),
         (
             format!("{right}{right}"),
-            "a.toml:11: id \"KL-UPD-0400\" is taken by a.toml:2; give each indicator a number of its own",
+            "a.toml:11: id \"KL-UPD-0400\" is taken by a.toml:2; give each indicator an id of its own",
         ),
         (
             format!("{right}{}", with("0400", "0401")),

@@ -1032,6 +1032,29 @@ def framed(name, description, make, hosts, port=4430):
     simple(name, description, lambda packets: (make(lambda messages, **how: talk(packets, messages, port, **how)), ETHERNET), base="old-cloud-tcp", hosts=hosts)
 
 
+def hello_of_explorer_8():
+    """As Avast 11 and AdGuard 6 send it on for Internet Explorer 8: its cipher list, an OpenSSL's extensions."""
+    listed = lambda numbers: b"".join(struct.pack(">H", number) for number in numbers)
+    vector = lambda data, width: len(data).to_bytes(width, "big") + data
+    extension = lambda kind, data: struct.pack(">H", kind) + vector(data, 2)
+    name = b"shop.example"
+    ciphers = listed([47, 53, 5, 10, 49171, 49172, 49161, 49162, 50, 56, 19, 4, 255])
+    groups = listed([23, 25, 28, 27, 24, 26, 22, 14, 13, 11, 12, 9, 10])
+    signatures = listed([hashed << 8 | key for hashed in (6, 5, 4, 3, 2) for key in (1, 2, 3)])
+    extensions = (
+        extension(0, vector(b"\0" + vector(name, 2), 2))
+        + extension(11, vector(b"\0\1\2", 1))
+        + extension(10, vector(groups, 2))
+        + extension(35, b"")
+        + extension(13, vector(signatures, 2))
+        + extension(5, b"\1\0\0\0\0")
+        + extension(15, b"\1")
+    )
+    body = b"\3\1" + bytes(range(32)) + b"\0" + vector(ciphers, 2) + b"\1\0" + vector(extensions, 2)
+    return b"\x16\3\1" + vector(b"\1" + vector(body, 3), 2)
+
+
+framed("interception-of-others", "Instead, a hello of Internet Explorer 8 behind another vendor's interception.", lambda say: say([(True, hello_of_explorer_8())]), [], port=443)
 ANSWERED = reputation_host("confirmed", "payload.protocol", "request and answer with the same number")
 FIRST_BYTES = reputation_host("suspected", "payload.first_bytes", "4B 45 00 00")
 framed("reputation-frames", "Frames of right lengths are answered, at another port.", lambda say: say(dialogue([6, 8, 9])), ANSWERED)

@@ -300,7 +300,7 @@ impl MatchKind {
 
 /// Position of an indicator in its [`SignatureSet`](super::SignatureSet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IndicatorIndex(pub u16);
+pub struct IndicatorIndex(pub u32);
 
 /// One observable with an id, a value, a category, a strength, products, a source and a date.
 #[derive(Clone, Debug)]

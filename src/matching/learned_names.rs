@@ -131,7 +131,7 @@ mod tests {
     }
 
     /// An answer to a client about a name, by way of an alias with the hash 7.
-    fn answer(who: &str, name: &str, indicator: u16) -> Resolved {
+    fn answer(who: &str, name: &str, indicator: u32) -> Resolved {
         Resolved {
             client: client(who),
             indicator: IndicatorIndex(indicator),
@@ -182,7 +182,7 @@ mod tests {
         let mut learned = LearnedNames::default();
         for number in 0..10u16 {
             let at = Timestamp(u64::from(number) * SECOND);
-            learned.learn(&answer("10.0.0.1", &format!("n{number}"), number), cdn, at, 60);
+            learned.learn(&answer("10.0.0.1", &format!("n{number}"), number.into()), cdn, at, 60);
         }
         let name = learned.name_of(client("10.0.0.1"), cdn, Timestamp(10 * SECOND)).unwrap();
         assert_eq!(&*name.name, "n9");

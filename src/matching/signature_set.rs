@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use texts::Texts;
 
 /// Most bytes of one signature file.
-pub const FILE_BYTES_MAX: u64 = 16 << 20;
+pub const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Version of a set whose files name none.
 const UNVERSIONED: &str = "unversioned";
@@ -128,9 +128,9 @@ impl SignatureSet {
             let one = self.get(*index).clone();
             let at = match earlier.indices.get(&one.id) {
                 Some(&known) => known,
-                None => IndicatorIndex(u16::try_from(indicators.len()).map_err(|_| SignatureError::NumbersUsedUp)?),
+                None => IndicatorIndex(u32::try_from(indicators.len()).map_err(|_| SignatureError::NumbersUsedUp)?),
             };
-            match indicators.get_mut(usize::from(at.0)) {
+            match indicators.get_mut(at.0 as usize) {
                 Some(place) => *place = one,
                 None => indicators.push(one),
             }
@@ -141,12 +141,12 @@ impl SignatureSet {
 
     fn compile(loader: Loader, version: String) -> Self {
         let Loader { indicators, places, .. } = loader;
-        let places = (0..=u16::MAX).map(IndicatorIndex).zip(places).collect();
+        let places = (0..=u32::MAX).map(IndicatorIndex).zip(places).collect();
         Self::of(indicators, places, version)
     }
 
     fn of(indicators: Vec<Indicator>, places: Vec<(IndicatorIndex, Place)>, version: String) -> Self {
-        let one = |index: IndicatorIndex| Some((index, indicators.get(usize::from(index.0))?));
+        let one = |index: IndicatorIndex| Some((index, indicators.get(index.0 as usize)?));
         let numbered: Vec<(IndicatorIndex, &Indicator)> = places.iter().filter_map(|&(index, _)| one(index)).collect();
         let names = Names::build(&numbered);
         let addresses = Addresses::build(&numbered);
@@ -167,7 +167,7 @@ impl SignatureSet {
         let protocols = Protocols::build(&numbered);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
         let indices =
-            (0..=u16::MAX).map(IndicatorIndex).zip(&indicators).map(|(index, one)| (one.id.clone(), index)).collect();
+            (0..=u32::MAX).map(IndicatorIndex).zip(&indicators).map(|(index, one)| (one.id.clone(), index)).collect();
         let sha256 = digest(numbered.iter().map(|&(_, one)| one));
         Self {
             indicators,
@@ -223,13 +223,18 @@ impl SignatureSet {
         self.places.iter().map(|(index, _)| self.get(*index))
     }
 
+    /// The same, with their indices.
+    fn indexed(&self) -> impl Iterator<Item = (IndicatorIndex, &Indicator)> {
+        self.places.iter().map(|(index, _)| (*index, self.get(*index)))
+    }
+
     /// The indicator of an index that this set gave.
     ///
     /// # Panics
     /// With an index of another, larger set.
     #[must_use]
     pub fn get(&self, index: IndicatorIndex) -> &Indicator {
-        self.indicators.get(usize::from(index.0)).expect("the index comes from this set")
+        self.indicators.get(index.0 as usize).expect("the index comes from this set")
     }
 
     /// The indicator with the id `KL-UPD-0001`.

@@ -236,10 +236,10 @@ mod tests {
     use crate::capture::Timestamp;
     use crate::matching::Position;
 
-    fn line(strength: Strength, seen_as: SeenAs, field: Field, number: u16) -> EvidenceLine {
+    fn line(strength: Strength, seen_as: SeenAs, field: Field, number: u32) -> EvidenceLine {
         // The test's strength_of reads the strength back from the index.
         EvidenceLine {
-            indicator: IndicatorIndex(number * 3 + strength as u16),
+            indicator: IndicatorIndex(number * 3 + strength as u32),
             seen_as,
             reached: crate::matching::Reached::DataExchanged,
             field,
@@ -258,7 +258,7 @@ mod tests {
     fn strength_of(indicator: IndicatorIndex) -> Strength {
         [Strength::Installed, Strength::Ambiguous, Strength::Browse]
             .into_iter()
-            .nth(usize::from(indicator.0 % 3))
+            .nth((indicator.0 % 3) as usize)
             .unwrap()
     }
 

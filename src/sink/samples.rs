@@ -17,7 +17,7 @@ pub const AT: Timestamp = Timestamp(1_795_448_634_449_556_000);
 /// An indicator of the built-in set with this category and strength.
 pub fn indicator(category: &str, strength: Strength) -> IndicatorIndex {
     let signatures = SignatureSet::builtin();
-    (0..u16::try_from(signatures.len()).unwrap())
+    (0..u32::try_from(signatures.len()).unwrap())
         .map(IndicatorIndex)
         .find(|&index| signatures.get(index).category.name() == category && signatures.get(index).strength == strength)
         .unwrap()

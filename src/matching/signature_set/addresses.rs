@@ -177,11 +177,11 @@ mod tests {
     fn build(values: &[&str]) -> Addresses {
         let indicators: Vec<_> = values.iter().map(|value| indicator(MatchKind::Address, value)).collect();
         let numbered: Vec<_> =
-            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         Addresses::build(&numbered)
     }
 
-    fn find(addresses: &Addresses, address: &str) -> Option<u16> {
+    fn find(addresses: &Addresses, address: &str) -> Option<u32> {
         addresses.find(address.parse().unwrap()).map(|index| index.0)
     }
 
@@ -267,7 +267,7 @@ mod tests {
                 let expected = values.iter().enumerate()
                     .filter(|(_, (net, length))| address & (u32::MAX << (32 - length)) == *net)
                     .max_by_key(|(_, (_, length))| *length)
-                    .map(|(at, _)| IndicatorIndex(at as u16));
+                    .map(|(at, _)| IndicatorIndex(at as u32));
                 prop_assert_eq!(addresses.find(std::net::Ipv4Addr::from(address).into()), expected);
             }
         }

@@ -73,7 +73,7 @@ mod tests {
             indicator(MatchKind::CertificateIssuer, "O=AO Kaspersky Lab, CN=Personal Root"),
             indicator(MatchKind::CertificateSubject, "CN=KSC"),
         ];
-        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         let certificates = Certificates::build(&numbered);
         let find = |subject, issuer| certificates.find(subject, issuer).map(|index| index.0);
         assert_eq!(find("CN=www.example.com", "CN=Personal Root, O=AO Kaspersky Lab"), Some(1));

@@ -33,7 +33,7 @@ pub enum SignatureError {
     },
     /// A set would take the place of another, and no number is left for what is new in it.
     #[error(
-        "more than 65536 indicators came and went since the start; start the sensor again to begin their numbers anew"
+        "more than 4294967296 indicators came and went since the start; start the sensor again to begin their numbers anew"
     )]
     NumbersUsedUp,
     /// A line that says something that cannot be.

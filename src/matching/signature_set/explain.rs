@@ -55,11 +55,8 @@ pub fn explain(set: &SignatureSet, text: &str) -> Explanation {
     let mut losers = Vec::new();
     for part in parts(text.trim()) {
         let Some(winner) = part.winner(set) else { continue };
-        let lost: Vec<(IndicatorIndex, &Indicator)> = (0..=u16::MAX)
-            .map(IndicatorIndex)
-            .zip(set.iter())
-            .filter(|&(index, one)| index != winner && part.fits(one))
-            .collect();
+        let lost: Vec<(IndicatorIndex, &Indicator)> =
+            set.indexed().filter(|&(index, one)| index != winner && part.fits(one)).collect();
         let explained = |index, why| Explained {
             indicator: index,
             id: set.get(index).id.clone(),
@@ -344,7 +341,7 @@ mod tests {
             ("*BcfBAAAAgCCAAEFBAAwQfKXVzrzGvyfPESboPxow0mHhxRLAXAQAAIAAKAA=", "user agent"),
             ("go-ksc/1.0", "user agent"),
             ("C63E8C55F2A9E27263D28C06B4360880", "ja3"),
-            ("t10d130700_25acaf55c982_06756d5f1b38", "ja4"),
+            ("t12d1108h2_f1d7dd7f2cf0_06756d5f1b38", "ja4"),
             ("CN=x, O=AO Kaspersky Lab", "certificate"),
             ("tcp/13000", "port"),
             ("TCP/23150", "port"),

@@ -98,7 +98,7 @@ mod tests {
     use crate::matching::signature_set::tests::indicator;
 
     fn build(set: &[Indicator]) -> Fingerprints {
-        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         Fingerprints::build(&numbered)
     }
 

@@ -11,9 +11,6 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Most indicators in a set: an [`IndicatorIndex`](super::IndicatorIndex) numbers them.
-const INDICATORS_MAX: usize = 65_535;
-
 /// Most names that all templates of a set may stand for.
 const TEMPLATE_NAMES_MAX: usize = 200_000;
 
@@ -23,8 +20,14 @@ const PATH_BYTES_MIN: usize = 8;
 /// Shortest text that may be looked for in uploads: anything shorter also stands in what strangers write.
 const UPLOAD_BYTES_MIN: usize = 24;
 
-/// Highest number of an indicator within its category: signature numbers are dealt out in blocks of 500.
+/// How the ids of the built-in set begin, and of sets that replace it.
+const OUR_IDS: &str = "KL-";
+
+/// Highest number of an indicator within its category, among ids that begin so.
 const NUMBER_MAX: u16 = 499;
+
+/// Longest id.
+const ID_BYTES_MAX: usize = 64;
 
 /// Paths that every web server knows. An indicator that matches one of them is refused: it would call half the network.
 const EVERYDAY_PATHS: [&str; 14] = [
@@ -159,7 +162,7 @@ impl Loader {
             check(&indicator).map_err(|what| file.bad(&value_span, what))?;
         }
         if let Some(earlier) = self.ids.get(&indicator.id).and_then(|&at| self.places.get(at)) {
-            let what = format!("id {:?} is taken by {earlier}; give each indicator a number of its own", indicator.id);
+            let what = format!("id {:?} is taken by {earlier}; give each indicator an id of its own", indicator.id);
             return Err(file.bad(&entry.span_of("id"), what));
         }
         if let Some(earlier) = self.values.get(&key_of(&indicator)).and_then(|&at| self.places.get(at)) {
@@ -177,9 +180,6 @@ impl Loader {
 
     /// Holds an indicator against the bounds of the whole set.
     fn count(&mut self, indicator: &Indicator) -> Result<(), String> {
-        if self.indicators.len() >= INDICATORS_MAX {
-            return Err(format!("more than {INDICATORS_MAX} indicators; a set holds no more"));
-        }
         let regexes = match indicator.kind {
             MatchKind::Template => {
                 self.template_names += template::expand(&indicator.value).map_or(0, |names| names.len());
@@ -366,13 +366,26 @@ impl Entry<'_> {
 
     fn id(&self, category: Category) -> Result<String, SignatureError> {
         let id = self.text("id")?;
+        let is_ours = id.get(..OUR_IDS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OUR_IDS));
+        if !is_ours {
+            return if is_own_id(id) {
+                Ok(id.to_owned())
+            } else {
+                let what = format!(
+                    "bad id {id:?}; an id of your own, such as ORG-000001, has at most {ID_BYTES_MAX} letters, digits, '-', '_', '.' and ':', \
+                     begins with a letter or digit, and does not begin with {OUR_IDS}"
+                );
+                Err(self.file.bad(&self.span_of("id"), what))
+            };
+        }
         let expected = format!("KL-{}-", category.code());
         let digits =
             id.strip_prefix(&expected).filter(|rest| rest.len() == 4 && rest.bytes().all(|byte| byte.is_ascii_digit()));
         let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=NUMBER_MAX).contains(number));
         number.ok_or_else(|| {
             let what = format!(
-                "bad id {id:?}; an indicator of category {:?} is named {expected}0001 to {expected}{NUMBER_MAX:04}",
+                "bad id {id:?}; an indicator of category {:?} is named {expected}0001 to {expected}{NUMBER_MAX:04}, \
+                 or in a form of your own that does not begin with {OUR_IDS}",
                 category.name()
             );
             self.file.bad(&self.span_of("id"), what)
@@ -421,6 +434,13 @@ impl Entry<'_> {
 fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
     let by_place: BTreeMap<usize, _> = table.iter().map(|(key, value)| (key.span().start, (key, value))).collect();
     by_place.into_values().collect()
+}
+
+/// Whether an id is one that a set may give itself: it stands in lines of text, in URLs and in metadata of alerts without being quoted.
+fn is_own_id(id: &str) -> bool {
+    id.len() <= ID_BYTES_MAX
+        && id.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
 }
 
 /// Whether a text is short and printable.

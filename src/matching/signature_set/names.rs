@@ -4,19 +4,25 @@ use super::template;
 use crate::matching::{Indicator, IndicatorIndex, MatchKind};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 /// Keyed by text. Nothing that traffic says is ever inserted, so a fixed seed gives an attacker no hold, and every run is the same.
 type Table = HashMap<Box<str>, IndicatorIndex, FixedState>;
+
+/// Templates with a `*` left in them.
+type Stars = Vec<(Box<str>, IndicatorIndex)>;
 
 /// The name matcher.
 #[derive(Debug, Default)]
 pub struct Names {
     endings: Endings,
+    tails: Tails,
     exact: Table,
     /// Templates, written out.
     families: Table,
-    /// Templates with a `*` left in them; the longest text first.
-    stars: Vec<(Box<str>, IndicatorIndex)>,
+    /// Templates with a `*` left in them, by their last two labels; the longest text first. Without a name: those whose last labels are not
+    /// plain text.
+    stars: HashMap<Box<str>, Stars, FixedState>,
     suffixes: Table,
     /// Bytes of the longest suffix: nothing longer is worth a look-up, however many labels a hostile name has.
     longest_suffix: usize,
@@ -26,23 +32,28 @@ impl Names {
     /// Compiles the names among `indicators`, which were checked when they were read.
     pub fn build(indicators: &[(IndicatorIndex, &Indicator)]) -> Self {
         let mut names = Self::default();
+        let mut tails = Vec::new();
         for &(index, indicator) in indicators {
             let value = indicator.value.as_str();
             match indicator.kind {
                 MatchKind::Exact => {
                     names.endings.add(value);
+                    tails.push(value.to_owned());
                     names.exact.entry(value.into()).or_insert(index);
                 }
                 MatchKind::Suffix => {
                     names.endings.add(value);
+                    tails.push(value.to_owned());
                     names.longest_suffix = names.longest_suffix.max(value.len());
                     names.suffixes.entry(value.into()).or_insert(index);
                 }
                 MatchKind::Template => {
                     for name in template::expand(value).unwrap_or_default() {
                         names.endings.add(name.rsplit('*').next().unwrap_or_default());
+                        tails.push(name.clone());
                         if name.contains('*') {
-                            names.stars.push((name.into(), index));
+                            let tail = Tails::plain(&name).unwrap_or_default().into();
+                            names.stars.entry(tail).or_default().push((name.into(), index));
                         } else {
                             names.families.entry(name.into()).or_insert(index);
                         }
@@ -51,14 +62,17 @@ impl Names {
                 _ => {}
             }
         }
-        names.stars.sort_by_key(|(pattern, index)| (std::cmp::Reverse(pattern.len()), *index));
+        for stars in names.stars.values_mut() {
+            stars.sort_by_key(|(pattern, index)| (std::cmp::Reverse(pattern.len()), *index));
+        }
+        names.tails = Tails::build(&tails);
         names
     }
 
     /// The indicator that wins for `name`: lower case, without the final dot.
     #[inline]
     pub fn find(&self, name: &str) -> Option<IndicatorIndex> {
-        if !self.endings.may_end(name.as_bytes()) {
+        if !self.endings.may_end(name.as_bytes()) || !self.tails.may_hold(name) {
             return None;
         }
         self.look_up(name)
@@ -66,9 +80,13 @@ impl Names {
 
     fn look_up(&self, name: &str) -> Option<IndicatorIndex> {
         let whole = self.exact.get(name).or_else(|| self.families.get(name)).copied();
-        whole
-            .or_else(|| self.stars.iter().find(|(pattern, _)| template::fits(pattern, name)).map(|&(_, index)| index))
-            .or_else(|| self.longest_suffix_of(name))
+        whole.or_else(|| self.star(name)).or_else(|| self.longest_suffix_of(name))
+    }
+
+    fn star(&self, name: &str) -> Option<IndicatorIndex> {
+        let of = |tail| self.stars.get(tail)?.iter().find(|(pattern, _)| template::fits(pattern, name));
+        let found = [of(Tails::of(name)), of("")].into_iter().flatten();
+        found.min_by_key(|(pattern, index)| (std::cmp::Reverse(pattern.len()), *index)).map(|&(_, index)| index)
     }
 
     fn longest_suffix_of(&self, name: &str) -> Option<IndicatorIndex> {
@@ -131,6 +149,65 @@ impl Endings {
     }
 }
 
+/// The last two labels of every name that could match, as a bitmap that grows with their number. Few names get past [`Endings`] to here as
+/// long as a set knows the vendor's names alone; with a hundred thousand of all kinds most do, and fail here at the price of one load.
+#[derive(Debug, Default)]
+struct Tails {
+    bits: Vec<u64>,
+    /// A pattern has no two plain labels at its end: every name may match.
+    all: bool,
+}
+
+impl Tails {
+    /// Bits for each tail: one name in so many passes by chance.
+    const BITS_EACH: usize = 32;
+
+    fn build(patterns: &[String]) -> Self {
+        let bits = patterns.len().saturating_mul(Self::BITS_EACH).next_power_of_two().max(64);
+        let mut tails = Self { bits: vec![0; bits / 64], all: false };
+        for pattern in patterns {
+            let Some(tail) = Self::plain(pattern) else {
+                tails.all = true;
+                continue;
+            };
+            let (word, bit) = tails.place(Self::hash(tail));
+            if let Some(word) = tails.bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        tails
+    }
+
+    /// The last two labels of a name; all of a shorter one.
+    fn of(name: &str) -> &str {
+        let mut dots = memchr::memrchr_iter(b'.', name.as_bytes());
+        dots.nth(1).and_then(|dot| name.get(dot + 1..)).unwrap_or(name)
+    }
+
+    /// The last two labels of a pattern, if it has them, and both are plain text.
+    fn plain(pattern: &str) -> Option<&str> {
+        Some(Self::of(pattern)).filter(|tail| tail.contains('.') && !tail.contains('*'))
+    }
+
+    fn hash(tail: &str) -> u64 {
+        FixedState::default().hash_one(tail)
+    }
+
+    fn may_hold(&self, name: &str) -> bool {
+        if self.all {
+            return true;
+        }
+        let (word, bit) = self.place(Self::hash(Self::of(name)));
+        self.bits.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// The number of bits is a power of two.
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let mask = (self.bits.len() as u64).wrapping_sub(1);
+        ((hash >> 6 & mask) as usize, 1 << (hash & 63))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -140,7 +217,7 @@ mod tests {
 
     fn build(indicators: &[Indicator]) -> Names {
         let numbered: Vec<_> =
-            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         Names::build(&numbered)
     }
 
@@ -167,7 +244,7 @@ mod tests {
                 best = Some((rank, at));
             }
         }
-        best.map(|(_, at)| IndicatorIndex(at as u16))
+        best.map(|(_, at)| IndicatorIndex(at as u32))
     }
 
     fn label() -> impl Strategy<Value = String> {
@@ -230,6 +307,20 @@ mod tests {
         assert_eq!(names.find("upd.kaspersky.com.evil.example"), None);
         assert_eq!(names.find(""), None);
         assert_eq!(names.find("."), None);
+    }
+
+    #[test]
+    fn a_hundred_thousand_names_let_few_others_past_their_last_labels() {
+        let set: Vec<Indicator> =
+            (0..100_000).map(|number| indicator(MatchKind::Suffix, &format!("n{number}.example"))).collect();
+        let names = build(&set);
+        assert_eq!(names.find("a.b.n99999.example"), Some(IndicatorIndex(99_999)));
+        assert_eq!(names.find("n100000.example"), None);
+        let past = (100_000..200_000).filter(|number| names.tails.may_hold(&format!("www.n{number}.example"))).count();
+        assert!(past < 100_000 / 16, "{past}");
+        for (name, tail) in [("a.b.c.d", "c.d"), ("c.d", "c.d"), ("d", "d"), ("", ""), (".", "."), ("..", ".")] {
+            assert_eq!(Tails::of(name), tail);
+        }
     }
 
     #[test]

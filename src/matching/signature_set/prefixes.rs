@@ -211,7 +211,7 @@ mod tests {
     use crate::matching::signature_set::tests::indicator;
 
     fn build(set: &[Indicator]) -> Prefixes {
-        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+        let numbered: Vec<_> = set.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         Prefixes::build(&numbered, set[0].kind)
     }
 

@@ -265,7 +265,7 @@ mod tests {
 
     fn build(indicators: &[Indicator], kinds: &[MatchKind]) -> Texts {
         let numbered: Vec<_> =
-            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u16), one)).collect();
+            indicators.iter().enumerate().map(|(at, one)| (IndicatorIndex(at as u32), one)).collect();
         Texts::build(&numbered, kinds)
     }
 
@@ -343,7 +343,7 @@ mod tests {
             let set: Vec<_> = literals.iter().map(|literal| indicator(MatchKind::PathContains, literal)).collect();
             let texts = build(&set, &PATHS);
             let expected = literals.iter().enumerate().filter(|(_, one)| text.contains(one.as_str()))
-                .min_by_key(|(at, one)| (Reverse(one.len()), *at)).map(|(at, _)| IndicatorIndex(at as u16));
+                .min_by_key(|(at, one)| (Reverse(one.len()), *at)).map(|(at, _)| IndicatorIndex(at as u32));
             prop_assert_eq!(texts.find(text.as_bytes()), expected);
         }
     }
