@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use kaspector::capture::expand;
 use kaspector::matching::SignatureSet;
 use kaspector::supervisor::{Progress, ScanOptions, scan};
 use tempfile::NamedTempFile;
@@ -61,7 +62,7 @@ fn read_and_walk(file: &mut File, buffer: &mut [u8]) -> (u64, u64, u64) {
 }
 
 fn scanned(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> usize {
-    let options = ScanOptions { paths: vec![path.display().to_string()], threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
     let scan = scan(&options, signatures, &Progress::default(), None).expect("there is no filter");
     scan.report.hosts.len()
 }

@@ -10,10 +10,12 @@ use super::Exit;
 use super::cli::{Compat, SignatureFolders, SignaturesCommand};
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use kaspector::capture::spelled;
 use kaspector::matching::SignatureSet;
 use kaspector::sink::{EveCompat, TableStyle};
 use kaspector::supervisor::state::StateError;
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::Path;
 
 pub use hosts::hosts;
@@ -31,10 +33,38 @@ pub fn signatures(command: &SignaturesCommand) -> anyhow::Result<Exit> {
     signatures::run(command)
 }
 
+/// Says something on standard error. Where nobody listens, that is no reason to end.
+pub fn say(text: impl Display) {
+    _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Says what went wrong.
+pub fn complain(text: impl Display) {
+    say(format_args!("{} {text}", label("error:")));
+}
+
+/// Says what is worth a look.
+pub fn warn(text: impl Display) {
+    say(format_args!("{} {text}", label("warning:")));
+}
+
 /// `text` in the colour of a complaint, where there are colours.
-pub fn label(text: &str) -> impl Display + use<'_> {
+fn label(text: &str) -> impl Display + use<'_> {
     let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     format!("{style}{text}{style:#}")
+}
+
+/// What went wrong with standard output, in words.
+fn of_stdout(error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("standard output: cannot be written")
+}
+
+/// Whether whoever read our output has seen enough.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The set that the options ask for.
@@ -55,7 +85,7 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
 
 /// A set without indicators finds nothing, which would look like a clean network.
 fn holds_nothing(folder: &Path) -> Usage {
-    Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", folder.display()))
+    Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", spelled(folder)))
 }
 
 /// A state file that another name would help with is bad usage.

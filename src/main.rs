@@ -4,8 +4,11 @@ mod cli;
 mod commands;
 mod memory;
 
+use anyhow::Context;
 use clap::Parser;
 use cli::{Arguments, Command};
+use kaspector::supervisor::report_panics;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How the program ends, as the documentation promises.
@@ -29,24 +32,29 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl Exit {
+    /// How the program ends with this error.
+    fn of(error: &anyhow::Error) -> Self {
+        if error.is::<commands::Usage>() { Self::Usage } else { Self::Failure }
+    }
+}
+
 fn main() -> ExitCode {
     if let Err(error) = outlive_file_size_limit() {
-        anstream::eprintln!("{} the system refused a signal handler: {error}", commands::label("error:"));
+        commands::complain(format_args!("the system refused a signal handler: {error}"));
         return Exit::Failure.into();
     }
-    let command = Arguments::parse().command;
-    let outcome = match std::panic::catch_unwind(|| run(command)) {
+    report_panics();
+    let outcome = std::panic::catch_unwind(|| match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.command),
+        Err(error) => answer(&error),
+    });
+    let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(panic) => {
-            match panic.downcast_ref::<kaspector::flow::NoMemory>() {
-                Some(refused) => anstream::eprintln!("{} {refused}", commands::label("error:")),
-                // Where a panic came from was said when it came.
-                None => {
-                    anstream::eprintln!(
-                        "{} this is a defect of the program; please report it",
-                        commands::label("error:")
-                    );
-                }
+            // What else a panic was about has been said when it came.
+            if let Some(refused) = panic.downcast_ref::<kaspector::flow::NoMemory>() {
+                commands::complain(refused);
             }
             return Exit::Failure.into();
         }
@@ -54,12 +62,22 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         // Whoever read our output has seen enough.
-        Err(error) if is_closed_pipe(&error) => Exit::Ran.into(),
+        Err(error) if commands::is_closed_pipe(&error) => Exit::Ran.into(),
         Err(error) => {
-            anstream::eprintln!("{} {error:#}", commands::label("error:"));
-            if error.is::<commands::Usage>() { Exit::Usage.into() } else { Exit::Failure.into() }
+            commands::complain(format_args!("{error:#}"));
+            Exit::of(&error).into()
         }
     }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn answer(error: &clap::Error) -> anyhow::Result<Exit> {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if error.use_stderr() {
+        return Ok(Exit::Usage);
+    }
+    printed.context("standard output: cannot be written")?;
+    Ok(Exit::Ran)
 }
 
 fn run(command: Command) -> anyhow::Result<Exit> {
@@ -85,11 +103,4 @@ fn outlive_file_size_limit() -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn outlive_file_size_limit() -> std::io::Result<()> {
     Ok(())
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

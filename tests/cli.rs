@@ -124,6 +124,7 @@ fn exit_codes_are_those_of_the_contract() {
     assert_eq!(code(&["scan", UPDATE, "--filter", "no filter at all"]), 2);
     assert_eq!(code(&["scan", UPDATE, "--signatures", "pcaps"]), 2);
     assert_eq!(code(&["scan", UPDATE, "--eve", "no/such/folder/eve.json"]), 1);
+    assert_eq!(code(&["scan", UPDATE, "--eve", "README.md"]), 2);
     assert_eq!(code(&["signatures", "test", "s07.upd.kaspersky.com"]), 0);
     assert_eq!(code(&["signatures", "test", "notkaspersky.com"]), 3);
     assert_eq!(code(&["signatures", "show", "KL-XXX-9999"]), 2);
@@ -368,4 +369,341 @@ fn folders_are_searched_and_patterns_expanded() {
     };
     assert_eq!(count(folder.path()), 1);
     assert_eq!(count(&folder.path().join("*/*.cap")), 1);
+}
+
+/// A folder of its own with these captures in it.
+fn folder_of(captures: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, capture) in captures {
+        fs::copy(root().join(capture), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+/// Exit code, standard output and standard error of a command line of a shell; `kaspector` is the program.
+#[cfg(unix)]
+fn shell(folder: &Path, line: &str) -> (i32, String, String) {
+    let program = assert_cmd::cargo::cargo_bin("kaspector");
+    let line = format!("kaspector() {{ '{}' \"$@\"; }}; {line}", program.display());
+    let output = std::process::Command::new("bash")
+        .args(["-c", &line])
+        .current_dir(folder)
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), lossy(&output.stdout), lossy(&output.stderr))
+}
+
+#[cfg(unix)]
+#[test]
+fn no_output_is_written_over_an_input() {
+    use std::os::unix::fs::symlink;
+    let folder = folder_of(&[("a.pcap", UPDATE), ("b.pcap", BROWSING), ("c.pcap", UPDATE)]);
+    let at = |name: &str| folder.path().join(name);
+    fs::hard_link(at("a.pcap"), at("hard")).unwrap();
+    symlink("a.pcap", at("soft")).unwrap();
+    fs::create_dir(at("own")).unwrap();
+    fs::write(at("own/set.toml"), "version = \"1\"\n").unwrap();
+    let before = |name: &str| fs::read(at(name)).unwrap();
+    let (a, set) = (before("a.pcap"), before("own/set.toml"));
+    for (line, said) in [
+        ("kaspector scan --eve *.pcap", "a.pcap: this is a capture"),
+        ("kaspector scan --force --eve *.pcap", "a.pcap: this is a capture"),
+        ("kaspector scan --state *.pcap", "a.pcap: this is a capture"),
+        ("kaspector scan --force --state *.pcap", "a.pcap: this is a capture"),
+        ("kaspector scan *.pcap --eve a.pcap", "a.pcap: this is an input"),
+        ("kaspector scan *.pcap --force --eve ./a.pcap", "an input"),
+        ("kaspector scan a.pcap --force --eve hard", "hard: this is an input"),
+        ("kaspector scan a.pcap --force --eve soft", "soft: this is an input"),
+        ("kaspector scan . --force --eve hard", "hard: this is an input"),
+        ("kaspector scan '*.pcap' --force --eve soft", "soft: this is an input"),
+        ("kaspector scan . --force --state soft", "soft: this is an input"),
+        ("kaspector scan - --force --eve hard <a.pcap", "standard input"),
+        ("kaspector scan a.pcap >>a.pcap", "standard output: this is an input"),
+        ("kaspector scan a.pcap --signatures-extra own --force --eve own/set.toml", "a signature file"),
+        ("kaspector scan a.pcap --eve same --state same", "the inventory"),
+    ] {
+        let (code, out, err) = shell(folder.path(), line);
+        assert_eq!(code, 2, "{line}: {err}");
+        assert!(err.contains(said) && err.lines().count() == 1, "{line}: {err}");
+        assert!(out.is_empty(), "{line}: {out}");
+        assert!(before("a.pcap") == a && before("own/set.toml") == set, "{line}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_somebody_else_is_written_over_only_by_force() {
+    let folder = folder_of(&[("a.pcap", UPDATE)]);
+    let at = |name: &str| folder.path().join(name);
+    let (code, _, err) = shell(folder.path(), "kaspector scan a.pcap --eve eve.json");
+    assert_eq!(code, 0, "{err}");
+    let alerts = fs::read_to_string(at("eve.json")).unwrap();
+    assert!(!alerts.is_empty());
+    // The same again, also where the answer lies among the captures.
+    for line in ["kaspector scan a.pcap --eve eve.json", "kaspector scan . --eve eve.json"] {
+        assert_eq!(shell(folder.path(), line).0, 0, "{line}");
+        assert_eq!(fs::read_to_string(at("eve.json")).unwrap().lines().count(), alerts.lines().count());
+    }
+    let of_a_sensor = alerts.replace("pcap_filename", "in_iface");
+    fs::write(at("live.json"), format!("{alerts}{of_a_sensor}")).unwrap();
+    fs::write(at("notes.txt"), "noon\n").unwrap();
+    for name in ["live.json", "notes.txt"] {
+        let before = fs::read(at(name)).unwrap();
+        let (code, out, err) = shell(folder.path(), &format!("kaspector scan a.pcap --eve {name}"));
+        assert!(code == 2 && out.is_empty() && err.contains(name) && err.contains("--force"), "{code} {err}");
+        assert_eq!(fs::read(at(name)).unwrap(), before);
+        assert_eq!(shell(folder.path(), &format!("kaspector scan a.pcap --force --eve {name}")).0, 0);
+        assert_eq!(fs::read_to_string(at(name)).unwrap(), alerts);
+    }
+    fs::write(at("foreign.db"), "bookmarks\n".repeat(1000)).unwrap();
+    assert_eq!(shell(folder.path(), "kaspector scan a.pcap --state foreign.db").0, 2);
+    assert!(fs::read_to_string(at("foreign.db")).unwrap().starts_with("bookmarks"));
+    let line = "kaspector scan -q a.pcap --force --state foreign.db && kaspector hosts --state foreign.db";
+    let (code, out, err) = shell(folder.path(), line);
+    assert!(code == 0 && out.contains("10.20.0.5"), "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_cannot_be_written_costs_nothing_else() {
+    let folder = folder_of(&[("a.pcap", UPDATE)]);
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (line, code, said) in [
+        ("kaspector scan a.pcap --eve no/such/eve.json", 1, "no/such/eve.json: cannot be written: No such file"),
+        ("kaspector scan a.pcap --eve .", 1, "name a file in it"),
+        ("kaspector scan a.pcap --eve file/eve.json", 1, "is a file"),
+        ("kaspector scan a.pcap --eve /proc/version", 1, "/proc/version"),
+        ("kaspector scan a.pcap --eve /dev/full", 1, "/dev/full: not all alerts could be written: No space left"),
+        ("kaspector scan a.pcap --fail-on confirmed --eve /dev/full", 1, "No space left"),
+        ("kaspector scan a.pcap --state no/such/hosts.state", 2, "no/such/hosts.state"),
+        ("kaspector scan a.pcap --state no/such/hosts.state --eve eve.json", 2, "no/such/hosts.state"),
+    ] {
+        let (ended, out, err) = shell(folder.path(), line);
+        assert_eq!(ended, code, "{line}: {err}");
+        assert!(err.contains("error:") && err.contains(said), "{line}: {err}");
+        assert!(out.contains("10.20.0.5") && out.contains("confirmed"), "{line}: {out}");
+    }
+    assert!(fs::metadata(folder.path().join("eve.json")).unwrap().len() > 0, "one output does not cost another");
+    let line = "kaspector scan a.pcap --state hosts.state >/dev/full; kaspector hosts --state hosts.state";
+    let (_, out, err) = shell(folder.path(), line);
+    assert!(out.contains("10.20.0.5") && err.contains("standard output: cannot be written"), "{out} {err}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_full_keeps_whole_lines() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "this test needs root, to mount a small disk");
+        eprintln!("skipped: needs root, to mount a small disk");
+        return;
+    }
+    let folder = folder_of(&[]);
+    fs::create_dir(folder.path().join("small")).unwrap();
+    // More alerts than the disk takes, out of many captures.
+    for number in 0..40 {
+        fs::copy(root().join(UPDATE), folder.path().join(format!("{number:02}.pcap"))).unwrap();
+    }
+    let script = "mount -t tmpfs -o size=64k tmpfs small || exit 77; kaspector scan *.pcap --eve small/eve.json; code=$?; \
+        echo; echo LINES; cat small/eve.json; umount small; exit $code";
+    let program = assert_cmd::cargo::cargo_bin("kaspector");
+    let line = format!("kaspector() {{ '{}' \"$@\"; }}; {script}", program.display());
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "bash", "-c", &line])
+        .current_dir(folder.path())
+        .output();
+    let output = output.unwrap();
+    if output.status.code() == Some(77) {
+        assert!(std::env::var_os("CI").is_none(), "{output:?}");
+        eprintln!("skipped: no disk can be mounted");
+        return;
+    }
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("small/eve.json: not all alerts could be written: No space left on device"), "{err}");
+    let (table, lines) = out.split_once("\nLINES\n").unwrap();
+    assert!(table.contains("10.20.0.5") && table.contains("confirmed"), "{table}");
+    assert!(lines.lines().count() > 10 && lines.ends_with('\n'), "{}", lines.len());
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[cfg(unix)]
+#[test]
+fn every_command_says_when_its_output_is_lost_and_none_when_nobody_reads_on() {
+    let folder = folder_of(&[("a.pcap", UPDATE)]);
+    assert_eq!(shell(folder.path(), "kaspector scan -q a.pcap --state hosts.state").0, 0);
+    for command in [
+        "--help",
+        "--version",
+        "scan --help",
+        "scan a.pcap",
+        "scan a.pcap --format json",
+        "scan a.pcap --format csv",
+        "scan a.pcap --eve -",
+        "hosts --state hosts.state",
+        "hosts --state hosts.state --format json",
+        "hosts --state hosts.state --format csv",
+        "signatures list",
+        "signatures show KL-UPD-0001",
+        "signatures test s07.upd.kaspersky.com",
+        "watch -i lo --check-config",
+    ] {
+        let (code, _, err) = shell(folder.path(), &format!("kaspector {command} >/dev/full"));
+        assert_eq!(code, 1, "{command}: {err}");
+        let complaints = err.lines().filter(|line| line.starts_with("error:")).count();
+        assert!(
+            complaints == 1 && err.contains("standard output") && err.contains("No space left"),
+            "{command}: {err}"
+        );
+        let (code, _, err) = shell(folder.path(), &format!("kaspector {command} | true; exit ${{PIPESTATUS[0]}}"));
+        assert!(code == 0 && !err.contains("error:"), "{command}: {code} {err}");
+        // Where nobody can be told what went wrong, it is still no reason to fail.
+        for nowhere in ["2>/dev/full", "2>&-"] {
+            assert_eq!(shell(folder.path(), &format!("kaspector {command} {nowhere}")).0, 0, "{command} {nowhere}");
+        }
+    }
+    let (code, ..) = shell(folder.path(), "kaspector scan a.pcap --fail-on confirmed | true; exit ${PIPESTATUS[0]}");
+    assert_eq!(code, 3, "what was asked for does not depend on who reads on");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_of_any_bytes_are_read_and_told_apart() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder_of(&[]);
+    let names: [(&[u8], &str); 4] = [
+        (b"caf\xe9.pcap", r"caf\xe9.pcap"),
+        (b"caf\\xe9.pcap", r"caf\\xe9.pcap"),
+        ("café.pcap".as_bytes(), "café.pcap"),
+        (b"\xff\xfe/\xc3.pcap", r"\xff\xfe/\xc3.pcap"),
+    ];
+    for (name, _) in names {
+        let path = folder.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(root().join(UPDATE), path).unwrap();
+    }
+    let mut expected: Vec<&str> = names.iter().map(|(_, spelled)| *spelled).collect();
+    expected.sort_unstable();
+    let paths = |line: &str| {
+        let (code, out, err) = shell(folder.path(), &format!("{line} --format json"));
+        assert_eq!(code, 0, "{line}: {err}");
+        let answer: Value = serde_json::from_str(&out).unwrap();
+        let path = |input: &Value| input["path"].as_str().unwrap().trim_start_matches("./").to_owned();
+        let mut paths: Vec<String> = answer["inputs"].as_array().unwrap().iter().map(path).collect();
+        paths.sort_unstable();
+        paths
+    };
+    assert_eq!(paths("kaspector scan ."), expected);
+    assert_eq!(paths("kaspector scan '**/*.pcap'"), expected);
+    assert_eq!(paths("kaspector scan *.pcap */*.pcap"), expected);
+    assert_eq!(paths("kaspector scan $'caf\\xe9*'"), [r"caf\xe9.pcap"]);
+    assert_eq!(
+        paths("kaspector scan 'caf?.pcap'"),
+        ["café.pcap", r"caf\xe9.pcap"].map(str::to_owned).into_iter().rev().collect::<Vec<_>>()
+    );
+    let (_, eve, _) = shell(folder.path(), "kaspector scan $'caf\\xe9.pcap' --eve -");
+    let alert: Value = serde_json::from_str(eve.lines().next().unwrap()).unwrap();
+    assert_eq!(alert["pcap_filename"], r"caf\xe9.pcap");
+    for form in ["csv", "table"] {
+        let line =
+            format!("kaspector scan -q $'caf\\xe9.pcap' --state s.db && kaspector hosts --state s.db --format {form}");
+        let (_, out, err) = shell(folder.path(), &line);
+        assert!(out.contains(r"caf\xe9.pcap"), "{out} {err}");
+    }
+    let (code, _, err) = shell(folder.path(), "kaspector scan $'gone\\xe9.pcap' $'gone\\xe9*' $'\\xff[.pcap'");
+    assert!(
+        code == 4 && err.contains(r"gone\xe9.pcap: cannot be opened") && err.contains(r"gone\xe9*: no file"),
+        "{err}"
+    );
+    let eve = "kaspector scan -q 'café.pcap' --eve $'out\\xe9.json' --state $'out\\xe9.db' && ls $'out\\xe9.json' $'out\\xe9.db'";
+    assert_eq!(shell(folder.path(), eve).0, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn in_folders_only_captures_matter() {
+    use std::os::unix::fs::symlink;
+    let folder = folder_of(&[("a.pcap", UPDATE)]);
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("notes.txt"), "noon\n").unwrap();
+    // As the linker's cache begins; its first bytes could be a time of 2023.
+    let mut cache = b"glibc-ld.so.cache1.1\x00\x06\x00\x00\xb2\x35\x00\x00\x02\x00\x00\x00".to_vec();
+    cache.extend((0..4096_u32).flat_map(|number| (number * 7919).to_le_bytes()));
+    fs::write(at("ld.so.cache"), cache).unwrap();
+    symlink("nowhere", at("gone.pcap")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    let (code, out, err) = shell(folder.path(), "kaspector scan . --format json");
+    assert_eq!(code, 0, "{err}");
+    assert!(!err.contains("error:") && !err.contains("warning:"), "{err}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["inputs"].as_array().unwrap().len(), 1);
+    let left_out = serde_json::json!({"not_a_capture": 2, "dangling_link": 1, "special_file": 1});
+    assert_eq!(answer["counters"]["left_out"], left_out);
+    let (_, table, _) = shell(folder.path(), "kaspector scan .");
+    assert!(table.contains("dangling_link 1, not_a_capture 2, special_file 1"), "{table}");
+    for name in ["gone.pcap", "socket", "ld.so.cache"] {
+        let (code, _, err) = shell(folder.path(), &format!("kaspector scan {name}"));
+        assert!(code == 4 && err.contains(name), "{name}: {err}");
+    }
+}
+
+/// Where there is too little memory, parts of the program fail, and what they found before is still told.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_memory_allows_is_read() {
+    let folder = folder_of(&[]);
+    for number in 0..12 {
+        fs::copy(root().join(UPDATE), folder.path().join(format!("{number:02}.pcap"))).unwrap();
+    }
+    let (_, expected, _) = shell(folder.path(), "kaspector scan *.pcap --threads 1");
+    let mut failures = 0;
+    // What the program needs for one thread and for twelve differs from build to build.
+    for megabytes in [200, 300, 400, 600, 800, 1600, 3200] {
+        let line = format!("ulimit -v {}; kaspector scan *.pcap --threads 12", megabytes << 10);
+        let (code, out, err) = shell(folder.path(), &line);
+        assert!(!err.contains("panicked"), "{megabytes}: {err}");
+        let failed = err.lines().filter(|line| line.starts_with("error: kaspector ")).count();
+        assert!(failed <= 1, "{megabytes}: {err}");
+        match code {
+            0 => assert!(out == expected && failed == 0, "{megabytes}: {err}"),
+            // Too little for a single thread; or enough for one after the other.
+            1 => {
+                failures += 1;
+                assert!(err.contains("error:") && (out != expected || failed == 1), "{megabytes}: {err}");
+            }
+            // The allocator of the language ends a program that it has no memory for.
+            other => assert_eq!(other, 134, "{megabytes}: {err}"),
+        }
+    }
+    assert!(failures > 0, "no bound was low enough to tell anything");
+}
+
+#[test]
+#[ignore = "the test below runs it, in a process of its own"]
+fn a_process_that_panics() {
+    kaspector::supervisor::report_panics();
+    let worker = |name: &str, message: &'static str| {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        assert!(thread.spawn(move || panic!("{message}")).unwrap().join().is_err());
+    };
+    worker("ring eth1 0", "out of\nbounds \u{1b}[2J");
+    worker("ring eth1 1", "what follows from it");
+    std::process::exit(7);
+}
+
+#[test]
+fn a_panic_is_one_sentence() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "a_process_that_panics"])
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let said = text(&output.stderr);
+    let [line] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(line.starts_with(&format!("error: kaspector {version} failed at tests/cli.rs:")), "{line}");
+    assert!(line.contains(r", thread ring eth1 0: out of\nbounds \u{1b}[2J; unless "), "{line}");
 }

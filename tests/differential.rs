@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use kaspector::capture::expand;
 use kaspector::decode::Outcome;
 use kaspector::matching::{Alert, HostFinding, HostKey, SignatureSet};
 use kaspector::pipeline::{Detector, Findings};
@@ -115,7 +116,7 @@ fn by_blocks(frames: &[Owned], sizes: &[usize]) -> Answer {
 fn by_scan(capture: &[u8], threads: usize) -> Answer {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let path = format!("/dev/fd/{}", reader.as_raw_fd());
-    let options = ScanOptions { paths: vec![path], threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
     let alerts = Mutex::new(Vec::new());
     let take = |_: &kaspector::sink::InputReport, some: &[Alert]| alerts.lock().unwrap().extend_from_slice(some);
     let report = std::thread::scope(|scope| {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use kaspector::capture::expand;
 use kaspector::matching::{HostFinding, SignatureSet};
 use kaspector::supervisor::{Progress, Scan, ScanOptions, scan};
 use serde_json::Value;
@@ -34,8 +35,7 @@ fn capture_of(expectation: &Path) -> PathBuf {
 }
 
 fn scan_with(path: &Path, threads: usize) -> Scan {
-    let options =
-        ScanOptions { paths: vec![path.to_str().unwrap().to_owned()], threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
     scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
 }
 

@@ -672,3 +672,32 @@ fn explanations_name_the_winner_and_the_rest() {
     assert_eq!(explanation.others.len(), 1);
     assert!(SignatureSet::builtin().explain("kaspersky.com.evil.example").winner.is_none());
 }
+
+#[test]
+fn all_that_is_wrong_is_said() {
+    let one = "versio = \"1\"\n[[indicator]]\nid = \"KL-UPD-0499\"\nmatch = \"suffixx\"\nvalue = 7\nnew = 1\n\
+        category = \"update\"\nstrength = \"sure\"\nsources = []\ndate = \"today\"\n[[indicator]]\nid = \"x\"\n\
+        = 1\ncategory = \"updates\"\n";
+    let folder = folder(&[("one.toml", one), ("two.toml", "version = 2\n")]);
+    let faults: Vec<String> = SignatureSet::faults(Some(folder.path()), None).iter().map(ToString::to_string).collect();
+    for part in [
+        "one.toml:1: unknown key \"versio\"",
+        "one.toml:4: unknown kind of match",
+        "one.toml:5: \"value\" is no text",
+        "one.toml:6: unknown key \"new\"",
+        "one.toml:8: unknown strength",
+        "one.toml:9: no source",
+        "one.toml:10: \"date\" is no day",
+        "one.toml:13: not TOML",
+        "one.toml:14: unknown category \"updates\"",
+        "two.toml:1: the version is no text",
+    ] {
+        assert_eq!(faults.iter().filter(|fault| fault.contains(part)).count(), 1, "{part}: {faults:#?}");
+    }
+    let first = SignatureSet::from_folder(folder.path()).unwrap_err().to_string();
+    assert!(faults.contains(&first), "{first}");
+    assert!(SignatureSet::faults(None, None).is_empty());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures");
+    assert!(SignatureSet::faults(Some(&root), None).is_empty());
+    assert!(!SignatureSet::faults(None, Some(&root)).is_empty(), "each id is there already");
+}

@@ -195,3 +195,69 @@ fn a_hang_up_while_the_configuration_is_read_ends_nothing() {
     fs::write(&pipe, "interface = 'lo'\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("own")).unwrap();
+    let own = "[[indicator]]\nid = \"X\"\nmatch = \"suffixx\"\n[[indicator]]\ncategory = \"updates\"\n";
+    fs::write(at("own/one.toml"), own).unwrap();
+    fs::write(at("own/two.toml"), "versio = \"1\"\n").unwrap();
+    fs::write(at("notes.txt"), "noon\n").unwrap();
+    let file = at("watch.toml");
+    let text = format!(
+        "interface = ['lo', 'a b']\nspoool = 1\nworkers = 3\nhttp = '0.0.0.0:9317'\nsignatures-extra = '{}'\n\
+        output = ['file:{}', 'gopher:x']\nstate = '/nonexistent/h.db'\n",
+        at("own"),
+        at("notes.txt")
+    );
+    fs::write(&file, &text).unwrap();
+    let (code, out, err) = check(&["-c", &file]);
+    assert!(code == 2 && out.is_empty(), "{code} {out}");
+    for part in [
+        "watch.toml:1: \"a b\"",
+        "watch.toml:2: unknown field `spoool`",
+        "watch.toml:6: output gopher",
+        "workers 3",
+        "a token is needed",
+        "state /nonexistent/h.db",
+        "one.toml:3: unknown kind of match \"suffixx\"",
+        "one.toml:5: unknown category \"updates\"",
+        "two.toml:1: unknown key \"versio\"",
+    ] {
+        assert!(err.contains(part), "{part}:\n{err}");
+    }
+    // Once the values are right, what they lead to shows as well.
+    fs::write(&file, text.replace(", 'gopher:x'", "")).unwrap();
+    let (_, _, err) = check(&["-c", &file]);
+    assert!(err.contains("notes.txt: holds something else than EVE lines"), "{err}");
+}
+
+#[test]
+fn alerts_are_not_added_to_what_is_none_of_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(at("notes.txt"), "noon\n").unwrap();
+    fs::write(at("watch.toml"), "interface = 'lo'\n").unwrap();
+    fs::hard_link(at("watch.toml"), at("hard")).unwrap();
+    let capture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/dns-then-tls.pcap");
+    fs::copy(capture, at("a.pcap")).unwrap();
+    for (name, said) in [
+        ("notes.txt", "holds something else than EVE lines"),
+        ("hard", "this is the configuration"),
+        ("a.pcap", "this is a capture"),
+        ("no/such.json", "install -d"),
+    ] {
+        let before = fs::read(at(name)).ok();
+        let output = Command::cargo_bin("kaspector")
+            .unwrap()
+            .args(["watch", "-c", &at("watch.toml"), "-o", &format!("file:{}", at(name))])
+            .timeout(std::time::Duration::from_secs(20))
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && err.contains(said), "{name}: {err}");
+        assert_eq!(fs::read(at(name)).ok(), before);
+    }
+}

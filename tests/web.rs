@@ -9,7 +9,7 @@ mod http;
 
 use browser::Browser;
 use http::{Answer, connect, exchange, read};
-use kaspector::capture::Timestamp;
+use kaspector::capture::{Timestamp, expand};
 use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
 use kaspector::sink::{Message, OutputStatus, Weight};
 use kaspector::supervisor::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};
@@ -88,7 +88,8 @@ fn status(packets: u64) -> Status {
 /// Hosts out of real captures; the first shows a value that means harm.
 fn findings(signatures: &Arc<SignatureSet>) -> Vec<HostFinding> {
     let root = env!("CARGO_MANIFEST_DIR");
-    let options = ScanOptions { paths: vec![format!("{root}/pcaps")], threads: 1, filter: None, tunnels: Vec::new() };
+    let options =
+        ScanOptions { inputs: expand([format!("{root}/pcaps")]), threads: 1, filter: None, tunnels: Vec::new() };
     let mut hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
     // All of it came over the one interface.
     hosts.iter_mut().flat_map(|host| &mut host.evidence).for_each(|line| line.example.input = 0);

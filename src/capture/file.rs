@@ -11,7 +11,7 @@ use super::pcap::{MAX_FRAME_BYTES, Pcap, Step, Stop};
 use super::pcapng::Pcapng;
 use super::source::{Refused, Source};
 use super::stretch::{BLOCK_BYTES, Fetched, Stretch, Then};
-use super::{Block, CaptureError, LinkType};
+use super::{Block, CaptureError, LinkType, spelled};
 
 /// A capture that is being read: a file, or standard input.
 ///
@@ -76,7 +76,7 @@ impl CaptureFile {
     /// damage in the header.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
         let path = path.as_ref();
-        let input = path.display().to_string();
+        let input = spelled(path);
         let file = match File::open(path) {
             Ok(file) => Arc::new(file),
             Err(cause) => return Err(CaptureError::Open { input, cause }),

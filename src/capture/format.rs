@@ -59,15 +59,27 @@ pub(super) fn recognise(head: &[u8]) -> Format {
     })
 }
 
-/// ERF has no magic number, so this wants a plausible first record: a timestamp (little-endian, seconds in the upper half)
-/// from 1996 to 2100, a type that Endace assigned, and a record length that covers its own 16-byte header.
+/// ERF has no magic number, so this wants plausible records as far as they can be seen: a timestamp (little-endian, seconds in the upper
+/// half) from 1996 to 2100, a type that Endace assigned (1 to 27, 48 for padding; Wireshark's wiretap/erf.h), and a length that covers the
+/// 16-byte header and not much more than that and the packet: padding, and headers of 8 bytes each.
 fn is_erf(head: &[u8]) -> bool {
-    let Some(&[_, _, _, _, s0, s1, s2, s3, kind, _, r0, r1, ..]) = head.first_chunk::<16>() else { return false };
-    let seconds = u32::from_le_bytes([s0, s1, s2, s3]);
-    (820_454_400..4_102_444_800).contains(&seconds)
-        && (1..=48).contains(&(kind & 0x7f))
-        && u16::from_be_bytes([r0, r1]) >= 16
+    let mut rest = head;
+    while let Some(&[_, _, _, _, s0, s1, s2, s3, kind, _, r0, r1, _, _, w0, w1]) = rest.first_chunk::<16>() {
+        let seconds = u32::from_le_bytes([s0, s1, s2, s3]);
+        let (length, on_wire) = (u16::from_be_bytes([r0, r1]), u16::from_be_bytes([w0, w1]));
+        let is_record = (820_454_400..4_102_444_800).contains(&seconds)
+            && matches!(kind & 0x7f, 1..=27 | 48)
+            && (16..=u32::from(on_wire) + ERF_AROUND_MAX).contains(&u32::from(length));
+        if !is_record {
+            return false;
+        }
+        rest = rest.get(usize::from(length)..).unwrap_or_default();
+    }
+    head.len() >= 16
 }
+
+/// Bytes of an ERF record around its packet: the header, eight more, and padding.
+const ERF_AROUND_MAX: u32 = 16 + 8 * 8 + 16;
 
 /// Whether the bytes are printable ASCII and UTF-8 letters, with the usual white space.
 fn is_text(head: &[u8]) -> bool {
@@ -193,5 +205,16 @@ mod tests {
         // 2020-09-13, type 2 (Ethernet), record length 80.
         let erf = [0, 0, 0, 0, 0x00, 0x68, 0x5e, 0x5f, 2, 4, 0, 80, 0, 0, 0, 62];
         assert_eq!(looks_like(&erf), ERF.looks_like);
+        let mut two = erf.to_vec();
+        two.resize(80, 0);
+        two.extend_from_slice(&erf);
+        assert_eq!(looks_like(&two), ERF.looks_like);
+        // The second record is none, then the first one: of no assigned type, or far longer than its packet.
+        for (at, byte) in [(88, 0x2e), (8, 0x2e), (10, 0x40)] {
+            let mut wrong = two.clone();
+            wrong[at] = byte;
+            assert_eq!(looks_like(&wrong), UNKNOWN.looks_like, "{at}");
+        }
+        assert_eq!(looks_like(b"glibc-ld.so.cache1.1\0\x06\0\0"), UNKNOWN.looks_like);
     }
 }

@@ -26,10 +26,12 @@ mod format;
 mod frame;
 mod inputs;
 mod live;
+mod pattern;
 mod pcap;
 mod pcapng;
 mod prefetch;
 mod source;
+mod spelling;
 mod stretch;
 
 pub use error::CaptureError;
@@ -37,7 +39,7 @@ pub use file::{CaptureFile, read_all};
 pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
 pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
-pub use inputs::{Input, expand};
+pub use inputs::{Input, Inputs, expand};
 #[cfg(feature = "libpcap")]
 pub use live::PcapInterface;
 pub use live::{CaptureKind, Choice, Listener, LiveError, RingOptions, RingStatistics, UnknownCaptureKind};
@@ -46,4 +48,5 @@ pub use live::{DeviceRing, Facts, Ring, advice};
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;
+pub use spelling::spelled;
 pub use stretch::{BLOCK_BYTES, Fetched, Stretch};

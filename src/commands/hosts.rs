@@ -1,6 +1,6 @@
 //! `kaspector hosts`.
 
-use super::{Exit, Usage, load, of_state, table_style};
+use super::{Exit, Usage, load, of_state, of_stdout, table_style};
 use crate::cli::{HostsArguments, HostsFormat};
 use kaspector::capture::Timestamp;
 use kaspector::matching::Verdict;
@@ -25,12 +25,12 @@ pub fn hosts(arguments: &HostsArguments) -> anyhow::Result<Exit> {
     let state = State::open_to_read(&arguments.state).map_err(of_state)?;
     let report = state.listing(&signatures, &filter).map_err(of_state)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    match arguments.format {
-        HostsFormat::Json => write_hosts_json(&mut out, &report, &signatures)?,
-        HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures)?,
-        HostsFormat::Table => write_hosts_table(&mut out, &report, &signatures, table_style())?,
-    }
-    out.flush()?;
+    let written = match arguments.format {
+        HostsFormat::Json => write_hosts_json(&mut out, &report, &signatures),
+        HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures),
+        HostsFormat::Table => write_hosts_table(&mut out, &report, &signatures, table_style()),
+    };
+    written.and_then(|()| out.flush()).map_err(of_stdout)?;
     Ok(Exit::Ran)
 }
 

@@ -1,12 +1,14 @@
 //! `kaspector scan`.
 
-use super::{Exit, Usage, label, load, of_state, table_style};
+use super::{Exit, Usage, complain, is_closed_pipe, load, of_state, say, table_style, warn};
 use crate::cli::{Format, ScanArguments};
 use anyhow::Context;
+use kaspector::capture::{Filter, expand, spelled};
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector::sink::{EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, write_csv, write_json, write_table};
 use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
+use kaspector::supervisor::output_file::{AlertsFile, Claims, OutputFileError, cut_half_line};
 use kaspector::supervisor::state::{Origins, Source, State, StateError};
 use kaspector::supervisor::{Inventory, Scan, ScanOptions, TakeAlerts};
 use std::fs::File;
@@ -26,16 +28,18 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     if let Some(what) = TunnelPorts::complaint(&arguments.tunnels) {
         return Err(Usage(what).into());
     }
+    if let Some(filter) = &arguments.filter {
+        Filter::new(filter).map_err(|error| Usage(error.to_string()))?;
+    }
     let options = ScanOptions {
-        paths: arguments.paths.clone(),
+        inputs: expand(&arguments.paths),
         threads: arguments.threads.map_or_else(cores, usize::from),
         filter: arguments.filter.clone(),
         tunnels: arguments.tunnels.clone(),
     };
-    let compat = arguments.eve_compat.into();
-    // Before anything is read, so that a folder without write permission costs no afternoon.
-    let alerts = arguments.eve.as_deref().map(|path| AlertFile::create(path, &signatures, compat)).transpose()?;
-    let state = arguments.state.as_deref().map(State::open).transpose().map_err(of_state)?;
+    // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
+    let Targets { alerts, state, mut failure } = Targets::open(arguments, &options)?;
+    let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
@@ -45,50 +49,150 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     })?;
     let inventory = std::mem::take(&mut scan.inventory);
     let report = &scan.report;
-    complain(report);
+    complain_of(report);
+    let mut note = |outcome: anyhow::Result<()>| match outcome {
+        Err(error) if !is_closed_pipe(&error) => {
+            complain(format_args!("{error:#}"));
+            failure.get_or_insert(Exit::Failure);
+        }
+        _ => {}
+    };
     if let Some(file) = alerts {
-        file.finish()?;
+        let name = if eve_on_stdout {
+            "standard output".to_owned()
+        } else {
+            arguments.eve.as_deref().map(spelled).unwrap_or_default()
+        };
+        note(file.finish().with_context(|| format!("{name}: not all alerts could be written")));
     }
     if !eve_on_stdout {
-        print(report, arguments.format, &signatures)?;
+        note(print(report, arguments.format, &signatures).context("standard output: cannot be written"));
     }
     if let (Some(mut state), Some(path)) = (state, arguments.state.as_deref()) {
         if scan.interrupted {
             // Half a capture is another capture, so the whole one would count besides it.
-            let said = format!("{}: nothing was merged, since the scan was interrupted", path.display());
-            anstream::eprintln!("{} {said}", label("warning:"));
+            warn(format_args!("{}: nothing was merged, since the scan was interrupted", spelled(path)));
         } else {
-            let merged = merge(&mut state, report, inventory, arguments, &signatures)?;
-            if !arguments.quiet {
-                merged.iter().for_each(|said| anstream::eprintln!("{said}"));
+            let merged = merge(&mut state, report, inventory, arguments, &signatures);
+            if let (Ok(merged), false) = (&merged, arguments.quiet) {
+                merged.iter().for_each(say);
             }
+            note(merged.map(|_| ()).map_err(Into::into));
         }
     }
     if !arguments.quiet {
         summarise(report, elapsed, arguments.verbose);
     }
-    Ok(exit(&scan, arguments.fail_on.map(Verdict::from)))
+    Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on.map(Verdict::from))))
 }
 
-/// Where alerts go. Inputs may end on any thread, one at a time.
-struct AlertFile<'a> {
-    path: &'a Path,
+/// What a scan writes besides its report.
+struct Targets {
+    alerts: Option<AlertTarget>,
+    state: Option<State>,
+    /// How the program is to end, since one of them could not be opened.
+    failure: Option<Exit>,
+}
+
+/// Where alerts go.
+enum AlertTarget {
+    Stdout,
+    File(AlertsFile),
+}
+
+impl Targets {
+    /// Opens what can be opened, and says what cannot. What must not be written ends the program before anything is read or changed.
+    fn open(arguments: &ScanArguments, options: &ScanOptions) -> anyhow::Result<Self> {
+        let usage = |error: OutputFileError| Usage(error.to_string());
+        let mut claims = Claims::default();
+        claims.add_inputs(&options.inputs);
+        for folder in [&arguments.signatures.replace, &arguments.signatures.extra].into_iter().flatten() {
+            claims.add_folder(folder, "toml", "a signature file, which is read");
+        }
+        claims.check_stdout().map_err(usage)?;
+        claims.add_stream(io::stdout(), "standard output");
+        let mut failure = None;
+        let state = match &arguments.state {
+            None => None,
+            Some(path) => {
+                claims.check(path, "--state").map_err(usage)?;
+                match open_state(path, arguments.force) {
+                    Ok(state) => Some(state),
+                    Err(error) => {
+                        let is_refusal = matches!(error, StateError::Foreign { .. } | StateError::Newer { .. });
+                        let error = of_state(error);
+                        if is_refusal {
+                            return Err(error);
+                        }
+                        complain(format_args!("{error:#}"));
+                        failure = Some(Exit::of(&error));
+                        None
+                    }
+                }
+            }
+        };
+        if let Some(path) = &arguments.state {
+            claims.add_database(path);
+        }
+        let alerts = match arguments.eve.as_deref() {
+            None => None,
+            Some(path) if path == Path::new("-") => Some(AlertTarget::Stdout),
+            Some(path) => {
+                let opened = AlertsFile::open(path, "--eve", &claims, arguments.force);
+                let begun = opened.and_then(|mut file| match file.begin() {
+                    Ok(()) => Ok(file),
+                    Err(error) => Err(OutputFileError::closed(path, error)),
+                });
+                match begun {
+                    Ok(file) => Some(AlertTarget::File(file)),
+                    Err(error) if error.is_refusal() => return Err(usage(error).into()),
+                    Err(error) => {
+                        complain(error);
+                        failure.get_or_insert(Exit::Failure);
+                        None
+                    }
+                }
+            }
+        };
+        Ok(Self { alerts, state, failure })
+    }
+}
+
+/// Opens the inventory; by force, in the place of what another program made.
+fn open_state(path: &Path, force: bool) -> Result<State, StateError> {
+    match State::open(path) {
+        Err(StateError::Foreign { .. }) if force => {
+            std::fs::remove_file(path)
+                .map_err(|error| StateError::Closed { path: path.to_owned(), error: error.to_string() })?;
+            State::open(path)
+        }
+        other => other,
+    }
+}
+
+/// Writes alerts. Inputs may end on any thread, one at a time.
+struct AlertWriter<'a> {
     writer: Mutex<EveWriter<'a, BufWriter<Box<dyn Write + Send>>>>,
+    /// The file behind it, if it is one.
+    file: Option<File>,
     /// The first thing that went wrong.
     trouble: Mutex<Option<io::Error>>,
 }
 
-impl<'a> AlertFile<'a> {
-    fn create(path: &'a Path, signatures: &'a SignatureSet, compat: EveCompat) -> anyhow::Result<Self> {
-        let out: Box<dyn Write + Send> = if path == Path::new("-") {
-            Box::new(io::stdout())
-        } else {
-            Box::new(File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?)
+impl<'a> AlertWriter<'a> {
+    fn new(target: AlertTarget, signatures: &'a SignatureSet, compat: EveCompat) -> Self {
+        let (out, file): (Box<dyn Write + Send>, _) = match target {
+            AlertTarget::Stdout => (Box::new(io::stdout()), None),
+            AlertTarget::File(file) => {
+                let regular = file.regular();
+                (Box::new(file), regular)
+            }
         };
-        let writer = Mutex::new(EveWriter::new(BufWriter::new(out), signatures, compat));
-        Ok(Self { path, writer, trouble: Mutex::default() })
+        let writer = Mutex::new(EveWriter::new(BufWriter::with_capacity(1 << 16, out), signatures, compat));
+        Self { writer, file, trouble: Mutex::default() }
     }
 
+    /// What one input showed is written when the input is through, so that a kill takes no more than what is under way.
     fn write(&self, input: &InputReport, alerts: &[Alert]) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.is_some() {
@@ -96,15 +200,21 @@ impl<'a> AlertFile<'a> {
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let origin = EveOrigin::File { path: &input.path, digest: &input.digest };
-        *trouble = alerts.iter().try_for_each(|alert| writer.write(alert, origin)).err();
+        let written = alerts.iter().try_for_each(|alert| writer.write(alert, origin));
+        *trouble = written.and_then(|()| writer.flush()).err();
     }
 
-    fn finish(self) -> anyhow::Result<()> {
+    fn finish(self) -> io::Result<()> {
         let trouble = self.trouble.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        trouble
-            .map_or_else(|| writer.flush(), Err)
-            .with_context(|| format!("{}: cannot be written", self.path.display()))
+        let writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // What could not be written must not be tried again when the buffer goes.
+        drop(writer.into_inner().into_parts());
+        let Some(error) = trouble else { return Ok(()) };
+        if let Some(mut file) = self.file {
+            // The lines before are whole, and whoever reads them need not know that there was one more.
+            cut_half_line(&mut file)?;
+        }
+        Err(error)
     }
 }
 
@@ -113,8 +223,7 @@ fn cores() -> usize {
 }
 
 fn print(report: &ScanReport, format: Format, signatures: &SignatureSet) -> io::Result<()> {
-    let stdout = io::stdout();
-    let mut out = BufWriter::new(stdout.lock());
+    let mut out = BufWriter::new(io::stdout().lock());
     match format {
         Format::Json => write_json(&mut out, report, signatures)?,
         Format::Csv => write_csv(&mut out, report, signatures)?,
@@ -133,7 +242,7 @@ fn merge(
     arguments: &ScanArguments,
     signatures: &SignatureSet,
 ) -> Result<Vec<String>, StateError> {
-    let file = arguments.state.as_deref().unwrap_or(Path::new("")).display();
+    let file = arguments.state.as_deref().map(spelled).unwrap_or_default();
     let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
     let mut inputs = inventory.into_inputs();
     let (mut said, mut merged) = (Vec::new(), 0_usize);
@@ -162,16 +271,17 @@ fn merge(
 }
 
 /// Says what was wrong with which input.
-fn complain(report: &ScanReport) {
+fn complain_of(report: &ScanReport) {
     if report.inputs.is_empty() {
-        let said =
-            "no capture in the folders named; captures are pcap or pcapng files, plain or packed with gzip or zstd";
-        anstream::eprintln!("{} {said}", label("error:"));
+        complain(
+            "no capture in the folders named; captures are pcap or pcapng files, plain or packed with gzip or zstd",
+        );
     }
     for input in &report.inputs {
-        if let Some(error) = &input.error {
-            let kind = if input.unreadable { "error:" } else { "warning:" };
-            anstream::eprintln!("{} {error}", label(kind));
+        match &input.error {
+            Some(error) if input.unreadable => complain(error),
+            Some(error) => warn(error),
+            None => {}
         }
     }
 }
@@ -183,29 +293,34 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
     let plural = if inputs == 1 { "" } else { "s" };
     #[allow(clippy::cast_precision_loss)]
     let bytes = scaled(report.bytes as f64);
-    anstream::eprintln!(
+    say(format_args!(
         "Scanned {inputs} input{plural}: {packets} packets, {bytes}B in {:.2} s ({}).",
         elapsed.as_secs_f64(),
         rate(packets, report.bytes, elapsed)
-    );
+    ));
     if verbose {
         for input in &report.inputs {
-            anstream::eprintln!("  {}: {} packets, {} bytes", input.path, input.packets, input.bytes);
+            say(format_args!("  {}: {} packets, {} bytes", input.path, input.packets, input.bytes));
         }
         let outcomes = report.outcomes.non_zero().map(|(outcome, count)| (outcome.name(), count));
         for (name, count) in outcomes {
-            anstream::eprintln!("  packets {name}: {count}");
+            say(format_args!("  packets {name}: {count}"));
         }
         for (name, count) in &report.given_up {
-            anstream::eprintln!("  given up at bound {name}: {count}");
+            say(format_args!("  given up at bound {name}: {count}"));
+        }
+        for (name, count) in &report.left_out {
+            say(format_args!("  left out in folders, {name}: {count}"));
         }
     }
 }
 
 fn exit(scan: &Scan, fail_on: Option<Verdict>) -> Exit {
     let report = &scan.report;
-    // What was asked for beats what went wrong on the way.
-    if fail_on.is_some_and(|verdict| report.hosts.iter().any(|host| host.verdict <= verdict)) {
+    if scan.defects > 0 {
+        Exit::Failure
+    } else if fail_on.is_some_and(|verdict| report.hosts.iter().any(|host| host.verdict <= verdict)) {
+        // What was asked for beats what went wrong on the way.
         Exit::Found
     } else if report.inputs.is_empty() || report.inputs.iter().any(|input| input.unreadable) {
         // A scan of nothing must not look like a clean one.

@@ -1,7 +1,8 @@
 //! `kaspector signatures`.
 
-use super::{Exit, Usage, holds_nothing, load};
+use super::{Exit, Usage, complain, holds_nothing, load, of_stdout};
 use crate::cli::SignaturesCommand;
+use kaspector::capture::spelled;
 use kaspector::matching::{Explanation, Indicator, SignatureSet};
 use std::io::{self, BufWriter, Write};
 use unicode_width::UnicodeWidthStr;
@@ -9,8 +10,8 @@ use unicode_width::UnicodeWidthStr;
 /// Runs one of the commands about signatures.
 pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let exit = match command {
-        SignaturesCommand::List { signatures } => list(&mut out, &load(signatures)?)?,
+    let answered = match command {
+        SignaturesCommand::List { signatures } => list(&mut out, &load(signatures)?),
         SignaturesCommand::Show { id, signatures } => {
             let set = load(signatures)?;
             let Some(indicator) = set.find(id).or_else(|| set.find(&id.to_ascii_uppercase())) else {
@@ -18,9 +19,14 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
                     Usage(format!("{id}: no indicator has this id; 'kaspector signatures list' shows all")).into()
                 );
             };
-            show(&mut out, indicator)?
+            show(&mut out, indicator)
         }
         SignaturesCommand::Check { folder } => {
+            let faults = SignatureSet::faults(Some(folder), None);
+            if let Some((last, others)) = faults.split_last() {
+                others.iter().for_each(complain);
+                return Err(Usage(last.to_string()).into());
+            }
             let set = SignatureSet::from_folder(folder).map_err(|error| Usage(error.to_string()))?;
             if set.is_empty() {
                 return Err(holds_nothing(folder).into());
@@ -28,21 +34,20 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
             writeln!(
                 out,
                 "{}: {} indicator{}, version {}, sha256 {}",
-                folder.display(),
+                spelled(folder),
                 set.len(),
                 if set.len() == 1 { "" } else { "s" },
                 set.version(),
                 set.sha256()
-            )?;
-            Exit::Ran
+            )
+            .map(|()| Exit::Ran)
         }
         SignaturesCommand::Test { text, signatures } => {
             let set = load(signatures)?;
-            test(&mut out, text, &set, &set.explain(text))?
+            test(&mut out, text, &set, &set.explain(text))
         }
     };
-    out.flush()?;
-    Ok(exit)
+    answered.and_then(|exit| out.flush().map(|()| exit)).map_err(of_stdout)
 }
 
 /// Id, category, strength, kind and value; values are the widest and come last.

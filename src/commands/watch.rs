@@ -1,14 +1,16 @@
 //! `kaspector watch`.
 
-use super::{Exit, Usage, label, load};
+use super::{Exit, Usage, complain, load, of_stdout, say, warn};
 use crate::cli::{SignatureFolders, WatchArguments};
 use kaspector::capture::{CaptureKind, Choice, RingOptions};
 use kaspector::sink::spool::SpoolLimits;
-use kaspector::sink::{EveCompat, OutputOptions, OutputSpec};
+use kaspector::sink::{EveCompat, OutputOptions, OutputSpec, host_label};
 use kaspector::supervisor::attend::{rate, scaled};
 use kaspector::supervisor::config::{
-    ConfigError, EveVersion, HttpConfig, LogFormat, LogLevel, Sandboxing, WatchConfig, WatchSettings, check, merged,
+    ConfigError, EveVersion, HttpConfig, LogFormat, LogLevel, Sandboxing, WatchConfig, WatchSettings, check, merge,
+    merged,
 };
+use kaspector::supervisor::output_file::{OutputFileError, check_growing};
 use kaspector::supervisor::web::{Limits, Token, WebOptions};
 use kaspector::supervisor::{
     Attention, Log, MessageCounts, Notice, Privileges, Reload, Renewed, Sandbox, SandboxMode, Settings, WatchError,
@@ -27,10 +29,11 @@ const HOSTS_TOLD: usize = 20;
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     let attention = Attention::begin()?;
-    let config = configuration(arguments).map_err(|error| Usage(error.to_string()))?;
     if arguments.check_config {
-        return check_config(&config);
+        return check_config(arguments);
     }
+    let config = configuration(arguments).map_err(|error| Usage(error.to_string()))?;
+    check_outputs(arguments, &config).map_err(|error| Usage(error.to_string()))?;
     let signatures = Arc::new(load(&folders(&config))?);
     let log = Log::start(config.log_level, config.log_format)?;
     let web = config.http.as_ref().map(|http| web(http, &config)).transpose()?;
@@ -84,7 +87,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             match config.log_format {
                 LogFormat::Json => tracing::info!("Watching {interfaces}"),
                 LogFormat::Text if is_quiet => {}
-                LogFormat::Text => anstream::eprintln!("Watching {interfaces}; Ctrl-C ends it."),
+                LogFormat::Text => say(format_args!("Watching {interfaces}; Ctrl-C ends it.")),
             }
         }
         Notice::Event(text) => tracing::info!("{text}"),
@@ -98,13 +101,13 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             match config.log_format {
                 LogFormat::Json => summary.lines().for_each(|line| tracing::info!("{line}")),
                 LogFormat::Text if is_quiet => {}
-                LogFormat::Text => anstream::eprint!("{summary}"),
+                LogFormat::Text => summary.lines().for_each(say),
             }
             Ok(Exit::Ran)
         }
         Err(WatchError::Filter(error)) => Err(Usage(error.to_string()).into()),
         Err(WatchError::Live(error)) => {
-            anstream::eprintln!("{} {error}", label("error:"));
+            complain(error);
             Ok(Exit::Unreadable)
         }
         Err(other) => Err(other.into()),
@@ -117,19 +120,34 @@ fn configuration(arguments: &WatchArguments) -> Result<WatchConfig, ConfigError>
     merged(arguments.settings(), file.unwrap_or_default())
 }
 
-/// Prints the configuration as a file would say it, and what is wrong with it on this machine.
-fn check_config(config: &WatchConfig) -> anyhow::Result<Exit> {
-    let checked = check(config);
+/// Looks that no alert is written into what the sensor reads, or what is no file of alerts.
+fn check_outputs(arguments: &WatchArguments, config: &WatchConfig) -> Result<(), OutputFileError> {
+    let claims = config.claims(arguments.config.as_deref());
+    config.outputs.iter().try_for_each(|output| match output.writes() {
+        Some(path) => check_growing(path, "--output file:", &claims),
+        None => Ok(()),
+    })
+}
+
+/// Prints the configuration as a file would say it, and all that is wrong with it, by itself and on this machine.
+fn check_config(arguments: &WatchArguments) -> anyhow::Result<Exit> {
+    let file = arguments.config.as_deref().map(WatchSettings::read_file).transpose();
+    let (file, mut faults) = file.map_err(|error| Usage(error.to_string()))?.unwrap_or_default();
+    let (config, more) = merge(arguments.settings(), file);
+    faults.extend(more);
+    let mut checked = check(&config, arguments.config.as_deref());
+    checked.problems.splice(..0, faults.iter().map(ToString::to_string));
     for warning in &checked.warnings {
-        anstream::eprintln!("{} {warning}", label("warning:"));
+        warn(warning);
     }
     for problem in &checked.problems {
-        anstream::eprintln!("{} {problem}", label("error:"));
+        complain(problem);
     }
     if !checked.problems.is_empty() {
         return Ok(Exit::Usage);
     }
-    std::io::stdout().write_all(config.to_string().as_bytes())?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(config.to_string().as_bytes()).and_then(|()| out.flush()).map_err(of_stdout)?;
     Ok(Exit::Ran)
 }
 
@@ -161,7 +179,11 @@ fn privileges(config: &WatchConfig) -> Privileges {
 
 /// What the sensor writes: alert files and the older ones beside them, the state file and its log, the spool.
 fn written(config: &WatchConfig) -> Vec<PathBuf> {
-    let beside = |file: &Path, end: &str| [file.to_owned(), PathBuf::from(format!("{}{end}", file.display()))];
+    let beside = |file: &Path, end: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        [file.to_owned(), PathBuf::from(name)]
+    };
     let outputs = config.outputs.iter().filter_map(OutputSpec::writes).map(|path| beside(path, ".1"));
     let state = config.state.iter().map(|file| beside(file, "-wal"));
     outputs.chain(state).flatten().chain(config.spool.clone()).collect()
@@ -198,6 +220,7 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
     let (arguments, running) = (arguments.clone(), running.clone());
     Reload::new(move || {
         let config = configuration(&arguments).map_err(|error| error.to_string())?;
+        check_outputs(&arguments, &config).map_err(|error| error.to_string())?;
         let signatures = load(&folders(&config)).map_err(|error| error.to_string())?;
         log.set_level(config.log_level);
         Ok(Renewed {
@@ -270,7 +293,7 @@ fn summary(watched: &Watched, started: Instant) -> String {
         _ = writeln!(text, "{} of the outputs had not taken everything.", watched.behind);
     }
     for host in watched.hosts.iter().take(HOSTS_TOLD) {
-        _ = writeln!(text, "{} {} {} %", host.host.address, host.verdict.name(), host.confidence.0);
+        _ = writeln!(text, "{} {} {} %", host_label(host), host.verdict.name(), host.confidence.0);
     }
     if let Some(more) = watched.hosts.len().checked_sub(HOSTS_TOLD).filter(|&more| more > 0) {
         let said = if has_lost(watched) {

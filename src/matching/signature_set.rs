@@ -21,6 +21,7 @@ pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
 pub use ports::PortRange;
 
 use super::{Indicator, IndicatorIndex, MatchKind};
+use crate::capture::spelled;
 use crate::inspect::Frames;
 use addresses::Addresses;
 use certificates::Certificates;
@@ -114,6 +115,36 @@ impl SignatureSet {
         read_folder(folder, &mut loader)?;
         let version = format!("{}+{}", self.version, loader.version().unwrap_or(UNVERSIONED));
         Ok(Self::compile(loader, version))
+    }
+
+    /// All that is wrong with the files of folders: of the one that takes the place of the built-in set, if one is named, and of the one
+    /// that adds to it. None: they make a set.
+    #[must_use]
+    pub fn faults(replace: Option<&Path>, extra: Option<&Path>) -> Vec<SignatureError> {
+        let mut faults = Vec::new();
+        let mut loader = match replace {
+            Some(_) => Loader::default(),
+            None => {
+                let set = Self::builtin();
+                Loader::after(set.places.iter().map(|(index, place)| (set.get(*index).clone(), place.clone())))
+            }
+        };
+        for folder in replace.into_iter().chain(extra) {
+            let files = files_of(folder).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Vec::new()
+            });
+            // A version of its own each folder may have.
+            loader.forget_version();
+            for path in files {
+                match text_of(&path) {
+                    Ok(text) => loader.read(&spelled(&path), &text, &mut faults),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        faults.sort_by(|one, other| one.place().cmp(&other.place()));
+        faults
     }
 
     /// This set, to take the place of `earlier` while it is in use: an indicator of both keeps its index, and an index of `earlier` alone
@@ -393,30 +424,36 @@ impl SignatureSet {
 
 /// Reads the signature files of a folder in the order of their names.
 fn read_folder(folder: &Path, loader: &mut Loader) -> Result<(), SignatureError> {
-    let refused = |path: &Path| {
-        let path = path.display().to_string();
-        move |cause| SignatureError::Read { path, cause }
-    };
+    for path in files_of(folder)? {
+        loader.file(&spelled(&path), &text_of(&path)?)?;
+    }
+    Ok(())
+}
+
+/// The signature files of a folder, in the order of their names; at least one.
+fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SignatureError> {
+    let refused = |cause| SignatureError::Read { path: spelled(folder), cause };
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(refused(folder))? {
-        let path = entry.map_err(refused(folder))?.path();
+    for entry in std::fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }
     }
     if files.is_empty() {
-        return Err(SignatureError::Empty { path: folder.display().to_string() });
+        return Err(SignatureError::Empty { path: spelled(folder) });
     }
     files.sort();
-    for path in files {
-        let bytes = std::fs::metadata(&path).map_err(refused(&path))?.len();
-        if bytes > FILE_BYTES_MAX {
-            return Err(SignatureError::TooLong { path: path.display().to_string(), bytes, most: FILE_BYTES_MAX });
-        }
-        let text = std::fs::read_to_string(&path).map_err(refused(&path))?;
-        loader.file(&path.display().to_string(), &text)?;
+    Ok(files)
+}
+
+fn text_of(path: &Path) -> Result<String, SignatureError> {
+    let refused = |cause| SignatureError::Read { path: spelled(path), cause };
+    let bytes = std::fs::metadata(path).map_err(refused)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(SignatureError::TooLong { path: spelled(path), bytes, most: FILE_BYTES_MAX });
     }
-    Ok(())
+    std::fs::read_to_string(path).map_err(refused)
 }
 
 /// SHA-256 over all fields of all indicators, by id; the field separators cannot stand in an id, and lengths keep the rest apart.

@@ -33,7 +33,7 @@ pub use outputs::{Drained, OutputOptions, Outputs, OutputsError, Prepared, Spool
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
 pub use scan_json::{host_json, write_json};
-pub use scan_table::{TableStyle, write_table};
+pub use scan_table::{TableStyle, host_label, write_table};
 pub use spelling::rfc3339;
 pub use spool::{Loss, Lost};
 pub use uid::alert_uid;

@@ -41,11 +41,21 @@ pub struct ScanReport {
     pub flows: u64,
     /// What was given up at a bound, under the bound's name; bounds that were not met are absent.
     pub given_up: BTreeMap<&'static str, u64>,
+    /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `special_file` (sockets, pipes,
+    /// devices); kinds that were not met are absent.
+    pub left_out: BTreeMap<&'static str, u64>,
     /// Strongest verdict first, then by address, then by tenant.
     pub hosts: Vec<HostFinding>,
 }
 
 impl ScanReport {
+    /// Counts what was left out; see [`Self::left_out`].
+    pub fn leave_out(&mut self, kind: &'static str, count: u64) {
+        if count > 0 {
+            *self.left_out.entry(kind).or_default() += count;
+        }
+    }
+
     /// Path of the input that holds an example.
     #[must_use]
     pub fn path_of(&self, example: Position) -> &str {

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni`, `next_hop_mac`, `macs` and `notes` of a host, and `bounds` of the counters, are there only when they say something.
+/// `inner_vlan`, `vni`, `next_hop_mac`, `macs` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
+/// say something.
 ///
 /// # Errors
 /// When `out` fails.
@@ -28,6 +29,7 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             flows: report.flows,
             outcomes: Outcomes(report),
             bounds: &report.given_up,
+            left_out: &report.left_out,
         },
         hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
@@ -100,6 +102,8 @@ struct Counters<'a> {
     outcomes: Outcomes<'a>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     bounds: &'a BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    left_out: &'a BTreeMap<&'static str, u64>,
 }
 
 struct Outcomes<'a>(&'a ScanReport);

@@ -119,7 +119,7 @@ impl Layout {
         let (seconds, minutes) = ("2026-11-23 15:43:54".len(), "2026-11-23 15:43".len());
         // A longer label gets a line of its own, with the other columns below it.
         let room = width - without(minutes);
-        let labels = hosts.iter().map(|host| label(host).width()).filter(|&label| label <= room);
+        let labels = hosts.iter().map(|host| host_label(host).width()).filter(|&label| label <= room);
         let host = labels.max().unwrap_or(0).max("HOST".len());
         let (time, time_form) =
             if host + without(seconds) <= width { (seconds, "%Y-%m-%d %H:%M:%S") } else { (minutes, "%Y-%m-%d %H:%M") };
@@ -144,7 +144,7 @@ impl Layout {
     }
 
     fn row(&self, out: &mut impl io::Write, host: &HostFinding, style: TableStyle) -> io::Result<()> {
-        let mut label = label(host);
+        let mut label = host_label(host);
         if label.width() > self.host {
             writeln!(out, "{label}")?;
             label.clear();
@@ -177,8 +177,9 @@ const GAP_TEXT: &str = "  ";
 const INDENT: &str = "  ";
 const NEXT_INDENTED: &str = "\n  ";
 
-/// The host's address, its tenant, and its role unless it is the usual one.
-fn label(host: &HostFinding) -> String {
+/// The host's address, its tenant, and its role unless it is the usual one: `10.20.0.53 vlan 120.7 vni 5001 (relay)`.
+#[must_use]
+pub fn host_label(host: &HostFinding) -> String {
     let zone = host.host.zone;
     let mut label = host.host.address.to_string();
     match (zone.vlan, zone.inner_vlan) {
@@ -291,6 +292,10 @@ fn trouble(report: &ScanReport) -> Option<String> {
     if !report.given_up.is_empty() {
         let bounds: Vec<String> = report.given_up.iter().map(|(bound, count)| format!("{bound} {count}")).collect();
         parts.push(format!("Given up at a bound: {}.", bounds.join(", ")));
+    }
+    if !report.left_out.is_empty() {
+        let kinds: Vec<String> = report.left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        parts.push(format!("Left out in folders: {}.", kinds.join(", ")));
     }
     (!parts.is_empty()).then(|| parts.join(" "))
 }
@@ -547,8 +552,13 @@ No host shows Kaspersky traffic.
         let mut report = samples::report();
         report.inputs[0].error = Some("cut".to_owned());
         report.given_up.insert("flows", 3);
+        report.leave_out("not_a_capture", 2);
+        report.leave_out("dangling_link", 0);
+        report.leave_out("special_file", 1);
         let table = table(&report, 80, false);
-        assert!(table.ends_with("\n1 input could be read only in part. Given up at a bound: flows 3.\n"), "{table}");
+        let expected = "\n1 input could be read only in part. Given up at a bound: flows 3. Left out in\n\
+            folders: not_a_capture 2, special_file 1.\n";
+        assert!(table.ends_with(expected), "{table}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use value::{
     Size, Span, ValueError,
 };
 
-use crate::capture::{CaptureKind, RingOptions};
+use crate::capture::{CaptureKind, RingOptions, spelled};
 use crate::decode::{TunnelPort, TunnelPorts};
 use crate::pipeline::LANES;
 use crate::sink::OutputSpec;
@@ -24,6 +24,8 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// Most bytes of a configuration file.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -188,7 +190,7 @@ pub struct HttpConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {cause}; give another with --config", file.display())]
+    #[error("{}: cannot be read: {cause}; give another with --config", spelled(file))]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -196,13 +198,13 @@ pub enum ConfigError {
         cause: io::Error,
     },
     /// The file is no configuration.
-    #[error("{}: longer than {FILE_BYTES_MAX} bytes; this is no configuration", file.display())]
+    #[error("{}: longer than {FILE_BYTES_MAX} bytes; this is no configuration", spelled(file))]
     TooLong {
         /// The file.
         file: PathBuf,
     },
     /// Something in the file.
-    #[error("{}:{line}: {what}", file.display())]
+    #[error("{}:{line}: {what}", spelled(file))]
     Wrong {
         /// The file.
         file: PathBuf,
@@ -223,14 +225,54 @@ impl WatchSettings {
     /// Reads the text of `file`, which names it in errors.
     ///
     /// # Errors
-    /// [`ConfigError::Wrong`] with the line.
+    /// [`ConfigError::Wrong`] with the line, for the first thing that is wrong.
     pub fn from_toml(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let before = text.as_bytes().get(..start).unwrap_or_default();
-            let line = 1 + memchr::memchr_iter(b'\n', before).count();
-            ConfigError::Wrong { file: file.to_owned(), line, what: error.message().trim_end().replace('\n', "; ") }
-        })
+        let (settings, faults) = Self::read(text, file);
+        faults.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// Reads the text of `file`: what it says, as far as that is right, and all that is wrong, by line.
+    #[must_use]
+    pub fn read(text: &str, file: &Path) -> (Self, Vec<ConfigError>) {
+        let line_of =
+            |start: usize| 1 + memchr::memchr_iter(b'\n', text.as_bytes().get(..start).unwrap_or_default()).count();
+        let fault = |error: &toml::de::Error| {
+            let line = line_of(error.span().map_or(0, |span| span.start));
+            (line, error.message().trim_end().replace('\n', "; "))
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut faults: Vec<(usize, String)> = errors.iter().map(fault).collect();
+        // What stands on a line that is no TOML is a guess.
+        let guessed: Vec<usize> = faults.iter().map(|(line, _)| *line).collect();
+        let span = table.span();
+        let mut settings = Self::default();
+        for (key, value) in table.into_inner() {
+            let of_value = |value: Spanned<DeValue<'_>>| {
+                let mut alone = DeTable::new();
+                alone.insert(key.clone(), value);
+                Self::deserialize(toml::Deserializer::from(Spanned::new(span.clone(), alone)))
+            };
+            let parts = match value.get_ref() {
+                DeValue::Array(list) if list.len() > 1 => list.iter().cloned().collect(),
+                _ => Vec::new(),
+            };
+            match of_value(value.clone()) {
+                Ok(said) => settings = settings.or(said),
+                Err(error) => {
+                    // Of a list, each part may be wrong in a way of its own.
+                    let whole = |part: Spanned<DeValue<'_>>| {
+                        let list: DeArray<'_> = std::iter::once(part.clone()).collect();
+                        of_value(Spanned::new(part.span(), DeValue::Array(list))).err()
+                    };
+                    let of_parts: Vec<_> = parts.into_iter().filter_map(whole).map(|error| fault(&error)).collect();
+                    let of_all = if of_parts.is_empty() { vec![fault(&error)] } else { of_parts };
+                    faults.extend(of_all.into_iter().filter(|(line, _)| !guessed.contains(line)));
+                }
+            }
+        }
+        faults.sort();
+        let wrong = |(line, what)| ConfigError::Wrong { file: file.to_owned(), line, what };
+        (settings, faults.into_iter().map(wrong).collect())
     }
 
     /// Reads a file.
@@ -238,15 +280,15 @@ impl WatchSettings {
     /// # Errors
     /// [`ConfigError`] when it cannot be read, or is not right.
     pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |cause| ConfigError::Unreadable { file: file.to_owned(), cause };
-        let mut text = String::new();
-        File::open(file)
-            .and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
-            .map_err(unreadable)?;
-        if text.len() as u64 > FILE_BYTES_MAX {
-            return Err(ConfigError::TooLong { file: file.to_owned() });
-        }
-        Self::from_toml(&text, file)
+        Self::from_toml(&text_of(file)?, file)
+    }
+
+    /// Reads a file, as far as it is right, and says all that is wrong with it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it cannot be read at all.
+    pub fn read_file(file: &Path) -> Result<(Self, Vec<ConfigError>), ConfigError> {
+        Ok(Self::read(&text_of(file)?, file))
     }
 
     /// What `self` says, and where it says nothing what `other` says. Lists are not joined.
@@ -286,52 +328,71 @@ impl WatchSettings {
     }
 }
 
+fn text_of(file: &Path) -> Result<String, ConfigError> {
+    let unreadable = |cause| ConfigError::Unreadable { file: file.to_owned(), cause };
+    let mut text = String::new();
+    File::open(file).and_then(|open| open.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(ConfigError::TooLong { file: file.to_owned() });
+    }
+    Ok(text)
+}
+
 /// The configuration that flags and file make together; flags win, key by key.
 ///
 /// # Errors
-/// [`ConfigError`] when no interface is named, or two values do not go together.
+/// [`ConfigError`] when no interface is named, or two values do not go together: the first such thing.
 pub fn merged(flags: WatchSettings, file: WatchSettings) -> Result<WatchConfig, ConfigError> {
+    let (config, faults) = merge(flags, file);
+    faults.into_iter().next().map_or(Ok(config), Err)
+}
+
+/// As [`merged`], with all that is wrong. Where something is, the configuration is of no use but to look for more.
+#[must_use]
+pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<ConfigError>) {
+    let mut faults = Vec::new();
     let settings = flags.or(file);
     let interfaces: Vec<String> =
         settings.interface.map_or_else(Vec::new, |names| names.0.into_iter().map(|name| name.0).collect());
     if interfaces.is_empty() {
-        return Err(ConfigError::NoInterface);
+        faults.push(ConfigError::NoInterface);
     }
     for (number, name) in interfaces.iter().enumerate() {
         if interfaces.iter().take(number).any(|other| other == name) {
-            return Err(ConfigError::Clash(format!("interface {name}: named twice; its packets would count twice")));
+            faults.push(ConfigError::Clash(format!("interface {name}: named twice; its packets would count twice")));
         }
     }
     let capture = settings.capture.unwrap_or_default();
-    can_capture(capture)?;
-    let http = http(settings.http, settings.http_token_file, settings.http_host)?;
+    faults.extend(can_capture(capture).err());
+    let http = http(settings.http, settings.http_token_file, settings.http_host).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
     let workers = settings.workers.map_or(1, |count| count.0);
     if !workers.is_power_of_two() {
-        return Err(ConfigError::Clash(format!("workers {workers}: expected 1, 2, 4 or {LANES}")));
+        faults.push(ConfigError::Clash(format!("workers {workers}: expected 1, 2, 4 or {LANES}")));
     }
     let ring_block_bytes = short(settings.ring_block_size.map_or(1 << 20, |size| size.0));
     let snaplen = short(settings.snaplen.map_or(65_535, |count| count.0));
     if !ring_block_bytes.is_power_of_two() {
         let what = format!("ring-block-size: {ring_block_bytes} bytes are no power of two; the kernel needs one");
-        return Err(ConfigError::Clash(what));
+        faults.push(ConfigError::Clash(what));
     }
     // A block holds a header of its own, and one for each packet.
-    if capture == CaptureKind::Afpacket && snaplen > ring_block_bytes - RING_HEADERS {
+    if capture == CaptureKind::Afpacket && snaplen > ring_block_bytes.saturating_sub(RING_HEADERS) {
         let what = format!(
             "snaplen {snaplen} does not fit into a ring-block-size of {ring_block_bytes} bytes; make one smaller or the other larger"
         );
-        return Err(ConfigError::Clash(what));
+        faults.push(ConfigError::Clash(what));
     }
     let tunnels = settings.tunnel.map_or_else(Vec::new, |list| list.0);
-    if let Some(what) = TunnelPorts::complaint(&tunnels) {
-        return Err(ConfigError::Clash(what));
-    }
+    faults.extend(TunnelPorts::complaint(&tunnels).map(ConfigError::Clash));
     let outputs = settings.output.map_or_else(
         || vec![Output { spec: OutputSpec::Stdout, said: toml::Value::String("stdout".to_owned()) }],
         |list| list.0,
     );
     let (specs, said_outputs) = outputs.into_iter().map(|output| (output.spec, output.said)).unzip();
-    Ok(WatchConfig {
+    let config = WatchConfig {
         interfaces,
         capture,
         workers: usize::try_from(workers).unwrap_or(1),
@@ -360,7 +421,8 @@ pub fn merged(flags: WatchSettings, file: WatchSettings) -> Result<WatchConfig, 
         eve_compat: settings.eve_compat.unwrap_or(EveVersion::V7),
         log_level: settings.log_level.unwrap_or(LogLevel::Info),
         log_format: settings.log_format.unwrap_or(LogFormat::Text),
-    })
+    };
+    (config, faults)
 }
 
 impl WatchConfig {
@@ -501,6 +563,31 @@ mod tests {
         assert!(error("interface = \n").starts_with("k.toml:1: "));
         assert!(error("workers = 2").starts_with("no interface"));
         assert!(error("interface = ['a', 'a']").contains("twice"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_by_line() {
+        let text = "interface = ['eth1', 'no/slash', 'eth2', 'a b']\nstats-intervall = '8s'\nsnaplen = 1\n\
+            output = ['stdout',\n 'gopher:x',\n 'file:/x',\n 'ftp:y']\nworkers = 3\nring-block-size = '100KiB'\n\
+            = 7\nstate = 8\n[[output]]\nkind = 'file'\n[[output]]\nkind = 'nothing'\n";
+        let (settings, faults) = WatchSettings::read(text, Path::new("k.toml"));
+        let lines: Vec<usize> = faults
+            .iter()
+            .map(|fault| match fault {
+                ConfigError::Wrong { line, .. } => *line,
+                other => panic!("{other}"),
+            })
+            .collect();
+        for line in [1, 2, 3, 5, 7, 10, 11] {
+            assert!(lines.contains(&line), "{line}: {faults:?}");
+        }
+        assert_eq!(lines.iter().filter(|&&line| line == 1).count(), 2, "{faults:?}");
+        assert!(lines.is_sorted());
+        assert!(lines.iter().all(|line| ![4, 6, 8, 9].contains(line)), "{faults:?}");
+        let said: Vec<String> = merge(WatchSettings::default(), settings).1.iter().map(ToString::to_string).collect();
+        for part in ["no interface", "workers 3", "power of two"] {
+            assert!(said.iter().any(|fault| fault.contains(part)), "{part}: {said:?}");
+        }
     }
 
     #[cfg(feature = "libpcap")]

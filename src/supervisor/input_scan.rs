@@ -1,7 +1,8 @@
 //! What one input came to, and the report that is counted while it is read.
 
+use super::defect::Failure;
 use super::progress::Progress;
-use crate::capture::{Block, CaptureError, CaptureFile, Filter, Input};
+use crate::capture::{Block, CaptureError, CaptureFile, Filter, Input, spelled};
 use crate::pipeline::Findings;
 use crate::sink::InputReport;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,8 @@ pub struct InputScan {
     pub report: InputReport,
     /// What it showed.
     pub findings: Findings,
+    /// Whether a panic, a defect of the program, kept it from being read as it should be.
+    pub is_defective: bool,
 }
 
 impl InputScan {
@@ -27,17 +30,36 @@ impl InputScan {
             unreadable: true,
             ..InputReport::default()
         };
-        Self { report, findings: Findings::default() }
+        Self { report, ..Self::default() }
     }
 
     /// Somebody asked for an early end before this input's turn.
     pub(super) fn not_begun(input: &Input) -> Self {
-        let path = match input {
-            Input::Stdin => "-".to_owned(),
-            Input::Named(path) | Input::Found(path) => path.display().to_string(),
-        };
+        let path = name(input);
         let error = Some(format!("{path}: not read: the scan was interrupted before"));
-        Self { report: InputReport { path, error, ..InputReport::default() }, findings: Findings::default() }
+        Self { report: InputReport { path, error, ..InputReport::default() }, ..Self::default() }
+    }
+
+    /// A failure of the program ended the reading behind what is in the report.
+    pub(super) fn cut_by(mut self, failure: &Failure, input: &Input) -> Self {
+        let InputReport { packets, .. } = self.report;
+        let (path, unreadable) = (name(input), packets == 0);
+        let error = if unreadable {
+            format!("{path}: not read: {failure}")
+        } else {
+            format!("{path}: not read behind packet {packets}: {failure}; what came before was read")
+        };
+        self.report = InputReport { path, error: Some(error), unreadable, ..self.report };
+        self.is_defective = true;
+        self
+    }
+}
+
+/// The input as reports name it.
+fn name(input: &Input) -> String {
+    match input {
+        Input::Stdin => "-".to_owned(),
+        Input::Named(path) | Input::Found(path) => spelled(path),
     }
 }
 
@@ -54,6 +76,12 @@ impl Tally {
     pub fn new(file: &CaptureFile) -> Self {
         let report = InputReport { path: file.input().to_owned(), ..InputReport::default() };
         Self { report, digest: None }
+    }
+
+    /// Packets counted so far.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.report.packets
     }
 
     /// Counts the frames of a block.

@@ -7,12 +7,14 @@
 pub mod attend;
 mod clock;
 pub mod config;
+mod defect;
 mod history;
 mod input_scan;
 mod inventory;
 mod log;
 mod meeting;
 mod notify;
+pub mod output_file;
 #[cfg(target_os = "linux")]
 mod privileges;
 mod progress;
@@ -25,6 +27,7 @@ mod status;
 mod watch;
 pub mod web;
 
+pub use defect::report_panics;
 pub use history::{History, SAMPLE_INTERVAL, SAMPLES_MAX, Sample};
 pub use input_scan::InputScan;
 pub use inventory::Inventory;

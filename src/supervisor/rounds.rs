@@ -23,7 +23,9 @@ use crate::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Ro
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
 
 /// Blocks in a round: enough to spread, few enough that two rounds stay in the last-level cache.
 const BLOCKS: usize = 4;
@@ -81,7 +83,8 @@ struct Work {
     taken: AtomicUsize,
     told: RwLock<ToldAddresses>,
     concluding: Mutex<Concluding>,
-    meeting: Meeting,
+    /// Known once it is known how many threads there are.
+    meeting: OnceLock<Meeting>,
 }
 
 /// Work of a step that one thread has taken.
@@ -131,11 +134,16 @@ pub fn run(
             outcomes: OutcomeCounters::default(),
             events: Vec::new(),
         }),
-        meeting: Meeting::new(threads),
+        meeting: OnceLock::new(),
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| work.take_part(filter.map(compiled), progress));
+        let take_part = || work.take_part(filter.map(compiled), progress);
+        let started = (0..threads).take_while(|_| std::thread::Builder::new().spawn_scoped(scope, take_part).is_ok());
+        // Where the system allows fewer threads, fewer do the work; where it allows none, this one does.
+        let started = started.count();
+        work.meeting.get_or_init(|| Meeting::new(started.max(1)));
+        if started == 0 {
+            take_part();
         }
     });
     // What was brought about last still goes to the ledger.
@@ -151,18 +159,20 @@ pub fn run(
     lanes.iter().for_each(|lane| lane.add_given_up(&mut given_up));
     decoder.add_given_up(&mut given_up);
     let flows = lanes.iter().map(|lane| lane.counters().flows).sum();
-    InputScan { report: tally.close(&file), findings: Findings::close(ledger, outcomes, flows, given_up) }
+    let findings = Findings::close(ledger, outcomes, flows, given_up);
+    InputScan { report: tally.close(&file), findings, is_defective: false }
 }
 
 impl Work {
     /// What each thread does, until the capture is through.
     fn take_part(&self, mut filter: Option<Filter>, progress: &Progress) {
-        let _seat = self.meeting.seat();
+        let meeting = self.meeting.wait();
+        let _seat = meeting.seat();
         let [mut running, mut coming] = self.rounds.each_ref();
         // At first there is nothing to run, and at last nothing to read.
         loop {
             self.take_step(running, coming, filter.as_mut(), progress);
-            let goes_on = self.meeting.attend(|| self.conclude_step(coming));
+            let goes_on = meeting.attend(|| self.conclude_step(coming));
             if !goes_on || lock(&self.reading).is_through {
                 return;
             }

@@ -288,6 +288,7 @@ pub fn watch(
     let (seed, run) = (u64::from_ne_bytes(random()?), random()?);
     let stop = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
+        let _release = Release(&stop);
         let (mut desks, mut threads) = (Vec::new(), Vec::new());
         for ((interface, listeners), (name, counters)) in
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
@@ -336,6 +337,17 @@ pub fn watch(
     control_runtime.shutdown_background();
     runtime.shutdown_background();
     watched
+}
+
+/// Has the workers end should this thread panic: whoever leaves the scope waits for them.
+struct Release<'s>(&'s AtomicBool);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The listener for HTTP.

@@ -47,3 +47,14 @@ pub enum SignatureError {
         what: String,
     },
 }
+
+impl SignatureError {
+    /// File or folder, and line where there is one.
+    pub(super) fn place(&self) -> (&str, usize) {
+        match self {
+            Self::Bad { path, line, .. } => (path, *line),
+            Self::Read { path, .. } | Self::Empty { path } | Self::TooLong { path, .. } => (path, 0),
+            Self::NumbersUsedUp => ("", 0),
+        }
+    }
+}

@@ -105,6 +105,11 @@ impl Loader {
         loader
     }
 
+    /// Takes another version from here on: another folder follows.
+    pub fn forget_version(&mut self) {
+        self.version = None;
+    }
+
     /// The version that the files name, if one does.
     pub fn version(&self) -> Option<&str> {
         self.version.as_ref().map(|(version, _)| version.as_str())
@@ -115,31 +120,53 @@ impl Loader {
     /// # Errors
     /// [`SignatureError::Bad`] for the first thing in it that is wrong.
     pub fn file(&mut self, path: &str, text: &str) -> Result<(), SignatureError> {
+        let mut faults = Vec::new();
+        self.read(path, text, &mut faults);
+        faults.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Reads one file as far as it is right, and adds all that is wrong to `faults`.
+    pub fn read(&mut self, path: &str, text: &str, faults: &mut Vec<SignatureError>) {
         let file = File { path: path.into(), lines: text.match_indices('\n').map(|(at, _)| at).collect() };
-        let document = DeTable::parse(text).map_err(|error| {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        // What stands on a line that is no TOML is a guess.
+        let mut guessed = Vec::new();
+        for error in errors {
+            let span = error.span().unwrap_or_default();
             let what =
                 format!("not TOML: {}; see docs/signatures.md for an example", error.message().replace('\n', ", "));
-            file.bad(&error.span().unwrap_or_default(), what)
-        })?;
+            guessed.push(file.place(&span).line);
+            faults.push(file.bad(&span, what));
+        }
+        let mut found = Vec::new();
         for (key, value) in in_order(document.get_ref()) {
             match key.get_ref().as_ref() {
-                "version" => self.read_version(&file, value)?,
+                "version" => _ = noted(self.read_version(&file, value), &mut found),
                 "indicator" => {
                     let wrong = || {
                         file.bad(&key.span(), "\"indicator\" is no list of tables; begin each one with [[indicator]]")
                     };
-                    for one in value.get_ref().as_array().ok_or_else(wrong)?.iter() {
-                        let table = one.get_ref().as_table().ok_or_else(wrong)?;
-                        self.indicator(&file, &Entry { file: &file, span: one.span(), table })?;
+                    let Some(list) = value.get_ref().as_array() else {
+                        found.push(wrong());
+                        continue;
+                    };
+                    for one in list.iter() {
+                        let Some(table) = one.get_ref().as_table() else {
+                            found.push(wrong());
+                            continue;
+                        };
+                        self.indicator(&file, &Entry { file: &file, span: one.span(), table }, &mut found);
                     }
                 }
                 other => {
                     let what = format!("unknown key {other:?}; expected \"version\" or [[indicator]]");
-                    return Err(file.bad(&key.span(), what));
+                    found.push(file.bad(&key.span(), what));
                 }
             }
         }
-        Ok(())
+        let is_sure =
+            |fault: &SignatureError| !matches!(fault, SignatureError::Bad { line, .. } if guessed.contains(line));
+        faults.extend(found.into_iter().filter(is_sure));
     }
 
     fn read_version(&mut self, file: &File, value: &Spanned<DeValue<'_>>) -> Result<(), SignatureError> {
@@ -155,15 +182,17 @@ impl Loader {
         Ok(())
     }
 
-    fn indicator(&mut self, file: &File, entry: &Entry<'_>) -> Result<(), SignatureError> {
-        let indicator = entry.read()?;
+    /// Keeps an indicator that is right, or adds all that is wrong with it to `faults`.
+    fn indicator(&mut self, file: &File, entry: &Entry<'_>, faults: &mut Vec<SignatureError>) {
+        let Some(indicator) = entry.read(faults) else { return };
         let value_span = entry.span_of("value");
+        let mut found = Vec::new();
         if !self.is_proven {
-            check(&indicator).map_err(|what| file.bad(&value_span, what))?;
+            found.extend(check(&indicator).err().map(|what| file.bad(&value_span, what)));
         }
         if let Some(earlier) = self.ids.get(&indicator.id).and_then(|&at| self.places.get(at)) {
             let what = format!("id {:?} is taken by {earlier}; give each indicator an id of its own", indicator.id);
-            return Err(file.bad(&entry.span_of("id"), what));
+            found.push(file.bad(&entry.span_of("id"), what));
         }
         if let Some(earlier) = self.values.get(&key_of(&indicator)).and_then(|&at| self.places.get(at)) {
             let what = format!(
@@ -171,11 +200,15 @@ impl Loader {
                 indicator.kind.name(),
                 indicator.value
             );
-            return Err(file.bad(&value_span, what));
+            found.push(file.bad(&value_span, what));
         }
-        self.count(&indicator).map_err(|what| file.bad(&value_span, what))?;
-        self.keep(indicator, file.place(&entry.span_of("id")));
-        Ok(())
+        if found.is_empty() {
+            match self.count(&indicator) {
+                Ok(()) => self.keep(indicator, file.place(&entry.span_of("id"))),
+                Err(what) => found.push(file.bad(&value_span, what)),
+            }
+        }
+        faults.append(&mut found);
     }
 
     /// Holds an indicator against the bounds of the whole set.
@@ -267,53 +300,72 @@ const KEYS: [&str; 14] = [
 const REV: &str = "rev";
 
 impl Entry<'_> {
-    fn read(&self) -> Result<Indicator, SignatureError> {
+    /// The indicator, or nothing and all that is wrong with it in `faults`.
+    fn read(&self, faults: &mut Vec<SignatureError>) -> Option<Indicator> {
+        let mut found = Vec::new();
         for (key, _) in in_order(self.table) {
             let name = key.get_ref().as_ref();
             if name != REV && !KEYS.contains(&name) {
                 let what = format!("unknown key {name:?}; expected one of {}, {REV}", KEYS.join(", "));
-                return Err(self.file.bad(&key.span(), what));
+                found.push(self.file.bad(&key.span(), what));
             }
         }
-        let category = self.one_of("category", Category::from_name, &Category::ALL.map(Category::name))?;
-        let strength = self.one_of("strength", Strength::from_name, &Strength::ALL.map(Strength::name))?;
-        let kind = self.one_of("match", MatchKind::from_name, &MatchKind::ALL.map(MatchKind::name))?;
-        let id = self.id(category)?;
-        let sources = self.texts("sources")?;
-        if sources.is_empty() {
+        let category =
+            noted(self.one_of("category", Category::from_name, &Category::ALL.map(Category::name)), &mut found);
+        let strength =
+            noted(self.one_of("strength", Strength::from_name, &Strength::ALL.map(Strength::name)), &mut found);
+        let kind = noted(self.one_of("match", MatchKind::from_name, &MatchKind::ALL.map(MatchKind::name)), &mut found);
+        let id = category.and_then(|category| noted(self.id(category), &mut found));
+        let sources = noted(self.texts("sources"), &mut found);
+        if sources.as_ref().is_some_and(Vec::is_empty) {
             let what = "no source; name at least one page or document that says so, as sources = [\"https://...\"]";
-            return Err(self.file.bad(&self.span_of("sources"), what));
+            found.push(self.file.bad(&self.span_of("sources"), what));
         }
-        let indicator = Indicator {
-            id,
-            kind,
-            value: self.text("value")?.to_owned(),
-            literal: self.optional_text("literal")?.map(str::to_owned),
-            also: self.texts("also")?,
-            tls_version: self.tls_version()?,
-            ports: self.texts("ports")?,
-            category,
-            strength,
-            products: self.texts("products")?,
-            era: self.optional_text("era")?.unwrap_or_default().to_owned(),
-            sources,
-            date: self.date()?,
-            note: self.optional_text("note")?.unwrap_or_default().to_owned(),
-            rev: self.rev()?,
-        };
-        for (key, allowed) in [
-            ("literal", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
-            ("also", matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex)),
-            ("tls_version", kind == MatchKind::Ja3),
-            ("ports", kind == MatchKind::StreamPrefix),
-        ] {
-            if !allowed && let Some((span, _)) = self.find(key) {
-                return Err(self
-                    .file
-                    .bad(&span, format!("{key:?} means nothing for match = {:?}; remove it", kind.name())));
+        let value = noted(self.text("value"), &mut found);
+        let literal = noted(self.optional_text("literal"), &mut found);
+        let also = noted(self.texts("also"), &mut found);
+        let tls_version = noted(self.tls_version(), &mut found);
+        let ports = noted(self.texts("ports"), &mut found);
+        let products = noted(self.texts("products"), &mut found);
+        let era = noted(self.optional_text("era"), &mut found);
+        let date = noted(self.date(), &mut found);
+        let note = noted(self.optional_text("note"), &mut found);
+        let rev = noted(self.rev(), &mut found);
+        if let Some(kind) = kind {
+            let is_regex = matches!(kind, MatchKind::PathRegex | MatchKind::UserAgentRegex);
+            for (key, allowed) in [
+                ("literal", is_regex),
+                ("also", is_regex),
+                ("tls_version", kind == MatchKind::Ja3),
+                ("ports", kind == MatchKind::StreamPrefix),
+            ] {
+                if !allowed && let Some((span, _)) = self.find(key) {
+                    let what = format!("{key:?} means nothing for match = {:?}; remove it", kind.name());
+                    found.push(self.file.bad(&span, what));
+                }
             }
         }
-        Ok(indicator)
+        if !found.is_empty() {
+            faults.append(&mut found);
+            return None;
+        }
+        Some(Indicator {
+            id: id?,
+            kind: kind?,
+            value: value?.to_owned(),
+            literal: literal?.map(str::to_owned),
+            also: also?,
+            tls_version: tls_version?,
+            ports: ports?,
+            category: category?,
+            strength: strength?,
+            products: products?,
+            era: era?.unwrap_or_default().to_owned(),
+            sources: sources?,
+            date: date?,
+            note: note?.unwrap_or_default().to_owned(),
+            rev: rev?,
+        })
     }
 
     fn find(&self, key: &str) -> Option<(Range<usize>, &Spanned<DeValue<'_>>)> {
@@ -428,6 +480,11 @@ impl Entry<'_> {
             .filter(|&number| number > 0)
             .ok_or_else(|| self.file.bad(&span, "\"rev\" is no count from 1; write it as rev = 2"))
     }
+}
+
+/// The value, or nothing and what is wrong in `faults`.
+fn noted<T>(result: Result<T, SignatureError>, faults: &mut Vec<SignatureError>) -> Option<T> {
+    result.map_err(|fault| faults.push(fault)).ok()
 }
 
 /// The keys of a table in the order of the file, so that the first thing that is wrong is the one that is named.

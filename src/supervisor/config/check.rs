@@ -1,7 +1,9 @@
 //! What `--check-config` looks at beyond the text: what is on this machine.
 
 use super::WatchConfig;
+use crate::capture::spelled;
 use crate::matching::SignatureSet;
+use crate::supervisor::output_file::{Claims, check_growing};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -15,10 +17,12 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Reads the signatures and secrets, and tries whether this user can write where it must. Leaves nothing behind.
+/// Reads the signatures and secrets, and tries whether this user can write where it must. Leaves nothing behind. `file` is where the
+/// configuration stands, if it is in one.
 #[must_use]
-pub fn check(config: &WatchConfig) -> Checked {
+pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
     let mut checked = Checked::default();
+    let claims = config.claims(file);
     check_signatures(config, &mut checked);
     for name in &config.interfaces {
         let is_there = Path::new("/sys/class/net").join(name).exists();
@@ -32,6 +36,11 @@ pub fn check(config: &WatchConfig) -> Checked {
         }
         if let crate::sink::OutputSpec::File { path, .. } = output {
             writable_file(path, "output", &mut checked);
+            if let Err(error) = check_growing(path, "output", &claims)
+                && error.is_refusal()
+            {
+                checked.problems.push(error.to_string());
+            }
         }
         if let crate::sink::OutputSpec::Http { token_env: Some(name), .. } = output
             && std::env::var_os(name).is_none()
@@ -42,7 +51,7 @@ pub fn check(config: &WatchConfig) -> Checked {
     if let Some(folder) = &config.spool {
         // It is made when it is not there.
         let nearest = folder.ancestors().find(|path| path.exists()).unwrap_or(folder);
-        writable_folder(nearest, &format!("spool {}", folder.display()), &mut checked);
+        writable_folder(nearest, &format!("spool {}", spelled(folder)), &mut checked);
     }
     if let Some(file) = &config.state {
         writable_file(file, "state", &mut checked);
@@ -55,27 +64,53 @@ pub fn check(config: &WatchConfig) -> Checked {
     checked
 }
 
-fn check_signatures(config: &WatchConfig, checked: &mut Checked) {
-    let set = match &config.signatures {
-        Some(folder) => SignatureSet::from_folder(folder),
-        None => Ok(SignatureSet::builtin()),
-    };
-    let set = set.and_then(|set| match &config.signatures_extra {
-        Some(folder) => set.with_folder(folder),
-        None => Ok(set),
-    });
-    match set {
-        Err(error) => checked.problems.push(error.to_string()),
-        Ok(set) if set.is_empty() => {
-            checked.problems.push("signatures: no indicator in these folders, so nothing would be found".to_owned());
+impl WatchConfig {
+    /// The files that are read or written besides alerts, and so are none for alerts. `file` is where the configuration stands.
+    #[must_use]
+    pub fn claims(&self, file: Option<&Path>) -> Claims {
+        let mut claims = Claims::default();
+        if let Some(file) = file {
+            claims.add(file, "the configuration, which is read");
         }
-        Ok(_) => {}
+        for folder in self.signatures.iter().chain(&self.signatures_extra) {
+            claims.add_folder(folder, "toml", "a signature file, which is read");
+        }
+        if let Some(path) = self.http.as_ref().and_then(|http| http.token_file.as_deref()) {
+            claims.add(path, "the token file, which is read");
+        }
+        for path in self.outputs.iter().flat_map(crate::sink::OutputSpec::reads) {
+            claims.add(path, "a secret or a certificate of an output, which is read");
+        }
+        if let Some(state) = &self.state {
+            claims.add_database(state);
+        }
+        if let Some(spool) = &self.spool {
+            claims.add_folder(spool, "segment", "a part of the spool");
+        }
+        claims
+    }
+}
+
+fn check_signatures(config: &WatchConfig, checked: &mut Checked) {
+    let (replace, extra) = (config.signatures.as_deref(), config.signatures_extra.as_deref());
+    let faults = SignatureSet::faults(replace, extra);
+    let is_sound = faults.is_empty();
+    checked.problems.extend(faults.iter().map(ToString::to_string));
+    let set = match replace.filter(|_| is_sound) {
+        Some(folder) => SignatureSet::from_folder(folder).and_then(|set| match extra {
+            Some(folder) => set.with_folder(folder),
+            None => Ok(set),
+        }),
+        None => return,
+    };
+    if set.is_ok_and(|set| set.is_empty()) {
+        checked.problems.push("signatures: no indicator in these folders, so nothing would be found".to_owned());
     }
 }
 
 fn readable(path: &Path, whose: &str, checked: &mut Checked) {
     if let Err(cause) = fs::File::open(path) {
-        checked.problems.push(format!("{whose}: {} cannot be read: {cause}", path.display()));
+        checked.problems.push(format!("{whose}: {} cannot be read: {cause}", spelled(path)));
     }
 }
 
@@ -85,9 +120,9 @@ fn writable_file(path: &Path, whose: &str, checked: &mut Checked) {
         Ok(_) => {}
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            writable_folder(folder, &format!("{whose} {}", path.display()), checked);
+            writable_folder(folder, &format!("{whose} {}", spelled(path)), checked);
         }
-        Err(cause) => checked.problems.push(format!("{whose} {}: cannot be written: {cause}", path.display())),
+        Err(cause) => checked.problems.push(format!("{whose} {}: cannot be written: {cause}", spelled(path))),
     }
 }
 
@@ -96,7 +131,7 @@ fn writable_folder(folder: &Path, whose: &str, checked: &mut Checked) {
     match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_) => _ = fs::remove_file(&probe),
         Err(cause) => {
-            let folder = folder.display();
+            let folder = spelled(folder);
             checked
                 .problems
                 .push(format!("{whose}: no file can be made in {folder}: {cause}; make it writable for this user"));
@@ -111,7 +146,8 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Checked {
-        check(&merged(WatchSettings::default(), WatchSettings::from_toml(text, Path::new("k")).unwrap()).unwrap())
+        let config = merged(WatchSettings::default(), WatchSettings::from_toml(text, Path::new("k")).unwrap());
+        check(&config.unwrap(), None)
     }
 
     #[test]

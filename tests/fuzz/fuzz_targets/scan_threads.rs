@@ -2,6 +2,7 @@
 //! length is read by all threads together, however short it turns out to be.
 #![no_main]
 
+use kaspector::capture::expand;
 use kaspector::matching::SignatureSet;
 use kaspector::supervisor::{Progress, ScanOptions, scan};
 use std::io::Write;
@@ -18,7 +19,7 @@ fn scanned(data: &[u8], threads: usize) -> String {
     writer.write_all(data).expect("it fits the pipe");
     drop(writer);
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
-    let options = ScanOptions { paths: vec![path.clone()], threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([&path]), threads, filter: None, tunnels: Vec::new() };
     let mut scan = scan(&options, &SIGNATURES, &Progress::default(), None).expect("there is no filter");
     for input in &mut scan.report.inputs {
         input.path.clear();
