@@ -1,6 +1,7 @@
 //! Writes the manual pages and shell completions, from the one definition of the command line.
 //!
-//! `manual DIR` makes `DIR/man/*.1`, `DIR/bash/kaspector`, `DIR/zsh/_kaspector` and `DIR/fish/kaspector.fish`.
+//! `manual DIR` makes `DIR/man/*.1`, `DIR/bash/kaspector`, `DIR/zsh/_kaspector` and `DIR/fish/kaspector.fish`. A file of such a name that
+//! does not tell of kaspector is somebody else's, and is left alone.
 
 // The program reads what this one only describes.
 #[allow(dead_code, clippy::large_enum_variant)]
@@ -19,26 +20,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder: PathBuf = std::env::args_os().nth(1).ok_or("usage: manual DIR")?.into();
     let mut program = cli::Arguments::command().disable_help_subcommand(true);
     let name = program.get_name().to_owned();
-    for (shell, place) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
-        let folder = folder.join(place);
-        fs::create_dir_all(&folder)?;
-        let written = clap_complete::generate_to(shell, &mut program, &name, &folder)?;
-        if shell == Shell::Bash {
-            // The name that bash-completion looks for.
-            fs::rename(written, folder.join(&name))?;
-        }
+    let completions = [
+        // The name that bash-completion looks for.
+        (Shell::Bash, folder.join("bash").join(&name)),
+        (Shell::Zsh, folder.join("zsh").join(format!("_{name}"))),
+        (Shell::Fish, folder.join("fish").join(format!("{name}.fish"))),
+    ];
+    for (shell, path) in completions {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut program, &name, &mut text);
+        write(&path, &text)?;
     }
     program.build();
-    let folder = folder.join("man");
-    fs::create_dir_all(&folder)?;
-    pages(&program, &name, &folder)
+    pages(&program, &name, &folder.join("man"))
+}
+
+/// Puts a whole file in its place, or leaves what is there.
+fn write(path: &Path, text: &[u8]) -> Result<(), Box<dyn Error>> {
+    let named = |error: std::io::Error| format!("{}: {error}", path.display());
+    match fs::read(path) {
+        Ok(found) if !found.is_empty() && memchr::memmem::find(&found, b"kaspector").is_none() => {
+            let refused = "is somebody else's, and is left as it is; name another folder";
+            return Err(format!("{} {refused}", path.display()).into());
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(named(error).into()),
+        _ => {}
+    }
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(named)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(named)?;
+    Ok(())
 }
 
 /// A page for the command and for each below it.
 fn pages(command: &Command, page: &str, folder: &Path) -> Result<(), Box<dyn Error>> {
     let below = |child: &Command| format!("{page}-{}", child.get_name());
     let neighbours: Vec<String> = command.get_subcommands().map(below).collect();
-    fs::write(folder.join(format!("{page}.1")), text(command, page, &neighbours)?)?;
+    write(&folder.join(format!("{page}.1")), &text(command, page, &neighbours)?)?;
     command.get_subcommands().try_for_each(|child| pages(child, &below(child), folder))
 }
 

@@ -215,6 +215,9 @@ fn the_unit_is_right_and_closed() {
     let verified = run("systemd-analyze", &["verify".as_ref(), "--man=no".as_ref(), path.as_os_str()]);
     let said = String::from_utf8(verified.stderr).unwrap();
     assert!(!said.contains("kaspector.service"), "{said}");
+    // No program of a package that this one does not depend on: a shell is always there.
+    let programs = unit.lines().filter_map(|line| line.strip_prefix("Exec")?.split_once('=')?.1.split(' ').next());
+    assert!(programs.eq(["/usr/bin/kaspector", "/bin/sh"]), "{unit}");
     // Exposure of 10 is open; below 2.5 nothing is left that a sensor can do without. The threshold is in tenths.
     run(
         "systemd-analyze",
@@ -247,7 +250,20 @@ fn pages_and_completions_come_from_the_command_line() {
         let page = folder.path().join(format!("man/kaspector-{command}.1"));
         let page = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{command}: {error}"));
         assert!(page.contains(".SH SYNOPSIS") && page.contains("kaspector(1)"), "{page}");
+        // As man-pages(7) names them.
+        for section in ["EXAMPLES", "EXIT STATUS", "FILES", "ENVIRONMENT"] {
+            let heading = |line: &str| line.strip_prefix(".SH ").is_some_and(|name| name.trim_matches('"') == section);
+            assert!(page.lines().any(heading), "{command}: {section}\n{page}");
+        }
     }
+    // What belongs to somebody else stays as it is, and nothing is written besides it.
+    let other = tempfile::tempdir().unwrap();
+    std::fs::create_dir(other.path().join("bash")).unwrap();
+    std::fs::write(other.path().join("bash/kaspector"), "mine").unwrap();
+    let refused = Command::new(example::built("manual")).arg(other.path()).output().unwrap();
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(other.path().join("bash/kaspector")).unwrap(), "mine");
+    run(example::built("manual"), &[folder.path().as_os_str()]);
     if has("man") {
         for page in files(&folder.path().join("man")) {
             let output = Command::new("man")
@@ -267,6 +283,30 @@ fn pages_and_completions_come_from_the_command_line() {
     let offered = text(run("bash", &["--norc".as_ref(), "-c".as_ref(), completed.as_ref()]));
     for command in &commands {
         assert!(offered.contains(command), "bash does not offer {command}: {offered}");
+    }
+    for (words, expected) in [
+        ("scan --format", "table"),
+        ("scan --fail-on", "suspected"),
+        ("watch --log-level", "debug"),
+        ("watch --capture", "afpacket"),
+        ("watch --interface", ""),
+        ("watch --workers", "4"),
+        ("scan --threads", ""),
+        ("scan --filter", ""),
+        ("hosts --since", ""),
+        ("signatures show", ""),
+        ("scan --eve", "Cargo.toml"),
+        ("watch --config", "Cargo.toml"),
+    ] {
+        let script = format!(
+            "source '{}' && cd '{}' && COMP_WORDS=(kaspector {words} '') && COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)) && \
+            _kaspector kaspector '' \"${{COMP_WORDS[COMP_CWORD-1]}}\" && echo \"${{COMPREPLY[@]}}\"",
+            folder.path().join("bash/kaspector").display(),
+            root().display(),
+        );
+        let offered = text(run("bash", &["--norc".as_ref(), "-c".as_ref(), script.as_ref()]));
+        assert!(offered.contains(expected), "{words}: {offered}");
+        assert_eq!(offered.contains("Cargo.toml"), expected == "Cargo.toml", "{words}: {offered}");
     }
     if has("zsh") {
         run("zsh", &["-n".as_ref(), folder.path().join("zsh/_kaspector").as_os_str()]);
