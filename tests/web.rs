@@ -11,9 +11,9 @@ use browser::Browser;
 use http::{Answer, connect, exchange, read};
 use kaspector::capture::{Timestamp, expand};
 use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
-use kaspector::sink::{Message, OutputStatus, Weight};
+use kaspector::sink::{Loss, Lost, Message, OutputStatus, SpoolStatus, Weight};
 use kaspector::supervisor::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};
-use kaspector::supervisor::{InterfaceStatus, Progress, ScanOptions, Status, scan};
+use kaspector::supervisor::{InterfaceStatus, MessageCounts, Progress, ScanOptions, Status, scan};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::io::{Read, Write};
@@ -75,12 +75,26 @@ fn status(packets: u64) -> Status {
             OutputStatus { name: "file:/var/log/eve.json".to_owned(), delivered: 9, ..OutputStatus::default() },
             OutputStatus {
                 name: "syslog+tls://siem:6514".to_owned(),
+                lost: 12,
+                losses: vec![
+                    Lost { loss: Loss::SpoolFull, alerts: 0, counters: 0 },
+                    Lost { loss: Loss::SegmentGone, alerts: 11, counters: 1 },
+                ],
+                waiting: 6,
                 spool_bytes: 4096,
                 oldest_unacked_s: 61.5,
                 trouble: Some(format!("refused {HOSTILE}")),
                 ..OutputStatus::default()
             },
         ],
+        connections_ended: 40,
+        spool: SpoolStatus {
+            used_bytes: 5000,
+            limit_bytes: 9000,
+            trouble: Some("spool: one segment is gone".to_owned()),
+        },
+        messages: MessageCounts { alerts: 70, counters: 30 },
+        no_room: MessageCounts { alerts: 45_572, counters: 2 },
         ..Status::default()
     }
 }
@@ -254,6 +268,19 @@ fn metrics_are_those_that_are_promised() {
         "kaspector_output_spool_bytes{output=\"syslog+tls://siem:6514\"} 4096",
         "kaspector_output_oldest_unacked_seconds{output=\"syslog+tls://siem:6514\"} 61.5",
         "kaspector_last_packet_timestamp_seconds{interface=\"eth1\"} ",
+        "kaspector_connections_ended_total 40",
+        "kaspector_output_events_total{output=\"syslog+tls://siem:6514\",result=\"lost\"} 12",
+        "kaspector_output_lost_total{output=\"syslog+tls://siem:6514\",reason=\"spool_full\",kind=\"alert\"} 0",
+        "kaspector_output_lost_total{output=\"syslog+tls://siem:6514\",reason=\"segment_gone\",kind=\"alert\"} 11",
+        "kaspector_output_lost_total{output=\"syslog+tls://siem:6514\",reason=\"segment_gone\",kind=\"counters\"} 1",
+        "kaspector_output_waiting_messages{output=\"syslog+tls://siem:6514\"} 6",
+        "kaspector_output_in_trouble{output=\"file:/var/log/eve.json\"} 0",
+        "kaspector_output_in_trouble{output=\"syslog+tls://siem:6514\"} 1",
+        "kaspector_messages_total{kind=\"alert\"} 70",
+        "kaspector_messages_no_room_total{kind=\"alert\"} 45572",
+        "kaspector_spool_used_bytes 5000",
+        "kaspector_spool_limit_bytes 9000",
+        "kaspector_spool_in_trouble 1",
     ] {
         assert!(text.lines().any(|have| have.starts_with(line)), "{line}\n{text}");
     }
@@ -297,6 +324,14 @@ fn status_and_history_are_json() {
     assert_eq!((&status["sensor"], &status["ready"]), (&json!("span-01"), &json!(true)));
     assert_eq!(status["interfaces"][0]["kernel_drops"], 7);
     assert_eq!(status["outputs"][1]["trouble"], format!("refused {HOSTILE}"));
+    assert_eq!((&status["outputs"][1]["lost"], &status["outputs"][1]["waiting"]), (&json!(12), &json!(6)));
+    // Only what there was any of.
+    let losses = json!([{ "reason": "segment_gone", "alerts": 11, "counters": 1 }]);
+    assert_eq!((&status["outputs"][0]["losses"], &status["outputs"][1]["losses"]), (&json!([]), &losses));
+    assert_eq!(status["no_room"], json!({ "alerts": 45_572, "counters": 2 }));
+    assert_eq!(status["spool"]["used_bytes"], 5000);
+    let troubles = ["spool: one segment is gone".to_owned(), format!("syslog+tls://siem:6514: refused {HOSTILE}")];
+    assert_eq!(status["troubles"], json!(troubles));
     let history = sensor.get("/api/history").json();
     assert_eq!(history["interval_s"], 10);
     assert!(history["samples"].is_array());
@@ -504,6 +539,11 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
     browser.until("return document.querySelectorAll('#alerts > li').length === 2");
     assert_eq!(browser.run("return document.querySelector('#alerts .observed').textContent"), HOSTILE);
     browser.until("return document.getElementById('outputs').innerText.includes('<img src=x')");
+    browser.until("return document.getElementById('outputs').innerText.includes('12 segment gone')");
+    browser.until(
+        "const text = document.getElementById('troubles').innerText;\
+        return text.includes('one segment is gone') && text.includes('45,572 alerts found no room') && text.includes('<img src=x')",
+    );
     assert_eq!(browser.run("return document.querySelectorAll('main img, main script').length"), 0);
     assert_eq!(
         browser.run("return [window.owned === undefined, document.title]"),

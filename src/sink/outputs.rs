@@ -379,7 +379,7 @@ fn append_all(
     loop {
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
         let wait = gap.saturating_sub(synced.elapsed()).min(LOOK.saturating_sub(looked.elapsed()));
-        let mut next = queue.recv_timeout(if under_way.is_some() { wait.max(DISK_LOOK) } else { wait });
+        let mut next = queue.recv_timeout(if under_way.is_some() { DISK_LOOK } else { wait });
         let ended = matches!(next, Err(RecvTimeoutError::Disconnected));
         while let Ok(message) = next {
             shared.queued_bytes.fetch_sub(message.line.len(), Ordering::Relaxed);
@@ -403,7 +403,7 @@ fn append_all(
             return;
         }
         let gap = if finding_waits { FINDING_SYNC_GAP } else { GROUP };
-        let (is_syncing, is_looking) = (synced.elapsed() >= gap, looked.elapsed() >= LOOK);
+        let (is_syncing, is_looking) = (synced.elapsed() >= gap, spool.looks_again() || looked.elapsed() >= LOOK);
         // What was lost is written down soon, so that it is not counted again after a kill.
         let is_saving = saved.elapsed() >= GROUP || (saved.elapsed() >= FINDING_SYNC_GAP && spool.has_losses());
         if under_way.is_none() && (is_syncing || is_looking || is_saving) {

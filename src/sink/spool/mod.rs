@@ -91,6 +91,7 @@ pub struct Spool {
     limits: SpoolLimits,
     /// Of the segments that are looked at in turn, the next.
     next_look: usize,
+    looks_again: bool,
 }
 
 /// What writer and readers both see.
@@ -144,7 +145,7 @@ impl Spool {
         let last = tokio::sync::watch::Sender::new(state.last);
         let place = disk.as_ref().and_then(Disk::place);
         let shared = Arc::new(Shared { state: Mutex::new(state), last, folder: Mutex::new(place) });
-        let mut spool = Self { shared, disk, limits, next_look: 0 };
+        let mut spool = Self { shared, disk, limits, next_look: 0, looks_again: false };
         spool.save_checkpoints();
         Ok(spool)
     }
@@ -246,6 +247,12 @@ impl Spool {
         self.shared.state().has_losses
     }
 
+    /// Whether something was found of which the next look tells more: it should be soon.
+    #[must_use]
+    pub const fn looks_again(&self) -> bool {
+        self.looks_again
+    }
+
     /// What is to be done for [`sync`](Self::sync), [`save_checkpoints`](Self::save_checkpoints) and [`look`](Self::look). While it
     /// [runs](Upkeep::run), on whatever thread, more may be appended; the outcome comes back by [`kept`](Self::kept) before the next.
     pub fn upkeep(&mut self, Chores { is_syncing, is_saving, is_looking }: Chores) -> Upkeep {
@@ -253,6 +260,7 @@ impl Spool {
             return Upkeep { is_whole: true, is_saving, ..Upkeep::default() };
         }
         self.write_held();
+        self.looks_again &= !is_looking;
         let mut state = self.shared.state();
         let Some(disk) = &mut self.disk else { return Upkeep::default() };
         let looks = is_looking.then(|| Looks { segments: looks(&state, &mut self.next_look), folder: disk.place() });
@@ -290,7 +298,7 @@ impl Spool {
             if disk.is_away(sights.is_away) {
                 *shared.folder.lock().unwrap_or_else(PoisonError::into_inner) = disk.remake();
             } else if !sights.is_away {
-                note_sights(&mut state, sights);
+                self.looks_again = note_sights(&mut state, sights);
             }
         }
         if kept.is_saving {
@@ -384,8 +392,9 @@ fn looks(state: &State, next: &mut usize) -> Vec<Look> {
     chosen.map(look).collect()
 }
 
-/// Takes note of what segments were found to be.
-fn note_sights(state: &mut State, sights: Sights) {
+/// Takes note of what segments were found to be. True when one of them can be judged at the next look only.
+fn note_sights(state: &mut State, sights: Sights) -> bool {
+    let mut looks_again = false;
     for (weight, first, seen) in sights.seen {
         let row = state.rows.of_mut(weight);
         let Some(segment) = row.segments.iter_mut().find(|segment| segment.first == first) else { continue };
@@ -394,7 +403,7 @@ fn note_sights(state: &mut State, sights: Sights) {
             Seen::Same => {}
             Seen::Cut => {
                 // What is written from now on goes elsewhere; what is left of this one is read at the next look.
-                (segment.is_closed, segment.stamp) = (true, None);
+                (segment.is_closed, segment.stamp, looks_again) = (true, None, true);
             }
             Seen::Gone => state.lose_of_segment(weight, first, &[whole], Loss::SegmentGone, "it was removed"),
             Seen::Unreadable(why) => {
@@ -413,6 +422,7 @@ fn note_sights(state: &mut State, sights: Sights) {
             }
         }
     }
+    looks_again
 }
 
 const fn name_of(weight: Weight) -> &'static str {

@@ -492,6 +492,21 @@ fn what_no_disk_has_at_the_end_is_counted() {
 }
 
 #[test]
+fn the_numbers_are_written_down_anew_when_their_file_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Spool::open(Some(folder.path()), SpoolLimits::default(), &takers(1)).unwrap();
+    let mut spool = open();
+    (0..10).for_each(|number| spool.append(message(number, Weight::Finding)));
+    fs::remove_file(folder.path().join("numbers")).unwrap();
+    spool.save_checkpoints();
+    spool.append(message(10, Weight::Finding));
+    drop(spool);
+    segments(folder.path()).iter().for_each(|path| fs::remove_file(path).unwrap());
+    let spool = open();
+    assert_eq!((all(&mut spool.reader(0)), spool.reader(0).lost()), (Vec::new(), 11));
+}
+
+#[test]
 fn files_beside_the_segments_may_be_damaged() {
     for hurt in ["checkpoint", "numbers", "both", "gone"] {
         let folder = tempfile::tempdir().unwrap();

@@ -145,3 +145,55 @@ impl<'w> Teller<'w> {
         self.outputs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::capture::{CaptureKind, RingOptions};
+    use crate::sink::spool::SpoolLimits;
+    use crate::sink::{EveCompat, OutputOptions};
+    use crate::supervisor::{Sandbox, SandboxMode};
+    use std::time::Duration;
+
+    fn options() -> WatchOptions {
+        WatchOptions {
+            interfaces: vec!["span0".to_owned()],
+            workers: 1,
+            tunnels: Default::default(),
+            capture: CaptureKind::Afpacket,
+            ring: RingOptions::default(),
+            ring_blocks: None,
+            output_options: OutputOptions { spool: None, limits: SpoolLimits::default(), sensor: "sensor-01".into() },
+            compat: EveCompat::V7,
+            state: None,
+            web: None,
+            patience: Duration::from_secs(1),
+            privileges: None,
+            sandbox: Sandbox::default(),
+            sandbox_mode: SandboxMode::Off,
+            reload: None,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_finds_no_room_is_counted_by_kind() {
+        let (options, folder) = (options(), tempfile::tempdir().unwrap());
+        let spec = format!("file:{}", folder.path().join("eve.json").display()).parse().unwrap();
+        let outputs = Outputs::start(&[spec], &options.output_options, &tokio::runtime::Handle::current()).unwrap();
+        let mut teller = Teller::new(&options, [0; 32], outputs, None);
+        let tell = |teller: &mut Teller<'_>, count: usize, weight| {
+            (0..count).for_each(|_| teller.push(Ulid::nil(), "10.0.0.1", weight, "{}"));
+        };
+        tell(&mut teller, BACKLOG_MAX - 1, Weight::Finding);
+        tell(&mut teller, 6, Weight::Summary);
+        tell(&mut teller, 3, Weight::Stats);
+        let most = BACKLOG_MAX as u64;
+        assert_eq!(teller.lost(), MessageCounts { alerts: 5, counters: 3 });
+        assert_eq!(teller.made(), MessageCounts { alerts: most + 5, counters: 3 });
+        // Nobody takes any more, and summaries are due.
+        teller.give_up(7);
+        assert_eq!(teller.lost(), MessageCounts { alerts: most + 12, counters: 3 });
+        assert_eq!(teller.made(), teller.lost());
+    }
+}
