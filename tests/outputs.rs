@@ -649,6 +649,31 @@ async fn splunk_gets_envelopes_with_times_and_other_collectors_plain_lines() {
     assert!(plain.bodies.iter().flat_map(|body| body.lines()).map(number_of).eq(0..20));
 }
 
+/// A token that was renewed counts once the old one is refused, without a signal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_secret_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "old").unwrap();
+    let app = axum::Router::new().route(
+        "/",
+        post(|headers: axum::http::HeaderMap| async move {
+            if headers["authorization"] == "Bearer new" { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let outputs = start(&[&format!("http://127.0.0.1:{port}/?token-file={}", token.display())], folder.path());
+    offer_all(&outputs, 0..5);
+    until("the refusal is told", || outputs.status()[0].trouble.as_ref().is_some_and(|said| said.contains("401")))
+        .await;
+    assert_eq!(outputs.status()[0].delivered, 0);
+    std::fs::write(&token, "new").unwrap();
+    until("all arrive", || outputs.status()[0].delivered == 5).await;
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_datagram_socket_gets_one_message_each_and_may_come_late() {
     let folder = tempfile::tempdir().unwrap();

@@ -201,6 +201,47 @@ fn an_output_that_hangs_and_is_taken_away_leaves_no_descriptor() {
     assert!(said.contains("eve.json"), "{said}");
 }
 
+/// Addresses of the hosts in a state file.
+fn kept(state: &Path) -> Vec<String> {
+    let listed = Command::new(PROGRAM).args(["hosts", "--state", state.to_str().unwrap(), "--format", "json"]).output();
+    let listed: serde_json::Value = serde_json::from_slice(&listed.unwrap().stdout).unwrap_or_default();
+    let hosts = listed["hosts"].as_array().cloned().unwrap_or_default();
+    hosts.iter().map(|host| host["address"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_state_file_that_is_removed_or_replaced_is_filled_again() {
+    let Some(cable) = Cable::lay("s") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("hosts.db");
+    let output = format!("file:{}", folder.path().join("eve.json").display());
+    let sensor = Sensor::start(&["-i", &cable.far, "--state", state.to_str().unwrap(), "-o", &output]);
+    let mut sender = pcap::Capture::from_device(cable.near.as_str()).unwrap().open().unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/dns-then-tls.pcap");
+    let mut capture = pcap::Capture::from_file(path).unwrap();
+    while let Ok(packet) = capture.next_packet() {
+        sender.sendpacket(packet.data.to_vec()).unwrap();
+    }
+    let wait = |what: &str| {
+        let begun = Instant::now();
+        while kept(&state) != ["10.20.0.5"] {
+            assert!(begun.elapsed() < Duration::from_secs(40), "{what}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    wait("saved");
+    std::fs::remove_file(&state).unwrap();
+    wait("saved after it was removed");
+    // One of another sensor, say, that somebody put there.
+    let other = folder.path().join("other.db");
+    drop(kaspector::supervisor::state::State::open(&other).unwrap());
+    std::fs::rename(&other, &state).unwrap();
+    wait("saved after it was replaced");
+    std::fs::remove_file(&state).unwrap();
+    let said = sensor.end();
+    assert_eq!(kept(&state), ["10.20.0.5"], "{said}");
+}
+
 /// What it comes to within some seconds under limits; `None` when it runs.
 fn start_under(limits: &[&str], arguments: &[&str]) -> Option<Output> {
     let mut command = Command::new("prlimit");

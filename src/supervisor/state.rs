@@ -37,11 +37,35 @@ const LOG_BYTES_MAX: i64 = 64 << 20;
 /// Lines of evidence kept per host that the signature set in use does not know.
 const SET_ASIDE_MAX: u32 = 64;
 
+/// Which file stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64, u64);
+
+impl Identity {
+    /// The file that stands there now, if any does.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self(metadata.dev(), metadata.ino()))
+    }
+
+    /// Files are told apart by their numbers, which not every system has.
+    #[cfg(not(unix))]
+    #[must_use]
+    pub fn at(_: &Path) -> Option<Self> {
+        None
+    }
+}
+
 /// A state file.
 #[derive(Debug)]
 pub struct State {
     connection: Connection,
     path: PathBuf,
+    /// Which file stood at the path when it was opened.
+    identity: Option<Identity>,
     /// Sources whose rows are marked by whether the set in use knows them.
     marked: BTreeSet<i64>,
 }
@@ -54,6 +78,8 @@ impl State {
     /// When it cannot be read and written, is not a state file, or is newer than this program. It is then left as it is.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         make(path)?;
+        // Before it is opened: one that is replaced in between is noticed.
+        let identity = Identity::at(path);
         let failed = |error| StateError::of(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(literal(path)?, flags).map_err(failed)?;
@@ -71,7 +97,7 @@ impl State {
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
         migrate(&mut connection, path, STEPS)?;
-        Ok(Self { connection, path: path.to_owned(), marked: BTreeSet::new() })
+        Ok(Self { connection, path: path.to_owned(), identity, marked: BTreeSet::new() })
     }
 
     /// Opens the file only to read it, also while others write.
@@ -94,8 +120,40 @@ impl State {
             Version::At(version) if version < STEPS.len() => {
                 Err(StateError::Older { path: path.to_owned(), version, known: STEPS.len() })
             }
-            Version::At(_) => Ok(Self { connection, path: path.to_owned(), marked: BTreeSet::new() }),
+            Version::At(_) => {
+                Ok(Self { connection, path: path.to_owned(), identity: Identity::at(path), marked: BTreeSet::new() })
+            }
         }
+    }
+
+    /// Which file it is.
+    #[must_use]
+    pub const fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Opens the file that stands at the path now, or makes one: this one was removed or replaced, and nobody would read what is written to it.
+    ///
+    /// # Errors
+    /// As [`Self::open`]. Nothing can be saved then; it is to be opened anew later.
+    pub fn open_anew(&mut self) -> Result<(), StateError> {
+        let path = self.path.clone();
+        self.identity = None;
+        // Closed before its log is touched, which is found by its name and must not be taken for that of another file.
+        self.connection = Connection::open_in_memory().map_err(|error| StateError::of(&path, error))?;
+        if matches!(path.try_exists(), Ok(false)) {
+            for end in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(beside(&path, end));
+            }
+        }
+        *self = Self::open(&path)?;
+        Ok(())
+    }
+
+    /// Moves what was saved out of the log into the file itself, as far as nobody reads it just now.
+    pub fn settle(&self) {
+        // What stays in the log is as safe there.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
     /// Whether what this very program found in the source with these signatures is in the file.

@@ -154,6 +154,12 @@ impl Transport for HttpTransport {
             return Ok(Delivered::default());
         }
         let reason = format!("the server answers {status}");
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            && let Ok(secret) = self.target.secret()
+        {
+            // It may have been renewed since it was read.
+            self.secret = secret;
+        }
         Err(match status {
             // What is wrong with the content stays wrong; what is wrong with the address or the secret can be put right.
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {

@@ -380,7 +380,9 @@ impl<'w> Control<'w> {
     /// Hands the hosts that changed to the state file.
     fn save(&mut self) {
         let Some(keeper) = &self.keeper else { return };
-        let unsaved = self.hosts.take_unsaved(&self.settings.signatures);
+        let signatures = &self.settings.signatures;
+        let unsaved =
+            if keeper.lacks_all() { self.hosts.take_all(signatures) } else { self.hosts.take_unsaved(signatures) };
         if unsaved.is_empty() {
             return;
         }

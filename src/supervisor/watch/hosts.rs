@@ -123,6 +123,12 @@ impl Hosts {
         hosts.into_iter().filter_map(|host| Some((host, self.hosts.get(&host)?.merged(signatures)?))).collect()
     }
 
+    /// All hosts, for a file that has none of them.
+    pub fn take_all(&mut self, signatures: &SignatureSet) -> Vec<(HostKey, HostRecord)> {
+        self.unsaved.extend(self.hosts.keys());
+        self.take_unsaved(signatures)
+    }
+
     /// Notes that hosts that were taken have not been saved.
     pub fn not_saved(&mut self, hosts: impl IntoIterator<Item = HostKey>) {
         self.unsaved.extend(hosts);

@@ -2,9 +2,10 @@
 
 use super::WatchError;
 use crate::matching::{HostKey, HostRecord, SignatureSet};
-use crate::supervisor::state::{Origins, Source, State};
+use crate::supervisor::state::{Identity, Origins, Source, State};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -32,7 +33,33 @@ pub struct Known {
 pub struct Keeper {
     batches: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<()>>,
-    trouble: Arc<Mutex<Option<String>>>,
+    shared: Arc<Shared>,
+    path: PathBuf,
+}
+
+/// What the thread says of itself.
+#[derive(Debug, Default)]
+struct Shared {
+    trouble: Mutex<Option<String>>,
+    /// The file that it writes.
+    identity: Mutex<Option<Identity>>,
+    /// Whether that file was begun anew, and has only what changed since then.
+    lacks_all: AtomicBool,
+}
+
+impl Shared {
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    fn set_identity(&self, identity: Option<Identity>) {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    /// Whether another file, or none, stands at the path now.
+    fn is_displaced(&self, path: &Path) -> bool {
+        Identity::at(path) != *self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Keeper {
@@ -54,13 +81,14 @@ impl Keeper {
         }
         let known = state.load(&source, signatures, &mut origins)?;
         let (batches, waiting) = sync_channel(WAITING_MAX);
-        let trouble = Arc::new(Mutex::default());
+        let shared = Arc::new(Shared::default());
+        shared.set_identity(state.identity());
         let thread = {
-            let (trouble, origins) = (Arc::clone(&trouble), origins.clone());
+            let (shared, origins, path) = (Arc::clone(&shared), origins.clone(), path.to_owned());
             let builder = std::thread::Builder::new().name("state".to_owned());
-            builder.spawn(move || keep(&mut state, &source, &origins, &waiting, &trouble))?
+            builder.spawn(move || keep(&mut state, &path, &source, &origins, &waiting, &shared))?
         };
-        let keeper = Self { batches: Some(batches), thread: Some(thread), trouble };
+        let keeper = Self { batches: Some(batches), thread: Some(thread), shared, path: path.to_owned() };
         Ok((keeper, Known { hosts: known, inputs: origins.into_names() }))
     }
 
@@ -76,10 +104,16 @@ impl Keeper {
         })
     }
 
+    /// Whether the file was removed or replaced, and is to be given all hosts again.
+    #[must_use]
+    pub fn lacks_all(&self) -> bool {
+        self.shared.lacks_all.swap(false, Ordering::Relaxed) || self.shared.is_displaced(&self.path)
+    }
+
     /// What was wrong with the last save.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Saves what was handed over. Call where one may wait.
@@ -95,10 +129,11 @@ impl Keeper {
 /// What the thread does, until nobody has anything for it any more.
 fn keep(
     state: &mut State,
+    path: &Path,
     source: &Source,
     origins: &Origins,
     waiting: &Receiver<Batch>,
-    trouble: &Mutex<Option<String>>,
+    shared: &Shared,
 ) {
     let mut unsaved: BTreeMap<HostKey, HostRecord> = BTreeMap::new();
     let mut latest: Option<Arc<SignatureSet>> = None;
@@ -112,13 +147,25 @@ fn keep(
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
-        if let (Some(signatures), false) = (&latest, unsaved.is_empty()) {
+        let mut is_there = true;
+        if shared.is_displaced(path) {
+            let opened = state.open_anew();
+            is_there = opened.is_ok();
+            if is_there {
+                tracing::warn!("{}: was removed or replaced; what is known is saved there again", path.display());
+                shared.lacks_all.store(true, Ordering::Relaxed);
+            }
+            shared.set_trouble(opened.err().map(|error| error.to_string()));
+            shared.set_identity(state.identity());
+        }
+        if let (Some(signatures), false, true) = (&latest, unsaved.is_empty(), is_there) {
             let hosts = unsaved.iter().map(|(host, record)| (*host, record.clone()));
             let saved = state.save(source, signatures, origins, hosts);
             if saved.is_ok() {
                 unsaved.clear();
+                state.settle();
             }
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = saved.err().map(|error| error.to_string());
+            shared.set_trouble(saved.err().map(|error| error.to_string()));
         }
         if is_last {
             return;
