@@ -50,9 +50,10 @@ pub fn choose(connection: &Connection, filter: &HostFilter, signatures: &Signatu
         let condition = "record.last_seen >= ? OR record.id IN (SELECT record FROM evidence WHERE set_aside <> 0 AND last_seen >= ?)";
         of_record.push((condition.to_owned(), vec![Value::Integer(signed(since.0)); 2]));
     }
+    // The plus keeps SQLite from looking for each of hundreds of indicators rather than at the few that a record has.
     let mut has_evidence = |table: &str, and: &str, wanted: &dyn Fn(&Indicator) -> bool| {
         let condition = format!(
-            "EXISTS (SELECT 1 FROM evidence WHERE evidence.record = record.id {and} AND indicator IN (SELECT id FROM {table}))"
+            "EXISTS (SELECT 1 FROM evidence WHERE evidence.record = record.id {and} AND +indicator IN (SELECT id FROM {table}))"
         );
         of_record.push((condition, Vec::new()));
         name_indicators(connection, table, signatures, wanted)
@@ -106,9 +107,10 @@ pub fn choose(connection: &Connection, filter: &HostFilter, signatures: &Signatu
 /// How many hosts there are with evidence that the set knows, chosen or not.
 pub fn count_all(connection: &Connection, signatures: &SignatureSet) -> rusqlite::Result<usize> {
     name_indicators(connection, "known", signatures, &|_| true)?;
+    // The plus as above.
     let query = format!(
         "SELECT count(*) FROM (SELECT DISTINCT {HOST} FROM record WHERE EXISTS
-         (SELECT 1 FROM evidence WHERE evidence.record = record.id AND indicator IN (SELECT id FROM known)))"
+         (SELECT 1 FROM evidence WHERE evidence.record = record.id AND +indicator IN (SELECT id FROM known)))"
     );
     let count: i64 = connection.query_row(&query, [], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
