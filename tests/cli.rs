@@ -617,6 +617,8 @@ fn names_of_any_bytes_are_read_and_told_apart() {
         code == 4 && err.contains(r"gone\xe9.pcap: cannot be opened") && err.contains(r"gone\xe9*: no file"),
         "{err}"
     );
+    let (code, _, err) = shell(folder.path(), "kaspector hosts --state $'gone\\xe9.db'");
+    assert!(code == 2 && err.contains(r"gone\xe9.db: no such state file"), "{err}");
     let eve = "kaspector scan -q 'café.pcap' --eve $'out\\xe9.json' --state $'out\\xe9.db' && ls $'out\\xe9.json' $'out\\xe9.db'";
     assert_eq!(shell(folder.path(), eve).0, 0);
 }

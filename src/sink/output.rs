@@ -1,5 +1,6 @@
 //! Where messages go: what `--output` and `[[output]]` say.
 
+use crate::capture::spelled;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -299,9 +300,9 @@ impl fmt::Display for OutputSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => out.write_str("stdout"),
-            Self::File { path, .. } => write!(out, "file:{}", path.display()),
-            Self::UnixStream { path } => write!(out, "unix-stream:{}", path.display()),
-            Self::UnixDgram { path } => write!(out, "unix-dgram:{}", path.display()),
+            Self::File { path, .. } => write!(out, "file:{}", spelled(path)),
+            Self::UnixStream { path } => write!(out, "unix-stream:{}", spelled(path)),
+            Self::UnixDgram { path } => write!(out, "unix-dgram:{}", spelled(path)),
             Self::Syslog { transport, server, .. } => {
                 write!(out, "syslog+{}://{server}", format!("{transport:?}").to_lowercase())
             }

@@ -1,5 +1,6 @@
 //! What can be wrong with a state file.
 
+use crate::capture::spelled;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
@@ -7,19 +8,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// There is no such file.
-    #[error("{}: no such state file; 'kaspector watch --state' and 'kaspector scan --state' make one", .path.display())]
+    #[error("{}: no such state file; 'kaspector watch --state' and 'kaspector scan --state' make one", spelled(.path))]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// Nothing is in it, perhaps since somebody makes it at this moment.
-    #[error("{}: nothing is in it yet; 'kaspector watch --state' and 'kaspector scan --state' fill it", .path.display())]
+    #[error("{}: nothing is in it yet; 'kaspector watch --state' and 'kaspector scan --state' fill it", spelled(.path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// It cannot be created or opened.
-    #[error("{}: cannot be opened: {error}; the file, and its folder for writing, must be open to this user", .path.display())]
+    #[error("{}: cannot be opened: {error}; the file, and its folder for writing, must be open to this user", spelled(.path))]
     Closed {
         /// The file.
         path: PathBuf,
@@ -27,7 +28,7 @@ pub enum StateError {
         error: String,
     },
     /// It belongs to another program.
-    #[error("{}: not a state file of Kaspector; it is left as it is, name another one", .path.display())]
+    #[error("{}: not a state file of Kaspector; it is left as it is, name another one", spelled(.path))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -35,7 +36,7 @@ pub enum StateError {
     /// A later version of this program wrote it.
     #[error(
         "{}: version {version} of the state, and this program knows versions up to {known}; use the newer program that wrote it",
-        .path.display()
+        spelled(.path)
     )]
     Newer {
         /// The file.
@@ -49,7 +50,7 @@ pub enum StateError {
     #[error(
         "{}: version {version} of the state; start the sensor with it once, or merge a capture with 'kaspector scan --state', \
          and it becomes version {known}",
-        .path.display()
+        spelled(.path)
     )]
     Older {
         /// The file.
@@ -60,7 +61,7 @@ pub enum StateError {
         known: usize,
     },
     /// What is in it cannot be.
-    #[error("{}: damaged: {what}; keep a copy, then restore a backup or name a new file", .path.display())]
+    #[error("{}: damaged: {what}; keep a copy, then restore a backup or name a new file", spelled(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -68,25 +69,25 @@ pub enum StateError {
         what: String,
     },
     /// Others write to it all the time.
-    #[error("{}: others kept writing to it, so it could not be used; try again", .path.display())]
+    #[error("{}: others kept writing to it, so it could not be used; try again", spelled(.path))]
     Busy {
         /// The file.
         path: PathBuf,
     },
     /// There is no room.
-    #[error("{}: the disk is full; nothing was saved, and what was saved before is whole", .path.display())]
+    #[error("{}: the disk is full; nothing was saved, and what was saved before is whole", spelled(.path))]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// It cannot be written.
-    #[error("{}: cannot be written: this user, or the file system, lets it only be read", .path.display())]
+    #[error("{}: cannot be written: this user, or the file system, lets it only be read", spelled(.path))]
     ReadOnly {
         /// The file.
         path: PathBuf,
     },
     /// Anything else.
-    #[error("{}: {error}", .path.display())]
+    #[error("{}: {error}", spelled(.path))]
     Failed {
         /// The file.
         path: PathBuf,

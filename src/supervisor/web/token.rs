@@ -1,5 +1,6 @@
 //! The secret that a reader from elsewhere must know.
 
+use crate::capture::spelled;
 use axum::http::Uri;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -27,7 +28,7 @@ pub struct Token {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read.
-    #[error("token file {}: cannot be read: {cause}; make one with: openssl rand -hex 32", path.display())]
+    #[error("token file {}: cannot be read: {cause}; make one with: openssl rand -hex 32", spelled(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -37,7 +38,7 @@ pub enum TokenError {
     /// What it holds is no token.
     #[error(
         "token file {}: expected one line of {LEAST} to {MOST} letters, digits or -._~+/=; make one with: openssl rand -hex 32",
-        path.display()
+        spelled(path)
     )]
     Unfit {
         /// The file.
