@@ -63,12 +63,27 @@ impl Blocks {
                 let inner = record.start as usize + self.before.len();
                 for at in ADDRESSES.map(|at| inner + at) {
                     if block.bytes[at..at + 2] == SERVERS {
-                        block.bytes[at + 2] = self.servers;
+                        let before = std::mem::replace(&mut block.bytes[at + 2], self.servers);
+                        renew_checksum(&mut block.bytes[inner..], before, self.servers);
                     }
                 }
             }
         }
     }
+}
+
+/// Makes the checksum of a TCP segment that of another address, in which one even byte changed (RFC 1624 section 3).
+fn renew_checksum(frame: &mut [u8], before: u8, after: u8) {
+    const TCP: usize = 14 + 20;
+    if frame[23] != 6 {
+        return;
+    }
+    let field = u16::from_be_bytes([frame[TCP + 16], frame[TCP + 17]]);
+    let mut sum = u32::from(!field) + u32::from(!(u16::from(before) << 8)) + (u32::from(after) << 8);
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    frame[TCP + 16..TCP + 18].copy_from_slice(&(!(sum as u16)).to_be_bytes());
 }
 
 impl Receiver for Blocks {

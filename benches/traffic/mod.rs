@@ -151,6 +151,8 @@ impl<'r> Generator<'r> {
         header[12] = 0x50;
         header[13] = flags;
         header[14] = 0xff;
+        let checksum = tcp_checksum(pair, &header, payload);
+        header[16..18].copy_from_slice(&checksum.to_be_bytes());
         self.ip(pair, to_server, 6, &header, payload)
     }
 
@@ -429,4 +431,17 @@ pub fn http_request(host: &str) -> Vec<u8> {
          Connection: keep-alive\r\nCookie: session=0123456789abcdef\r\n\r\n"
     )
     .into_bytes()
+}
+
+/// Checksum of a segment between the two of a pair, in whatever direction (RFC 9293 section 3.1).
+fn tcp_checksum(pair: Pair, header: &[u8], payload: &[u8]) -> u16 {
+    let length = (header.len() + payload.len()) as u32;
+    let addresses = [pair.client, pair.server, 6, length].map(|word| (word >> 16) + (word & 0xffff));
+    let words = header.chunks(2).chain(payload.chunks(2));
+    let words = words.map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
+    let mut sum: u32 = addresses.into_iter().chain(words).sum();
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
 }
