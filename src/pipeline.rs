@@ -16,6 +16,7 @@ mod outbox;
 mod plan;
 mod pool;
 mod round;
+mod versions;
 
 use crate::capture::{Frame, Frames};
 use crate::decode::{Outcome, OutcomeCounters, Segment, TunnelPorts};
@@ -34,6 +35,7 @@ pub use lanes::{Lanes, Numbering, SeenInPart};
 pub use outbox::{END, Outbox, Report, was_set_back};
 pub use plan::Plan;
 pub use round::RoundEvents;
+pub use versions::{VersionCounters, version_name};
 
 /// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
 pub const LANES: usize = 8;

@@ -1,6 +1,6 @@
 //! Verdicts about conversations made packet by packet: what takes several flows to see, and no client does at will.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use etherparse::PacketBuilder;
 use kaspector::capture::{Frame, LinkType, Timestamp};
@@ -17,6 +17,9 @@ const SERVER: &str = "198.51.100.10";
 const CDN: &str = "203.0.113.80";
 const SYN: u8 = 1;
 const ACK: u8 = 2;
+const RST: u8 = 4;
+const FIN: u8 = 8;
+const URG: u8 = 16;
 
 /// Frames in order, a millisecond apart.
 #[derive(Default)]
@@ -44,6 +47,15 @@ impl Wire {
         if flags & ACK != 0 {
             step = step.ack(1);
         }
+        if flags & RST != 0 {
+            step = step.rst();
+        }
+        if flags & FIN != 0 {
+            step = step.fin();
+        }
+        if flags & URG != 0 {
+            step = step.urg(3);
+        }
         let mut frame = Vec::new();
         step.write(&mut frame, payload).unwrap();
         self.frames.push(frame);
@@ -54,7 +66,7 @@ impl Wire {
         self.tcp(client, server, 100, SYN, &[]);
         let mut seq = 101;
         for piece in pieces {
-            self.tcp(client, server, seq, 0, piece);
+            self.tcp(client, server, seq, ACK, piece);
             seq += u32::try_from(piece.len()).unwrap();
         }
     }
@@ -281,7 +293,7 @@ fn what_hides_its_name_is_counted() {
         wire.connection((PC, port), (SERVER, 443), &[&hello]);
     }
     // Two datagrams of one flow under a draft's version, and one that is no QUIC.
-    let mut unknown = [&[0xc3, 0xff, 0, 0, 0x16, 8][..], &[7; 8], &[0]].concat();
+    let mut unknown = [&[0xc3, 0xff, 0, 0, 0x15, 8][..], &[7; 8], &[0]].concat();
     unknown.resize(1200, 0);
     wire.udp((PC, 40_003), (SERVER, 443), &unknown);
     wire.udp((PC, 40_003), (SERVER, 443), &unknown);
@@ -296,4 +308,204 @@ fn what_hides_its_name_is_counted() {
     }
     let seen = lanes.seen_in_part();
     assert_eq!((seen.encrypted_hellos, seen.unknown_quic_versions), (1, 1));
+}
+
+/// A handshake of which both sides are seen: the client's first byte is 101, the server's 201.
+fn opened() -> Wire {
+    let mut wire = Wire::default();
+    wire.tcp((PC, 4_000), (SERVER, 443), 100, SYN, &[]);
+    wire.server_answers(200, SYN | ACK, 101);
+    wire.tcp((PC, 4_000), (SERVER, 443), 101, ACK, &[]);
+    wire
+}
+
+impl Wire {
+    fn client_sends(&mut self, seq: u32, flags: u8, payload: &[u8]) {
+        self.tcp((PC, 4_000), (SERVER, 443), seq, flags, payload);
+    }
+
+    /// A segment of the server that acknowledges everything before `ack`.
+    fn server_answers(&mut self, seq: u32, flags: u8, ack: u32) {
+        let builder = Self::builder(SERVER, PC).tcp(443, 4_000, seq, 65_000).ack(ack);
+        let mut frame = Vec::new();
+        if flags & SYN != 0 { builder.syn() } else { builder }.write(&mut frame, &[]).unwrap();
+        self.frames.push(frame);
+    }
+
+    /// Puts something else into the checksum of the last segment.
+    fn spoil_checksum(&mut self, field: Option<[u8; 2]>) {
+        let frame = self.frames.last_mut().unwrap();
+        let place = frame.get_mut(50..52).unwrap();
+        match field {
+            Some(field) => place.copy_from_slice(&field),
+            None => place.iter_mut().for_each(|byte| *byte ^= 0x5a),
+        }
+    }
+
+    /// How often a bound was met.
+    fn given_up(&self, name: &str) -> u64 {
+        let mut detector = Detector::new(&Arc::new(SignatureSet::builtin()));
+        for (number, bytes) in (1..).zip(&self.frames) {
+            let wire_len = u32::try_from(bytes.len()).unwrap();
+            let at = Timestamp(1_700_000_000_000_000_000 + number * 1_000_000);
+            detector.feed(&Frame { number, at, link_type: LinkType::ETHERNET, wire_len, bytes });
+        }
+        detector.finish().given_up.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// How a hello is sent.
+type Send = fn(&mut Wire, &[u8]);
+
+/// A decoy in the place of the true hello, sent so that its receiver drops it, and the true one.
+#[test]
+fn what_receivers_drop_is_not_believed() {
+    let ways: [(&str, Send); 7] = [
+        ("no flags", |wire, decoy| wire.client_sends(101, 0, decoy)),
+        ("an end without ACK", |wire, decoy| wire.client_sends(101, FIN, decoy)),
+        ("a reset", |wire, decoy| wire.client_sends(101, RST, decoy)),
+        ("a reset with ACK", |wire, decoy| wire.client_sends(101, RST | ACK, decoy)),
+        ("a SYN in an open connection", |wire, decoy| wire.client_sends(100_000, SYN, decoy)),
+        ("a SYN that is an end", |wire, decoy| wire.client_sends(100, SYN | FIN, decoy)),
+        ("a wrong checksum", |wire, decoy| {
+            wire.client_sends(101, ACK, decoy);
+            wire.spoil_checksum(None);
+        }),
+    ];
+    let (decoy, truth) = (hello(Some("www.shop.example")), hello(Some(UPDATES)));
+    for (way, send) in ways {
+        for (first, second, expected) in
+            [(&decoy, &truth, vec![endpoint(PC, Verdict::Confirmed)]), (&truth, &decoy, Vec::new())]
+        {
+            let mut wire = opened();
+            send(&mut wire, first);
+            wire.client_sends(101, ACK, second);
+            wire.server_answers(201, ACK, 101 + u32::try_from(second.len()).unwrap());
+            assert_eq!(wire.hosts(), expected, "{way}");
+            assert_eq!(wire.given_up("overlapping_segments"), u64::from(way.contains("checksum")), "{way}");
+        }
+    }
+}
+
+#[test]
+fn captures_of_the_sending_machine_are_read() {
+    let truth = hello(Some(UPDATES));
+    let end = 101 + u32::try_from(truth.len()).unwrap();
+    for (acknowledged, field) in [(true, None), (false, None), (true, Some([0, 0])), (false, Some([0, 0]))] {
+        let mut wire = opened();
+        wire.client_sends(101, ACK, &truth);
+        wire.spoil_checksum(field);
+        if acknowledged {
+            wire.server_answers(201, ACK, end);
+        }
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "{acknowledged} {field:?}");
+    }
+}
+
+#[test]
+fn data_with_a_syn_counts_if_the_server_takes_it() {
+    let (decoy, truth) = (hello(Some("www.shop.example")), hello(Some(UPDATES)));
+    for taken in [false, true] {
+        let mut wire = Wire::default();
+        wire.client_sends(100, SYN, &decoy);
+        wire.server_answers(200, SYN | ACK, if taken { 101 + u32::try_from(decoy.len()).unwrap() } else { 101 });
+        wire.client_sends(101, ACK, &truth);
+        assert_eq!(wire.hosts().is_empty(), taken);
+    }
+}
+
+#[test]
+fn a_stale_syn_changes_nothing_and_an_answered_one_begins_anew() {
+    let truth = hello(Some(UPDATES));
+    let (first, second) = truth.split_at(40);
+    let mut wire = opened();
+    wire.client_sends(5_000_000, SYN, &[]);
+    wire.client_sends(101, ACK, first);
+    wire.client_sends(9_000_000, SYN, &[]);
+    wire.server_answers(201, ACK, 101);
+    wire.client_sends(141, ACK, second);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+    let mut wire = opened();
+    wire.client_sends(101, ACK, &hello(Some("www.shop.example")));
+    wire.client_sends(9_000_000, SYN, &[]);
+    wire.server_answers(7_000, SYN | ACK, 9_000_001);
+    wire.client_sends(9_000_001, ACK, &truth);
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+}
+
+#[test]
+fn the_urgent_byte_is_none_of_the_hello() {
+    let truth = hello(Some(UPDATES));
+    let mut wire = opened();
+    // The third byte of the segment.
+    wire.client_sends(101, ACK | URG, &[&truth[..2], b"!", &truth[2..]].concat());
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+}
+
+/// Segments of a hello in every order, no SYN seen.
+#[test]
+fn a_hello_joined_midway_is_put_in_order() {
+    let truth = hello(Some(UPDATES));
+    let third = truth.len() / 3;
+    let pieces =
+        [(101, &truth[..third]), (101 + third, &truth[third..2 * third]), (101 + 2 * third, &truth[2 * third..])];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut wire = Wire::default();
+        for (at, piece) in order.map(|number| pieces[number]) {
+            wire.client_sends(u32::try_from(at).unwrap(), ACK, piece);
+        }
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "{order:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_names_another_is_a_relay() {
+    let truth = hello(Some(UPDATES));
+    for (source, expected) in [(PC, endpoint(PC, Verdict::Confirmed)), ("10.20.0.99", relay(PC))] {
+        let line = format!("PROXY TCP4 {source} {SERVER} 40000 443\r\n");
+        let binary = [
+            &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..],
+            &source.parse::<Ipv4Addr>().unwrap().octets(),
+            &SERVER.parse::<Ipv4Addr>().unwrap().octets(),
+            &[0x9c, 0x40, 1, 187],
+        ]
+        .concat();
+        for header in [line.as_bytes(), &binary] {
+            let mut wire = opened();
+            wire.client_sends(101, ACK, &[header, &truth].concat());
+            assert_eq!(wire.hosts(), std::slice::from_ref(&expected), "{source}");
+        }
+    }
+}
+
+/// What asks for TLS and the hello in one segment, and in segments that end anywhere.
+#[test]
+fn tls_behind_what_asked_for_it() {
+    let truth = hello(Some(UPDATES));
+    let mut mysql = b"\x20\0\0\x01\x05\xae\xff\x09\0\0\0\x01\xff".to_vec();
+    mysql.resize(36, 0);
+    let tds = |body: &[u8]| {
+        let length = u16::try_from(8 + body.len()).unwrap().to_be_bytes();
+        [&[0x12, 1], &length[..], &[0, 0, 1, 0], body].concat()
+    };
+    let options = tds(b"\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\x10\0\0\0\0\0\x01");
+    let streams = [
+        ("RDP", [&b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0"[..], &truth].concat()),
+        ("LDAP", [&b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"[..], &truth].concat()),
+        ("MySQL", [&mysql, &truth[..]].concat()),
+        ("PostgreSQL", [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], &truth].concat()),
+        ("XMPP", [&b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"[..], &truth].concat()),
+        ("TDS", [options, tds(&truth[..40]), tds(&truth[40..])].concat()),
+    ];
+    for (name, stream) in streams {
+        // XML has no lines: the border has to be one of segments.
+        let sizes: &[usize] = if name == "XMPP" { &[51] } else { &[stream.len(), 51, 19, 40] };
+        for &size in sizes {
+            let mut wire = opened();
+            for (number, piece) in stream.chunks(size).enumerate() {
+                wire.client_sends(101 + u32::try_from(number * size).unwrap(), ACK, piece);
+            }
+            assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "{name} {size}");
+        }
+    }
 }

@@ -85,16 +85,17 @@ impl<'a> Ip<'a> {
         let ports = body.first_chunk::<4>()?;
         let src_port = u16::from_be_bytes([ports[0], ports[1]]);
         let dst_port = u16::from_be_bytes([ports[2], ports[3]]);
-        let (transport, payload) = match protocol {
+        let (transport, header, payload) = match protocol {
             FiveTuple::TCP => {
-                let header = body.first_chunk::<20>()?;
-                let length = usize::from(header[12] >> 4) * 4;
+                let fixed = body.first_chunk::<20>()?;
+                let length = usize::from(fixed[12] >> 4) * 4;
                 if length < 20 {
                     return None;
                 }
-                let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-                let ack = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
-                (Transport::Tcp { seq, ack, flags: header[13] }, body.get(length..)?)
+                let seq = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+                let ack = u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]);
+                let (header, payload) = body.split_at_checked(length)?;
+                (Transport::Tcp { seq, ack, flags: fixed[13] }, header, payload)
             }
             FiveTuple::UDP => {
                 let header = body.first_chunk::<8>()?;
@@ -103,7 +104,7 @@ impl<'a> Ip<'a> {
                 if tunnel_ports.may_be(src_port, dst_port) {
                     return None;
                 }
-                (Transport::Udp, body.get(8..length)?)
+                (Transport::Udp, &[][..], body.get(8..length)?)
             }
             _ => return None,
         };
@@ -116,6 +117,7 @@ impl<'a> Ip<'a> {
             zone,
             transport,
             payload_len: u32::try_from(payload.len()).ok()?,
+            header,
             payload,
             macs: Some((MacAddress([s0, s1, s2, s3, s4, s5]), MacAddress([d0, d1, d2, d3, d4, d5]))),
             tunnel: None,

@@ -118,6 +118,8 @@ pub mod tcp_flags {
     pub const PSH: u8 = 0x08;
     /// Acknowledgement field is significant.
     pub const ACK: u8 = 0x10;
+    /// Urgent pointer is significant.
+    pub const URG: u8 = 0x20;
 }
 
 /// What the transport header says beyond ports.
@@ -149,6 +151,8 @@ pub struct Segment<'a> {
     pub transport: Transport,
     /// Bytes that the headers promise; more than `payload.len()` when the snap length cut the packet.
     pub payload_len: u32,
+    /// The TCP header with its options, as far as captured; empty for UDP.
+    pub header: &'a [u8],
     /// Application bytes, without link-layer padding.
     pub payload: &'a [u8],
     /// Source and destination of the innermost link header that has addresses.

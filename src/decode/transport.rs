@@ -60,8 +60,9 @@ fn tcp<'a>(carried: Carried<'a>, context: &Context) -> Step<'a> {
     let payload_len = carried.promised - length;
     let ports = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([p2, p3]));
     let (seq, ack) = (u32::from_be_bytes([s0, s1, s2, s3]), u32::from_be_bytes([a0, a1, a2, a3]));
-    let payload = carried.bytes.get(length as usize..).unwrap_or(&[]);
-    Ok(Next::Segment(segment(carried, context, ports, Transport::Tcp { seq, ack, flags }, payload, payload_len)))
+    let (header, payload) = carried.bytes.split_at_checked(length as usize).unwrap_or((carried.bytes, &[]));
+    let transport = Transport::Tcp { seq, ack, flags };
+    Ok(Next::Segment(Segment { header, ..segment(carried, context, ports, transport, payload, payload_len) }))
 }
 
 /// RFC 768.
@@ -104,6 +105,7 @@ fn segment<'a>(
         zone: context.zone,
         transport,
         payload_len,
+        header: &[],
         payload,
         macs: context.macs,
         tunnel: context.tunnel,

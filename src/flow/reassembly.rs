@@ -2,7 +2,12 @@
 //!
 //! A bystander cannot ask for a segment again. So a gap is waited for only as long as that can help: until the receiver
 //! acknowledges bytes that were never seen here, or a bound is met. Then the stream jumps, and the offset shows it.
+//!
+//! Where two segments overlap, what counts is what Linux hands to its reader: the bytes that came first in order, and of those that wait
+//! behind a gap the segment that begins first, or covers the other. A segment that its receiver may have dropped ([`Doubt`]) counts once
+//! the receiver acknowledges its bytes and no better copy came.
 
+use super::belief::{Doubt, sum};
 use crate::capture::Timestamp;
 
 /// Segments held per direction while one before them is missing.
@@ -26,6 +31,8 @@ pub struct StreamCounters {
     pub duplicate: u64,
     /// Segments of which a part had been seen; the first copy won.
     pub overlapping: u64,
+    /// Segments that said other things about bytes than an earlier copy.
+    pub differing: u64,
     /// Gaps that were given up.
     pub gaps: u64,
     /// Segments outside every window.
@@ -39,6 +46,7 @@ impl StreamCounters {
     pub fn add(&mut self, other: &Self) {
         self.duplicate += other.duplicate;
         self.overlapping += other.overlapping;
+        self.differing += other.differing;
         self.gaps += other.gaps;
         self.out_of_window += other.out_of_window;
         self.over_bound += other.over_bound;
@@ -62,6 +70,22 @@ struct Held {
     bytes: Vec<u8>,
     /// Bytes that the headers promised beyond `bytes`, which the snap length cut off.
     missing: u64,
+    /// Why its receiver may not have taken it.
+    doubt: Option<Doubt>,
+}
+
+impl Held {
+    const fn end(&self) -> u64 {
+        self.offset.saturating_add(self.bytes.len() as u64)
+    }
+}
+
+/// A run that was delivered, by its place and the sum of its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delivered {
+    offset: u64,
+    len: u32,
+    sum: u32,
 }
 
 /// One direction of a connection.
@@ -75,7 +99,25 @@ pub struct Stream {
     acknowledged: u64,
     /// Sorted by offset.
     held: Vec<Held>,
+    /// What was delivered of a stream that began midway, while it may not be the beginning; sorted. Whether that goes on.
+    kept: Vec<Held>,
+    keeps: bool,
+    /// Segments that their receiver may have dropped, in the order in which they came.
+    doubtful: Vec<Held>,
+    /// Whether the receiver took a segment whose checksum was wrong.
+    checksums_mean_nothing: bool,
+    /// Offset at which the sender said that the stream ends.
+    end: Option<u64>,
+    /// Offset of a byte that is not handed on with the others, and how many such there were.
+    urgent: Option<u64>,
+    urgent_passed: u64,
+    /// The runs delivered last, the latest at `latest`.
+    delivered: [Delivered; DELIVERED_MAX],
+    latest: u8,
 }
+
+/// Delivered runs that a later copy is compared with.
+const DELIVERED_MAX: usize = 4;
 
 impl Stream {
     /// Whether bytes were delivered or a SYN was seen.
@@ -97,6 +139,133 @@ impl Stream {
         }
     }
 
+    /// Whether the receiver took a segment whose checksum was wrong: then the capture was made before a network card computed it, or was
+    /// changed since, and checksums say nothing.
+    #[must_use]
+    pub const fn checksums_mean_nothing(&self) -> bool {
+        self.checksums_mean_nothing
+    }
+
+    /// Notes that the byte with this number is not to be handed on with the others.
+    pub fn set_urgent(&mut self, sequence: u32) {
+        self.urgent = self.offset_of(sequence).filter(|&offset| offset >= self.position());
+    }
+
+    /// Notes that the sender has nothing to say from this number on. A receiver takes nothing behind it.
+    pub fn close(&mut self, sequence: u32) {
+        if let Some(end) = self.offset_of(sequence).filter(|&end| end >= self.position()) {
+            self.end = Some(self.end.map_or(end, |known| known.min(end)));
+        }
+    }
+
+    /// Place of the byte with this number, if it is near enough to be one of the stream's.
+    fn offset_of(&self, sequence: u32) -> Option<u64> {
+        let (next, position) = self.next?;
+        let ahead = sequence.wrapping_sub(next);
+        if ahead <= WINDOW_MAX {
+            return position.checked_add(ahead.into());
+        }
+        let behind = next.wrapping_sub(sequence);
+        if behind <= WINDOW_MAX { position.checked_sub(behind.into()) } else { None }
+    }
+
+    /// Takes a segment that its receiver may have dropped. It is kept until the receiver says what it took, or nothing better can come.
+    #[allow(clippy::too_many_arguments)]
+    pub fn doubt(
+        &mut self,
+        origin: Origin,
+        sequence: u32,
+        payload: &[u8],
+        promised: u32,
+        doubt: Doubt,
+        counters: &mut StreamCounters,
+        mut deliver: impl FnMut(Origin, u64, &[u8]),
+    ) {
+        if self.next.is_none() {
+            self.midstream = true;
+            self.keeps = true;
+            self.next = Some((sequence, MIDSTREAM_OFFSET));
+        }
+        let Some(offset) = self.offset_of(sequence) else {
+            counters.out_of_window += 1;
+            return;
+        };
+        let missing = u64::from(promised).saturating_sub(payload.len() as u64);
+        let held = Held { offset, origin, bytes: payload.to_vec(), missing, doubt: Some(doubt) };
+        if held.end().saturating_add(missing) <= self.position() {
+            counters.duplicate += 1;
+            self.compare(held.offset, payload, sum(payload), counters);
+            return;
+        }
+        if self.doubtful.iter().any(|other| differs(other, offset, payload)) {
+            counters.differing += 1;
+        } else if self.doubtful.iter().any(|other| other.offset == offset && other.bytes.len() >= payload.len()) {
+            counters.duplicate += 1;
+            return;
+        }
+        self.doubtful.push(held);
+        if self.acknowledged > self.position() {
+            self.believe(true, counters, &mut deliver);
+        }
+        if self.doubtful.len() > HELD_SEGMENTS_MAX || self.held_bytes() > HELD_BYTES_MAX {
+            counters.over_bound += 1;
+            self.believe_all(counters, &mut deliver);
+        }
+    }
+
+    /// Takes doubtful segments for sound that bring the next byte; `acknowledged`: because the receiver has it.
+    fn believe(
+        &mut self,
+        acknowledged: bool,
+        counters: &mut StreamCounters,
+        deliver: &mut impl FnMut(Origin, u64, &[u8]),
+    ) -> bool {
+        let mut any = false;
+        while !self.doubtful.is_empty() && (!acknowledged || self.acknowledged > self.position()) {
+            let position = self.position();
+            let brings = |held: &Held| held.offset <= position && held.end() > position;
+            let Some(at) = self.doubtful.iter().position(brings) else { break };
+            let held = self.doubtful.remove(at);
+            self.checksums_mean_nothing |= acknowledged && held.doubt == Some(Doubt::Checksum);
+            any = true;
+            let segment =
+                Segment { origin: held.origin, offset: held.offset, bytes: &held.bytes, missing: held.missing };
+            self.deliver(segment, counters, deliver);
+            self.deliver_held(counters, deliver);
+        }
+        self.forget_doubts();
+        any
+    }
+
+    /// Takes all doubtful segments for sound: nothing better will come.
+    fn believe_all(&mut self, counters: &mut StreamCounters, deliver: &mut impl FnMut(Origin, u64, &[u8])) {
+        self.believe(false, counters, deliver);
+        for held in std::mem::take(&mut self.doubtful) {
+            let segment =
+                Segment { origin: held.origin, offset: held.offset, bytes: &held.bytes, missing: held.missing };
+            if held.offset > self.position() {
+                self.hold(segment, counters);
+            } else {
+                self.deliver(segment, counters, deliver);
+                self.deliver_held(counters, deliver);
+            }
+        }
+    }
+
+    /// Forgets doubtful segments that have nothing more to say.
+    fn forget_doubts(&mut self) {
+        let position = self.position();
+        self.doubtful.retain(|held| held.end().saturating_add(held.missing) > position);
+    }
+
+    /// Counts a copy of delivered bytes that says something else.
+    fn compare(&self, offset: u64, bytes: &[u8], sum: u64, counters: &mut StreamCounters) {
+        let sum = half(sum);
+        let is_other =
+            |run: &Delivered| run.offset == offset && run.len as usize == bytes.len() && run.len > 0 && run.sum != sum;
+        counters.differing += u64::from(self.delivered.iter().any(is_other));
+    }
+
     /// Takes a segment's payload, whose first byte has number `sequence`; `promised` counts the bytes that the headers name,
     /// of which the snap length may have cut some.
     ///
@@ -108,6 +277,19 @@ impl Stream {
         payload: &[u8],
         promised: u32,
         counters: &mut StreamCounters,
+        deliver: impl FnMut(Origin, u64, &[u8]),
+    ) {
+        self.accept_summed(origin, sequence, (payload, sum(payload)), promised, counters, deliver);
+    }
+
+    /// The same for a payload whose [`sum`] is known.
+    pub fn accept_summed(
+        &mut self,
+        origin: Origin,
+        sequence: u32,
+        (payload, sum): (&[u8], u64),
+        promised: u32,
+        counters: &mut StreamCounters,
         mut deliver: impl FnMut(Origin, u64, &[u8]),
     ) {
         let promised = u64::from(promised).max(payload.len() as u64);
@@ -116,6 +298,7 @@ impl Stream {
         }
         let (next, position) = *self.next.get_or_insert_with(|| {
             self.midstream = true;
+            self.keeps = true;
             (sequence, MIDSTREAM_OFFSET)
         });
         let ahead = sequence.wrapping_sub(next);
@@ -136,18 +319,23 @@ impl Stream {
             return self.accept(origin, sequence.wrapping_add(before), rest, promised, counters, deliver);
         };
         let segment = Segment { origin, offset, bytes: payload, missing: promised - payload.len() as u64 };
-        if offset == position && self.held.is_empty() {
-            self.deliver(segment, counters, &mut deliver);
-            return;
+        if !self.doubtful.is_empty() {
+            let differing = self.doubtful.iter().any(|other| differs(other, offset, payload));
+            counters.differing += u64::from(differing);
         }
-        if offset < position {
-            if self.midstream && self.reaches_back(offset, position) {
-                // What came first was not the beginning: two segments swapped, and no SYN seen. Start over from the earlier one.
-                self.next = Some((sequence, offset));
+        if offset == position {
+            self.note_delivered(offset, payload, sum);
+            if self.held.is_empty() && self.doubtful.is_empty() {
                 self.deliver(segment, counters, &mut deliver);
-                self.deliver_held(counters, &mut deliver);
                 return;
             }
+        }
+        if offset < position {
+            if self.reaches_back(offset) {
+                self.start_over(segment, sequence, counters, &mut deliver);
+                return;
+            }
+            self.compare(offset, payload, sum, counters);
             if offset.saturating_add(promised) <= position {
                 counters.duplicate += 1;
                 return;
@@ -164,14 +352,48 @@ impl Stream {
         }
         self.deliver(segment, counters, &mut deliver);
         self.deliver_held(counters, &mut deliver);
+        self.forget_doubts();
+        if self.acknowledged > self.position() {
+            self.believe(true, counters, &mut deliver);
+        }
     }
 
-    /// Keeps a copy of the first bytes of a stream that began midway, in case an earlier segment still comes.
-    pub fn keep_first(&mut self, origin: Origin, bytes: &[u8]) {
-        let is_first = self.position() == MIDSTREAM_OFFSET + bytes.len() as u64;
-        if self.midstream && is_first && self.held.is_empty() && bytes.len() <= MIDSTREAM_KEPT_MAX {
-            self.held.push(Held { offset: MIDSTREAM_OFFSET, origin, bytes: bytes.to_vec(), missing: 0 });
+    /// Keeps no more of a stream that began midway: its beginning is known, or would be of no use.
+    pub fn forget_kept(&mut self) {
+        self.keeps = false;
+        self.kept.clear();
+    }
+
+    fn keep(&mut self, origin: Origin, offset: u64, bytes: &[u8]) {
+        let kept: usize = self.kept.iter().map(|kept| kept.bytes.len()).sum();
+        if kept + bytes.len() > MIDSTREAM_KEPT_MAX || self.kept.len() >= MIDSTREAM_KEPT_SEGMENTS_MAX {
+            self.forget_kept();
+            return;
         }
+        self.kept.push(Held { offset, origin, bytes: bytes.to_vec(), missing: 0, doubt: None });
+    }
+
+    /// What came first was not the beginning: segments came in another order, and no SYN was seen. Starts over from an earlier one.
+    fn start_over(
+        &mut self,
+        segment: Segment<'_>,
+        sequence: u32,
+        counters: &mut StreamCounters,
+        deliver: &mut impl FnMut(Origin, u64, &[u8]),
+    ) {
+        let later = std::mem::take(&mut self.kept);
+        self.next = Some((sequence, segment.offset));
+        self.deliver(segment, counters, deliver);
+        for held in later {
+            let segment =
+                Segment { origin: held.origin, offset: held.offset, bytes: &held.bytes, missing: held.missing };
+            if held.offset > self.position() {
+                self.hold(segment, counters);
+            } else {
+                self.deliver(segment, counters, deliver);
+            }
+        }
+        self.deliver_held(counters, deliver);
     }
 
     /// Notes that the receiver has seen everything before `sequence`, and gives up a gap that it must have filled.
@@ -188,6 +410,9 @@ impl Stream {
             return;
         }
         self.acknowledged = self.acknowledged.max(position.saturating_add(u64::from(ahead)));
+        if !self.doubtful.is_empty() {
+            self.believe(true, counters, &mut deliver);
+        }
         while self.must_jump(at) {
             self.jump(counters, &mut deliver);
         }
@@ -195,6 +420,7 @@ impl Stream {
 
     /// Delivers what is held, gaps or not: the connection is over.
     pub fn finish(&mut self, counters: &mut StreamCounters, mut deliver: impl FnMut(Origin, u64, &[u8])) {
+        self.believe_all(counters, &mut deliver);
         while self.has_gap() {
             self.jump(counters, &mut deliver);
         }
@@ -210,7 +436,8 @@ impl Stream {
     /// Bytes held for now.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.held.iter().map(|held| held.bytes.len()).sum()
+        let all = [&self.held, &self.kept, &self.doubtful].into_iter().flatten();
+        all.map(|held| held.bytes.len()).sum()
     }
 
     /// Forgets everything, and keeps the memory.
@@ -219,15 +446,31 @@ impl Stream {
         self.midstream = false;
         self.acknowledged = 0;
         self.held.clear();
+        self.kept.clear();
+        self.keeps = false;
+        self.doubtful.clear();
+        self.checksums_mean_nothing = false;
+        self.end = None;
+        self.urgent = None;
+        self.urgent_passed = 0;
+        self.delivered = [Delivered::default(); DELIVERED_MAX];
+        self.latest = 0;
     }
 
-    fn reaches_back(&self, offset: u64, position: u64) -> bool {
-        // Only while nothing but the kept first segment was delivered; a retransmission later on is just that.
-        let first_only = match self.held.as_slice() {
-            [first, ..] => first.offset == MIDSTREAM_OFFSET && position == MIDSTREAM_OFFSET + first.bytes.len() as u64,
-            [] => false,
-        };
-        first_only && offset < MIDSTREAM_OFFSET && MIDSTREAM_OFFSET - offset <= MIDSTREAM_REACH
+    /// Whether a segment may be the true beginning: all that was delivered is still kept, and lies behind it.
+    fn reaches_back(&self, offset: u64) -> bool {
+        let Some(first) = self.kept.first() else { return false };
+        offset < first.offset && MIDSTREAM_OFFSET.saturating_sub(offset) <= MIDSTREAM_REACH
+    }
+
+    fn note_delivered(&mut self, offset: u64, bytes: &[u8], sum: u64) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.latest = self.latest.wrapping_add(1);
+        if let Some(place) = self.delivered.get_mut(usize::from(self.latest) % DELIVERED_MAX) {
+            *place = Delivered { offset, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), sum: half(sum) };
+        }
     }
 
     fn position(&self) -> u64 {
@@ -248,13 +491,19 @@ impl Stream {
     }
 
     fn is_over_bound(&self) -> bool {
-        self.held.len() > HELD_SEGMENTS_MAX || self.held_bytes() > HELD_BYTES_MAX
+        self.held.len() > HELD_SEGMENTS_MAX
+            || self.held.iter().map(|held| held.bytes.len()).sum::<usize>() > HELD_BYTES_MAX
     }
 
     fn jump(&mut self, counters: &mut StreamCounters, deliver: &mut impl FnMut(Origin, u64, &[u8])) {
+        // Better a doubtful byte than none.
+        if !self.doubtful.is_empty() && self.believe(false, counters, deliver) {
+            return;
+        }
         let Some((sequence, position)) = self.next else { return };
         let Some(to) = self.held.iter().map(|held| held.offset).find(|&offset| offset > position) else { return };
         counters.gaps += 1;
+        self.forget_kept();
         #[allow(clippy::cast_possible_truncation)]
         let step = (to - position) as u32;
         self.next = Some((sequence.wrapping_add(step), to));
@@ -263,9 +512,16 @@ impl Stream {
 
     fn hold(&mut self, segment: Segment<'_>, counters: &mut StreamCounters) {
         let end = segment.offset.saturating_add(segment.bytes.len() as u64);
-        if self.held.iter().any(|held| held.offset <= segment.offset && held.offset + held.bytes.len() as u64 >= end) {
+        if self.held.iter().any(|held| differs(held, segment.offset, segment.bytes)) {
+            counters.differing += 1;
+        }
+        if self.held.iter().any(|held| held.offset <= segment.offset && held.end() >= end) {
             counters.duplicate += 1;
             return;
+        }
+        // One that is covered has nothing more to say.
+        if segment.missing == 0 {
+            self.held.retain(|held| held.offset < segment.offset || held.end().saturating_add(held.missing) > end);
         }
         let at = self.held.partition_point(|held| held.offset <= segment.offset);
         let held = Held {
@@ -273,6 +529,7 @@ impl Stream {
             origin: segment.origin,
             bytes: segment.bytes.to_vec(),
             missing: segment.missing,
+            doubt: None,
         };
         self.held.insert(at, held);
     }
@@ -300,7 +557,10 @@ impl Stream {
         deliver: &mut impl FnMut(Origin, u64, &[u8]),
     ) {
         let Some((sequence, position)) = self.next else { return };
-        let end = segment.offset.saturating_add(segment.bytes.len() as u64).saturating_add(segment.missing);
+        let mut end = segment.offset.saturating_add(segment.bytes.len() as u64).saturating_add(segment.missing);
+        if let Some(last) = self.end {
+            end = end.min(last);
+        }
         if end <= position {
             return;
         }
@@ -311,15 +571,71 @@ impl Stream {
         #[allow(clippy::cast_possible_truncation)]
         let step = (end - position) as u32;
         self.next = Some((sequence.wrapping_add(step), end));
-        let fresh = usize::try_from(seen).ok().and_then(|seen| segment.bytes.get(seen..)).unwrap_or(&[]);
-        if !fresh.is_empty() {
-            deliver(segment.origin, position, fresh);
+        let mut fresh = usize::try_from(seen).ok().and_then(|seen| segment.bytes.get(seen..)).unwrap_or(&[]);
+        if self.end.is_some() {
+            let most = usize::try_from(end - position).unwrap_or(usize::MAX);
+            fresh = fresh.get(..most).unwrap_or(fresh);
+        }
+        if self.keeps && !fresh.is_empty() {
+            self.keep(segment.origin, position, fresh);
+        }
+        if let Some(urgent) = self.urgent
+            && urgent < end
+        {
+            self.deliver_around(urgent, segment.origin, position, fresh, deliver);
+        } else if !fresh.is_empty() {
+            deliver(segment.origin, position - self.urgent_passed, fresh);
+        }
+    }
+
+    /// Delivers a run without the urgent byte in it.
+    fn deliver_around(
+        &mut self,
+        urgent: u64,
+        origin: Origin,
+        position: u64,
+        bytes: &[u8],
+        deliver: &mut impl FnMut(Origin, u64, &[u8]),
+    ) {
+        self.urgent = None;
+        let before = urgent.checked_sub(position).and_then(|before| usize::try_from(before).ok());
+        let Some((before, [_, after @ ..])) = before.and_then(|before| bytes.split_at_checked(before)) else {
+            deliver(origin, position - self.urgent_passed, bytes);
+            return;
+        };
+        if !before.is_empty() {
+            deliver(origin, position - self.urgent_passed, before);
+        }
+        self.urgent_passed += 1;
+        if !after.is_empty() {
+            deliver(origin, urgent + 1 - self.urgent_passed, after);
         }
     }
 }
 
-/// Longest first segment of a stream without SYN that is kept for the case that an earlier one follows.
-const MIDSTREAM_KEPT_MAX: usize = 9_000;
+/// Bytes and segments of a stream without SYN that are kept for the case that an earlier one follows.
+const MIDSTREAM_KEPT_MAX: usize = 16 << 10;
+const MIDSTREAM_KEPT_SEGMENTS_MAX: usize = 16;
+
+/// Half of a sum's bits, which tell payloads apart nearly as well.
+#[allow(clippy::cast_possible_truncation)]
+const fn half(sum: u64) -> u32 {
+    (sum ^ sum >> 32) as u32
+}
+
+/// Whether a held run and bytes at `offset` say different things about the same place.
+fn differs(held: &Held, offset: u64, bytes: &[u8]) -> bool {
+    let (from, to) = (held.offset.max(offset), held.end().min(offset.saturating_add(bytes.len() as u64)));
+    if from >= to {
+        return false;
+    }
+    part(&held.bytes, held.offset, from, to) != part(bytes, offset, from, to)
+}
+
+/// What `bytes`, which begin at `start`, have for the places `from..to`.
+fn part(bytes: &[u8], start: u64, from: u64, to: u64) -> Option<&[u8]> {
+    bytes.get(usize::try_from(from - start).ok()?..usize::try_from(to - start).ok()?)
+}
 
 #[derive(Clone, Copy)]
 struct Segment<'a> {
@@ -456,7 +772,6 @@ mod tests {
     fn a_stream_without_syn_starts_at_the_earlier_of_two_swapped_segments() {
         let mut collector = Collector::default();
         collector.segment(1_100, b"world");
-        collector.stream.keep_first(origin(0), b"world");
         collector.segment(1_094, b"hello ");
         assert_eq!(
             collector.runs[1..],
@@ -464,6 +779,124 @@ mod tests {
         );
         collector.segment(1_105, b"!");
         assert_eq!(collector.runs[3], (MIDSTREAM_OFFSET + 5, b"!".to_vec()));
+    }
+
+    /// Every order of four segments, none of them with a SYN: the last run of deliveries is the whole, from the first byte.
+    #[test]
+    fn a_stream_without_syn_is_put_in_order_whatever_came_first() {
+        let pieces = [(1_000, &b"ab"[..]), (1_002, b"cde"), (1_005, b"f"), (1_006, b"gh")];
+        for order in 0..4 * 4 * 4 * 4_usize {
+            let order = [order % 4, order / 4 % 4, order / 16 % 4, order / 64];
+            if (0..4).any(|number| !order.contains(&number)) {
+                continue;
+            }
+            let mut collector = Collector::default();
+            for (sequence, bytes) in order.map(|number| pieces[number]) {
+                collector.segment(sequence, bytes);
+            }
+            let begin = collector.runs.iter().rposition(|(_, bytes)| bytes == b"ab").unwrap();
+            let text: Vec<u8> = collector.runs[begin..].iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+            assert_eq!(text, b"abcdefgh", "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_doubtful_copy_counts_once_the_receiver_has_its_bytes() {
+        let doubt = |collector: &mut Collector, sequence: u32, bytes: &[u8]| {
+            let runs = &mut collector.runs;
+            let len = u32::try_from(bytes.len()).unwrap();
+            let counters = &mut collector.counters;
+            collector.stream.doubt(origin(0), sequence, bytes, len, Doubt::Checksum, counters, |_, offset, bytes| {
+                runs.push((offset, bytes.to_vec()));
+            });
+        };
+        let acknowledge = |collector: &mut Collector, sequence: u32| {
+            let runs = &mut collector.runs;
+            collector.stream.acknowledge(Timestamp(1), sequence, &mut collector.counters, |_, offset, bytes| {
+                runs.push((offset, bytes.to_vec()));
+            });
+        };
+        // A better copy comes first.
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        doubt(&mut collector, 1, b"decoy");
+        acknowledge(&mut collector, 1);
+        collector.segment(1, b"truth");
+        acknowledge(&mut collector, 6);
+        assert_eq!((collector.text(), collector.counters.differing), (b"truth".to_vec(), 1));
+        assert!(!collector.stream.checksums_mean_nothing() && collector.stream.held_bytes() == 0);
+        // None comes, and the receiver has the bytes.
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        doubt(&mut collector, 4, b"later");
+        doubt(&mut collector, 1, b"abc");
+        assert_eq!(collector.text(), b"");
+        acknowledge(&mut collector, 9);
+        assert_eq!((collector.text(), collector.counters.differing), (b"abclater".to_vec(), 0));
+        assert!(collector.stream.checksums_mean_nothing());
+        // Nobody says anything until the end.
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        doubt(&mut collector, 4, b"later");
+        doubt(&mut collector, 1, b"abc");
+        let runs = &mut collector.runs;
+        collector.stream.finish(&mut collector.counters, |_, offset, bytes| runs.push((offset, bytes.to_vec())));
+        assert_eq!(collector.text(), b"abclater");
+    }
+
+    #[test]
+    fn what_waits_behind_a_gap_is_overlapped_as_linux_does_it() {
+        for (first, second, expected) in [
+            ((4, &b"DEF"[..]), (4, &b"def"[..]), b"abcDEF".to_vec()),
+            ((4, b"DEF"), (4, b"defg"), b"abcdefg".to_vec()),
+            ((4, b"DEF"), (5, b"ef"), b"abcDEF".to_vec()),
+            ((5, b"EF"), (4, b"defg"), b"abcdefg".to_vec()),
+            ((4, b"DEF"), (6, b"fgh"), b"abcDEFgh".to_vec()),
+            ((6, b"FGH"), (4, b"def"), b"abcdefGH".to_vec()),
+        ] {
+            let mut collector = Collector::default();
+            collector.stream.synchronise(0);
+            collector.segment(first.0, first.1);
+            collector.segment(second.0, second.1);
+            collector.segment(1, b"abc");
+            assert_eq!((collector.text(), collector.counters.differing), (expected, 1), "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn a_retransmission_that_says_something_else_is_counted() {
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        collector.segment(1, b"first");
+        collector.segment(6, b"second");
+        collector.segment(1, b"first");
+        assert_eq!(collector.counters.differing, 0);
+        collector.segment(1, b"worst");
+        collector.segment(6, b"secone");
+        assert_eq!((collector.text(), collector.counters.differing), (b"firstsecond".to_vec(), 2));
+    }
+
+    #[test]
+    fn nothing_comes_behind_the_end() {
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        collector.segment(1, b"ab");
+        collector.stream.close(4);
+        collector.stream.close(2);
+        collector.segment(3, b"cd");
+        collector.segment(4, b"ef");
+        assert_eq!(collector.text(), b"abc");
+    }
+
+    #[test]
+    fn the_urgent_byte_is_left_out() {
+        let mut collector = Collector::default();
+        collector.stream.synchronise(0);
+        collector.stream.set_urgent(3);
+        collector.segment(1, b"abXcd");
+        collector.segment(6, b"ef");
+        let expected = [(0, b"ab".to_vec()), (2, b"cd".to_vec()), (4, b"ef".to_vec())];
+        assert_eq!(collector.runs, expected);
     }
 
     #[test]

@@ -7,12 +7,15 @@ use super::dns::{self, Message};
 use super::ftp;
 use super::http::{self, RequestStream, ResponseStream};
 use super::lines::{self, LineStream};
+use super::preamble;
+use super::proxy_protocol::{self, HeaderStream};
 use super::recognition::Match;
 use super::reputation::{self, FrameStream, Frames};
 use super::smtp;
 use super::socks::{self, ClientStream};
+use super::tds;
 use super::tls::{self, Handshake, HandshakeStream};
-use super::{HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
+use super::{Bound, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
 use crate::flow::Side;
 use std::cell::RefCell;
 
@@ -20,11 +23,15 @@ use std::cell::RefCell;
 /// unknown preamble the next message usually begins a segment.
 const TRIES_MAX: u8 = 16;
 /// Bytes kept while they may still become one protocol or another.
-const PREFIX_MAX: usize = 1024;
+const PREFIX_MAX: usize = 4096;
 /// Bytes that are given of a stream that begins in no protocol that we know.
 const UNKNOWN_START_MAX: usize = 16;
 /// Tunnels within tunnels, and refused ones, that are followed: a client that may not out asks on in the same connection.
 const TUNNELS_MAX: u8 = 64;
+/// Changes of protocol within one piece: those messages, and what begins behind each.
+const PASSES_MAX: u8 = 160;
+/// Messages of a protocol that may turn into TLS that are passed over: a negotiation takes a handful.
+const PREAMBLES_MAX: u8 = 64;
 
 /// What a direction speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +55,12 @@ enum Speech {
     Lines,
     /// Frames of the reputation service's own protocol.
     Frames,
+    /// What a proxy says before it passes a connection on.
+    ProxyHeader,
+    /// A message that may ask for TLS, or grant it.
+    Preamble,
+    /// TLS in packets of TDS.
+    Tds,
     /// HTTP/1 responses: the beginning of one.
     Responses,
     /// The rest of a response, which we do not read: until there is another, or a tunnel changes what it is.
@@ -110,6 +123,7 @@ impl Conversation {
             self.tunnels += 1;
             if self.tunnels > TUNNELS_MAX {
                 mine.speech = Speech::Done;
+                tell(true, &Observation::GivenUp(Bound::Tunnels));
                 break;
             }
             mine.enter_tunnel();
@@ -143,10 +157,11 @@ impl Conversation {
         !matches!(self.direction(from).speech, Speech::Parked | Speech::Done)
     }
 
-    /// Whether it is known what `from` speaks.
+    /// Whether what `from` said so far may be the middle of something whose beginning is still to come: it began nothing, or what looks
+    /// like text.
     #[must_use]
-    pub fn recognised(&self, from: Side) -> bool {
-        self.direction(from).speech != Speech::Start
+    pub fn may_begin_earlier(&self, from: Side) -> bool {
+        matches!(self.direction(from).speech, Speech::Start | Speech::Lines)
     }
 
     /// Whether there is nothing more to learn from either side.
@@ -196,6 +211,9 @@ struct Direction {
     dns: TcpMessages,
     socks: ClientStream,
     lines: LineStream,
+    /// Bytes of the message at hand still to come, and how many such messages there were.
+    preamble_left: u64,
+    preambles: u8,
     /// Apart from the others, so that connections that do not need them do not touch their memory either. Made when first needed.
     further: Option<Box<Further>>,
     /// Whether what they hold is of this connection.
@@ -209,10 +227,14 @@ struct Further {
     smtp: smtp::ClientStream,
     ftp: ftp::ClientStream,
     frames: FrameStream,
+    proxy: HeaderStream,
+    tds: tds::PacketStream,
 }
 
 impl Further {
     fn clear(&mut self) {
+        self.proxy.clear();
+        self.tds.clear();
         self.responses.clear();
         self.smtp.clear();
         self.ftp.clear();
@@ -298,11 +320,11 @@ impl Direction {
     fn read<'b>(&mut self, bytes: &'b [u8], asked: Option<&FrameStream>, emit: &mut impl Emit) -> (Turn, &'b [u8]) {
         // Every pass either ends or takes bytes, or turns Start into something else.
         let mut rest = bytes;
-        let mut retries = TRIES_MAX;
+        let mut retries = PASSES_MAX;
         loop {
             match self.speech {
                 Speech::Parked | Speech::Done => return (Turn::None, &[]),
-                Speech::Start if self.prefix.is_empty() => match self.begin(rest) {
+                Speech::Start if self.prefix.is_empty() => match self.begin(rest, emit) {
                     Match::Yes => {}
                     Match::No => {
                         self.tell_unknown(rest, emit);
@@ -322,15 +344,19 @@ impl Direction {
                     }
                     return (Turn::None, &[]);
                 }
-                Speech::Requests => match accept_requests(&mut self.requests, rest, emit) {
-                    http::Progress::More => return (Turn::None, &[]),
-                    http::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
-                    http::Progress::Lost(at) => {
-                        self.requests.clear();
-                        rest = at;
-                        self.speech = Speech::Start;
+                Speech::Requests => {
+                    let progress = accept_requests(&mut self.requests, rest, emit);
+                    give_up(Bound::HttpHead, self.requests.take_overlong(), emit);
+                    match progress {
+                        http::Progress::More => return (Turn::None, &[]),
+                        http::Progress::Tunnel(inside) => return (Turn::Tunnel, inside),
+                        http::Progress::Lost(at) => {
+                            self.requests.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                        }
                     }
-                },
+                }
                 Speech::Dns => {
                     self.dns.accept(rest, emit);
                     return (Turn::None, &[]);
@@ -351,6 +377,7 @@ impl Direction {
                         .further()
                         .responses
                         .accept(rest, |response| emit(false, &Observation::HttpResponse(response)));
+                    give_up(Bound::HttpResponseHead, self.further().responses.take_overlong(), emit);
                     if progress == http::ResponseProgress::Over {
                         self.speech = Speech::Parked;
                     }
@@ -358,7 +385,11 @@ impl Direction {
                 }
                 Speech::Smtp => {
                     let smtp = &mut self.further().smtp;
-                    match smtp.accept(rest, |header| emit(true, &Observation::MailHeader(header))) {
+                    let progress = smtp.accept(rest, |header| emit(true, &Observation::MailHeader(header)));
+                    let (commands, headers) = smtp.take_overlong();
+                    give_up(Bound::Command, commands, emit);
+                    give_up(Bound::MailHeader, headers, emit);
+                    match progress {
                         smtp::Progress::More => return (Turn::None, &[]),
                         smtp::Progress::Over(at) => {
                             smtp.clear();
@@ -366,12 +397,14 @@ impl Direction {
                             self.speech = Speech::Start;
                             self.tries = 0;
                         }
-                        smtp::Progress::Endless => self.speech = Speech::Done,
+                        smtp::Progress::Endless => self.end(Bound::MailSession, emit),
                     }
                 }
                 Speech::Ftp => {
                     let ftp = &mut self.further().ftp;
-                    match ftp.accept(rest, |request| emit(true, &Observation::FtpRequest(request))) {
+                    let progress = ftp.accept(rest, |request| emit(true, &Observation::FtpRequest(request)));
+                    give_up(Bound::Command, ftp.take_overlong(), emit);
+                    match progress {
                         ftp::Progress::More => return (Turn::None, &[]),
                         ftp::Progress::Over(at) => {
                             ftp.clear();
@@ -379,18 +412,20 @@ impl Direction {
                             self.speech = Speech::Start;
                             self.tries = 0;
                         }
-                        ftp::Progress::Endless => self.speech = Speech::Done,
+                        ftp::Progress::Endless => self.end(Bound::FtpSession, emit),
                     }
                 }
                 Speech::Frames => return (self.read_frames(rest, asked, emit), &[]),
                 Speech::Lines => {
                     // Joined midway, a body looks like text, but the next request begins a segment. And some text has no lines: XMPP,
                     // or LDAP, whose messages begin with a byte that is also a letter.
-                    let begins = |recognise: Recogniser| recognise(rest) == Match::Yes;
-                    if begins(http::recognise_request)
-                        || begins(tls::recognise_client)
-                        || begins(tls::recognise_server)
-                        || begins(reputation::recognise)
+                    // A handshake's first byte is in no text, so it may come alone.
+                    if http::recognise_request(rest) == Match::Yes
+                        || reputation::recognise(rest) == Match::Yes
+                        || !rest.is_empty()
+                            && [tls::recognise_client, tls::recognise_server]
+                                .iter()
+                                .any(|recognise| recognise(rest) != Match::No)
                     {
                         self.speech = Speech::Start;
                         continue;
@@ -402,13 +437,64 @@ impl Direction {
                             self.speech = Speech::Start;
                             self.tries = 0;
                         }
-                        lines::Progress::Endless => self.speech = Speech::Done,
+                        lines::Progress::Endless => self.end(Bound::TextLines, emit),
+                    }
+                }
+                Speech::ProxyHeader => {
+                    match self.further().proxy.accept(rest, |source| emit(true, &Observation::PassedOnFor(source))) {
+                        proxy_protocol::Progress::More => return (Turn::None, &[]),
+                        proxy_protocol::Progress::Over(at) => {
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                    }
+                }
+                Speech::Preamble => {
+                    let skipped = usize::try_from(self.preamble_left).unwrap_or(usize::MAX).min(rest.len());
+                    self.preamble_left -= skipped as u64;
+                    rest = rest.get(skipped..).unwrap_or(&[]);
+                    if self.preamble_left > 0 {
+                        return (Turn::None, &[]);
+                    }
+                    self.speech = Speech::Start;
+                    self.tries = 0;
+                    self.preambles += 1;
+                    if self.preambles >= PREAMBLES_MAX {
+                        self.end(Bound::Preambles, emit);
+                    }
+                }
+                Speech::Tds => {
+                    let mut tds = self.further().tds;
+                    let tls = &mut self.tls;
+                    let mut is_done = false;
+                    let progress = tds.accept(rest, |bytes| {
+                        is_done = tls.accept(bytes, |message| handshake(&message, emit)) == tls::Progress::Done;
+                        !is_done
+                    });
+                    self.further().tds = tds;
+                    if is_done {
+                        self.tls.clear();
+                        self.speech = Speech::Done;
+                        return (Turn::None, &[]);
+                    }
+                    match progress {
+                        tds::Progress::More => return (Turn::None, &[]),
+                        tds::Progress::Over(at) => {
+                            self.tls.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                        }
                     }
                 }
             }
+            // Nothing is left, and what began so far is read.
+            if rest.is_empty() {
+                return (Turn::None, &[]);
+            }
             retries -= 1;
             if retries == 0 {
-                self.speech = Speech::Done;
+                self.end(Bound::UnknownPieces, emit);
             }
         }
     }
@@ -425,13 +511,13 @@ impl Direction {
         self.prefix.extend_from_slice(bytes.get(..taken).unwrap_or(&[]));
         let mut prefix = std::mem::take(&mut self.prefix);
         let old = prefix.get(..before).unwrap_or(&[]);
-        let result = match self.begin(&prefix) {
+        let result = match self.begin(&prefix, emit) {
             Match::NeedMore if prefix.len() < PREFIX_MAX => {
                 self.prefix = prefix;
                 return (Turn::None, &[]);
             }
             Match::NeedMore => {
-                self.fail();
+                self.fail(emit);
                 (Turn::None, &[][..])
             }
             // The new bytes may begin what the old ones did not.
@@ -456,7 +542,7 @@ impl Direction {
     }
 
     /// Decides what begins with `bytes`.
-    fn begin(&mut self, bytes: &[u8]) -> Match {
+    fn begin(&mut self, bytes: &[u8], emit: &mut impl Emit) -> Match {
         let mut undecided = false;
         for (recognise, speech) in RECOGNISERS {
             match recognise(bytes) {
@@ -467,6 +553,9 @@ impl Direction {
                         speech => *speech,
                     };
                     self.lines = LineStream::default();
+                    if *speech == Speech::Preamble {
+                        self.preamble_left = preamble::length(bytes);
+                    }
                     return Match::Yes;
                 }
                 Match::NeedMore => undecided = true,
@@ -476,13 +565,13 @@ impl Direction {
         if undecided {
             return Match::NeedMore;
         }
-        self.fail();
+        self.fail(emit);
         Match::No
     }
 
     /// Tells what the stream began with, once that turned out to be nothing that we know.
     fn tell_unknown(&self, start: &[u8], emit: &mut impl Emit) {
-        if self.tries == 1 && !self.tunnel_asked {
+        if self.tries == 1 && !self.tunnel_asked && self.preambles == 0 {
             let start = start.get(..UNKNOWN_START_MAX).unwrap_or(start);
             emit(true, &Observation::UnknownStart(start));
         }
@@ -502,7 +591,7 @@ impl Direction {
             reputation::Progress::Lost => {
                 self.further().frames.interrupt();
                 self.speech = Speech::Start;
-                self.fail();
+                self.fail(emit);
             }
             reputation::Progress::Endless => self.speech = Speech::Done,
         }
@@ -519,11 +608,17 @@ impl Direction {
     }
 
     /// Counts a run of bytes that began nothing.
-    const fn fail(&mut self) {
+    fn fail(&mut self, emit: &mut impl Emit) {
         self.tries += 1;
         if self.tries >= TRIES_MAX {
-            self.speech = Speech::Done;
+            self.end(Bound::UnknownPieces, emit);
         }
+    }
+
+    /// Leaves the rest alone, because a bound was met.
+    fn end(&mut self, bound: Bound, emit: &mut impl Emit) {
+        self.speech = Speech::Done;
+        give_up(bound, 1, emit);
     }
 
     /// Begins anew: what comes next belongs to the tunnel.
@@ -541,7 +636,7 @@ impl Direction {
 
     fn finish(&mut self, emit: &mut impl Emit) {
         match self.speech {
-            Speech::Tls => self.tls.finish(|message| handshake(&message, emit)),
+            Speech::Tls | Speech::Tds => self.tls.finish(|message| handshake(&message, emit)),
             Speech::Requests => self.requests.finish(|request| http_request(request, emit)),
             Speech::Dns => self.dns.finish(emit),
             Speech::Responses => {
@@ -553,6 +648,7 @@ impl Direction {
                 self.tell_frames_start(true, emit);
                 self.further().frames.finish();
             }
+            Speech::ProxyHeader => self.further().proxy.clear(),
             // Too few bytes to tell, and no more will come.
             Speech::Start if !self.prefix.is_empty() && self.tries == 0 => {
                 self.tries = 1;
@@ -564,6 +660,10 @@ impl Direction {
         }
         self.prefix.clear();
         self.socks.clear();
+        self.preamble_left = 0;
+        if self.speech == Speech::Tds {
+            self.further().tds.clear();
+        }
     }
 
     fn held_bytes(&self) -> usize {
@@ -581,6 +681,7 @@ impl Direction {
             (Speech::Responses, Some(further)) => further.responses.held_bytes(),
             (Speech::Smtp, Some(further)) => further.smtp.held_bytes(),
             (Speech::Ftp, Some(further)) => further.ftp.held_bytes(),
+            (Speech::ProxyHeader, Some(further)) => further.proxy.held_bytes(),
             _ => 0,
         }
     }
@@ -598,6 +699,8 @@ impl Direction {
         self.dns.stream.clear();
         self.socks.clear();
         self.lines = LineStream::default();
+        self.preamble_left = 0;
+        self.preambles = 0;
         self.further_used = false;
     }
 }
@@ -610,9 +713,12 @@ const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (tls::recognise_client, Speech::Tls),
     (tls::recognise_server, Speech::Tls),
     (tls::recognise_protected, Speech::Done),
+    (proxy_protocol::recognise, Speech::ProxyHeader),
     (http::recognise_request, Speech::Requests),
     (http::recognise_response, Speech::Responses),
     (dns::recognise_stream, Speech::Dns),
+    (tds::recognise, Speech::Tds),
+    (preamble::recognise, Speech::Preamble),
     (socks::recognise, Speech::Socks),
     (smtp::recognise, Speech::Smtp),
     (ftp::recognise, Speech::Ftp),
@@ -637,6 +743,14 @@ impl TcpMessages {
 fn tell(message: &mut Message, bytes: &[u8], emit: &mut impl Emit) {
     if dns::recognise(bytes) && message.parse(bytes).is_ok() {
         emit(!message.is_response, &Observation::Dns(message));
+        give_up(Bound::DnsMessage, message.over_bound.into(), emit);
+    }
+}
+
+/// Tells that a bound was met so many times.
+fn give_up(bound: Bound, times: u32, emit: &mut impl Emit) {
+    for _ in 0..times {
+        emit(true, &Observation::GivenUp(bound));
     }
 }
 
@@ -644,6 +758,7 @@ fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
     match message {
         Handshake::ClientHello(hello) => emit(true, &Observation::TlsClientHello(hello)),
         Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
+        Handshake::GivenUp(bound) => emit(false, &Observation::GivenUp(*bound)),
     }
 }
 
@@ -821,7 +936,7 @@ mod tests {
         let mut names = Vec::new();
         conversation.accept(Side::Low, 31, &hello("ds.kaspersky.com"), |_, observation| names.push(words(observation)));
         assert_eq!(names, ["hello ds.kaspersky.com"]);
-        conversation.accept(Side::High, 14, &[22, 3, 3, 0, 4, 2, 0, 0, 0], |_, _| {});
+        conversation.accept(Side::High, 14, &[22, 3, 3, 0, 74, 2, 0, 0, 70], |_, _| {});
         assert_eq!(conversation.high.speech, Speech::Tls);
     }
 
@@ -878,7 +993,12 @@ mod tests {
         assert!(conversation.wants(Side::High) && conversation.wants(Side::Low));
         conversation.accept(Side::Low, 34, &hello("a.example"), |_, _| {});
         assert!(!conversation.wants(Side::Low));
-        conversation.accept(Side::High, 39, &[22, 3, 3, 0, 4, 2, 0, 0, 0, 20, 3, 3, 0, 1, 1], |_, _| {});
+        conversation.accept(
+            Side::High,
+            39,
+            &[&[22, 3, 3, 0, 74, 2, 0, 0, 70][..], &[0; 70], &[20, 3, 3, 0, 1, 1]].concat(),
+            |_, _| {},
+        );
         assert!(conversation.is_settled());
     }
 

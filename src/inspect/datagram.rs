@@ -9,6 +9,8 @@ pub enum DatagramProtocol {
     Dns,
     /// An Initial packet of QUIC.
     QuicInitial,
+    /// A client's hello of Google's QUIC before it had keys.
+    GoogleQuic,
     /// None of them.
     Unknown,
 }
@@ -20,6 +22,8 @@ pub fn recognise_datagram(datagram: &[u8]) -> DatagramProtocol {
         DatagramProtocol::QuicInitial
     } else if dns::recognise(datagram) {
         DatagramProtocol::Dns
+    } else if quic::google_client_hello(datagram).is_some() {
+        DatagramProtocol::GoogleQuic
     } else {
         DatagramProtocol::Unknown
     }

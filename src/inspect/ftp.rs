@@ -51,9 +51,16 @@ pub struct ClientStream {
     /// The path that was asked for last.
     path: Vec<u8>,
     lines: u16,
+    /// Commands and paths that were longer than what is kept, since they were last asked for.
+    overlong_commands: u32,
 }
 
 impl ClientStream {
+    /// Commands and paths that were longer than what is kept, since this was last asked.
+    pub const fn take_overlong(&mut self) -> u32 {
+        std::mem::replace(&mut self.overlong_commands, 0)
+    }
+
     /// Takes the next bytes, and gives each path that they ask for.
     pub fn accept<'b>(&mut self, mut bytes: &'b [u8], mut emit: impl FnMut(&Request<'_>)) -> Progress<'b> {
         while let Some(&first) = bytes.first() {
@@ -63,7 +70,10 @@ impl ClientStream {
             let end = memchr::memchr(b'\n', bytes);
             let (piece, rest) = bytes.split_at_checked(end.map_or(bytes.len(), |end| end + 1)).unwrap_or((bytes, &[]));
             bytes = rest;
-            self.overlong |= self.line.len() + piece.len() > LINE_MAX;
+            if !self.overlong && self.line.len() + piece.len() > LINE_MAX {
+                self.overlong = true;
+                self.overlong_commands += 1;
+            }
             if !self.overlong {
                 self.line.extend_from_slice(piece);
             }
@@ -128,6 +138,7 @@ impl ClientStream {
             self.path.extend_from_slice(if self.folder.is_empty() { b"/" } else { &self.folder });
         }
         if self.path.len() + argument.len() >= LINE_MAX {
+            self.overlong_commands += 1;
             return;
         }
         self.path.extend_from_slice(argument);

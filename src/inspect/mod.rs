@@ -4,6 +4,7 @@
 //! Out:   [`Observation`]: what the bytes say, without opinion.
 //! Never: knows what we are looking for, or trusts a port number to name a protocol.
 
+mod bound;
 mod conversation;
 mod datagram;
 pub mod dns;
@@ -12,14 +13,18 @@ pub mod ftp;
 pub mod http;
 pub mod lines;
 mod observation;
+pub mod preamble;
+pub mod proxy_protocol;
 pub mod quic;
 mod reader;
 mod recognition;
 pub mod reputation;
 pub mod smtp;
 pub mod socks;
+pub mod tds;
 pub mod tls;
 
+pub use bound::{Bound, BoundCounters};
 pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;

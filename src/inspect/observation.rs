@@ -1,6 +1,6 @@
 //! What leaves this room: what bytes say, without opinion.
 
-use super::{DomainName, dns, quic::QuicVersion, tls};
+use super::{Bound, DomainName, dns, quic::QuicVersion, tls};
 use std::net::IpAddr;
 
 pub use super::ftp::Request as FtpRequest;
@@ -41,6 +41,10 @@ pub enum Observation<'a> {
     ReputationFrames(Frames),
     /// A client asked a proxy to connect it elsewhere. For HTTP it comes beside the [`Self::HttpRequest`].
     ProxyRequest(&'a ProxyRequest<'a>),
+    /// A proxy says for whom it passes the connection on, at its beginning (PROXY protocol).
+    PassedOnFor(IpAddr),
+    /// Nothing: a bound was met, and what lies beyond was not read.
+    GivenUp(Bound),
 }
 
 /// The fields of an HTTP/1 request head that we keep. Byte strings are as on the wire, bounded by the head's own bound.

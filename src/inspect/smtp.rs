@@ -168,9 +168,17 @@ pub struct ClientStream {
     unfinished: Option<bool>,
     lines: u16,
     bodies: u64,
+    /// Commands and headers that were longer than what is kept, since they were last asked for.
+    overlong_commands: u32,
+    overlong_headers: u32,
 }
 
 impl ClientStream {
+    /// Commands, and headers, that were longer than what is kept, since this was last asked.
+    pub const fn take_overlong(&mut self) -> (u32, u32) {
+        (std::mem::replace(&mut self.overlong_commands, 0), std::mem::replace(&mut self.overlong_headers, 0))
+    }
+
     /// Takes the next bytes, and gives each header that they complete.
     pub fn accept<'b>(&mut self, mut bytes: &'b [u8], mut emit: impl FnMut(&MailHeader<'_>)) -> Progress<'b> {
         while let Some(&first) = bytes.first() {
@@ -265,7 +273,10 @@ impl ClientStream {
     /// Keeps the first `length` of `bytes` as far as there is room for them, and gives the others.
     fn hold<'b>(&mut self, bytes: &'b [u8], length: usize, most: usize) -> &'b [u8] {
         let (piece, rest) = bytes.split_at_checked(length).unwrap_or((bytes, &[]));
-        self.overlong |= self.held.len() + piece.len() > most;
+        if !self.overlong && self.held.len() + piece.len() > most {
+            self.overlong = true;
+            *if most == LINE_MAX { &mut self.overlong_commands } else { &mut self.overlong_headers } += 1;
+        }
         if self.overlong {
             self.bodies += piece.len() as u64;
         } else {

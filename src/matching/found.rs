@@ -19,6 +19,8 @@ pub struct Place<'a> {
     pub named: bool,
     /// Whether an earlier observation asked the flow's server to carry it to another: all that follows is asked of the server, too.
     pub proxied: bool,
+    /// Whether the flow's client said that it passes on what another sends.
+    pub passed_on: bool,
 }
 
 /// A match, on its way to an alert.
@@ -65,7 +67,7 @@ impl<'a> Found<'a> {
             field: self.field,
             observed: cut(self.observed),
             host_is_server: self.at_server,
-            on_behalf: self.on_behalf,
+            on_behalf: self.on_behalf || place.passed_on && !self.at_server,
             asks_server: self.asks_server || place.proxied,
             flow: *place.flow,
             application,

@@ -89,6 +89,7 @@ pub fn observe(
             }
             if request.name.is_some() { Told::Name } else { Told::Nothing }
         }
+        Observation::PassedOnFor(_) | Observation::GivenUp(_) => Told::Nothing,
     }
 }
 
@@ -108,11 +109,17 @@ fn say(
 }
 
 fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) -> Told {
-    let question = message.question.as_ref().and_then(|(name, _)| Some((signatures.match_name(name.as_str())?, name)));
+    // The strongest of several questions.
+    let question = message
+        .questions()
+        .filter_map(|(name, _)| Some((signatures.match_name(name.as_str())?, name)))
+        .min_by_key(|&(indicator, _)| signatures.get(indicator).strength);
+    let asked = question.and_then(|(_, name)| message.questions().find(|(asked, _)| asked == name));
+    let asked = asked.or(message.question.as_ref());
     let application = || Application::Dns {
         id: message.id,
-        name: message.question.as_ref().map_or("", |(name, _)| name.as_str()).into(),
-        record_type: message.question.map_or(0, |(_, record_type)| record_type),
+        name: asked.map_or("", |(name, _)| name.as_str()).into(),
+        record_type: asked.map_or(0, |&(_, record_type)| record_type),
         response_code: message.is_response.then_some(message.response_code),
     };
     // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
@@ -128,8 +135,14 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
         found.alert(place, application())
     };
     if !message.is_response {
-        if let Some((indicator, name)) = question {
-            emit(lookup(indicator, Field::DnsQuery, name));
+        let mut told = Vec::new();
+        for (name, _) in message.questions() {
+            if let Some(indicator) = signatures.match_name(name.as_str())
+                && !told.contains(&name)
+            {
+                told.push(name);
+                emit(lookup(indicator, Field::DnsQuery, name));
+            }
         }
         return Told::Name;
     }
@@ -166,7 +179,7 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
             client,
             indicator,
             name: name.as_str().into(),
-            chain: message.question.iter().map(|(name, _)| name).chain(&message.names).map(hash).collect(),
+            chain: message.questions().map(|(name, _)| name).chain(&message.names).map(hash).collect(),
             addresses: message
                 .addresses
                 .iter()
@@ -410,7 +423,7 @@ mod tests {
             client_hop_limit: None,
             reached: Reached::DataExchanged,
         };
-        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false };
+        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false, passed_on: false };
         let certificate =
             Certificate { subject: subject.to_owned(), issuer: issuer.to_owned(), ..Certificate::default() };
         let mut all = Vec::new();

@@ -155,7 +155,7 @@ mod tests {
     /// Field, observed value and closeness of each piece of evidence, with whether it is said of the server.
     fn told(server: &str, response: &HttpResponse<'_>, proxied: bool) -> Vec<(Field, String, bool)> {
         let flow = flow_to(server);
-        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied };
+        let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied, passed_on: false };
         let mut all = Vec::new();
         http(&SignatureSet::builtin(), response, &place, &mut |event| {
             let EventKind::Evidence(alert) = event else { panic!("only evidence") };
@@ -233,7 +233,8 @@ mod tests {
             let response = answer(&head, 200, "KLZF");
             assert_eq!(response.request().map(|request| request.is_forwarded()), Some(expected), "{field}");
             let flow = flow_to("198.51.100.9");
-            let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false };
+            let place =
+                Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false, passed_on: false };
             let signatures = SignatureSet::builtin();
             let mut relayed = Vec::new();
             let mut emit = |event| {

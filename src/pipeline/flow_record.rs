@@ -3,7 +3,7 @@
 use super::pool::Handle;
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, tcp_flags};
-use crate::flow::{FlowState, Side, Tier};
+use crate::flow::{FlowState, Side, Tier, is_dropped, timestamps};
 use crate::inspect::quic::ConnectionId;
 use crate::matching::{FlowCounts, Reached, Sent};
 
@@ -52,6 +52,13 @@ impl Marks {
     pub(super) const REMEMBERED: Self = Self(1 << 10);
     /// One of its addresses lies in a published range, or one of its ports is the vendor's.
     pub(super) const OF_INTEREST: Self = Self(1 << 11);
+    /// Its client passes on what another sends.
+    pub(super) const PASSED_ON: Self = Self(1 << 12);
+    /// A SYN with another number came from this side, and nobody has answered it yet.
+    pub(super) const LOW_SYN_PENDING: Self = Self(1 << 13);
+    pub(super) const HIGH_SYN_PENDING: Self = Self(1 << 14);
+    /// Both sides said in the handshake that their segments bear timestamps.
+    pub(super) const TIMESTAMPS: Self = Self(1 << 15);
 
     pub(super) const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
@@ -71,6 +78,13 @@ impl Marks {
             Side::High => Self::HIGH_SYN_SEEN,
         }
     }
+
+    pub(super) const fn syn_pending(side: Side) -> Self {
+        match side {
+            Side::Low => Self::LOW_SYN_PENDING,
+            Side::High => Self::HIGH_SYN_PENDING,
+        }
+    }
 }
 
 /// What is kept of every flow. Pairs are indexed by side. The fields before `first_packet` share the key's cache line: a packet of a
@@ -88,8 +102,20 @@ pub(super) struct FlowRecord {
     pub(super) packets: [u32; 2],
     /// Sequence number of each side's SYN.
     pub(super) syn: [u32; 2],
+    pub(super) begun: Begun,
+}
+
+/// What more is known of how a flow began, by its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    Nothing,
     /// The QUIC connection whose hello was read last.
-    pub(super) quic: Option<ConnectionId>,
+    Quic(ConnectionId),
+    /// The number of a pending SYN, and the timestamps of the handshake by side; as far as the marks say that they are there.
+    Tcp {
+        pending: u32,
+        timestamps: [u32; 2],
+    },
 }
 
 const _: () = assert!(size_of::<Option<FlowRecord>>() == 80);
@@ -139,7 +165,7 @@ impl FlowRecord {
             bytes: [0; 2],
             packets: [0; 2],
             syn: [0; 2],
-            quic: None,
+            begun: if is_tcp { Begun::Tcp { pending: 0, timestamps: [0; 2] } } else { Begun::Nothing },
         }
     }
 
@@ -182,10 +208,13 @@ impl FlowRecord {
     /// Notes what a TCP segment from `side` says without its bytes being read.
     #[inline]
     pub(super) fn note_segment(&mut self, side: Side, seq: u32, flags: u8, segment: &Segment<'_>) {
-        if flags & tcp_flags::SYN != 0 {
+        if is_syn(flags) {
             *pick_mut(&mut self.syn, side) = seq;
             self.marks.set(Marks::syn_seen(side));
             self.set_client(if flags & tcp_flags::ACK == 0 { side } else { side.other() });
+            if flags & tcp_flags::ACK != 0 {
+                self.note_answer(side, segment);
+            }
         }
         self.note_end(flags);
         pick_mut(&mut self.sent, side).note(flags, segment.payload_len, segment.payload);
@@ -194,9 +223,55 @@ impl FlowRecord {
         }
     }
 
+    /// Notes which SYN of the other side this SYN of `side` answers, and what it says of timestamps.
+    fn note_answer(&mut self, side: Side, segment: &Segment<'_>) {
+        let Transport::Tcp { ack, .. } = segment.transport else { return };
+        let client = side.other();
+        if !self.marks.has(Marks::PAYLOAD_SEEN) || self.syn_of(client).is_none() {
+            *pick_mut(&mut self.syn, client) = ack.wrapping_sub(1);
+            self.marks.set(Marks::syn_seen(client));
+        }
+        self.marks.put(Marks::syn_pending(client), false);
+        if let Begun::Tcp { timestamps: known, .. } = &mut self.begun
+            && let Some((value, echo)) = timestamps(segment.header)
+        {
+            *pick_mut(known, side) = value;
+            *pick_mut(known, client) = echo;
+            self.marks.set(Marks::TIMESTAMPS);
+        }
+    }
+
+    /// Notes a SYN that begins nothing unless it is answered.
+    pub(super) fn note_pending(&mut self, side: Side, seq: u32, flags: u8) {
+        if is_syn(flags)
+            && flags & tcp_flags::ACK == 0
+            && let Begun::Tcp { pending, .. } = &mut self.begun
+        {
+            *pending = seq;
+            self.marks.put(Marks::syn_pending(side.other()), false);
+            self.marks.set(Marks::syn_pending(side));
+        }
+    }
+
+    /// Number of the SYN of `side` that is pending.
+    fn pending_of(&self, side: Side) -> Option<u32> {
+        match self.begun {
+            Begun::Tcp { pending, .. } if self.marks.has(Marks::syn_pending(side)) => Some(pending),
+            _ => None,
+        }
+    }
+
+    /// The timestamp of the handshake by `side`, if both sides use timestamps.
+    pub(super) fn timestamp_of(&self, side: Side) -> Option<u32> {
+        match self.begun {
+            Begun::Tcp { timestamps, .. } if self.marks.has(Marks::TIMESTAMPS) => Some(pick(timestamps, side)),
+            _ => None,
+        }
+    }
+
     /// Notes the end of a connection.
     pub(super) fn note_end(&mut self, flags: u8) {
-        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
+        if flags & (tcp_flags::FIN | tcp_flags::RST) != 0 && !is_dropped(flags) {
             self.marks.set(Marks::CLOSED);
         }
     }
@@ -233,24 +308,57 @@ pub(super) fn tier_of(segment: &Segment<'_>) -> Tier {
     match segment.transport {
         Transport::Udp => Tier::Datagrams,
         Transport::Tcp { flags, .. } => {
-            let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0;
+            let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0
+                || is_dropped(flags);
             if passing { Tier::HalfOpen } else { Tier::Kept }
         }
     }
 }
 
-/// Whether a SYN begins another connection under the key of one that is known.
-pub(super) fn is_new_connection(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> bool {
-    let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
-    if flags & tcp_flags::SYN == 0 {
-        return false;
+/// Whether control bits are those of a SYN that receivers take for one.
+pub(super) const fn is_syn(flags: u8) -> bool {
+    flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) == tcp_flags::SYN
+}
+
+/// What a segment with a SYN means for the flow that is known under its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Syn {
+    /// It belongs to the connection that is known.
+    Known,
+    /// It begins another connection.
+    New,
+    /// An open connection answers it and goes on (RFC 5961 section 4), or it never was a SYN to anybody.
+    Stale,
+}
+
+/// Says what a segment with a SYN means. An open connection is over only when the other side answers a new SYN, which it does not before it
+/// has forgotten the connection.
+pub(super) fn syn_meaning(record: &FlowRecord, segment: &Segment<'_>, side: Side) -> Syn {
+    let Transport::Tcp { seq, ack, flags } = segment.transport else { return Syn::Known };
+    if !is_syn(flags) {
+        return Syn::Stale;
     }
-    match (flags & tcp_flags::ACK != 0, record.syn_of(side)) {
-        (true, None) => false,
-        (false, Some(known)) => known != seq,
-        (false, None) => record.marks.has(Marks::PAYLOAD_SEEN) || record.marks.has(Marks::CLOSED),
-        // The client's own SYN tells, unless only this direction was captured.
-        (true, Some(known)) => known != seq && record.syn_of(side.other()).is_none(),
+    let (known, other) = (record.syn_of(side), record.syn_of(side.other()));
+    let payload_seen = record.marks.has(Marks::PAYLOAD_SEEN);
+    if known == Some(seq) {
+        return Syn::Known;
+    }
+    let is_answer = flags & tcp_flags::ACK != 0;
+    if is_answer && record.pending_of(side.other()) == Some(ack.wrapping_sub(1)) && (payload_seen || known.is_some()) {
+        return Syn::New;
+    }
+    let closed = record.marks.has(Marks::CLOSED);
+    // Where only this side was captured, nobody will tell which SYN was answered.
+    let alone = pick(record.sent, side.other()) == Sent::default();
+    match (is_answer, known) {
+        (false, None) if !payload_seen && !closed => Syn::Known,
+        (false, _) if closed || alone => Syn::New,
+        (false, _) => Syn::Stale,
+        (true, None) => Syn::Known,
+        (true, Some(_)) if closed || other.is_none() || alone => Syn::New,
+        // A server that keeps no state until the handshake is over answers again with another number.
+        (true, Some(_)) if !payload_seen && other == Some(ack.wrapping_sub(1)) => Syn::Known,
+        (true, Some(_)) => Syn::Stale,
     }
 }
 

@@ -1,16 +1,20 @@
 //! A share of the flows, with everything that following them needs: table, streams, conversations. Owned by one thread at a time, so
 //! nothing in it is locked or shared.
 
-use super::flow_record::{FlowRecord, Marks, Phase, count, is_new_connection, pick, pick_mut, tier_of};
+use super::flow_record::{Begun, FlowRecord, Marks, Phase, Syn, count, is_syn, pick, pick_mut, syn_meaning, tier_of};
 use super::gist::{Gist, Part};
 use super::pool::{Handle, Pool};
-use super::{Opening, Outlet, Route};
+use super::{Opening, Outlet, Route, VersionCounters};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, TunnelKind, Zone, looks_like_tunnel, tcp_flags};
-use crate::flow::{Capacities, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier};
+use crate::flow::{
+    Capacities, Checksum, Doubt, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier,
+    carries_data, checksum, is_dropped, sum, timestamps, urgent,
+};
 use crate::inspect::quic;
 use crate::inspect::{
-    Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
+    Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
+    recognise_datagram,
 };
 use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, Sent, SignatureSet, Told, observe};
 use std::collections::BTreeMap;
@@ -55,12 +59,23 @@ pub struct LaneCounters {
     pub one_sided: u64,
     /// Those of them whose beginning was not seen.
     pub midstream: u64,
-    /// Client hellos that may hide the name that is meant.
-    pub encrypted_hellos: u64,
+    /// What was met while payload was read.
+    pub heard: Heard,
     /// Flows that began with a QUIC packet of a version that we cannot open.
     pub unknown_quic_versions: u64,
+    /// The same by version.
+    pub quic_versions: VersionCounters,
     /// Datagrams that look like a tunnel at a port without one, by kind, in the order of [`ELSEWHERE`].
     pub tunnels_elsewhere: [u64; ELSEWHERE.len()],
+}
+
+/// What was met while payload was read.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// Client hellos that may hide the name that is meant.
+    pub encrypted_hellos: u64,
+    /// Bounds within one message or connection.
+    pub given_up: BoundCounters,
 }
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
@@ -79,6 +94,7 @@ struct Inspection {
 struct QuicOpening {
     initials: InitialConversation,
     last: Origin,
+    held_bytes: usize,
 }
 
 /// Both directions of a TCP connection, and what is being read from them.
@@ -90,6 +106,8 @@ struct TcpConversation {
     last: [Origin; 2],
     /// Where each side said that its stream ends: the sequence number of its FIN.
     ends: [Option<u32>; 2],
+    /// The timestamp of the last segment of each side that was read.
+    timestamps: [Option<u32>; 2],
     held_bytes: usize,
 }
 
@@ -180,6 +198,14 @@ impl Lane {
     ) {
         let Self { table, inspection } = self;
         let &Route { ref key, side, hash } = route;
+        let without_data;
+        let segment = match segment.transport {
+            Transport::Tcp { flags, .. } if segment.payload_len > 0 && !carries_data(flags) => {
+                without_data = Segment { payload_len: 0, payload: &[], ..*segment };
+                &without_data
+            }
+            _ => segment,
+        };
         let found = match known {
             Some(slot) => Found::Known(slot),
             None => table.find_or_open(
@@ -201,10 +227,20 @@ impl Lane {
                         record.note_end(flags);
                         return;
                     }
-                } else if is_new_connection(record, segment, side) {
-                    let old = table.replace(slot, FlowRecord::open(packet, segment, side));
-                    inspection.end(packet, segment.at, key, old, outlet);
-                    inspection.open(packet, segment, table.state(slot), outlet);
+                } else if let Transport::Tcp { seq, flags, .. } = segment.transport {
+                    match syn_meaning(record, segment, side) {
+                        Syn::Known => {}
+                        Syn::Stale => {
+                            count(record, side, wire_len);
+                            record.note_pending(side, seq, flags);
+                            return;
+                        }
+                        Syn::New => {
+                            let old = table.replace(slot, FlowRecord::open(packet, segment, side));
+                            inspection.end(packet, segment.at, key, old, outlet);
+                            inspection.open(packet, segment, table.state(slot), outlet);
+                        }
+                    }
                 }
                 slot
             }
@@ -224,9 +260,11 @@ impl Lane {
         let record = table.state(slot);
         count(record, side, wire_len);
         if let Transport::Tcp { seq, flags, .. } = segment.transport
-            && record.phase == Phase::Waiting
-            && segment.payload_len == 0
+            && (record.phase == Phase::Waiting && segment.payload_len == 0 || is_dropped(flags))
         {
+            if is_dropped(flags) {
+                return;
+            }
             // A handshake, or a flood of them: nothing to read yet.
             record.note_segment(side, seq, flags, segment);
             return;
@@ -239,7 +277,7 @@ impl Lane {
             Transport::Udp => inspection.udp(record, slot, current, side, segment.payload, outlet),
         };
         let is_worth_keeping = record.is_worth_keeping();
-        if let Some(displaced) = displaced {
+        for displaced in displaced.into_iter().flatten() {
             table.state(displaced).phase = Phase::Settled;
         }
         if slot.tier() == Tier::Datagrams && is_worth_keeping {
@@ -325,7 +363,12 @@ impl Lane {
             ("held_bytes", counters.held_bytes_given_up),
             ("stream_gaps", counters.streams.gaps),
             ("segments_out_of_window", counters.streams.out_of_window),
-        ] {
+            ("overlapping_segments", counters.streams.differing),
+        ]
+        .into_iter()
+        .chain(counters.heard.given_up.non_zero())
+        .chain(counters.quic_versions.non_zero())
+        {
             if count > 0 {
                 *total.entry(name).or_default() += count;
             }
@@ -358,12 +401,11 @@ impl Inspection {
                 self.finish_conversation(&mut record, handle, current, outlet);
             }
             Phase::Initials(handle) => {
-                let QuicOpening { initials, last } = self.openings.get(handle);
+                let QuicOpening { initials, last, .. } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk =
-                    Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, &mut record, current, outlet);
+                let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, &mut record, current, outlet);
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
-                self.openings.release(handle);
+                self.release_opening(handle);
             }
             _ => {}
         }
@@ -392,7 +434,7 @@ impl Inspection {
         });
     }
 
-    /// Gives the slot of a flow whose conversation had to make room.
+    /// Gives the slots of flows whose conversations had to make room.
     #[allow(clippy::too_many_arguments)]
     fn tcp(
         &mut self,
@@ -403,7 +445,7 @@ impl Inspection {
         (seq, ack, flags): (u32, u32, u8),
         segment: &Segment<'_>,
         outlet: &mut impl Outlet,
-    ) -> Option<Slot> {
+    ) -> [Option<Slot>; 2] {
         record.note_segment(side, seq, flags, segment);
         let first_byte = if flags & tcp_flags::SYN != 0 { seq.wrapping_add(1) } else { seq };
         let mut displaced = None;
@@ -418,6 +460,8 @@ impl Inspection {
                 let claimed = self.conversations.get(handle);
                 self.held_bytes -= claimed.held_bytes;
                 claimed.clear();
+                self.conversations.weigh(handle, 0);
+                let claimed = self.conversations.get(handle);
                 for side in [Side::Low, Side::High] {
                     if let Some(syn) = record.syn_of(side) {
                         pick_mut(&mut claimed.streams, side).synchronise(syn);
@@ -426,15 +470,18 @@ impl Inspection {
                 record.phase = Phase::Conversing(handle);
                 handle
             }
-            _ => return None,
+            _ => return [None; 2],
         };
+        let alone = pick(record.sent, side.other()) == Sent::default();
+        let handshake_timestamp = record.timestamp_of(side);
         let tcp = self.conversations.get(handle);
-        let TcpConversation { streams, conversation, last, .. } = tcp;
+        let TcpConversation { streams, conversation, last, timestamps: seen, .. } = tcp;
         let mut is_read = false;
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
+        let mut is_sound = true;
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
-        if flags & tcp_flags::SYN != 0 {
+        if is_syn(flags) {
             pick_mut(streams, side).synchronise(seq);
         }
         if flags & tcp_flags::ACK != 0 {
@@ -446,58 +493,82 @@ impl Inspection {
         }
         if segment.payload_len > 0 {
             let stream = pick_mut(streams, side);
-            let begins = !stream.has_started();
             // A direction that nobody listens to keeps its place in the stream, without its bytes.
             let wanted = conversation.wants(side);
             is_read |= wanted;
             let payload = if wanted { segment.payload } else { &[] };
-            stream.accept(
-                origin,
-                first_byte,
-                payload,
-                segment.payload_len,
-                streams_counters,
-                |origin, offset, bytes| {
-                    is_read = true;
-                    *pick_mut(last, side) = origin;
-                    talk.hear(conversation, side, origin, offset, bytes);
-                },
-            );
-            if begins && stream.is_midstream() && !conversation.recognised(side) {
-                stream.keep_first(origin, segment.payload);
+            let sum = sum(payload);
+            let doubt = if wanted {
+                let known = pick_mut(seen, side);
+                doubt_of(
+                    segment,
+                    flags,
+                    sum,
+                    stream.checksums_mean_nothing(),
+                    alone,
+                    known.or(handshake_timestamp),
+                    known,
+                )
+            } else {
+                None
+            };
+            is_sound = doubt.is_none();
+            if let Some(byte) = urgent(segment).filter(|_| wanted && is_sound) {
+                #[allow(clippy::cast_possible_truncation)]
+                stream.set_urgent(first_byte.wrapping_add(byte as u32));
+            }
+            let mut hear = |origin: Origin, offset: u64, bytes: &[u8]| {
+                is_read = true;
+                *pick_mut(last, side) = origin;
+                talk.hear(conversation, side, origin, offset, bytes);
+            };
+            match doubt {
+                None => stream.accept_summed(
+                    origin,
+                    first_byte,
+                    (payload, sum),
+                    segment.payload_len,
+                    streams_counters,
+                    &mut hear,
+                ),
+                Some(doubt) => {
+                    stream.doubt(origin, first_byte, payload, segment.payload_len, doubt, streams_counters, &mut hear)
+                }
+            }
+            if stream.is_midstream() && !conversation.may_begin_earlier(side) {
+                stream.forget_kept();
             }
         }
-        if flags & tcp_flags::FIN != 0 {
-            *pick_mut(&mut tcp.ends, side) = Some(first_byte.wrapping_add(segment.payload_len));
+        if flags & (tcp_flags::FIN | tcp_flags::RST) == tcp_flags::FIN && is_sound {
+            let end = first_byte.wrapping_add(segment.payload_len);
+            *pick_mut(&mut tcp.ends, side) = Some(end);
+            pick_mut(&mut tcp.streams, side).close(end);
         }
         if is_read && tcp.conversation.is_settled() {
             record.phase = Phase::Settled;
             self.release(handle);
-            return displaced;
+            return [displaced, None];
         }
         if tcp.has_ended() {
             // A reset may be forged; two ends without a gap before either cannot be followed by more.
             self.finish_conversation(record, handle, current, outlet);
             record.phase = Phase::Settled;
-            return displaced;
+            return [displaced, None];
         }
         if !is_read {
-            return displaced;
+            return [displaced, None];
         }
-        let held = tcp.measure();
-        self.held_bytes = self.held_bytes + held.1 - held.0;
-        if self.held_bytes > HELD_BYTES_MAX {
-            self.counters.held_bytes_given_up += 1;
-            record.phase = Phase::Settled;
-            self.release(handle);
-        }
-        displaced
+        let (before, now) = tcp.measure();
+        self.held_bytes = self.held_bytes + now - before;
+        self.conversations.weigh(handle, now);
+        [displaced, self.relieve()]
     }
 
     fn release(&mut self, handle: Handle) {
         let tcp = self.conversations.get(handle);
         self.held_bytes -= tcp.held_bytes;
         tcp.clear();
+        self.conversations.weigh(handle, 0);
         self.conversations.release(handle);
     }
 
@@ -509,7 +580,7 @@ impl Inspection {
         outlet: &mut impl Outlet,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -534,8 +605,39 @@ impl Inspection {
     fn claim_opening(&mut self, slot: Slot) -> (Handle, Option<Slot>) {
         let (handle, victim) = self.openings.claim(slot);
         self.counters.conversations_given_up += u64::from(victim.is_some());
-        self.openings.get(handle).initials.clear();
+        self.clear_opening(handle);
         (handle, victim)
+    }
+
+    fn clear_opening(&mut self, handle: Handle) {
+        let opening = self.openings.get(handle);
+        self.held_bytes -= std::mem::replace(&mut opening.held_bytes, 0);
+        opening.initials.clear();
+        self.openings.weigh(handle, 0);
+    }
+
+    fn release_opening(&mut self, handle: Handle) {
+        self.clear_opening(handle);
+        self.openings.release(handle);
+    }
+
+    /// Gives up whoever holds most, if all together hold too much: a hello takes little. Gives the slot of its flow.
+    fn relieve(&mut self) -> Option<Slot> {
+        if self.held_bytes <= HELD_BYTES_MAX {
+            return None;
+        }
+        self.counters.held_bytes_given_up += 1;
+        let (connection, opening) = (self.conversations.heaviest(), self.openings.heaviest());
+        let weight = |heaviest: Option<(Handle, Slot, u32)>| heaviest.map_or(0, |(.., weight)| weight);
+        if weight(connection) >= weight(opening) {
+            let (handle, owner, _) = connection?;
+            self.release(handle);
+            Some(owner)
+        } else {
+            let (handle, owner, _) = opening?;
+            self.release_opening(handle);
+            Some(owner)
+        }
     }
 
     fn udp(
@@ -546,7 +648,7 @@ impl Inspection {
         side: Side,
         datagram: &[u8],
         outlet: &mut impl Outlet,
-    ) -> Option<Slot> {
+    ) -> [Option<Slot>; 2] {
         let origin = Origin { packet: current.packet, at: current.at };
         let mut displaced = None;
         let handle = match record.phase {
@@ -556,11 +658,21 @@ impl Inspection {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk =
-                            Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
                         talk.tell(origin, client, &Observation::Dns(&self.message));
+                        if self.message.over_bound {
+                            talk.tell(origin, client, &Observation::GivenUp(Bound::DnsMessage));
+                        }
                     }
-                    return None;
+                    return [None; 2];
+                }
+                DatagramProtocol::GoogleQuic => {
+                    record.phase = Phase::Settled;
+                    if let Some((version, hello)) = quic::google_client_hello(datagram) {
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+                        talk.tell(origin, side, &Observation::QuicClientHello { version, hello: &hello });
+                    }
+                    return [None; 2];
                 }
                 DatagramProtocol::QuicInitial => {
                     let handle;
@@ -569,47 +681,83 @@ impl Inspection {
                     handle
                 }
                 DatagramProtocol::Unknown => {
-                    if unknown == 0 && quic::is_of_unknown_version(datagram) {
+                    if unknown == 0
+                        && let Some(version) = quic::unknown_version(datagram)
+                    {
                         self.counters.unknown_quic_versions += 1;
+                        self.counters.quic_versions.bump(version);
                     }
                     if let Some((segment, _)) = current.link {
                         self.note_tunnel(segment);
                     }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk =
-                            Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
                     record.phase =
                         if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
-                    return None;
+                    return [None; 2];
                 }
             },
             // A connection may follow another between the same ports; its first packet says so.
             Phase::Settled if quic::recognise(datagram) => {
-                if quic::connection_begun(datagram).is_none_or(|begun| record.quic == Some(begun)) {
-                    return None;
+                if quic::connection_begun(datagram).is_none_or(|begun| record.begun == Begun::Quic(begun)) {
+                    return [None; 2];
                 }
                 let handle;
                 (handle, displaced) = self.claim_opening(slot);
                 record.phase = Phase::Initials(handle);
                 handle
             }
-            _ => return None,
+            _ => return [None; 2],
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.encrypted_hellos, record, current, outlet);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {
             record.phase = Phase::Settled;
-            record.quic = opening.initials.connection();
-            self.openings.release(handle);
+            record.begun = opening.initials.connection().map_or(Begun::Nothing, Begun::Quic);
+            self.release_opening(handle);
+            return [displaced, None];
         }
-        displaced
+        let now = opening.initials.held_bytes();
+        self.held_bytes = self.held_bytes + now - std::mem::replace(&mut opening.held_bytes, now);
+        self.openings.weigh(handle, now);
+        [displaced, self.relieve()]
     }
+}
+
+/// Why the receiver of a segment may have dropped it; notes its timestamp if it did not. `alone`: whether nothing came from the receiver, so
+/// that it will not say what it took.
+fn doubt_of(
+    segment: &Segment<'_>,
+    flags: u8,
+    payload_sum: u64,
+    checksums_mean_nothing: bool,
+    alone: bool,
+    newest: Option<u32>,
+    known: &mut Option<u32>,
+) -> Option<Doubt> {
+    if !checksums_mean_nothing {
+        match checksum(segment, payload_sum) {
+            Checksum::Wrong => return Some(Doubt::Checksum),
+            Checksum::Unfinished if !alone => return Some(Doubt::Checksum),
+            _ => {}
+        }
+    }
+    if flags & tcp_flags::SYN != 0 {
+        return Some(Doubt::WithSyn);
+    }
+    let newest = newest?;
+    let (value, _) = timestamps(segment.header)?;
+    if value.wrapping_sub(newest) > i32::MAX as u32 {
+        return Some(Doubt::Old);
+    }
+    *known = Some(value);
+    None
 }
 
 /// Takes a packet that says nothing new of its flow. Says no to any other, having done nothing.
@@ -637,7 +785,7 @@ fn passes(record: &mut FlowRecord, gist: &Gist, side: Side, outlet: &impl Outlet
 /// One flow's bytes on their way through inspection and matching.
 struct Talk<'a, 's, O> {
     signatures: &'s SignatureSet,
-    encrypted_hellos: &'a mut u64,
+    heard: &'a mut Heard,
     record: &'a mut FlowRecord,
     current: Current<'a>,
     outlet: &'a mut O,
@@ -646,12 +794,12 @@ struct Talk<'a, 's, O> {
 impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
     fn new(
         signatures: &'s SignatureSet,
-        encrypted_hellos: &'a mut u64,
+        heard: &'a mut Heard,
         record: &'a mut FlowRecord,
         current: Current<'a>,
         outlet: &'a mut O,
     ) -> Self {
-        Self { signatures, encrypted_hellos, record, current, outlet }
+        Self { signatures, heard, record, current, outlet }
     }
 
     fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
@@ -659,6 +807,14 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
     }
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
+        match observation {
+            Observation::GivenUp(bound) => return self.heard.given_up.bump(*bound),
+            Observation::PassedOnFor(source) => {
+                let sender = self.address_of(client);
+                return self.record.marks.put(Marks::PASSED_ON, *source != sender);
+            }
+            _ => {}
+        }
         // Bytes of no known protocol do not tell who sent them.
         if !matches!(observation, Observation::UnknownStart(_)) {
             self.record.set_client(client);
@@ -666,8 +822,9 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
         let flow = self.summary();
         let marks = &self.record.marks;
         let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));
-        let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied };
-        let Self { record, outlet, current, encrypted_hellos, .. } = self;
+        let passed_on = marks.has(Marks::PASSED_ON);
+        let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied, passed_on };
+        let Self { record, outlet, current, heard, .. } = self;
         outlet.observation(&place, observation);
         let told = observe(self.signatures, observation, &place, |kind| {
             if !matches!(kind, EventKind::ResolvedOther(_)) {
@@ -681,10 +838,15 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
         match observation {
             Observation::ProxyRequest(_) => record.marks.set(Marks::PROXIED),
             Observation::TlsClientHello(hello) | Observation::QuicClientHello { hello, .. } if hello.ech => {
-                **encrypted_hellos += 1;
+                heard.encrypted_hellos += 1;
             }
             _ => {}
         }
+    }
+
+    fn address_of(&self, side: Side) -> std::net::IpAddr {
+        let (FiveTuple { src, dst, .. }, _) = self.current.key.endpoints();
+        if side == Side::Low { src } else { dst }
     }
 
     fn summary(&self) -> FlowSummary {
@@ -731,6 +893,7 @@ impl TcpConversation {
         }
         self.conversation.clear();
         self.ends = [None; 2];
+        self.timestamps = [None; 2];
         self.held_bytes = 0;
     }
 

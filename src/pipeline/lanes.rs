@@ -216,9 +216,10 @@ impl Lanes {
     #[must_use]
     pub fn seen_in_part(&self) -> SeenInPart {
         let mut sum = SeenInPart::default();
-        for &LaneCounters { carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions, .. } in
+        for &LaneCounters { carried, one_sided, midstream, ref heard, unknown_quic_versions, .. } in
             self.lanes.iter().map(Lane::counters)
         {
+            let encrypted_hellos = heard.encrypted_hellos;
             sum.add(SeenInPart { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
         }
         sum

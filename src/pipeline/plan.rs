@@ -41,6 +41,7 @@ struct OwnedSegment {
     zone: Zone,
     transport: Transport,
     payload_len: u32,
+    header: Vec<u8>,
     payload: Vec<u8>,
     macs: Option<(MacAddress, MacAddress)>,
     tunnel: Option<Tunnel>,
@@ -49,13 +50,16 @@ struct OwnedSegment {
 
 impl OwnedSegment {
     fn of(segment: &Segment<'_>) -> Self {
-        let &Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel, hop_limit } = segment;
-        Self { at, five_tuple, zone, transport, payload_len, payload: payload.to_vec(), macs, tunnel, hop_limit }
+        let &Segment { at, five_tuple, zone, transport, payload_len, header, payload, macs, tunnel, hop_limit } =
+            segment;
+        let (header, payload) = (header.to_vec(), payload.to_vec());
+        Self { at, five_tuple, zone, transport, payload_len, header, payload, macs, tunnel, hop_limit }
     }
 
     fn borrow(&self) -> Segment<'_> {
-        let &Self { at, five_tuple, zone, transport, payload_len, ref payload, macs, tunnel, hop_limit } = self;
-        Segment { at, five_tuple, zone, transport, payload_len, payload, macs, tunnel, hop_limit }
+        let &Self { at, five_tuple, zone, transport, payload_len, ref header, ref payload, macs, tunnel, hop_limit } =
+            self;
+        Segment { at, five_tuple, zone, transport, payload_len, header, payload, macs, tunnel, hop_limit }
     }
 }
 

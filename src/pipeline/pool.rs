@@ -22,6 +22,8 @@ pub struct Pool<T> {
     items: Vec<Item<T>>,
     /// When each item was used last; apart from the items, so that looking for an old one touches little memory.
     used: Vec<u64>,
+    /// How much each item holds, as its borrower said last.
+    weights: Vec<u32>,
     free: Vec<u32>,
     limit: usize,
     clock: u64,
@@ -32,7 +34,15 @@ impl<T: Default> Pool<T> {
     /// A pool of at most `limit` items, at least one; they are made as they are needed.
     #[must_use]
     pub fn with_limit(limit: usize) -> Self {
-        Self { items: Vec::new(), used: Vec::new(), free: Vec::new(), limit: limit.max(1), clock: 0, hand: 0 }
+        Self {
+            items: Vec::new(),
+            used: Vec::new(),
+            weights: Vec::new(),
+            free: Vec::new(),
+            limit: limit.max(1),
+            clock: 0,
+            hand: 0,
+        }
     }
 
     /// Lends an item, as its last borrower left it. When none is free, also gives the slot of the flow that lost its own.
@@ -46,6 +56,7 @@ impl<T: Default> Pool<T> {
             let number = u32::try_from(self.items.len()).expect("limits fit 32 bits");
             self.items.push(Item { value: T::default(), owner, lent: true });
             self.used.push(self.clock);
+            self.weights.push(0);
             return (Handle(number), None);
         }
         let victim = (0..CANDIDATES.min(self.items.len()))
@@ -65,6 +76,22 @@ impl<T: Default> Pool<T> {
             *used = self.clock;
         }
         &mut self.items.get_mut(handle.0 as usize).expect("handles come from this pool").value
+    }
+
+    /// Notes how much an item holds.
+    pub fn weigh(&mut self, handle: Handle, weight: usize) {
+        if let Some(place) = self.weights.get_mut(handle.0 as usize) {
+            *place = u32::try_from(weight).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The item that holds most, whose it is, and how much; the first of equals.
+    #[must_use]
+    pub fn heaviest(&self) -> Option<(Handle, Slot, u32)> {
+        let most = *self.weights.iter().max()?;
+        let at = self.weights.iter().position(|&weight| weight == most)?;
+        let owner = self.items.get(at)?.owner;
+        Some((Handle(u32::try_from(at).ok()?), owner, most))
     }
 
     /// Notes that the borrower of an item has moved.

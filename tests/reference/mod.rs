@@ -10,15 +10,19 @@ use kaspector::decode::{
     Decoder, Dissected, FiveTuple, Outcome, OutcomeCounters, Segment, Transport, TunnelKind, TunnelPorts,
     dissect_general, looks_like_tunnel, tcp_flags,
 };
-use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
+use kaspector::flow::{
+    Checksum, Doubt, FlowKey, Origin, Side, Stream, StreamCounters, carries_data, checksum, is_dropped, sum,
+    timestamps, urgent,
+};
 use kaspector::inspect::quic::{self, ConnectionId};
 use kaspector::inspect::{
-    Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
+    Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
+    recognise_datagram,
 };
 use kaspector::matching::{
     Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
 };
-use kaspector::pipeline::Findings;
+use kaspector::pipeline::{Findings, VersionCounters};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -63,6 +67,8 @@ struct Connection {
     last: Both<Origin>,
     /// Sequence numbers of the FINs.
     ends: Both<Option<u32>>,
+    /// Timestamps of the last segments that were read.
+    timestamps: Both<Option<u32>>,
 }
 
 struct Flow {
@@ -76,6 +82,11 @@ struct Flow {
     packets: Both<u64>,
     bytes: Both<u64>,
     syn: Both<Option<u32>>,
+    /// A SYN that nobody has answered, and who sent it.
+    pending: Option<(Side, u32)>,
+    /// Timestamps of the handshake.
+    timestamps: Option<Both<u32>>,
+    passed_on: bool,
     sent: Both<Sent>,
     payload_seen: bool,
     closed: bool,
@@ -103,6 +114,9 @@ impl Flow {
             packets: Both::default(),
             bytes: Both::default(),
             syn: Both::default(),
+            pending: None,
+            timestamps: None,
+            passed_on: false,
             sent: Both::default(),
             payload_seen: false,
             closed: false,
@@ -121,18 +135,56 @@ impl Flow {
         at.since(self.last_seen) > idle
     }
 
-    /// Whether a SYN begins another connection between the same ports.
-    fn begins_anew(&mut self, segment: &Segment<'_>, side: Side) -> bool {
-        let Transport::Tcp { seq, flags, .. } = segment.transport else { return false };
-        if flags & tcp_flags::SYN == 0 {
-            return false;
+    /// What a SYN means for the connection between these ports.
+    fn meaning(&mut self, segment: &Segment<'_>, side: Side) -> Syn {
+        let Transport::Tcp { seq, ack, flags } = segment.transport else { return Syn::Known };
+        if flags & tcp_flags::SYN == 0 || *self.syn.of(side) == Some(seq) && is_syn(flags) {
+            return Syn::Known;
+        }
+        if !is_syn(flags) {
+            return Syn::Stale;
         }
         let (mine, other) = (*self.syn.of(side), *self.syn.of(side.other()));
-        match (flags & tcp_flags::ACK != 0, mine) {
-            (false, Some(known)) => known != seq,
-            (false, None) => self.payload_seen || self.closed,
-            (true, Some(known)) => known != seq && other.is_none(),
-            (true, None) => false,
+        let alone = *self.sent.of(side.other()) == Sent::default();
+        if flags & tcp_flags::ACK == 0 {
+            if mine.is_none() && !self.payload_seen && !self.closed {
+                return Syn::Known;
+            }
+            return if self.closed || alone { Syn::New } else { Syn::Stale };
+        }
+        let answered = ack.wrapping_sub(1);
+        if self.pending == Some((side.other(), answered)) && (self.payload_seen || mine.is_some()) {
+            return Syn::New;
+        }
+        if mine.is_none() {
+            return Syn::Known;
+        }
+        if self.closed || other.is_none() || alone {
+            return Syn::New;
+        }
+        if !self.payload_seen && other == Some(answered) { Syn::Known } else { Syn::Stale }
+    }
+
+    /// Notes a SYN.
+    fn note_syn(&mut self, segment: &Segment<'_>, side: Side, (seq, ack, flags): (u32, u32, u8)) {
+        *self.syn.of(side) = Some(seq);
+        if flags & tcp_flags::ACK == 0 {
+            self.client = side;
+            return;
+        }
+        let client = side.other();
+        self.client = client;
+        if !self.payload_seen || self.syn.of(client).is_none() {
+            *self.syn.of(client) = Some(ack.wrapping_sub(1));
+        }
+        if self.pending.is_some_and(|(from, _)| from == client) {
+            self.pending = None;
+        }
+        if let Some((value, echo)) = timestamps(segment.header) {
+            let mut both = Both::default();
+            *both.of(side) = value;
+            *both.of(client) = echo;
+            self.timestamps = Some(both);
         }
     }
 
@@ -185,6 +237,18 @@ impl Flow {
     }
 }
 
+/// What a segment with a SYN means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syn {
+    Known,
+    New,
+    Stale,
+}
+
+fn is_syn(flags: u8) -> bool {
+    flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) == tcp_flags::SYN
+}
+
 /// The packet at hand; without its segment once it only ends a flow.
 #[derive(Clone, Copy)]
 struct Now<'a> {
@@ -198,6 +262,7 @@ struct Desk {
     signatures: Arc<SignatureSet>,
     ledger: Ledger,
     observations: Vec<String>,
+    given_up: BoundCounters,
 }
 
 impl Desk {
@@ -206,13 +271,22 @@ impl Desk {
     }
 
     fn tell(&mut self, flow: &mut Flow, now: Now<'_>, origin: Origin, client: Side, observation: &Observation<'_>) {
+        match observation {
+            Observation::GivenUp(bound) => return self.given_up.bump(*bound),
+            Observation::PassedOnFor(source) => {
+                let FiveTuple { src, dst, .. } = flow.key.endpoints().0;
+                flow.passed_on = *source != if client == Side::Low { src } else { dst };
+                return;
+            }
+            _ => {}
+        }
         // Bytes of no known protocol do not tell who sent them.
         if !matches!(observation, Observation::UnknownStart(_)) {
             flow.client = client;
         }
         let summary = flow.summary(now.link);
-        let Flow { named, proxied, .. } = *flow;
-        let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied };
+        let Flow { named, proxied, passed_on, .. } = *flow;
+        let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied, passed_on };
         self.observations.push(spell(&place, observation));
         let told = observe(&self.signatures, observation, &place, |kind| {
             self.ledger.record(Event { packet: now.packet, at: now.at, kind });
@@ -226,10 +300,20 @@ impl Desk {
 pub fn spell(place: &Place<'_>, observation: &Observation<'_>) -> String {
     // A message is used again for the next, so it holds memory of the one before besides its own fields.
     let Observation::Dns(message) = observation else { return format!("{place:?} {observation:?}") };
-    let DnsMessage { id, is_response, recursion_desired, response_code, truncated, question, names, addresses, .. } =
-        message;
+    let DnsMessage {
+        id,
+        is_response,
+        recursion_desired,
+        response_code,
+        truncated,
+        question,
+        further_questions,
+        names,
+        addresses,
+        ..
+    } = message;
     format!(
-        "{place:?} {id} {is_response} {recursion_desired} {response_code} {truncated} {question:?} {names:?} {addresses:?}"
+        "{place:?} {id} {is_response} {recursion_desired} {response_code} {truncated} {question:?} {further_questions:?} {names:?} {addresses:?}"
     )
 }
 
@@ -242,6 +326,7 @@ pub struct Reference {
     opened: u64,
     streams: StreamCounters,
     tunnels_elsewhere: BTreeMap<&'static str, u64>,
+    versions: VersionCounters,
     last: (u64, Timestamp),
 }
 
@@ -253,6 +338,7 @@ impl Reference {
                 signatures: Arc::clone(signatures),
                 ledger: Ledger::new(signatures, 0),
                 observations: Vec::new(),
+                given_up: BoundCounters::default(),
             },
             decoder: Decoder::default(),
             flows: HashMap::new(),
@@ -260,6 +346,7 @@ impl Reference {
             opened: 0,
             streams: StreamCounters::default(),
             tunnels_elsewhere: BTreeMap::new(),
+            versions: VersionCounters::default(),
             last: (0, Timestamp(0)),
         }
     }
@@ -304,8 +391,12 @@ impl Reference {
         let mut given_up = self.desk.ledger.given_up();
         given_up.append(&mut self.tunnels_elsewhere);
         self.decoder.add_given_up(&mut given_up);
-        for (name, count) in
-            [("stream_gaps", self.streams.gaps), ("segments_out_of_window", self.streams.out_of_window)]
+        let of_streams = [
+            ("stream_gaps", self.streams.gaps),
+            ("segments_out_of_window", self.streams.out_of_window),
+            ("overlapping_segments", self.streams.differing),
+        ];
+        for (name, count) in of_streams.into_iter().chain(self.desk.given_up.non_zero()).chain(self.versions.non_zero())
         {
             if count > 0 {
                 *given_up.entry(name).or_default() += count;
@@ -322,10 +413,33 @@ impl Reference {
 
     fn accept(&mut self, packet: u64, wire_len: u32, segment: &Segment<'_>) {
         let at = segment.at;
+        let without_data;
+        let segment = match segment.transport {
+            Transport::Tcp { flags, .. } if segment.payload_len > 0 && !carries_data(flags) => {
+                without_data = Segment { payload_len: 0, payload: &[], ..*segment };
+                &without_data
+            }
+            _ => segment,
+        };
         let (key, side) = FlowKey::of(&segment.five_tuple, &segment.zone);
         let (mut flow, mut reading) = match self.flows.remove(&key) {
             Some((mut flow, reading)) => {
-                if flow.is_over(at) || flow.begins_anew(segment, side) {
+                let over = flow.is_over(at);
+                let meaning = if over { Syn::New } else { flow.meaning(segment, side) };
+                if meaning == Syn::Stale {
+                    flow.last_seen = flow.last_seen.max(at);
+                    *flow.packets.of(side) += 1;
+                    *flow.bytes.of(side) += u64::from(wire_len);
+                    if let Transport::Tcp { seq, flags, .. } = segment.transport
+                        && is_syn(flags)
+                        && flags & tcp_flags::ACK == 0
+                    {
+                        flow.pending = Some((side, seq));
+                    }
+                    self.flows.insert(key, (flow, reading));
+                    return;
+                }
+                if meaning == Syn::New {
                     self.end(flow, reading, Now { packet, at, link: None });
                     self.open(packet, segment, key, side)
                 } else {
@@ -392,12 +506,13 @@ impl Reference {
         (seq, ack, flags): (u32, u32, u8),
         segment: &Segment<'_>,
     ) -> Reading {
+        if is_dropped(flags) {
+            return reading;
+        }
         let has = |flag: u8| flags & flag != 0;
-        let mut first_byte = seq;
-        if has(tcp_flags::SYN) {
-            first_byte = seq.wrapping_add(1);
-            *flow.syn.of(side) = Some(seq);
-            flow.client = if has(tcp_flags::ACK) { side.other() } else { side };
+        let first_byte = if has(tcp_flags::SYN) { seq.wrapping_add(1) } else { seq };
+        if is_syn(flags) {
+            flow.note_syn(segment, side, (seq, ack, flags));
         }
         flow.closed |= has(tcp_flags::FIN | tcp_flags::RST);
         flow.sent.of(side).note(flags, segment.payload_len, segment.payload);
@@ -415,9 +530,12 @@ impl Reference {
             }
             other => return other,
         };
-        let Connection { streams, conversation, last, ends } = &mut *connection;
+        let alone = *flow.sent.of(side.other()) == Sent::default();
+        let first_timestamp = flow.timestamps.map(|mut both| *both.of(side));
+        let mut is_sound = true;
+        let Connection { streams, conversation, last, ends, timestamps: seen } = &mut *connection;
         let origin = Origin { packet: now.packet, at: now.at };
-        if has(tcp_flags::SYN) {
+        if is_syn(flags) {
             streams.of(side).synchronise(seq);
         }
         let desk = &mut self.desk;
@@ -435,24 +553,42 @@ impl Reference {
         }
         if segment.payload_len > 0 {
             let stream = streams.of(side);
-            let begins = !stream.has_started();
-            let payload = if conversation.wants(side) { segment.payload } else { &[] };
-            stream.accept(
-                origin,
-                first_byte,
-                payload,
-                segment.payload_len,
-                &mut self.streams,
-                |origin, offset, bytes| {
-                    hear(conversation, side, origin, offset, bytes);
-                },
-            );
-            if begins && stream.is_midstream() && !conversation.recognised(side) {
-                stream.keep_first(origin, segment.payload);
+            let wanted = conversation.wants(side);
+            let payload = if wanted { segment.payload } else { &[] };
+            let newest = seen.of(side).or(first_timestamp);
+            let value = timestamps(segment.header).map(|(value, _)| value);
+            let is_old = newest.zip(value).is_some_and(|(newest, value)| value.wrapping_sub(newest) > i32::MAX as u32);
+            let doubt = match checksum(segment, sum(payload)) {
+                _ if !wanted => None,
+                Checksum::Wrong if !stream.checksums_mean_nothing() => Some(Doubt::Checksum),
+                Checksum::Unfinished if !alone && !stream.checksums_mean_nothing() => Some(Doubt::Checksum),
+                _ if has(tcp_flags::SYN) => Some(Doubt::WithSyn),
+                _ if is_old => Some(Doubt::Old),
+                _ => None,
+            };
+            is_sound = doubt.is_none();
+            if wanted && is_sound {
+                if newest.is_some() && value.is_some() {
+                    *seen.of(side) = value;
+                }
+                if let Some(byte) = urgent(segment) {
+                    stream.set_urgent(first_byte.wrapping_add(u32::try_from(byte).unwrap()));
+                }
+            }
+            let (promised, counters) = (segment.payload_len, &mut self.streams);
+            let hear = |origin: Origin, offset: u64, bytes: &[u8]| hear(conversation, side, origin, offset, bytes);
+            match doubt {
+                None => stream.accept(origin, first_byte, payload, promised, counters, hear),
+                Some(doubt) => stream.doubt(origin, first_byte, payload, promised, doubt, counters, hear),
+            }
+            if stream.is_midstream() && !conversation.may_begin_earlier(side) {
+                stream.forget_kept();
             }
         }
-        if has(tcp_flags::FIN) {
-            *ends.of(side) = Some(first_byte.wrapping_add(segment.payload_len));
+        if has(tcp_flags::FIN) && !has(tcp_flags::RST) && is_sound {
+            let end = first_byte.wrapping_add(segment.payload_len);
+            *ends.of(side) = Some(end);
+            streams.of(side).close(end);
         }
         if conversation.is_settled() {
             return Reading::Settled;
@@ -493,9 +629,17 @@ impl Reference {
                     }
                     let client = if message.is_response { side.other() } else { side };
                     self.desk.tell(flow, now, origin, client, &Observation::Dns(&message));
+                    if message.over_bound {
+                        self.desk.tell(flow, now, origin, client, &Observation::GivenUp(Bound::DnsMessage));
+                    }
                     return Reading::Datagrams(0);
                 }
                 DatagramProtocol::QuicInitial => Box::default(),
+                DatagramProtocol::GoogleQuic => {
+                    let (version, hello) = quic::google_client_hello(datagram).unwrap();
+                    self.desk.tell(flow, now, origin, side, &Observation::QuicClientHello { version, hello: &hello });
+                    return Reading::Settled;
+                }
                 DatagramProtocol::Unknown => {
                     let looks_like =
                         now.link.and_then(|(segment, _)| looks_like_tunnel(segment.payload, segment.payload_len));
@@ -507,6 +651,11 @@ impl Reference {
                             _ => "unknown_port_gre",
                         };
                         *self.tunnels_elsewhere.entry(name).or_default() += 1;
+                    }
+                    if unknown == 0
+                        && let Some(version) = quic::unknown_version(datagram)
+                    {
+                        self.versions.bump(version);
                     }
                     if unknown == 0 && self.desk.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);

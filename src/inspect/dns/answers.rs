@@ -1,7 +1,7 @@
 //! The records of an answer, and which of them the question leads to.
 
 use super::name_table::{NameId, NameTable};
-use super::{HEADER, Header, ResolvedAddress};
+use super::{Header, ResolvedAddress};
 use crate::inspect::{DomainName, Reader};
 use std::net::IpAddr;
 
@@ -33,6 +33,8 @@ pub(super) struct Answers {
     addresses: Vec<Address>,
     /// Names that the question leads to, each with the time to live of the way to it.
     reached: Vec<(NameId, u32)>,
+    /// Whether something was left out for want of room.
+    cut: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,49 +54,64 @@ struct Address {
 }
 
 impl Answers {
-    /// Collects the records from `at` on; stops where the bytes do. The question is that of the same message.
-    pub(super) fn read(&mut self, message: &[u8], question: Option<&DomainName>, at: usize, header: &Header) {
+    /// Forgets the last message.
+    pub(super) fn begin(&mut self) {
         self.names.clear();
-        if let Some(name) = question {
-            self.names.begin(name, HEADER);
-        }
         self.aliases.clear();
         self.addresses.clear();
+        self.cut = false;
+    }
+
+    /// Notes a name that is asked for, and where it stands in the message.
+    pub(super) fn ask(&mut self, name: &DomainName, at: usize) {
+        self.names.ask(name, at);
+    }
+
+    /// Collects the records from `at` on; stops where the bytes do. The questions are those of the same message.
+    pub(super) fn read(&mut self, message: &[u8], at: usize, header: &Header) {
         let answers = usize::from(header.answers);
         let authorities = usize::from(header.authorities);
         let additional = usize::from(header.additional);
         let mut at = at;
-        for number in 0..(answers + authorities + additional).min(RECORDS_MAX) {
+        let records = answers + authorities + additional;
+        for number in 0..records.min(RECORDS_MAX) {
             let Some(next) = self.record(message, at, number < answers) else { return };
             at = next;
         }
+        // What is promised is a claim; only bytes that are there were left out.
+        self.cut |= records > RECORDS_MAX && at < message.len();
     }
 
-    /// Walks from the question, if there is one, along the aliases, whatever order they came in.
-    pub(super) fn follow(&mut self, names: &mut Vec<DomainName>, addresses: &mut Vec<ResolvedAddress>) {
+    /// Walks from the questions along the aliases, whatever order they came in. Says whether there was room for all.
+    pub(super) fn follow(&mut self, names: &mut Vec<DomainName>, addresses: &mut Vec<ResolvedAddress>) -> bool {
         self.reached.clear();
-        let Some(question) = self.names.question() else { return };
-        self.reached.push((question, u32::MAX));
+        let questions = self.names.questions();
+        self.reached.extend(questions.iter().map(|&question| (question, u32::MAX)));
         // Each name enters once and their number is bounded, so a loop of aliases ends.
         let mut done = 0;
         while let Some(&(name, ttl_s)) = self.reached.get(done) {
             done += 1;
             for alias in self.aliases.iter().filter(|alias| alias.from == name) {
                 let known = self.reached.iter().any(|(reached, _)| *reached == alias.to);
-                if !known && self.reached.len() <= NAMES_MAX {
+                if !known && self.reached.len() < questions.len() + NAMES_MAX {
                     self.reached.push((alias.to, ttl_s.min(alias.ttl_s)));
+                } else {
+                    self.cut |= !known;
                 }
             }
         }
-        names.extend(self.reached.iter().skip(1).filter_map(|&(name, _)| self.names.get(name)));
+        names.extend(self.reached.iter().skip(questions.len()).filter_map(|&(name, _)| self.names.get(name)));
         for record in &self.addresses {
             let Some(&(name, ttl_s)) = self.reached.iter().find(|(name, _)| *name == record.owner) else { continue };
             // An additional record counts for the target of a service record, not for the question itself.
-            let belongs = record.answer || name != question;
+            let belongs = record.answer || !questions.contains(&name);
             if belongs && addresses.len() < ADDRESSES_MAX {
                 addresses.push(ResolvedAddress { address: record.address, ttl_s: ttl_s.min(record.ttl_s) });
+            } else {
+                self.cut |= belongs;
             }
         }
+        !self.cut
     }
 
     /// Reads one record and says where the next begins.
@@ -140,6 +157,8 @@ impl Answers {
     fn collect(&mut self, address: Address) {
         if self.addresses.len() < COLLECTED_MAX {
             self.addresses.push(address);
+        } else {
+            self.cut = true;
         }
     }
 

@@ -23,6 +23,10 @@ const QR: u16 = 0x8000;
 const TC: u16 = 0x0200;
 /// Recursion desired.
 const RD: u16 = 0x0100;
+/// Questions that a message may be believed to ask: a network's devices ask their neighbours for many names at once (RFC 6762).
+const QUESTIONS_PLAUSIBLE: u16 = 128;
+/// Questions at the beginning of a stream that are waited for.
+const QUESTIONS_OF_STREAM: u16 = 12;
 /// The one bit that is still reserved (RFC 6895 section 2.1).
 const RESERVED: u16 = 0x0040;
 
@@ -41,6 +45,10 @@ pub struct Message {
     pub truncated: bool,
     /// First question: name and type. `None` for the root or when there is no question.
     pub question: Option<(DomainName, u16)>,
+    /// Further questions, of which none but multicast DNS knows more than one (RFC 9619), though anybody may ask them.
+    pub further_questions: Vec<(DomainName, u16)>,
+    /// Whether there were more questions, records, names or addresses than are looked at.
+    pub over_bound: bool,
     /// Names of the answer section: owners, CNAME and SVCB targets, in order, each once, other than the question's.
     pub names: Vec<DomainName>,
     /// Addresses that the question leads to: A, AAAA, and the hints of HTTPS and SVCB records.
@@ -70,6 +78,8 @@ impl Message {
         self.names.clear();
         self.addresses.clear();
         self.question = None;
+        self.further_questions.clear();
+        self.answers.begin();
         let mut reader = Reader::new(bytes);
         let header = Header::read(&mut reader).ok_or(Malformed)?;
         self.id = header.id;
@@ -78,25 +88,46 @@ impl Message {
         self.truncated = header.flags & TC != 0;
         self.response_code = u8::try_from(header.flags & 0x000f).unwrap_or(0);
         let mut at = HEADER;
+        self.over_bound = header.questions > QUESTIONS_MAX;
         for number in 0..header.questions.min(QUESTIONS_MAX) {
-            let (name, after) = read_name(bytes, at).ok_or(Malformed)?;
-            let mut fields = Reader::new(bytes.get(after..).unwrap_or(&[]));
-            let (record_type, _class) = fields.u16().zip(fields.u16()).ok_or(Malformed)?;
-            at = after + 4;
-            if number == 0 {
-                self.question = name.map(|name| (name, record_type));
+            let question = question(bytes, at);
+            // What was cut short behind the first still says what its bytes say.
+            let Some((name, record_type, after)) = question else {
+                return if number == 0 { Err(Malformed) } else { Ok(()) };
+            };
+            if let Some(name) = name {
+                self.answers.ask(&name, at);
+                if number == 0 {
+                    self.question = Some((name, record_type));
+                } else {
+                    self.further_questions.push((name, record_type));
+                }
             }
+            at = after;
         }
         if self.is_response && header.questions <= QUESTIONS_MAX {
-            self.answers.read(bytes, self.question.as_ref().map(|(name, _)| name), at, &header);
-            self.answers.follow(&mut self.names, &mut self.addresses);
+            self.answers.read(bytes, at, &header);
+            self.over_bound |= !self.answers.follow(&mut self.names, &mut self.addresses);
         }
         Ok(())
     }
+
+    /// All questions: name and type.
+    pub fn questions(&self) -> impl Iterator<Item = &(DomainName, u16)> {
+        self.question.iter().chain(&self.further_questions)
+    }
 }
 
-/// Questions that are skipped on the way to the answers; more than one is unheard of outside multicast DNS.
-const QUESTIONS_MAX: u16 = 16;
+/// The question at `at`: its name, `None` for the root, its type, and where the next one begins.
+fn question(bytes: &[u8], at: usize) -> Option<(Option<DomainName>, u16, usize)> {
+    let (name, after) = read_name(bytes, at)?;
+    let mut fields = Reader::new(bytes.get(after..)?);
+    let (record_type, _class) = fields.u16().zip(fields.u16())?;
+    Some((name, record_type, after + 4))
+}
+
+/// Questions of one message that are read.
+const QUESTIONS_MAX: u16 = 64;
 
 /// The fixed part of a message.
 #[derive(Clone, Copy, Debug)]
@@ -129,12 +160,12 @@ impl Header {
         }
         if self.flags & QR == 0 {
             // A query answers nothing, and fails at nothing.
-            self.questions == 1
+            (1..=QUESTIONS_PLAUSIBLE).contains(&self.questions)
                 && self.flags & 0x000f == 0
                 && (opcode != 0 || self.answers == 0)
                 && self.additional <= 8
         } else {
-            self.questions <= 1 && (self.questions == 1 || self.answers > 0)
+            self.questions <= QUESTIONS_PLAUSIBLE && (self.questions > 0 || self.answers > 0)
         }
     }
 }
@@ -144,11 +175,19 @@ impl Header {
 pub fn recognise(bytes: &[u8]) -> bool {
     let mut reader = Reader::new(bytes);
     let Some(header) = Header::read(&mut reader).filter(Header::is_plausible) else { return false };
-    let Some((_, after)) = read_name(bytes, HEADER) else { return false };
-    let mut fields = Reader::new(bytes.get(after..).unwrap_or(&[]));
-    let Some((_, class)) = fields.u16().zip(fields.u16()) else { return false };
-    // Internet, Chaos, Hesiod, none, any; the top bit is multicast DNS's own (RFC 6762).
-    header.questions == 0 || matches!(class & 0x7fff, 1 | 3 | 4 | 254 | 255)
+    // One question is the rule. Where there are more, each has to be one, or other bytes would pass for DNS too often.
+    let mut at = HEADER;
+    for _ in 0..header.questions.clamp(1, QUESTIONS_MAX) {
+        let Some((_, after)) = read_name(bytes, at) else { return false };
+        let mut fields = Reader::new(bytes.get(after..).unwrap_or(&[]));
+        let Some((_, class)) = fields.u16().zip(fields.u16()) else { return false };
+        // Internet, Chaos, Hesiod, none, any; the top bit is multicast DNS's own (RFC 6762).
+        if header.questions > 0 && !matches!(class & 0x7fff, 1 | 3 | 4 | 254 | 255) {
+            return false;
+        }
+        at = after + 4;
+    }
+    true
 }
 
 /// Whether the start of a TCP stream is a length-prefixed DNS message (RFC 7766 section 8).
@@ -163,10 +202,16 @@ pub fn recognise_stream(bytes: &[u8]) -> Match {
     let mut reader = reader.sub_lax(length.into());
     let message = reader.rest();
     match Header::read(&mut reader) {
-        Some(header) if !header.is_plausible() || header.questions != 1 => Match::No,
+        Some(header) if !header.is_plausible() || header.questions == 0 => Match::No,
         Some(_) if recognise(message) => Match::Yes,
-        // The question is complete within the longest name, type and class.
-        _ if message.len() < usize::from(length) && message.len() < HEADER + 256 + 4 => Match::NeedMore,
+        // Each question is complete within the longest name, type and class; a stream waits for a few.
+        Some(header)
+            if message.len() < usize::from(length)
+                && message.len() < HEADER + usize::from(header.questions.min(QUESTIONS_OF_STREAM)) * (256 + 4) =>
+        {
+            Match::NeedMore
+        }
+        None if message.len() < usize::from(length) => Match::NeedMore,
         _ => Match::No,
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct NameTable {
     names: Vec<DomainName>,
     /// Where names begin in the message, in the order in which they were read; `None` for the root.
     offsets: Vec<(usize, Option<NameId>)>,
-    question: Option<NameId>,
+    questions: Vec<NameId>,
 }
 
 impl NameTable {
@@ -21,18 +21,21 @@ impl NameTable {
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.offsets.clear();
-        self.question = None;
+        self.questions.clear();
     }
 
-    /// Enters the question's name, which begins at `at`.
-    pub(super) fn begin(&mut self, question: &DomainName, at: usize) {
-        self.question = self.enter(question);
-        self.offsets.push((at, self.question));
+    /// Enters a question's name, which begins at `at`.
+    pub(super) fn ask(&mut self, question: &DomainName, at: usize) {
+        let id = self.enter(question);
+        self.offsets.push((at, id));
+        if let Some(id) = id.filter(|id| !self.questions.contains(id)) {
+            self.questions.push(id);
+        }
     }
 
-    /// The question's name.
-    pub(super) fn question(&self) -> Option<NameId> {
-        self.question
+    /// The questions' names, each once.
+    pub(super) fn questions(&self) -> &[NameId] {
+        &self.questions
     }
 
     pub(super) fn get(&self, id: NameId) -> Option<DomainName> {

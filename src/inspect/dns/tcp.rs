@@ -1,7 +1,9 @@
 //! DNS over TCP: messages behind a length of two bytes (RFC 7766 section 8).
 
-/// Bytes of one message that are kept; the question and the chain stand at its beginning.
-const KEPT_MAX: usize = 16 << 10;
+/// Bytes of one message that are kept: as many as it can have.
+const KEPT_MAX: usize = u16::MAX as usize;
+/// Memory that is kept from one connection to the next.
+const CAPACITY_KEPT: usize = 8 << 10;
 
 /// One direction of a DNS connection.
 #[derive(Debug, Default)]
@@ -67,6 +69,9 @@ impl TcpStream {
     /// Forgets everything, and keeps the memory.
     pub fn clear(&mut self) {
         self.held.clear();
+        if self.held.capacity() > CAPACITY_KEPT {
+            self.held = Vec::new();
+        }
         self.skip = 0;
     }
 }

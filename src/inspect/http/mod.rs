@@ -9,15 +9,21 @@ use super::{DomainName, HttpRequest, HttpTarget, Reader};
 use memchr::memchr;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Bytes of one request head that are kept; servers take 8 to 16 KiB.
-const HEAD_MAX: usize = 16 << 10;
+/// Bytes of one request head that are kept; servers take 8 to 32 KiB as they come.
+const HEAD_MAX: usize = 64 << 10;
+/// Memory that is kept from one connection to the next.
+const CAPACITY_KEPT: usize = 8 << 10;
+/// Empty lines before a request that are passed over, in bytes (RFC 9112 section 2.2 asks for one line at least).
+const PADDING_MAX: usize = 64;
+/// Longest method of nobody's list, and longest request line that is waited for to see whether one is.
+const UNKNOWN_METHOD_MAX: usize = 32;
+const UNKNOWN_LINE_MAX: usize = 4_000;
 /// Bytes of a request's body that are given: a page bears what was put into it near its beginning.
 const UPLOAD_MAX: usize = 4 << 10;
-/// Longest method of [`METHODS`].
-const METHOD_MAX: usize = 9;
 /// Longest line of a chunked body's framing.
 const CHUNK_LINE_MAX: u8 = 255;
-/// Methods of HTTP (RFC 9110), PATCH (RFC 5789) and WebDAV (RFC 4918, 3253, 5323), which Windows speaks.
+/// Methods of HTTP (RFC 9110), PATCH (RFC 5789) and WebDAV (RFC 4918, 3253, 5323), which Windows speaks. They are known by themselves;
+/// any other word is a method when the whole line says so.
 const METHODS: [&[u8]; 19] = [
     b"GET",
     b"POST",
@@ -44,22 +50,69 @@ const FIRST_LETTERS: FirstLetters = FirstLetters::of(&METHODS);
 /// Whether a stream begins with a request.
 #[must_use]
 pub fn recognise_request(bytes: &[u8]) -> Match {
-    // An empty line may precede a request (RFC 9112 section 2.2).
-    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let padding = bytes.iter().take(PADDING_MAX + 1).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let bytes = bytes.get(padding..).unwrap_or(&[]);
     let Some(&first) = bytes.first() else { return Match::NeedMore };
-    if !FIRST_LETTERS.contain(first) {
-        return if bytes == b"\r" { Match::NeedMore } else { Match::No };
+    if padding > PADDING_MAX || !is_token(first) {
+        return Match::No;
     }
     let mut partial = false;
-    for method in METHODS {
-        match bytes.strip_prefix(method) {
-            Some([b' ', ..]) => return Match::Yes,
-            Some([]) => partial = true,
-            Some(_) => {}
-            None => partial |= method.starts_with(bytes),
+    if FIRST_LETTERS.contain(first) {
+        for method in METHODS {
+            match bytes.strip_prefix(method) {
+                Some([b' ', ..]) => return Match::Yes,
+                Some([]) => partial = true,
+                Some(_) => {}
+                None => partial |= method.starts_with(bytes),
+            }
         }
     }
-    if partial { Match::NeedMore } else { Match::No }
+    if partial { Match::NeedMore } else { recognise_unknown_method(bytes) }
+}
+
+/// Whether a line is a request line whatever its first word is: a method is any token (RFC 9110 section 9.1). The target and the version
+/// have to be there.
+fn recognise_unknown_method(bytes: &[u8]) -> Match {
+    let method = bytes.iter().take_while(|&&byte| is_token(byte)).count();
+    if method > UNKNOWN_METHOD_MAX {
+        return Match::No;
+    }
+    let target = match bytes.get(method..).unwrap_or(&[]) {
+        [] => return Match::NeedMore,
+        [b' ', target @ ..] => target,
+        _ => return Match::No,
+    };
+    match target {
+        [] => return Match::NeedMore,
+        [b'/' | b'*', ..] => {}
+        _ => {
+            let scheme = target.iter().take(UNKNOWN_METHOD_MAX).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            let behind = target.get(scheme..).unwrap_or(&[]);
+            let separator = b"://".get(..behind.len()).unwrap_or(b"://");
+            if scheme == 0 || !behind.starts_with(separator) {
+                return Match::No;
+            }
+        }
+    }
+    let line = target.get(..UNKNOWN_LINE_MAX).unwrap_or(target);
+    match memchr(b'\n', line).and_then(|end| line.get(..end)) {
+        Some(line) => {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let is_version = line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0");
+            if is_version { Match::Yes } else { Match::No }
+        }
+        None if target.len() < UNKNOWN_LINE_MAX && !line.contains(&0) => Match::NeedMore,
+        None => Match::No,
+    }
+}
+
+/// Whether a byte may be part of a token (RFC 9110 section 5.6.2).
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
 }
 
 /// Whether a stream begins with a response.
@@ -123,6 +176,8 @@ pub struct RequestStream {
     held: Vec<u8>,
     /// Bytes of the body at hand that are still given.
     upload_left: usize,
+    /// Heads that were longer than what is kept, since they were last asked for.
+    overlong: u32,
 }
 
 impl RequestStream {
@@ -223,6 +278,11 @@ impl RequestStream {
         self.clear();
     }
 
+    /// Heads that were longer than what is kept, since this was last asked.
+    pub const fn take_overlong(&mut self) -> u32 {
+        std::mem::replace(&mut self.overlong, 0)
+    }
+
     /// Bytes held for now.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -233,6 +293,9 @@ impl RequestStream {
     pub fn clear(&mut self) {
         self.state = State::Head;
         self.held.clear();
+        if self.held.capacity() > CAPACITY_KEPT {
+            self.held = Vec::new();
+        }
         self.upload_left = 0;
     }
 
@@ -252,8 +315,9 @@ impl RequestStream {
             // The end may straddle the border, by three bytes at most.
             let before = held.saturating_sub(3);
             let beyond = self.hold(bytes);
-            // So few bytes were held that they could still become a method, and now they have become none.
-            if held <= METHOD_MAX && recognise_request(&self.held) == Match::No {
+            // What was held could still become a request line, and now it has become none.
+            let before_line = self.held.get(..held).unwrap_or(&[]);
+            if recognise_request(before_line) != Match::Yes && recognise_request(&self.held) == Match::No {
                 self.held.clear();
                 return Step::Lost(bytes);
             }
@@ -297,6 +361,7 @@ impl RequestStream {
             _ => u64::MAX,
         };
         self.finish(emit);
+        self.overlong += 1;
         self.state = State::Overlong(at_line_start, body);
         Step::Next(beyond)
     }

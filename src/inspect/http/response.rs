@@ -13,7 +13,9 @@ pub const BODY_MAX: usize = 64;
 /// Bytes of a body that are kept to decode them; the tables of a deflate stream take some hundred.
 const CODED_MAX: usize = 1 << 10;
 /// Bytes of a response head that are kept.
-const HEAD_MAX: usize = 8 << 10;
+const HEAD_MAX: usize = 32 << 10;
+/// Memory that is kept from one connection to the next.
+const CAPACITY_KEPT: usize = 8 << 10;
 /// Bytes of the request that are kept beside the response to it: its first line and the fields that usually come first. More, where
 /// somebody's own fields are among them.
 const ASKED_MAX: usize = 256;
@@ -51,6 +53,8 @@ pub struct ResponseStream {
     /// Whether requests came before their predecessors were answered: then nobody knows any more which response is whose.
     pipelined: bool,
     inflations: u8,
+    /// Heads that were longer than what is kept, since they were last asked for.
+    overlong: u32,
 }
 
 impl ResponseStream {
@@ -90,7 +94,11 @@ impl ResponseStream {
                             return self.over();
                         }
                         let Some(end) = head_end(&self.held, before.saturating_sub(3)) else {
-                            return if self.held.len() < HEAD_MAX { Progress::More } else { self.over() };
+                            if self.held.len() < HEAD_MAX {
+                                return Progress::More;
+                            }
+                            self.overlong += 1;
+                            return self.over();
                         };
                         let head = self.held.get(..end).and_then(Head::parse);
                         self.held.clear();
@@ -151,6 +159,11 @@ impl ResponseStream {
         self.held.len()
     }
 
+    /// Heads that were longer than what is kept, since this was last asked.
+    pub const fn take_overlong(&mut self) -> u32 {
+        std::mem::replace(&mut self.overlong, 0)
+    }
+
     /// Forgets everything, and keeps the memory.
     pub fn clear(&mut self) {
         self.over();
@@ -160,6 +173,9 @@ impl ResponseStream {
     fn over(&mut self) -> Progress {
         self.state = State::Head;
         self.held.clear();
+        if self.held.capacity() > CAPACITY_KEPT {
+            self.held = Vec::new();
+        }
         self.asked.clear();
         self.awaited = false;
         Progress::Over
@@ -470,9 +486,10 @@ mod tests {
         }
         let mut http = ResponseStream::default();
         assert_eq!(
-            http.accept(&[&b"HTTP/1.1 200 OK\r\n"[..], &[b'x'; 20_000]].concat(), |_| panic!("no response")),
+            http.accept(&[&b"HTTP/1.1 200 OK\r\n"[..], &[b'x'; 40_000]].concat(), |_| panic!("no response")),
             Progress::Over
         );
+        assert_eq!((http.take_overlong(), http.take_overlong()), (1, 0));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use super::crypto_stream::CryptoStream;
 use super::keys::ClientKeys;
 use super::packet::{Initial, Packet, Packets, variable_length};
-use super::{ConnectionId, QuicVersion};
+use super::{ConnectionId, QuicVersion, google};
 use crate::flow::Side;
-use crate::inspect::{Observation, Reader, tls};
+use crate::inspect::{Bound, Observation, Reader, tls};
 
 /// Datagrams of one connection that are looked at for its hello.
-const DATAGRAMS_MAX: u8 = 32;
+const DATAGRAMS_MAX: u16 = 512;
 /// Frames of one packet that are looked at.
 const FRAMES_MAX: usize = 2_048;
 
@@ -19,6 +19,9 @@ mod frame {
     pub const ACK: u64 = 0x02;
     pub const ACK_ECN: u64 = 0x03;
     pub const CRYPTO: u64 = 0x06;
+    /// The same two in Google's own numbering (Chromium's `quic_types.h`).
+    pub const GOOGLE_PING: u64 = 0x07;
+    pub const GOOGLE_CRYPTO: u64 = 0x08;
 }
 
 /// Keys, and the connection identifier that they come from.
@@ -36,7 +39,7 @@ pub struct InitialConversation {
     opened: Option<Opened>,
     crypto: CryptoStream,
     plain: Vec<u8>,
-    datagrams: u8,
+    datagrams: u16,
     settled: bool,
 }
 
@@ -56,6 +59,7 @@ impl InitialConversation {
         }
         if self.datagrams >= DATAGRAMS_MAX {
             self.settled = true;
+            emit(side, &Observation::GivenUp(Bound::QuicHello));
         }
     }
 
@@ -100,7 +104,7 @@ impl InitialConversation {
     fn initial(&mut self, side: Side, initial: &Initial<'_>, emit: &mut impl FnMut(Side, &Observation<'_>)) {
         let mut plain = std::mem::take(&mut self.plain);
         if self.open(side, initial, &mut plain) {
-            self.frames(&plain);
+            self.frames(&plain, initial.version == QuicVersion::Q050);
             self.conclude(side, initial.version, emit);
         }
         self.plain = plain;
@@ -125,20 +129,23 @@ impl InitialConversation {
         true
     }
 
-    fn frames(&mut self, plain: &[u8]) {
+    fn frames(&mut self, plain: &[u8], is_google: bool) {
         let mut reader = Reader::new(plain);
         for _ in 0..FRAMES_MAX {
             // A run of padding is one frame for our count.
             let rest = reader.rest();
             let padding = rest.iter().take_while(|&&byte| byte == 0).count();
-            if reader.skip(padding).is_none() || reader.is_empty() || self.frame(&mut reader).is_none() {
+            if reader.skip(padding).is_none() || reader.is_empty() || self.frame(&mut reader, is_google).is_none() {
                 return;
             }
         }
     }
 
-    fn frame(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+    fn frame(&mut self, reader: &mut Reader<'_>, is_google: bool) -> Option<()> {
         match variable_length(reader)? {
+            frame::GOOGLE_PING if is_google => {}
+            frame::GOOGLE_CRYPTO if is_google => self.crypto_frame(reader)?,
+            _ if is_google => return None,
             frame::PADDING | frame::PING => {}
             kind @ (frame::ACK | frame::ACK_ECN) => {
                 variable_length(reader)?;
@@ -155,18 +162,28 @@ impl InitialConversation {
                     }
                 }
             }
-            frame::CRYPTO => {
-                let offset = variable_length(reader)?;
-                let length = usize::try_from(variable_length(reader)?).ok()?;
-                self.crypto.insert(offset, reader.take(length)?);
-            }
+            frame::CRYPTO => self.crypto_frame(reader)?,
             // CONNECTION_CLOSE ends the packet; anything else does not belong here.
             _ => return None,
         }
         Some(())
     }
 
+    fn crypto_frame(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        let offset = variable_length(reader)?;
+        let length = usize::try_from(variable_length(reader)?).ok()?;
+        self.crypto.insert(offset, reader.take(length)?);
+        Some(())
+    }
+
     fn conclude(&mut self, client: Side, version: QuicVersion, emit: &mut impl FnMut(Side, &Observation<'_>)) {
+        if version == QuicVersion::Q050 {
+            if let Some(hello) = google::message(self.crypto.prefix()) {
+                self.settled = true;
+                emit(client, &Observation::QuicClientHello { version, hello: &hello });
+            }
+            return;
+        }
         let Some(message) = tls::whole_client_hello(self.crypto.prefix()) else { return };
         self.settled = true;
         if let Some(hello) = message {

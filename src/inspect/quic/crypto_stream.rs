@@ -1,9 +1,11 @@
 //! The handshake bytes that CRYPTO frames carry (RFC 9000 section 19.6), in whatever order they come.
 
-/// Bytes that are kept: a hello with room to spare.
-const KEPT_MAX: usize = 20 << 10;
+/// Bytes that are kept: the longest hello and its header (RFC 8446 section 4.1.2).
+const KEPT_MAX: usize = 131_400;
+/// Memory that is kept from one connection to the next.
+const CAPACITY_KEPT: usize = 8 << 10;
 /// Separate runs that are kept; browsers shuffle a hello into a dozen.
-const RUNS_MAX: usize = 128;
+const RUNS_MAX: usize = 256;
 
 /// One direction of a connection's handshake, up to its first message.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,9 @@ impl CryptoStream {
     /// Forgets everything, and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        if self.bytes.capacity() > CAPACITY_KEPT {
+            self.bytes = Vec::new();
+        }
         self.runs.clear();
     }
 

@@ -32,11 +32,15 @@ impl ClientKeys {
     /// Derives the keys. `dcid`: 0 to 20 bytes, from the client's *first* Initial, or from the Retry if the server sent one.
     pub(super) fn derive(version: QuicVersion, dcid: &[u8]) -> Self {
         let (salt, labels) = match version {
-            QuicVersion::V1 => (SALT_V1, LABELS_V1),
+            QuicVersion::V1 | QuicVersion::Draft34 => (SALT_V1, LABELS_V1),
             QuicVersion::V2 => (SALT_V2, LABELS_V2),
             QuicVersion::Draft29 => (SALT_DRAFT_29, LABELS_V1),
             QuicVersion::Draft27 => (SALT_DRAFT_23, LABELS_V1),
+            QuicVersion::Draft22 => (SALT_DRAFT_22, LABELS_V1),
             QuicVersion::T051 => (SALT_T051, LABELS_V1),
+            QuicVersion::T050 => (SALT_T050, LABELS_V1),
+            // The older ones have no keys, and no packets that come here.
+            QuicVersion::Q050 | QuicVersion::Q043 | QuicVersion::Q046 => (SALT_Q050, LABELS_V1),
         };
         let initial = Hkdf::<Sha256>::new(Some(&salt), dcid);
         let client: [u8; 32] = expand(&initial, "client in");
@@ -129,10 +133,23 @@ const SALT_DRAFT_23: [u8; 20] = [
     0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe, 0xf9, 0xf5,
     0x02,
 ];
-/// Chromium, as Wireshark's QUIC dissector documents it.
-const SALT_T051: [u8; 20] = [
+/// draft-ietf-quic-tls-22 section 5.2.
+const SALT_DRAFT_22: [u8; 20] = [
+    0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a, 0x02, 0x64,
+    0x4a,
+];
+/// Chromium's `crypto_utils.cc`, and Wireshark's QUIC dissector; so the next two.
+const SALT_Q050: [u8; 20] = [
+    0x50, 0x45, 0x74, 0xef, 0xd0, 0x66, 0xfe, 0x2f, 0x9d, 0x94, 0x5c, 0xfc, 0xdb, 0xd3, 0xa7, 0xf0, 0xd3, 0xb5, 0x6b,
+    0x45,
+];
+const SALT_T050: [u8; 20] = [
     0x7f, 0xf5, 0x79, 0xe5, 0xac, 0xd0, 0x72, 0x91, 0x55, 0x80, 0x30, 0x4c, 0x43, 0xa2, 0x36, 0x7c, 0x60, 0x48, 0x83,
     0x10,
+];
+const SALT_T051: [u8; 20] = [
+    0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f, 0xc8, 0xcc, 0xda, 0x6e, 0x03,
+    0x3d,
 ];
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 mod conversation;
 mod crypto_stream;
+mod google;
 mod keys;
 mod packet;
 
 pub use conversation::InitialConversation;
 pub use crypto_stream::CryptoStream;
+pub use google::client_hello as google_client_hello;
 
 /// A version whose Initial packets we can open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,12 +17,24 @@ pub enum QuicVersion {
     V1,
     /// RFC 9369.
     V2,
-    /// The last drafts before version 1 (29 to 32), still met in old captures and old devices.
+    /// The last drafts before version 1 (33 and 34), which have its keys.
+    Draft34,
+    /// Drafts 29 to 32, still met in old captures and old devices.
     Draft29,
-    /// Drafts 23 to 28, and the version that Facebook's clients built on them.
+    /// Drafts 23 to 28, and the versions that Facebook's clients built on them.
     Draft27,
-    /// Google's own version with TLS.
+    /// Draft 22, the first with headers of today's form, and the version that Facebook's clients built on it.
+    Draft22,
+    /// Google's own versions with TLS.
+    T050,
+    /// The same.
     T051,
+    /// Google's own versions before TLS, by the form of their headers: public ones, up to Q043.
+    Q043,
+    /// Long headers, in the clear: Q044 to Q046.
+    Q046,
+    /// Long headers, and keys that anyone can derive.
+    Q050,
 }
 
 impl QuicVersion {
@@ -30,8 +44,12 @@ impl QuicVersion {
         match number {
             0x0000_0001 => Some(Self::V1),
             0x6b33_43cf => Some(Self::V2),
+            0xff00_0021 | 0xff00_0022 => Some(Self::Draft34),
             0xff00_001d..=0xff00_0020 => Some(Self::Draft29),
-            0xff00_0017..=0xff00_001c | 0xface_b002 => Some(Self::Draft27),
+            0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => Some(Self::Draft27),
+            0xff00_0016 | 0xface_b001 => Some(Self::Draft22),
+            0x5130_3530 => Some(Self::Q050),
+            0x5430_3530 => Some(Self::T050),
             0x5430_3531 => Some(Self::T051),
             _ => None,
         }
@@ -43,8 +61,14 @@ impl QuicVersion {
         match self {
             Self::V1 => "1",
             Self::V2 => "2",
+            Self::Draft34 => "draft-34",
             Self::Draft29 => "draft-29",
             Self::Draft27 => "draft-27",
+            Self::Draft22 => "draft-22",
+            Self::T050 => "T050",
+            Self::Q043 => "Q043",
+            Self::Q046 => "Q046",
+            Self::Q050 => "Q050",
             Self::T051 => "T051",
         }
     }
@@ -64,10 +88,10 @@ fn begins_with_initial(datagram: &[u8]) -> bool {
     matches!(packet::Packets::new(datagram).next(), Some(packet::Packet::Initial(_)))
 }
 
-/// Whether a datagram looks like a client's first of a version that we cannot open.
+/// The version of a datagram that looks like a client's first, if it is one that we cannot open.
 #[must_use]
-pub fn is_of_unknown_version(datagram: &[u8]) -> bool {
-    packet::is_of_unknown_version(datagram)
+pub fn unknown_version(datagram: &[u8]) -> Option<u32> {
+    packet::unknown_version(datagram)
 }
 
 /// The identifier of the connection that a datagram begins: that of its first packet, if this is a client's Initial under keys of its

@@ -79,14 +79,18 @@ impl<'a> Packets<'a> {
     }
 }
 
-/// Whether a datagram looks like a client's first under a version that we do not know: a long header whose fields fit, in a datagram as
+/// The version of a datagram that looks like a client's first under one that we do not know: a long header whose fields fit, in a datagram as
 /// long as such a one has to be (RFC 9000 section 14.1). Versions of the form `0x?a?a?a?a` mean to be unknown, and zero is a server's.
-pub(super) fn is_of_unknown_version(datagram: &[u8]) -> bool {
+pub(super) fn unknown_version(datagram: &[u8]) -> Option<u32> {
     const INITIAL_MIN: usize = 1200;
     const RESERVED: u32 = 0x0f0f_0f0f;
-    let is_unknown =
-        |version| version != 0 && version & RESERVED != 0x0a0a_0a0a && QuicVersion::from_wire(version).is_none();
-    datagram.len() >= INITIAL_MIN && version_of_client(datagram).is_some_and(is_unknown)
+    let is_unknown = |version: &u32| {
+        *version != 0 && *version & RESERVED != 0x0a0a_0a0a && QuicVersion::from_wire(*version).is_none()
+    };
+    if datagram.len() < INITIAL_MIN {
+        return None;
+    }
+    version_of_client(datagram).filter(is_unknown)
 }
 
 /// The version in a long header, whose form holds for all versions (RFC 8999 section 5.1), if its identifiers are as long as a client

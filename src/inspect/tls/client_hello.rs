@@ -42,7 +42,7 @@ impl<'a> ClientHello<'a> {
     pub fn parse(body: &'a [u8], is_complete: bool) -> Option<Self> {
         let mut reader = Reader::new(body);
         let legacy_version = reader.u16()?;
-        if legacy_version >> 8 != 3 {
+        if legacy_version >> 8 < 3 {
             return None;
         }
         reader.skip(32)?;
@@ -52,7 +52,14 @@ impl<'a> ClientHello<'a> {
         let mut hello = Self { legacy_version, ..Self::default() };
         hello.cipher_suites = reader.sub_lax(suites).rest();
         hello.is_complete = hello.read_rest(&mut reader).is_some() && is_complete;
-        Some(hello)
+        // Servers take a version of the future for the highest that they know (RFC 5246 appendix E.1), so it may be any; but then
+        // nothing else may be odd.
+        (legacy_version >> 8 == 3 || hello.is_complete).then_some(hello)
+    }
+
+    /// A hello of which no more is known than whom it names: one of another protocol.
+    pub(in crate::inspect) fn naming(sni: Option<DomainName>) -> Self {
+        Self { sni, ..Self::default() }
     }
 
     /// The highest version that the client offers: 0x0304 for TLS 1.3.

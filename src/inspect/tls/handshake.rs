@@ -1,15 +1,19 @@
 //! Handshake messages out of records: a record may hold several messages, a message may span several records.
 
-use super::{ALERT_LEN, CERTIFICATE, CLIENT_HELLO, Certificate, ClientHello, RECORD_ALERT, RECORD_HANDSHAKE};
+use super::{
+    ALERT_LEN, CERTIFICATE, CLIENT_HELLO, CLIENT_HELLO_MAX, Certificate, ClientHello, EMPTY_RECORDS_MAX,
+    MESSAGE_HEADER, RECORD_ALERT, RECORD_CHANGE_CIPHER_SPEC, RECORD_HANDSHAKE,
+};
+use crate::inspect::Bound;
 
-/// Bytes of a ClientHello that are kept. With a post-quantum key share it has some 1,800; tickets and padding may add thousands.
-const CLIENT_HELLO_MAX: usize = 20 << 10;
-/// Bytes of a Certificate message that are kept: its first certificate is the server's own.
-const CERTIFICATE_MAX: usize = 20 << 10;
+/// Bytes of a Certificate message that are kept: its first certificate is the server's own. Signed by the longest of SLH-DSA (FIPS 205)
+/// that one alone has 50 KiB; OpenSSL takes 100 KiB of all together.
+const CERTIFICATE_MAX: usize = 100 << 10;
 /// Bytes that a side may send in records before it must have said what we wait for.
-const PATIENCE: usize = 128 << 10;
+const PATIENCE: usize = 512 << 10;
 const RECORD_HEADER: usize = 5;
-const MESSAGE_HEADER: usize = 4;
+/// Memory that is kept from one connection to the next.
+const CAPACITY_KEPT: usize = 8 << 10;
 
 /// A message that was read.
 // Lives on the stack for one call, so a small variant saves nothing.
@@ -20,6 +24,8 @@ pub enum Handshake<'a> {
     ClientHello(ClientHello<'a>),
     /// The server's.
     Certificate(Certificate),
+    /// What was waited for lies beyond a bound.
+    GivenUp(Bound),
 }
 
 /// Whether there is more to wait for.
@@ -41,6 +47,8 @@ pub struct HandshakeStream {
     record_left: usize,
     /// Whether that record is an alert, which is passed over.
     is_alert: bool,
+    /// Records without content in a row.
+    empty_records: u8,
     /// Message at hand, as far as it was seen.
     held: Vec<u8>,
     /// Bytes of the message at hand that are let go.
@@ -69,7 +77,12 @@ impl HandshakeStream {
                 // A server may warn in the clear before it goes on (RFC 6066 section 3, of a name that it does not know). Behind the
                 // first record of another type the rest is encrypted.
                 self.is_alert = kind == RECORD_ALERT && length == ALERT_LEN;
-                if !(self.is_alert || kind == RECORD_HANDSHAKE) || major != 3 {
+                let is_empty_change = kind == RECORD_CHANGE_CIPHER_SPEC && length == 0;
+                if !(self.is_alert || kind == RECORD_HANDSHAKE || is_empty_change) || major != 3 {
+                    return Progress::Done;
+                }
+                self.empty_records = if length == 0 { self.empty_records + 1 } else { 0 };
+                if self.empty_records > EMPTY_RECORDS_MAX {
                     return Progress::Done;
                 }
                 self.record_left = length;
@@ -82,7 +95,11 @@ impl HandshakeStream {
                 return Progress::Done;
             }
         }
-        if self.seen > PATIENCE { Progress::Done } else { Progress::More }
+        if self.seen > PATIENCE {
+            emit(Handshake::GivenUp(Bound::TlsHandshake));
+            return Progress::Done;
+        }
+        Progress::More
     }
 
     /// Reads what there is of a message that will not be completed.
@@ -105,7 +122,11 @@ impl HandshakeStream {
         self.header_len = 0;
         self.record_left = 0;
         self.is_alert = false;
+        self.empty_records = 0;
         self.held.clear();
+        if self.held.capacity() > CAPACITY_KEPT {
+            self.held = Vec::new();
+        }
         self.skip = 0;
         self.seen = 0;
     }
@@ -149,7 +170,14 @@ impl HandshakeStream {
             bytes = rest;
             if self.held.len() == MESSAGE_HEADER + kept {
                 let body = self.held.get(MESSAGE_HEADER..).unwrap_or(&[]);
-                let progress = read(kind, body, kept == length, emit);
+                let mut is_read = false;
+                let progress = read(kind, body, kept == length, &mut |message: Handshake<'_>| {
+                    is_read = true;
+                    emit(message);
+                });
+                if kept < length && !is_read {
+                    emit(Handshake::GivenUp(Bound::Certificate));
+                }
                 self.held.clear();
                 self.skip = length - kept;
                 if progress == Progress::Done {

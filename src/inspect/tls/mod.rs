@@ -5,6 +5,7 @@ mod client_hello;
 mod fingerprint;
 mod handshake;
 
+use super::Reader;
 use super::recognition::Match;
 
 pub use certificate::Certificate;
@@ -16,6 +17,15 @@ pub use handshake::{Handshake, HandshakeStream, Progress};
 const RECORD_ALERT: u8 = 21;
 const RECORD_HANDSHAKE: u8 = 22;
 const RECORD_APPLICATION_DATA: u8 = 23;
+const RECORD_CHANGE_CIPHER_SPEC: u8 = 20;
+/// Records without content that OpenSSL takes in a row, of the handshake or of the type that precedes a change of keys.
+const EMPTY_RECORDS_MAX: u8 = 32;
+/// Type and length of a handshake message.
+const MESSAGE_HEADER: usize = 4;
+/// Shortest hello: version, random, an empty session, and of a server's one cipher suite and compression method.
+const HELLO_MIN: usize = 38;
+/// Longest ClientHello: as much as its own lengths can say (RFC 8446 section 4.1.2), which is what OpenSSL takes.
+const CLIENT_HELLO_MAX: usize = 131_396;
 /// Length of an alert in the clear (RFC 8446 section 6): level and description.
 const ALERT_LEN: usize = 2;
 /// Handshake message types (RFC 8446 section 4).
@@ -74,23 +84,52 @@ pub fn whole_client_hello(bytes: &[u8]) -> Option<Option<ClientHello<'_>>> {
     Some(ClientHello::parse(body, true))
 }
 
-/// A handshake record of SSL 3.0 or any TLS that begins with a message of type `message`.
+/// Handshake records of SSL 3.0 or any TLS that begin with a message of type `message`.
+///
+/// Which minor version a record bears says nothing (RFC 8446 section 5.1), a message may begin in records of one byte, and OpenSSL takes
+/// records without any before it. What is left to tell it by: the record type, the major version, lengths, and the message's own length.
 fn recognise(bytes: &[u8], message: u8) -> Match {
-    // A record holds 1 to 2^14 bytes; old servers exceed that by a few hundred.
-    let holds = |at: usize, byte: u8| match at {
-        0 => byte == RECORD_HANDSHAKE,
-        1 => byte == 3,
-        2 => byte <= 4,
-        3 => byte <= 0x48,
-        5 => byte == message,
-        // A hello is shorter than 64 KiB.
-        6 => byte == 0,
-        _ => true,
-    };
-    if !bytes.iter().take(7).enumerate().all(|(at, &byte)| holds(at, byte)) {
-        return Match::No;
+    // Servers of old exceed 2^14 by a few hundred.
+    const RECORD_MAX: u16 = (1 << 14) + 2048;
+    let mut reader = Reader::new(bytes);
+    let mut header = [0; MESSAGE_HEADER];
+    let mut seen = 0;
+    let mut empty = 0;
+    loop {
+        let Some(kind) = reader.u8() else { return Match::NeedMore };
+        if !matches!(kind, RECORD_HANDSHAKE | RECORD_CHANGE_CIPHER_SPEC) {
+            return Match::No;
+        }
+        match reader.u8() {
+            None => return Match::NeedMore,
+            Some(3) => {}
+            Some(_) => return Match::No,
+        }
+        let (Some(_minor), Some(length)) = (reader.u8(), reader.u16()) else { return Match::NeedMore };
+        if length > RECORD_MAX || kind == RECORD_CHANGE_CIPHER_SPEC && length > 0 {
+            return Match::No;
+        }
+        empty = if length == 0 { empty + 1 } else { 0 };
+        if empty > EMPTY_RECORDS_MAX {
+            return Match::No;
+        }
+        let wanted = usize::from(length).min(header.len() - seen);
+        for _ in 0..wanted {
+            let Some(byte) = reader.u8() else { return Match::NeedMore };
+            if seen == 0 && byte != message {
+                return Match::No;
+            }
+            if let Some(place) = header.get_mut(seen) {
+                *place = byte;
+            }
+            seen += 1;
+        }
+        if seen == header.len() {
+            let [_, a, b, c] = header;
+            let length = u32::from_be_bytes([0, a, b, c]) as usize;
+            return if (HELLO_MIN..=CLIENT_HELLO_MAX).contains(&length) { Match::Yes } else { Match::No };
+        }
     }
-    if bytes.len() >= 7 { Match::Yes } else { Match::NeedMore }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use kaspector::flow::Side;
 use kaspector::inspect::Conversation;
 
 /// Twice what one direction may hold: the largest message of each protocol, since a reader keeps its own until it is over.
-const HELD_MAX: usize = 2 * (64 << 10);
+const HELD_MAX: usize = 2 * (512 << 10);
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut conversation = Conversation::default();

@@ -3,7 +3,7 @@
 
 use kaspector::inspect::quic::CryptoStream;
 
-const KEPT: usize = 20 << 10;
+const KEPT: usize = 131_400;
 /// Separate runs that are kept for sure.
 const RUNS: usize = 128;
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use kaspector::flow::Side;
-use kaspector::inspect::InitialConversation;
+use kaspector::inspect::{InitialConversation, Observation};
 use kaspector::inspect::quic::recognise;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -15,8 +15,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         rest = after;
         let _ = recognise(datagram);
         let side = if side & 1 == 0 { Side::Low } else { Side::High };
-        conversation.accept(side, datagram, |_, _| hellos += 1);
-        assert!(conversation.held_bytes() <= 20 << 10);
+        conversation.accept(side, datagram, |_, fact| hellos += u32::from(!matches!(fact, Observation::GivenUp(_))));
+        assert!(conversation.held_bytes() <= 131_400);
     }
     conversation.finish(|_, _| hellos += 1);
     assert!(hellos <= 1 && conversation.held_bytes() == 0);

@@ -11,7 +11,7 @@ use kaspector::inspect::tls::{
 use pieces::pieces;
 
 /// Beyond this a side has lost our patience, which is looked at between pieces.
-const PATIENCE: usize = 128 << 10;
+const PATIENCE: usize = 512 << 10;
 
 fn messages<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
     let mut stream = HandshakeStream::default();
@@ -23,7 +23,7 @@ fn messages<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
             }
             all.push(format!("{message:?}"));
         });
-        assert!(stream.held_bytes() <= (20 << 10) + 4);
+        assert!(stream.held_bytes() <= 131_396 + 4);
         if progress == Progress::Done {
             return all;
         }
