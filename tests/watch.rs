@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "../benches/traffic/mod.rs"]
+mod traffic;
+
 /// Two ends of a virtual cable, gone with this value.
 struct Cable {
     near: String,
@@ -647,4 +650,72 @@ fn an_output_that_is_none_is_bad_usage() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("carrier-pigeon"));
+}
+
+/// Most resident memory of a process so far, in MiB (`VmHWM` of proc_pid_status(5)); `None` once it has ended.
+fn peak_mib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()? >> 10)
+}
+
+/// Frames one after the other.
+struct Collected(Vec<Vec<u8>>);
+
+impl traffic::Receiver for Collected {
+    fn frame(&mut self, _: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.push(bytes.to_vec());
+        Ok(())
+    }
+}
+
+/// More clients than a sensor keeps: some look a name up and are told addresses, others say hello. The figures are those of
+/// docs/limits.md.
+#[test]
+fn invented_clients_take_no_more_memory_than_is_stated() {
+    const RING_MIB: u64 = 64;
+    let Some(cable) = Cable::lay("m") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = format!("file:{}", folder.path().join("eve.json").display());
+    let sensor = Sensor::start(&["-i", &cable.far, "-o", &output]);
+    let process = sensor.child.id();
+    let mut collected = Collected(Vec::new());
+    let mut generator = traffic::Generator::new(&mut collected, 7, 1);
+    let name = "s07.upd.kaspersky.com";
+    let (query, answer) = (traffic::dns_message(7, name, false), traffic::dns_message(7, name, true));
+    let hello = traffic::client_hello(name, 517);
+    for number in 0..160_000 {
+        let resolver = traffic::Pair { server: 0x0a63_0035, ..traffic::Pair::of(number, 53) };
+        match number % 4 {
+            0 => generator.tcp(traffic::Pair::of(number, 443), true, traffic::ACK, 0, 0, &hello).unwrap(),
+            1 => {
+                generator.udp(resolver, true, &query).unwrap();
+                generator.udp(resolver, false, &answer).unwrap();
+            }
+            _ => generator.udp(resolver, true, &query).unwrap(),
+        }
+    }
+    let mut frames = collected.0.into_iter();
+    cable.send_frames(frames.by_ref().take(1));
+    std::thread::sleep(Duration::from_millis(300));
+    let idle = peak_mib(process).unwrap();
+    assert!(idle < 120, "{idle} MiB idle");
+    while frames.len() > 0 {
+        cable.send_frames(frames.by_ref().take(2_000));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The end is part of it: then the hosts are told.
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        while let Some(now) = peak_mib(process) {
+            peak = peak.max(now);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    });
+    let said = sensor.end();
+    let peak = watch.join().unwrap();
+    println!("{idle} MiB idle, at most {peak} MiB\n{said}");
+    assert!(said.contains("more hosts"), "{said}");
+    assert!(peak < 512 + RING_MIB, "{peak} MiB");
 }

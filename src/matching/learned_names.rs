@@ -1,13 +1,14 @@
 //! Which client was told which address for a name that we know. What one client learned says nothing about another: the address
 //! of a content network serves many names.
 
-use super::{HostKey, IndicatorIndex, Resolved, ToldAddresses};
+use super::{HostKey, IndicatorIndex, Resolved, SignatureSet, Strength, ToldAddresses};
 use crate::capture::Timestamp;
 use foldhash::fast::FixedState;
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Bindings of a client and an address that are remembered; the oldest goes first.
+/// Bindings of a client and an address that are remembered; then an eighth goes.
 pub const BINDINGS_MAX: usize = 1 << 18;
 /// Names that are remembered for one client and one address; the oldest goes first.
 pub const NAMES_PER_BINDING_MAX: usize = 4;
@@ -33,25 +34,54 @@ pub struct LearnedName {
 }
 
 /// Addresses that clients were told, with bounds on everything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LearnedNames {
-    bindings: HashMap<(HostKey, IpAddr), Vec<LearnedName>, FixedState>,
-    order: VecDeque<(HostKey, IpAddr)>,
+    bindings: HashMap<(HostKey, IpAddr), Binding, FixedState>,
     told: ToldAddresses,
+    /// Bindings that are kept.
+    most: usize,
+    /// Number of the next binding, in the order in which they came.
+    next: u64,
     given_up: u64,
+}
+
+impl Default for LearnedNames {
+    fn default() -> Self {
+        Self { bindings: HashMap::default(), told: ToldAddresses::default(), most: BINDINGS_MAX, next: 0, given_up: 0 }
+    }
+}
+
+/// What a client was told about one address.
+#[derive(Debug)]
+struct Binding {
+    number: u64,
+    /// Several only if one address serves several of our names.
+    names: Vec<LearnedName>,
 }
 
 impl LearnedNames {
     /// Remembers that a client was told `address`, good for `ttl_s` seconds from `at`.
-    pub fn learn(&mut self, resolved: &Resolved, address: IpAddr, at: Timestamp, ttl_s: u32) {
+    pub fn learn(
+        &mut self,
+        resolved: &Resolved,
+        address: IpAddr,
+        at: Timestamp,
+        ttl_s: u32,
+        signatures: &SignatureSet,
+    ) {
         let Resolved { client, indicator, name, chain, .. } = resolved;
         let lifetime = (u64::from(ttl_s.min(LIFETIME_MAX_S)) + GRACE_S) * 1_000_000_000;
         let until = Timestamp(at.0.saturating_add(lifetime));
         let key = (*client, address);
         self.told.insert(address, at);
-        let names = self.bindings.entry(key).or_insert_with(|| {
-            self.order.push_back(key);
-            Vec::new()
+        if self.bindings.len() >= self.most && !self.bindings.contains_key(&key) {
+            self.make_room(at, signatures);
+        }
+        let next = &mut self.next;
+        let Binding { names, .. } = self.bindings.entry(key).or_insert_with(|| {
+            let number = *next;
+            *next += 1;
+            Binding { number, names: Vec::with_capacity(1) }
         });
         names.retain(|known| known.name != *name);
         if names.len() >= NAMES_PER_BINDING_MAX {
@@ -64,11 +94,35 @@ impl LearnedNames {
             from: at,
             until,
         });
-        if self.order.len() > BINDINGS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.bindings.remove(&oldest);
-            self.given_up += 1;
+    }
+
+    /// Gives up the eighth that matters least: what is no longer good, or was taken back; then names that prove less; then those of
+    /// clients that were told very many, so that one alone pushes out its own; then the oldest.
+    fn make_room(&mut self, at: Timestamp, signatures: &SignatureSet) {
+        let mut latest: Vec<_> = self.bindings.iter().map(|(key, binding)| (Reverse(binding.number), *key)).collect();
+        latest.sort_unstable();
+        let mut of_client: HashMap<HostKey, usize, FixedState> = HashMap::default();
+        let mut ranked: Vec<_> = latest
+            .into_iter()
+            .filter_map(|(Reverse(number), key)| {
+                let (client, _) = key;
+                let Binding { names, .. } = self.bindings.get(&key)?;
+                let later = of_client.entry(client).or_default();
+                *later += 1;
+                let good = names.iter().filter(|name| at <= name.until);
+                let strength: Option<Strength> = good.map(|name| signatures.get(name.indicator).strength).min();
+                // What is worth keeping sorts first.
+                Some((strength.is_none(), strength, later.ilog2(), Reverse(number), key))
+            })
+            .collect();
+        let kept = self.most - self.most / 8;
+        if ranked.len() <= kept {
+            return;
+        }
+        ranked.select_nth_unstable(kept);
+        for (is_over, .., key) in ranked.into_iter().skip(kept) {
+            self.bindings.remove(&key);
+            self.given_up += u64::from(!is_over);
         }
     }
 
@@ -78,15 +132,14 @@ impl LearnedNames {
         if self.bindings.is_empty() {
             return;
         }
-        // The binding stays, empty, so that each has one place in the order.
-        if let Some(names) = self.bindings.get_mut(&(client, address)) {
+        if let Some(Binding { names, .. }) = self.bindings.get_mut(&(client, address)) {
             names.retain(|known| known.chain.contains(&name));
         }
     }
 
     /// Holds each name against another set of signatures: `find` gives the indicator that it matches now, if any.
     pub fn match_anew(&mut self, find: impl Fn(&str) -> Option<IndicatorIndex>) {
-        for names in self.bindings.values_mut() {
+        for Binding { names, .. } in self.bindings.values_mut() {
             names.retain_mut(|known| {
                 let found = find(&known.name);
                 known.indicator = found.unwrap_or(known.indicator);
@@ -108,7 +161,7 @@ impl LearnedNames {
         if self.bindings.is_empty() {
             return None;
         }
-        self.bindings.get(&(client, address))?.iter().rev().find(|name| name.from <= at && at <= name.until)
+        self.bindings.get(&(client, address))?.names.iter().rev().find(|name| name.from <= at && at <= name.until)
     }
 
     /// Bindings that had to go before their time.
@@ -145,7 +198,13 @@ mod tests {
     fn an_answer_binds_its_own_client_for_its_lifetime() {
         let cdn: IpAddr = "203.0.113.9".parse().unwrap();
         let mut learned = LearnedNames::default();
-        learned.learn(&answer("10.0.0.1", "s07.upd.kaspersky.com", 3), cdn, Timestamp(10 * SECOND), 60);
+        learned.learn(
+            &answer("10.0.0.1", "s07.upd.kaspersky.com", 3),
+            cdn,
+            Timestamp(10 * SECOND),
+            60,
+            &SignatureSet::default(),
+        );
         let found =
             |who: &str, at: u64| learned.name_of(client(who), cdn, Timestamp(at * SECOND)).map(|name| name.indicator);
         assert_eq!(found("10.0.0.1", 10), Some(IndicatorIndex(3)));
@@ -162,7 +221,7 @@ mod tests {
         let cdn: IpAddr = "203.0.113.9".parse().unwrap();
         let mut learned = LearnedNames::default();
         let learn = |learned: &mut LearnedNames, who| {
-            learned.learn(&answer(who, "s07.upd.kaspersky.com", 3), cdn, Timestamp(0), 60);
+            learned.learn(&answer(who, "s07.upd.kaspersky.com", 3), cdn, Timestamp(0), 60, &SignatureSet::default());
         };
         learn(&mut learned, "10.0.0.1");
         learn(&mut learned, "10.0.0.2");
@@ -173,25 +232,49 @@ mod tests {
         assert!(learned.name_of(client("10.0.0.2"), cdn, Timestamp(SECOND)).is_some(), "another client");
         learn(&mut learned, "10.0.0.1");
         assert!(learned.name_of(client("10.0.0.1"), cdn, Timestamp(SECOND)).is_some(), "asked for again");
-        assert_eq!(learned.order.len(), 2);
+        assert_eq!(learned.bindings.len(), 2);
     }
 
     #[test]
     fn the_latest_name_wins_and_all_is_bounded() {
         let cdn: IpAddr = "203.0.113.9".parse().unwrap();
-        let mut learned = LearnedNames::default();
+        let (mut learned, signatures) = (LearnedNames::default(), SignatureSet::default());
         for number in 0..10u16 {
             let at = Timestamp(u64::from(number) * SECOND);
-            learned.learn(&answer("10.0.0.1", &format!("n{number}"), number.into()), cdn, at, 60);
+            learned.learn(&answer("10.0.0.1", &format!("n{number}"), number.into()), cdn, at, 60, &signatures);
         }
         let name = learned.name_of(client("10.0.0.1"), cdn, Timestamp(10 * SECOND)).unwrap();
         assert_eq!(&*name.name, "n9");
-        assert_eq!(learned.bindings.values().next().unwrap().len(), NAMES_PER_BINDING_MAX);
-        for number in 0..u32::try_from(BINDINGS_MAX).unwrap() {
+        assert_eq!(learned.bindings.values().next().unwrap().names.len(), NAMES_PER_BINDING_MAX);
+    }
+
+    /// A client that is told very many addresses, then very many clients that are told one; before, in between and behind, one that matters.
+    #[test]
+    fn no_flood_of_answers_makes_a_client_forget_what_it_was_just_told() {
+        let signatures = SignatureSet::builtin();
+        let of = |name: &str| signatures.match_name(name).unwrap();
+        let (ours, browsed) = (of("s07.upd.kaspersky.com"), of("www.kaspersky.com"));
+        let told = |who: String, indicator: IndicatorIndex| Resolved { indicator, ..answer(&who, "n", 0) };
+        let cdn: IpAddr = "203.0.113.9".parse().unwrap();
+        let most = 4_096_u32;
+        let mut learned = LearnedNames { most: most as usize, ..LearnedNames::default() };
+        let knows = |learned: &LearnedNames, who: &str| learned.name_of(client(who), cdn, Timestamp(SECOND)).is_some();
+        learned.learn(&told("10.9.0.1".into(), ours), cdn, Timestamp(0), 60, &signatures);
+        for number in 0..most + 10 {
             let address = std::net::Ipv4Addr::from(number).into();
-            learned.learn(&answer("10.0.0.1", "n", 0), address, Timestamp(0), 60);
+            learned.learn(&told("10.0.0.1".into(), ours), address, Timestamp(0), 60, &signatures);
         }
-        assert_eq!(learned.bindings.len(), BINDINGS_MAX);
-        assert_eq!(learned.given_up(), 1);
+        assert!(knows(&learned, "10.9.0.1"), "one client pushed out its own");
+        assert_eq!(learned.given_up() + learned.bindings.len() as u64, u64::from(most) + 11);
+        for number in 0..most + 10 {
+            let who = std::net::Ipv4Addr::from(0x0b00_0000 + number).to_string();
+            learned.learn(&told(who, browsed), cdn, Timestamp(0), 60, &signatures);
+        }
+        assert!(knows(&learned, "10.9.0.1"), "what proves less goes first");
+        assert!(
+            knows(&learned, &std::net::Ipv4Addr::from(0x0b00_0000 + most + 9).to_string()),
+            "of equals, the oldest"
+        );
+        assert!(learned.bindings.len() <= most as usize);
     }
 }

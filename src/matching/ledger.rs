@@ -14,6 +14,7 @@ use super::management::{Management, PortFlow, Proof};
 use super::resolver_fallback::ResolverFallback;
 use super::{
     Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, NextHops, Said, SeenAs, SignatureSet,
+    Strength,
 };
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
@@ -24,8 +25,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Flows that are remembered because they may yet turn out to matter, and flows with evidence; then the oldest quarter is forgotten. An
-/// end may have been lost on the way here, and what waits for it would take a place for good.
+/// Flows that are remembered because they may yet turn out to matter, and flows with evidence; then the quarter that is worth least is
+/// forgotten. An end may have been lost on the way here, and what waits for it would take a place for good.
 pub const FLOWS_MAX: usize = 1 << 18;
 
 /// What the address of a flow's other end suggests, until the flow says for itself.
@@ -58,6 +59,18 @@ struct PendingFlow {
     suspicion: Option<(IpAddr, Suspicion)>,
     /// What is known of a flow to a port of interest.
     port: Option<PortFlow>,
+}
+
+impl PendingFlow {
+    /// How much its end may prove: anybody can send a packet to a range or a port.
+    fn worth(&self, signatures: &SignatureSet) -> u8 {
+        let strength = |indicator: IndicatorIndex| signatures.get(indicator).strength;
+        match &self.suspicion {
+            Some((_, Suspicion::Learned { indicator, .. })) if strength(*indicator) == Strength::Installed => 3,
+            Some((_, Suspicion::Learned { .. })) => 2,
+            _ => u8::from(self.port.as_ref().is_some_and(PortFlow::has_shown_something)),
+        }
+    }
 }
 
 /// A flow with evidence.
@@ -231,14 +244,16 @@ impl Ledger {
             return;
         }
         if self.pending.len() >= FLOWS_MAX {
-            self.flows_given_up += forget_oldest(&mut self.pending, |pending| pending.at);
+            let signatures = Arc::clone(&self.signatures);
+            self.flows_given_up +=
+                forget_flows(&mut self.pending, at, |pending| (pending.worth(&signatures), pending.at));
         }
         self.pending.insert(packet, PendingFlow { at, opened, suspicion, port });
     }
 
     fn resolved(&mut self, at: Timestamp, resolved: &Resolved) {
         for &(address, ttl_s) in &resolved.addresses {
-            self.learned.learn(resolved, address, at, ttl_s);
+            self.learned.learn(resolved, address, at, ttl_s, &self.signatures);
         }
     }
 
@@ -367,7 +382,11 @@ impl Ledger {
             self.hosts.asked_by_others(server, alert.field, &alert.observed, &signatures);
         }
         if self.matched.len() >= FLOWS_MAX && !self.matched.contains_key(&flow.first_packet) {
-            self.flows_given_up += forget_oldest(&mut self.matched, |matched| matched.at);
+            let worth = |matched: &MatchedFlow| {
+                let strength = matched.raised.iter().map(|&(_, indicator, _)| signatures.get(indicator).strength).min();
+                u8::from(strength == Some(Strength::Installed))
+            };
+            self.flows_given_up += forget_flows(&mut self.matched, alert.at, |matched| (worth(matched), matched.at));
         }
         let matched = self.matched.entry(flow.first_packet).or_insert_with(|| MatchedFlow {
             at: alert.at,
@@ -380,20 +399,36 @@ impl Ledger {
         if raised.contains(&this) {
             return;
         }
+        // Most flows raise one.
+        raised.reserve_exact(usize::from(raised.is_empty()));
         raised.push(this);
         self.alerts.push(alert, &self.hosts, &signatures);
     }
 }
 
-/// Forgets the quarter of the flows that is oldest by `at`, and says how many that were.
-fn forget_oldest<F>(flows: &mut HashMap<u64, F, FixedState>, at: impl Fn(&F) -> Timestamp) -> u64 {
-    let mut by_age: Vec<_> = flows.iter().map(|(&packet, flow)| (at(flow), packet)).collect();
-    by_age.sort_unstable();
-    by_age.truncate(by_age.len().div_ceil(4));
-    for (_, packet) in &by_age {
+/// Forgets the quarter of the flows that is worth least, the oldest of equals, and says how many that were; `rank` gives worth and
+/// beginning. The end of a flow that began a day before may have been lost, so that counts for nothing any more.
+fn forget_flows<F>(
+    flows: &mut HashMap<u64, F, FixedState>,
+    now: Timestamp,
+    rank: impl Fn(&F) -> (u8, Timestamp),
+) -> u64 {
+    const DAY_NS: u64 = 86_400_000_000_000;
+    let mut ranked: Vec<_> = flows
+        .iter()
+        .map(|(&packet, flow)| {
+            let (worth, at) = rank(flow);
+            (if now.since(at) > DAY_NS { 0 } else { worth }, at, packet)
+        })
+        .collect();
+    let going = ranked.len().div_ceil(4);
+    if going < ranked.len() {
+        ranked.select_nth_unstable(going);
+    }
+    for (.., packet) in ranked.iter().take(going) {
         flows.remove(packet);
     }
-    by_age.len() as u64
+    going as u64
 }
 
 #[cfg(test)]

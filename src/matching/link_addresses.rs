@@ -8,7 +8,7 @@ use super::HostKey;
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
 use foldhash::fast::FixedState;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Link-layer addresses kept per host.
@@ -174,23 +174,26 @@ impl NextHops {
     #[must_use]
     pub fn among(records: impl IntoIterator<Item = (HostKey, LinkAddress)>) -> Self {
         let mut hops = Self { most: usize::MAX, ..Self::default() };
-        let mut hosts: HashMap<(Zone, MacAddress), BTreeMap<HostKey, BTreeSet<Timestamp>>, FixedState> =
-            HashMap::default();
+        // One row for each time rather than trees of trees: there may be very many hosts.
+        let mut rows: Vec<(Zone, MacAddress, Timestamp, HostKey)> = Vec::new();
         for (host, LinkAddress { mac, first_seen, last_seen, is_next_hop }) in records {
             if is_next_hop {
                 hops.followed.entry((host.zone, mac)).or_default().is_next_hop = true;
             }
-            hosts.entry((host.zone, mac)).or_default().entry(host).or_default().extend([first_seen, last_seen]);
+            rows.push((host.zone, mac, first_seen, host));
+            if last_seen != first_seen {
+                rows.push((host.zone, mac, last_seen, host));
+            }
         }
-        for ((_, mac), carried) in hosts {
+        rows.sort_unstable();
+        rows.dedup();
+        for carried in rows.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
             // Whoever carries one shows nothing.
-            if carried.len() < 2 {
+            let Some(&(.., only)) = carried.first() else { continue };
+            if carried.iter().all(|&(.., host)| host == only) {
                 continue;
             }
-            let times = carried.into_iter().flat_map(|(host, times)| times.into_iter().map(move |at| (at, host)));
-            let mut times: Vec<(Timestamp, HostKey)> = times.collect();
-            times.sort_unstable();
-            for (at, host) in times {
+            for &(_, mac, at, host) in carried {
                 if hops.note(host, mac, at) {
                     break;
                 }
@@ -316,6 +319,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     const SECOND: u64 = 1_000_000_000;
     const HOUR: u64 = 3600;

@@ -2,7 +2,7 @@
 //! together. One of them alone proves little, since anybody may use a port.
 
 use super::inside::is_inside;
-use super::recent::Recent;
+use super::recent::{Recent, Worth};
 use super::signature_set::{Beat, PortRange, STEPS_MAX, certificate_attributes};
 use super::{Category, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, Reached, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
@@ -51,6 +51,11 @@ pub struct PortFlow {
 }
 
 impl PortFlow {
+    /// Whether it is more than a packet to a port.
+    pub const fn has_shown_something(&self) -> bool {
+        self.ours.is_some() || self.own_certificate.is_some() || self.called.is_some()
+    }
+
     /// Takes what the flow said.
     pub fn hear(&mut self, said: Said) {
         match said {
@@ -120,6 +125,25 @@ struct Pace {
     starts: VecDeque<Start>,
 }
 
+impl Worth for Pace {
+    /// Connections that may belong to a beat: those of a flood never come about.
+    fn worth(&self) -> u64 {
+        let counts = |start: &&Start| matches!(start.state, State::Over(Some(_)) | State::Settled(true));
+        self.starts.iter().filter(counts).count() as u64
+    }
+}
+
+/// Servers that a client tried.
+#[derive(Debug, Default)]
+struct Tried(Vec<IpAddr>);
+
+impl Worth for Tried {
+    /// What is known of a scanner took it some time to show.
+    fn worth(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
 /// What has to be remembered from flow to flow.
 #[derive(Debug)]
 pub struct Management {
@@ -127,7 +151,7 @@ pub struct Management {
     /// By the host that was called, and the caller.
     calls: Recent<(HostKey, IpAddr), Timestamp>,
     /// Servers that each client tried; one more than it may, at most.
-    tried: Recent<HostKey, Vec<IpAddr>>,
+    tried: Recent<HostKey, Tried>,
 }
 
 impl Default for Management {
@@ -171,7 +195,7 @@ impl Management {
             }
         }
         if protocol == FiveTuple::TCP {
-            let tried = self.tried.get_or_insert_with(sender, Vec::new);
+            let Tried(tried) = self.tried.get_or_insert_with(sender, Tried::default);
             if tried.len() <= SERVERS_TRIED_MAX && !tried.contains(&dst) {
                 tried.push(dst);
             }
@@ -222,7 +246,7 @@ impl Management {
             return proofs;
         }
         let client = HostKey { address: summary.client, zone: summary.zone };
-        let scans = self.tried.get_mut(&client).is_some_and(|tried| tried.len() > SERVERS_TRIED_MAX);
+        let scans = self.tried.get_mut(&client).is_some_and(|Tried(tried)| tried.len() > SERVERS_TRIED_MAX);
         if let Some(subject) = &flow.own_certificate {
             let at = |ports: &[PortRange]| ports.iter().any(|range| range.contains(server_port, protocol));
             let signed = signatures.habits().self_signed.iter().find(|one| at(&one.ports));

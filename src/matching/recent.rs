@@ -1,25 +1,37 @@
-//! What was lately seen, by key: bounded, and the oldest goes first.
+//! What was lately seen, by key: bounded, and what is worth least goes first.
 
+use crate::capture::Timestamp;
 use foldhash::fast::FixedState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::Hash;
+
+/// What is kept for a key.
+pub trait Worth {
+    /// How much would be lost with it; of equals, what came first goes first.
+    fn worth(&self) -> u64;
+}
+
+/// Of times, the latest is worth most.
+impl Worth for Timestamp {
+    fn worth(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A map that holds at most so many entries.
 #[derive(Debug)]
 pub struct Recent<K, V> {
+    /// Each with its number, in the order in which they came.
     entries: HashMap<K, (u64, V), FixedState>,
-    /// Keys in the order in which they came, each with the number of the entry that it came for; of an entry that was taken away, the
-    /// key stays until its turn.
-    order: VecDeque<(u64, K)>,
     most: usize,
     next: u64,
     given_up: u64,
 }
 
-impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+impl<K: Eq + Hash, V: Worth> Recent<K, V> {
     /// An empty map for at most `most` entries.
     pub fn with_limit(most: usize) -> Self {
-        Self { entries: HashMap::default(), order: VecDeque::new(), most, next: 0, given_up: 0 }
+        Self { entries: HashMap::default(), most, next: 0, given_up: 0 }
     }
 
     /// The entry of `key`.
@@ -30,11 +42,10 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         self.entries.get_mut(key).map(|(_, value)| value)
     }
 
-    /// The entry of `key`, made by `fresh` if there is none; the oldest entry may have to go for it.
+    /// The entry of `key`, made by `fresh` if there is none; others may have to go for it.
     pub fn get_or_insert_with(&mut self, key: K, fresh: impl FnOnce() -> V) -> &mut V {
         if !self.entries.contains_key(&key) {
             self.make_room();
-            self.order.push_back((self.next, key.clone()));
         }
         let next = &mut self.next;
         let (_, value) = self.entries.entry(key).or_insert_with(|| {
@@ -55,23 +66,16 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         self.given_up
     }
 
+    /// Once all places are taken, the eighth that is worth least goes at once: one by one, each would cost a look at all others.
     fn make_room(&mut self) {
-        while self.entries.len() >= self.most {
-            let Some((number, key)) = self.order.pop_front() else { break };
-            if self.is_current(number, &key) {
-                self.entries.remove(&key);
-                self.given_up += 1;
-            }
+        if self.entries.len() < self.most {
+            return;
         }
-        // Keys of entries that are gone must not pile up.
-        if self.order.len() >= 2 * self.most {
-            let order = std::mem::take(&mut self.order);
-            self.order = order.into_iter().filter(|(number, key)| self.is_current(*number, key)).collect();
-        }
-    }
-
-    fn is_current(&self, number: u64, key: &K) -> bool {
-        self.entries.get(key).is_some_and(|&(current, _)| current == number)
+        let going = (self.most / 8).max(1);
+        let mut ranked: Vec<_> = self.entries.values().map(|(number, value)| (value.worth(), *number)).collect();
+        let (_, &mut limit, _) = ranked.select_nth_unstable(going - 1);
+        self.entries.retain(|_, (number, value)| (value.worth(), *number) > limit);
+        self.given_up += going as u64;
     }
 }
 
@@ -80,10 +84,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Worth the hundreds in it.
+    impl Worth for u32 {
+        fn worth(&self) -> u64 {
+            u64::from(self / 100)
+        }
+    }
+
+    #[test]
+    fn what_is_worth_more_stays() {
+        let mut recent = Recent::with_limit(16);
+        for key in 0..1_000 {
+            recent.get_or_insert_with(key, || if key == 3 { 100 } else { 1 });
+        }
+        assert_eq!(recent.get_mut(&3), Some(&mut 100));
+        assert_eq!((recent.get_mut(&999).copied(), recent.get_mut(&900).copied()), (Some(1), None));
+        assert_eq!(recent.given_up() + recent.entries.len() as u64, 1_000);
+    }
+
     #[test]
     fn the_oldest_goes_first() {
         let mut recent = Recent::with_limit(2);
-        for key in [1, 2, 1, 3] {
+        for key in [1_u32, 2, 1, 3] {
             recent.get_or_insert_with(key, || key * 10);
         }
         assert_eq!((recent.get_mut(&1).copied(), recent.given_up()), (None, 1));
@@ -98,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_never_holds_more_than_its_limit(steps in prop::collection::vec((0_u8..20, any::<bool>()), 0..400)) {
+        fn it_never_holds_more_than_its_limit(steps in prop::collection::vec((0_u32..20, any::<bool>()), 0..400)) {
             let mut recent = Recent::with_limit(4);
             for (key, takes) in steps {
                 if takes {
@@ -108,7 +130,7 @@ mod tests {
                     recent.get_or_insert_with(key, || key);
                     prop_assert_eq!(recent.get_mut(&key), Some(&mut key.clone()));
                 }
-                prop_assert!(recent.entries.len() <= 4 && recent.order.len() <= 8);
+                prop_assert!(recent.entries.len() <= 4);
             }
         }
     }

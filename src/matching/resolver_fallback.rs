@@ -1,7 +1,7 @@
 //! Products that cannot resolve the vendor's names with the system's resolver ask public ones, in a fixed order. Where the names are
 //! blocked, this tells a product from a browser, which does not insist.
 
-use super::recent::Recent;
+use super::recent::{Recent, Worth};
 use super::signature_set::ResolverOrder;
 use super::{HostKey, IndicatorIndex, Reached, SignatureSet};
 use crate::capture::Timestamp;
@@ -21,6 +21,13 @@ struct Lookup {
     /// One bit for each place in the order that was asked.
     asked: u8,
     told: bool,
+}
+
+impl Worth for Lookup {
+    /// One that got somewhere, before those that were only asked once.
+    fn worth(&self) -> u64 {
+        self.asked.count_ones().into()
+    }
 }
 
 /// Lookups of names that matched, by client and name.

@@ -4,7 +4,8 @@
 use crate::capture::Timestamp;
 use std::net::IpAddr;
 
-const BITS: usize = 1 << 16;
+/// Four for each binding that a ledger keeps: a flood of answers makes a stranger a suspect in one of five cases, not always.
+const BITS: usize = 1 << 20;
 /// How long an address is kept at least: as long as any answer is believed
 /// ([`LIFETIME_MAX_S`](super::learned_names::LIFETIME_MAX_S)), and a day. It is gone after twice that, or a sensor would take all of the
 /// network for known after some months.
@@ -61,7 +62,7 @@ fn place(address: IpAddr) -> (usize, u64) {
             (bits >> 64) as u64 ^ (bits as u64).rotate_left(32)
         }
     };
-    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % BITS;
+    let hash = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % BITS;
     (hash / 64, 1 << (hash % 64))
 }
 
@@ -81,6 +82,9 @@ mod tests {
         assert!(told.may_contain("2001:db8::7".parse().expect("an address")));
         let mistaken = (1_000..11_000).filter(|&number| told.may_contain(address(number))).count();
         assert!(mistaken < 400, "{mistaken} of 10000");
+        (0..1 << 18).for_each(|number| told.insert(address(1 << 20 | number), Timestamp(0)));
+        let mistaken = (1_000..11_000).filter(|&number| told.may_contain(address(number))).count();
+        assert!(mistaken < 3_000, "{mistaken} of 10000 after a flood");
     }
 
     #[test]

@@ -133,6 +133,8 @@ impl FlowState for FlowRecord {
         match self.phase {
             _ if self.marks.has(Marks::MATCHED) => 3,
             Phase::Conversing(_) | Phase::Initials(_) => 2,
+            // By what its client was told, not by a range or a port that anybody can send to.
+            _ if self.marks.has(Marks::REMEMBERED) && !self.marks.has(Marks::OF_INTEREST) => 2,
             Phase::Waiting | Phase::Datagrams(_) => 1,
             Phase::Settled => 0,
         }

@@ -7,7 +7,7 @@
 
 use super::{Lanes, Opening, Outlet, RoundEvents};
 use crate::capture::Timestamp;
-use crate::matching::{Event, EventKind, ToldAddresses};
+use crate::matching::{Event, EventKind, SeenAs, ToldAddresses};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
@@ -184,11 +184,14 @@ impl Outbox {
         self.hurried
     }
 
-    /// Whether there was room for it. A flood of flows that may matter leaves room for evidence, which says that one does.
+    /// Whether there was room for it. A flood of flows that may matter leaves room for evidence, which says that one does, and a flood of
+    /// lookups for contacts.
     fn put(&mut self, event: Event) -> bool {
         let most = match event.kind {
             EventKind::Opened(_) => WAITING_MAX / 2,
             EventKind::Ended(_) => WAITING_MAX / 4 * 3,
+            EventKind::Evidence(ref alert) if alert.seen_as == SeenAs::Contact => WAITING_MAX,
+            EventKind::Evidence(_) | EventKind::Answered(_) | EventKind::ResolvedOther(_) => WAITING_MAX / 8 * 7,
             _ => WAITING_MAX,
         };
         let has_room = self.is_unhurried || self.reports.len() < most;
@@ -236,8 +239,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::decode::Zone;
-    use crate::matching::{Ended, FlowCounts, HostKey, Reached, ResolvedOther, SignatureSet};
+    use crate::matching::{Alert, Ended, FlowCounts, HostKey, Reached, ResolvedOther, SignatureSet};
     use crate::pipeline::Numbering;
+    use crate::sink::samples;
     use std::sync::Arc;
 
     const SECOND: u64 = 1_000_000_000;
@@ -304,5 +308,19 @@ mod tests {
         (0..1000).for_each(|packet| outbox.event(answer(packet)));
         assert_eq!(outbox.lost(), WAITING_MAX as u64 / 4);
         assert_eq!(events(&mut outbox), WAITING_MAX / 4 * 3 + 1000);
+    }
+
+    #[test]
+    fn a_flood_of_lookups_leaves_room_for_contacts() {
+        let sample = samples::tls();
+        let evidence = |seen_as| {
+            let alert = Alert { seen_as, ..sample.clone() };
+            Event { packet: 1, at: Timestamp(1), kind: EventKind::Evidence(Box::new(alert)) }
+        };
+        let mut outbox = Outbox::alone();
+        (0..WAITING_MAX).for_each(|_| outbox.event(evidence(SeenAs::Lookup)));
+        assert_eq!(outbox.lost(), WAITING_MAX as u64 / 8);
+        (0..1000).for_each(|_| outbox.event(evidence(SeenAs::Contact)));
+        assert_eq!(outbox.lost(), WAITING_MAX as u64 / 8);
     }
 }

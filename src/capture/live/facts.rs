@@ -78,7 +78,10 @@ impl Facts {
             mtu: socket::mtu(&asker, &name).ok(),
             is_up: flags & libc::IFF_UP != 0,
             has_carrier: flags & libc::IFF_RUNNING != 0,
-            speed_mbps: answer(Ethtool::Settings).and_then(speed_mbps),
+            // Virtual cables and tunnels say 10 Gb/s, whatever they are made of.
+            speed_mbps: answer(Ethtool::Settings)
+                .and_then(speed_mbps)
+                .filter(|_| !answer(Ethtool::Driver).is_some_and(is_virtual)),
             gro: value(Ethtool::Gro).map(|gro| gro != 0),
             lro: value(Ethtool::Flags).map(|flags| flags & FLAG_LRO != 0),
             rx_ring: answer(Ethtool::RingSizes)
@@ -156,6 +159,14 @@ fn speed_mbps(words: [u32; socket::ETHTOOL_WORDS]) -> Option<u32> {
     let [high_a, high_b, _, _] = high.to_ne_bytes();
     let speed = u32::from(u16::from_ne_bytes([high_a, high_b])) << 16 | u32::from(u16::from_ne_bytes([a, b]));
     (speed != 0 && speed != u32::MAX && speed != u32::from(u16::MAX)).then_some(speed)
+}
+
+/// Whether `ethtool_drvinfo` names a driver without a line of its own: its name follows the first word.
+fn is_virtual(words: [u32; socket::ETHTOOL_WORDS]) -> bool {
+    const VIRTUAL: [&[u8]; 2] = [b"veth", b"tun"];
+    let name: Vec<u8> =
+        words.into_iter().skip(1).flat_map(u32::to_ne_bytes).take(32).take_while(|&byte| byte != 0).collect();
+    VIRTUAL.contains(&&*name)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 /// Words that hold the answer to any [`Ethtool`] question; the longest has 44 bytes.
-pub(super) const ETHTOOL_WORDS: usize = 11;
+pub(super) const ETHTOOL_WORDS: usize = 49;
 
 /// A packet socket. Nothing arrives before [`PacketSocket::bind`].
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) enum Wake {
 pub(super) enum Ethtool {
     /// `ethtool_cmd`: speed and more.
     Settings = 0x01,
+    /// `ethtool_drvinfo`: the driver's name and more.
+    Driver = 0x03,
     /// `ethtool_ringparam`: frames that the device may hold.
     RingSizes = 0x10,
     /// `ethtool_value`: `ETH_FLAG_` bits.

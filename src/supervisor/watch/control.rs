@@ -259,11 +259,11 @@ impl<'w> Control<'w> {
                 let sighting = Sighting { alert, interface };
                 // What the state file has was told by an earlier run.
                 let is_known = self.hosts.note(sighting.host(), &sighting.alert, interface);
-                let told = if is_known { self.repeats.take_known(sighting) } else { self.repeats.take(sighting) };
-                match told {
-                    Some(sighting) if is_known => self.summarise(vec![(sighting, 1)]),
-                    Some(sighting) => self.tell_of(&sighting, Occasion::FirstSight),
-                    None => {}
+                let signatures = &self.settings.signatures;
+                if is_known {
+                    self.repeats.take_known(sighting, signatures);
+                } else if let Some(sighting) = self.repeats.take(sighting, signatures) {
+                    self.tell_of(&sighting, Occasion::FirstSight);
                 }
             }
         }

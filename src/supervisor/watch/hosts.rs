@@ -8,14 +8,24 @@ use std::collections::{BTreeSet, HashMap};
 /// Hosts that are kept.
 pub const HOSTS_MAX: usize = 1 << 17;
 
+/// Lines of evidence of all hosts together, above which the weakest hosts keep only a few.
+const LINES_MAX: usize = 1 << 19;
+/// Lines that those keep: at first, and should that not be enough.
+const LINES_FEW: [usize; 2] = [4, 1];
+
 /// All hosts with evidence.
 #[derive(Debug, Default)]
 pub struct Hosts {
     hosts: HashMap<HostKey, Known>,
+    /// Lines of evidence that they have.
+    lines: usize,
     /// Hosts that changed since they were last saved.
     unsaved: BTreeSet<HostKey>,
     given_up: u64,
 }
+
+/// Whether there is evidence, what it adds up to, and when there was some last.
+type Standing = (bool, Reverse<Option<Verdict>>, Timestamp);
 
 /// One of them.
 #[derive(Debug, Default)]
@@ -50,6 +60,7 @@ impl Hosts {
     /// Takes up what is known from earlier runs.
     pub fn begin_with(&mut self, records: impl IntoIterator<Item = (HostKey, HostRecord)>, signatures: &SignatureSet) {
         for (host, record) in records {
+            self.lines += record.line_count();
             let known = self.known(host);
             known.bytes_told = record.bytes();
             known.since = Some(record.first_seen());
@@ -84,10 +95,17 @@ impl Hosts {
         signatures: &SignatureSet,
     ) -> Option<Rise> {
         let known = self.known(host);
+        let before = known.line_count();
         known.put(interface, record);
-        known.verdict(signatures)?;
-        self.unsaved.insert(host);
-        self.hosts.get_mut(&host)?.rise(signatures)
+        let after = known.line_count();
+        let has_evidence = known.verdict(signatures).is_some();
+        let rise = known.rise(signatures);
+        self.lines = self.lines + after - before;
+        if has_evidence {
+            self.unsaved.insert(host);
+        }
+        self.trim_lines(signatures);
+        rise
     }
 
     /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was. Says so if it adds up to more than
@@ -100,13 +118,17 @@ impl Hosts {
         signatures: &SignatureSet,
     ) -> Option<Rise> {
         let known = self.known(host);
+        let before = known.line_count();
         known.now.retain(|&(number, _)| number != interface);
         match &mut known.before {
             Some(before) => before.merge(record, signatures),
             None => known.before = Some(Box::new(record)),
         }
         let rise = known.rise(signatures);
+        let after = known.line_count();
+        self.lines = self.lines + after - before;
         self.unsaved.insert(host);
+        self.trim_lines(signatures);
         rise
     }
 
@@ -164,14 +186,39 @@ impl Hosts {
     /// Forgets the eighth with the weakest verdicts, and of those the ones that showed nothing for longest. What a state file has of them
     /// stays there until they show themselves again.
     fn forget(&mut self) {
+        for (_, host) in self.weakest_first().into_iter().take(HOSTS_MAX / 8) {
+            if let Some(known) = self.hosts.remove(&host) {
+                self.lines -= known.line_count();
+            }
+            self.unsaved.remove(&host);
+            self.given_up += 1;
+        }
+    }
+
+    /// All hosts: weaker verdicts first, and of those the ones that showed nothing for longest.
+    fn weakest_first(&self) -> Vec<(Standing, HostKey)> {
         let last_seen = |known: &Known| known.records().map(HostRecord::last_seen).max().unwrap_or_default();
         let rank = |known: &Known| (known.verdict.is_some(), Reverse(known.verdict), last_seen(known));
         let mut ranked: Vec<_> = self.hosts.iter().map(|(host, known)| (rank(known), *host)).collect();
         ranked.sort_unstable();
-        for (_, host) in ranked.into_iter().take(HOSTS_MAX / 8) {
-            self.hosts.remove(&host);
-            self.unsaved.remove(&host);
-            self.given_up += 1;
+        ranked
+    }
+
+    /// Has the weakest hosts give up lines once there are too many.
+    fn trim_lines(&mut self, signatures: &SignatureSet) {
+        if self.lines <= LINES_MAX {
+            return;
+        }
+        let ranked = self.weakest_first();
+        for lines_max in LINES_FEW {
+            for (_, host) in &ranked {
+                if self.lines <= LINES_MAX / 4 * 3 {
+                    return;
+                }
+                if let Some(known) = self.hosts.get_mut(host) {
+                    self.lines -= known.records_mut().map(|record| record.trim(lines_max, signatures)).sum::<usize>();
+                }
+            }
         }
     }
 
@@ -219,6 +266,14 @@ impl Known {
             self.alert = None;
         }
         rise
+    }
+
+    fn line_count(&self) -> usize {
+        self.records().map(HostRecord::line_count).sum()
+    }
+
+    fn records_mut(&mut self) -> impl Iterator<Item = &mut HostRecord> {
+        self.before.as_deref_mut().into_iter().chain(self.now.iter_mut().map(|(_, record)| record))
     }
 
     fn records(&self) -> impl Iterator<Item = &HostRecord> {

@@ -1,12 +1,13 @@
 //! Holds alerts to what a human wants: the first sight of a host and an indicator at once, then one summary per interval.
 
 use crate::capture::Timestamp;
-use crate::matching::{Alert, HostKey, IndicatorIndex, SeenAs};
+use crate::matching::{Alert, HostKey, IndicatorIndex, SeenAs, SignatureSet, Verdict};
 use foldhash::fast::FixedState;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// Pairs of host and indicator that are remembered. Beyond, the half that was seen longest ago is forgotten, and told anew when it is seen
-/// again.
+/// Pairs of host and indicator that are remembered. Beyond, the quarter that says least is forgotten, of equals what was seen longest ago,
+/// and told anew when it is seen again. What is held back of it is told with the next summaries.
 const PAIRS_MAX: usize = 1 << 16;
 
 /// What one interval holds back of a host and an indicator, seen as closely. A contact after a mere lookup is news.
@@ -31,9 +32,11 @@ impl Sighting {
 
 #[derive(Debug)]
 struct Held {
+    /// What it supports by itself.
+    says: Verdict,
     seen: Timestamp,
     count: u64,
-    last: Option<Sighting>,
+    last: Option<Box<Sighting>>,
 }
 
 /// What was told of which host.
@@ -43,8 +46,8 @@ pub struct Repeats {
     /// Length of an interval, in nanoseconds.
     interval: u64,
     due: Option<Timestamp>,
-    /// Whether nothing could be forgotten when room was needed: not before the next summary.
-    is_crowded: bool,
+    /// What was held back of pairs that were forgotten.
+    forgotten: Vec<(Box<Sighting>, u64)>,
 }
 
 impl Repeats {
@@ -55,50 +58,53 @@ impl Repeats {
             pairs: HashMap::default(),
             interval: interval_s.saturating_mul(1_000_000_000),
             due: None,
-            is_crowded: false,
+            forgotten: Vec::new(),
         }
     }
 
     /// Takes the next sighting; gives it back if it is to be told now.
-    pub fn take(&mut self, sighting: Sighting) -> Option<Sighting> {
-        self.next(sighting, false)
+    pub fn take(&mut self, sighting: Sighting, signatures: &SignatureSet) -> Option<Sighting> {
+        self.next(sighting, false, signatures)
     }
 
-    /// Takes a sighting of what was told before this run: it waits for the next summary. Gives it back where there is no room to wait.
-    pub fn take_known(&mut self, sighting: Sighting) -> Option<Sighting> {
-        self.next(sighting, true)
+    /// Takes a sighting of what was told before this run: it waits for the next summary.
+    pub fn take_known(&mut self, sighting: Sighting, signatures: &SignatureSet) {
+        self.next(sighting, true, signatures);
     }
 
-    fn next(&mut self, sighting: Sighting, is_known: bool) -> Option<Sighting> {
+    fn next(&mut self, sighting: Sighting, is_known: bool, signatures: &SignatureSet) -> Option<Sighting> {
         let pair = (sighting.host(), sighting.alert.indicator, sighting.alert.seen_as);
         let seen = sighting.alert.at;
         if let Some(held) = self.pairs.get_mut(&pair) {
             held.seen = held.seen.max(seen);
             held.count += 1;
-            held.last = Some(sighting);
+            held.last = Some(Box::new(sighting));
             return None;
         }
-        if self.pairs.len() >= PAIRS_MAX && !self.is_crowded {
-            self.forget_half();
+        if self.pairs.len() >= PAIRS_MAX {
+            self.make_room();
         }
-        let has_room = self.pairs.len() < PAIRS_MAX;
-        if has_room && is_known {
-            self.pairs.insert(pair, Held { seen, count: 1, last: Some(sighting) });
+        let Alert { indicator, seen_as, on_behalf, .. } = sighting.alert;
+        let says = Verdict::of(signatures.get(indicator).strength, seen_as, on_behalf);
+        if is_known {
+            self.pairs.insert(pair, Held { says, seen, count: 1, last: Some(Box::new(sighting)) });
             return None;
         }
-        if has_room {
-            self.pairs.insert(pair, Held { seen, count: 0, last: None });
-        }
+        self.pairs.insert(pair, Held { says, seen, count: 0, last: None });
         Some(sighting)
     }
 
-    /// Forgets the half that was seen longest ago, but nothing of which a summary is due.
-    fn forget_half(&mut self) {
-        let mut times: Vec<Timestamp> = self.pairs.values().map(|held| held.seen).collect();
-        let middle = times.len() / 2;
-        let (_, &mut limit, _) = times.select_nth_unstable(middle);
-        self.pairs.retain(|_, held| held.seen > limit || held.last.is_some());
-        self.is_crowded = self.pairs.len() > PAIRS_MAX / 8 * 7;
+    fn make_room(&mut self) {
+        let rank = |pair: &Pair, held: &Held| (Reverse(held.says), held.seen, *pair);
+        let mut ranked: Vec<_> = self.pairs.iter().map(|(pair, held)| rank(pair, held)).collect();
+        ranked.select_nth_unstable(PAIRS_MAX / 4);
+        for (.., pair) in ranked.iter().take(PAIRS_MAX / 4) {
+            let Some(Held { last: Some(last), count, .. }) = self.pairs.remove(pair) else { continue };
+            // As many summaries as pairs may wait, and no more: in such a flood the latest of each pair says enough.
+            if self.forgotten.len() < PAIRS_MAX {
+                self.forgotten.push((last, count));
+            }
+        }
     }
 
     /// Changes the time between summaries, from the next one on.
@@ -121,10 +127,10 @@ impl Repeats {
 
     /// Everything that is held back, in the order of its packets.
     pub fn held(&mut self) -> Vec<(Sighting, u64)> {
-        self.is_crowded = false;
         let held = self.pairs.values_mut();
-        let mut all: Vec<_> =
-            held.filter_map(|held| Some((held.last.take()?, std::mem::take(&mut held.count)))).collect();
+        let held = held.filter_map(|held| Some((held.last.take()?, std::mem::take(&mut held.count))));
+        let forgotten = std::mem::take(&mut self.forgotten);
+        let mut all: Vec<_> = held.chain(forgotten).map(|(sighting, count)| (*sighting, count)).collect();
         all.sort_by_key(|(sighting, _)| (sighting.alert.at, sighting.interface, sighting.alert.packet));
         all
     }
@@ -148,49 +154,59 @@ mod tests {
     #[test]
     fn only_what_is_new_is_told_at_once() {
         let mut repeats = Repeats::every(60);
-        assert!(repeats.take(sighting(1, 1, SeenAs::Lookup)).is_some());
-        assert!(repeats.take(sighting(1, 2, SeenAs::Lookup)).is_none());
-        assert!(repeats.take(sighting(2, 3, SeenAs::Lookup)).is_some(), "another host");
-        assert!(repeats.take(sighting(1, 4, SeenAs::Contact)).is_some(), "a contact after a lookup");
+        assert!(repeats.take(sighting(1, 1, SeenAs::Lookup), &SignatureSet::builtin()).is_some());
+        assert!(repeats.take(sighting(1, 2, SeenAs::Lookup), &SignatureSet::builtin()).is_none());
+        assert!(repeats.take(sighting(2, 3, SeenAs::Lookup), &SignatureSet::builtin()).is_some(), "another host");
+        assert!(
+            repeats.take(sighting(1, 4, SeenAs::Contact), &SignatureSet::builtin()).is_some(),
+            "a contact after a lookup"
+        );
     }
 
     #[test]
     fn what_was_told_before_this_run_waits_for_the_summary() {
         let mut repeats = Repeats::every(60);
-        assert!(repeats.take_known(sighting(1, 1, SeenAs::Contact)).is_none());
-        assert!(repeats.take(sighting(1, 2, SeenAs::Contact)).is_none());
+        repeats.take_known(sighting(1, 1, SeenAs::Contact), &SignatureSet::builtin());
+        assert!(repeats.take(sighting(1, 2, SeenAs::Contact), &SignatureSet::builtin()).is_none());
         let counts: Vec<(u64, u64)> =
             repeats.held().iter().map(|(sighting, count)| (sighting.alert.packet, *count)).collect();
         assert_eq!(counts, [(2, 2)]);
     }
 
     #[test]
-    fn what_was_seen_long_ago_is_forgotten_once_too_much_is_remembered() {
+    fn at_the_bound_the_weakest_and_oldest_are_forgotten_and_what_was_held_back_is_told() {
+        let signatures = SignatureSet::builtin();
         let mut repeats = Repeats::every(60);
         let sample = sighting(0, 0, SeenAs::Contact);
-        let numbered = |number: u32, at: u64| {
+        let numbered = |number: u32, at: u64, seen_as| {
             let mut sighting = sample.clone();
-            sighting.alert.at = Timestamp(at);
+            (sighting.alert.at, sighting.alert.packet, sighting.alert.seen_as) = (Timestamp(at), at, seen_as);
             sighting.alert.flow.client = std::net::Ipv4Addr::from(0x0a00_0000 + number).into();
             sighting
         };
         let most = u32::try_from(PAIRS_MAX).unwrap();
-        for number in 0..most {
-            assert!(repeats.take(numbered(number, u64::from(number))).is_some());
+        let strong = most * 4;
+        assert!(repeats.take(numbered(strong, 0, SeenAs::Contact), &signatures).is_some());
+        assert!(repeats.take(numbered(0, 0, SeenAs::Lookup), &signatures).is_some());
+        assert!(repeats.take(numbered(0, 0, SeenAs::Lookup), &signatures).is_none());
+        for number in 1..most * 2 {
+            assert!(repeats.take(numbered(number, u64::from(number), SeenAs::Lookup), &signatures).is_some());
+            assert!(repeats.pairs.len() <= PAIRS_MAX);
         }
-        assert!(repeats.take(numbered(0, 9)).is_none(), "a summary of it is due now");
-        assert!(repeats.take(numbered(most, u64::from(most))).is_some());
-        assert!(repeats.pairs.len() <= PAIRS_MAX / 2 + 1);
-        assert!(repeats.take(numbered(0, 10)).is_none());
-        assert!(repeats.take(numbered(1, 11)).is_some(), "told anew");
-        assert!(repeats.take(numbered(most - 1, 12)).is_none());
+        assert!(repeats.take(numbered(strong, 1, SeenAs::Contact), &signatures).is_none(), "old, and strong");
+        assert!(repeats.take(numbered(most * 2 - 1, 12, SeenAs::Lookup), &signatures).is_none());
+        assert!(repeats.take(numbered(1, 11, SeenAs::Lookup), &signatures).is_some(), "told anew");
+        let held = repeats.held();
+        let hosts: Vec<_> = held.iter().map(|(sighting, count)| (sighting.host().address, *count)).collect();
+        let address = |number| std::net::IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number));
+        assert_eq!(hosts, [(address(0), 1), (address(strong), 1), (address(most * 2 - 1), 1)]);
     }
 
     #[test]
     fn a_summary_per_interval_has_the_count_and_the_latest() {
         let mut repeats = Repeats::every(60);
         assert!(repeats.summaries(Timestamp(0)).is_empty());
-        (1..=4).for_each(|packet| drop(repeats.take(sighting(1, packet, SeenAs::Contact))));
+        (1..=4).for_each(|packet| drop(repeats.take(sighting(1, packet, SeenAs::Contact), &SignatureSet::builtin())));
         assert!(repeats.summaries(Timestamp(59 * SECOND)).is_empty());
         let summaries = repeats.summaries(Timestamp(60 * SECOND));
         let told: Vec<_> = summaries.iter().map(|(sighting, count)| (sighting.alert.packet, *count)).collect();
@@ -203,7 +219,7 @@ mod tests {
     fn the_end_tells_what_is_held_in_the_order_of_its_packets() {
         let mut repeats = Repeats::every(3600);
         for (packet, host) in [(1, 3), (2, 1), (3, 2), (4, 2), (5, 3), (6, 1)] {
-            repeats.take(sighting(host, packet, SeenAs::Contact));
+            repeats.take(sighting(host, packet, SeenAs::Contact), &SignatureSet::builtin());
         }
         let order: Vec<u64> = repeats.held().iter().map(|(sighting, _)| sighting.alert.packet).collect();
         assert_eq!(order, [4, 5, 6]);
