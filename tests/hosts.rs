@@ -124,8 +124,8 @@ fn filters_choose_hosts() {
     assert_eq!(count(&["--category", "web-browse"]), with("categories", &["web-browse"]));
     assert!(with("categories", &["web-browse"]) > 0 && with("categories", &["web-browse"]) < all.len());
     assert_eq!(
-        count(&["--product", "managed by ksc"]),
-        with("products", &["Network Agent managed by KSC Cloud Console"])
+        count(&["--product", "center network agent"]),
+        with("products", &["Kaspersky Security Center Network Agent"])
     );
     let servers = all.iter().filter(|host| host["role"] == "server").count();
     assert_eq!(count(&["--role", "server"]), servers);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::matching::{Indicator, SignatureSet};
+use kaspector::matching::{Indicator, ProductKind, SignatureSet};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
@@ -63,6 +63,67 @@ fn the_folder_and_the_builtin_set_are_one() {
     let read = SignatureSet::from_folder(&folder).unwrap();
     let builtin = SignatureSet::builtin();
     assert_eq!((read.version(), read.sha256(), read.len()), (builtin.version(), builtin.sha256(), builtin.len()));
+}
+
+#[test]
+fn every_product_is_one_of_the_list() {
+    let set = SignatureSet::builtin();
+    let names_of = |others: bool| -> BTreeSet<&str> {
+        let products = set.products().iter().filter(|one| (one.kind == ProductKind::OtherVendor) == others);
+        products.map(|one| one.name.as_str()).collect()
+    };
+    let (own, of_others) = (names_of(false), names_of(true));
+    assert_eq!(own.len() + of_others.len(), set.products().len(), "no name twice");
+    for one in set.products() {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        assert!(one.id.bytes().all(is_plain), "{}", one.id);
+        // No remark, no file name, no list, no version of another's file.
+        let is_name =
+            |text: &str| !text.contains(['(', ')', ';', ',', '/', '<', '*', '+', '_']) && !text.contains(".xml");
+        assert!(is_name(&one.name) && one.name.starts_with(|first: char| first.is_uppercase()), "{}", one.name);
+    }
+    let of_the_vendor = |name: &str| name.contains("Kaspersky") || name == "AntiViral Toolkit Pro";
+    assert!(own.iter().all(|name| of_the_vendor(name)), "{own:?}");
+    assert!(!of_others.iter().any(|name| of_the_vendor(name)), "{of_others:?}");
+    let mut named = BTreeSet::new();
+    for one in set.iter() {
+        for (products, list) in [(&one.products, &own), (&one.engine_in, &of_others)] {
+            for product in products {
+                assert!(list.contains(product.as_str()), "{} names {product:?}", one.id);
+                assert!(named.insert((&one.id, product)), "{} names {product:?} twice", one.id);
+            }
+        }
+        assert!(one.category.name() != "oem" || !one.engine_in.is_empty(), "{}", one.id);
+    }
+    let named: BTreeSet<&str> = named.into_iter().map(|(_, product)| product.as_str()).collect();
+    assert_eq!(named.len(), set.products().len(), "nothing in the list is without use");
+}
+
+#[test]
+fn products_are_declared_once_and_with_a_kind() {
+    let product = "[[product]]\nid = \"a\"\nname = \"Our Mirror\"\nkind = \"server\"\n";
+    let own = folder(&[(
+        "a.toml",
+        &format!("{product}{}", entry("ORG-1", "exact", "a.example.com", "products = [\"Our Mirror\"]")),
+    )]);
+    let set = SignatureSet::builtin().with_folder(own.path()).unwrap();
+    assert_eq!(set.products().last().map(|one| (&*one.name, one.kind)), Some(("Our Mirror", ProductKind::Server)));
+    assert!(set.products().len() > 20);
+    for (text, said) in [
+        (format!("{product}{product}"), "a.toml:6: the product \"a\" is declared twice; keep one of them"),
+        (
+            product.replace("server", "servers"),
+            "a.toml:4: unknown kind \"servers\"; expected one of family, endpoint, server, mail, network, engine, management, service, other-vendor",
+        ),
+        (
+            product.replace("name = \"Our Mirror\"\n", ""),
+            "a.toml:1: this product has no \"name\"; every one needs id, name and kind",
+        ),
+        (product.replace("name", "title"), "a.toml:3: unknown key \"title\" of a product; expected id, name and kind"),
+        ("product = 1".to_owned(), "a.toml:1: \"product\" is no list of tables; begin each one with [[product]]"),
+    ] {
+        assert_eq!(refused(&text), said);
+    }
 }
 
 #[test]
@@ -352,7 +413,7 @@ fn folders_of_components_name_the_product_in_company() {
     for (path, product) in [
         ("/mirror/updates/ksc/x.klz", "Kaspersky Security Center"),
         ("/updates/ksvla/ksvla.dat", "Kaspersky Security for Virtualization Light Agent"),
-        ("/updates/kumares/a/b", "KUMA SIEM"),
+        ("/updates/kumares/a/b", "Kaspersky Unified Monitoring and Analysis Platform"),
     ] {
         let one = set.get(set.match_path(path.as_bytes()).unwrap());
         assert_eq!((one.strength.name(), &*one.products[0]), ("ambiguous", product), "{path}");
@@ -613,11 +674,11 @@ fn bad_lines_are_named_and_put_right() {
         (
             format!("version = \"1\"\n{right}\nindicators = 1"),
             "a.toml:12: unknown key \"indicators\"; expected one of id, match, value, literal, also, tls_version, ports, category, strength, \
-             products, era, sources, date, note, rev",
+             products, engine_in, era, sources, date, note, rev",
         ),
         (
             format!("indicators = 1\n{right}"),
-            "a.toml:1: unknown key \"indicators\"; expected \"version\" or [[indicator]]",
+            "a.toml:1: unknown key \"indicators\"; expected \"version\", [[product]] or [[indicator]]",
         ),
         (
             "[indicator]\nid = 1".to_owned(),

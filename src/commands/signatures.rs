@@ -4,6 +4,7 @@ use super::{Exit, Usage, complain, holds_nothing, load, of_stdout};
 use crate::cli::SignaturesCommand;
 use kaspector::capture::spelled;
 use kaspector::matching::{Explanation, Indicator, SignatureSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -40,6 +41,10 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
                 set.version(),
                 set.sha256()
             )
+            .and_then(|()| match own_products(&set) {
+                own if own.is_empty() => Ok(()),
+                own => writeln!(out, "products that no list of products has: {}", own.join("; ")),
+            })
             .map(|()| Exit::Ran)
         }
         SignaturesCommand::Test { text, signatures } => {
@@ -48,6 +53,15 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
         }
     };
     answered.and_then(|exit| out.flush().map(|()| exit)).map_err(of_stdout)
+}
+
+/// Products that the indicators name, and that neither the set nor the built-in one declares: names of the owner's own, or misspelt ones.
+fn own_products(set: &SignatureSet) -> Vec<String> {
+    let builtin = SignatureSet::builtin();
+    let known: BTreeSet<&str> =
+        builtin.products().iter().chain(set.products()).map(|product| product.name.as_str()).collect();
+    let named: BTreeSet<&String> = set.iter().flat_map(|one| one.products.iter().chain(&one.engine_in)).collect();
+    named.into_iter().filter(|name| !known.contains(name.as_str())).cloned().collect()
 }
 
 /// Id, category, strength, kind and value; values are the widest and come last.
@@ -98,7 +112,12 @@ fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
     row("ports", &indicator.ports.join(", "))?;
     row("category", indicator.category.name())?;
     row("strength", indicator.strength.name())?;
-    row("products", &indicator.products.join("; "))?;
+    let one_of = |products: &[String]| match products {
+        [] | [_] => products.concat(),
+        _ => format!("one of: {}", products.join(", ")),
+    };
+    row("products", &one_of(&indicator.products))?;
+    row("engine in", &one_of(&indicator.engine_in))?;
     row("era", &indicator.era)?;
     row("checked", &indicator.date)?;
     for source in &indicator.sources {

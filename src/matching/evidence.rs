@@ -1,6 +1,6 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Category, Confidence, IndicatorIndex, LinkAddress, Reached, Role, Verdict};
+use super::{Alternatives, Category, Confidence, IndicatorIndex, LinkAddress, Reached, Role, Verdict};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Tunnel, Zone};
 use std::collections::BTreeSet;
@@ -407,9 +407,9 @@ pub struct HostFinding {
     /// Categories of its evidence.
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.
-    pub products: BTreeSet<String>,
+    pub products: Alternatives,
     /// Products of other vendors with the engine inside, that its evidence names.
-    pub engine_in: BTreeSet<String>,
+    pub engine_in: Alternatives,
     /// First evidence.
     pub first_seen: Timestamp,
     /// Last evidence.

@@ -4,8 +4,8 @@ use super::hop_limits::HopLimits;
 use super::link_addresses::{LinkAddresses, LinkLayer};
 use super::verdict::{Piece, judge, weigh};
 use super::{
-    Alert, Category, Confidence, EvidenceLine, Field, HostFinding, HostKey, IndicatorIndex, LinkAddress, NextHops,
-    Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Alternatives, Category, Confidence, EvidenceLine, Field, HostFinding, HostKey, Indicator, IndicatorIndex,
+    LinkAddress, NextHops, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
 use std::cmp::Reverse;
@@ -280,14 +280,17 @@ impl HostRecord {
             ))
         });
         let role = role(&evidence);
-        let products_of = |wanted: fn(Category) -> bool| {
+        let telling = || {
             evidence
                 .iter()
                 .map(|line| signatures.get(line.indicator))
-                .filter(|indicator| indicator.strength != Strength::Browse && wanted(indicator.category))
-                .flat_map(|indicator| indicator.products.iter().cloned())
-                .collect()
+                .filter(|indicator| indicator.strength != Strength::Browse)
         };
+        // What an indicator of another vendor's product names is not the vendor's own, whichever key it stands under.
+        let is_of_others = |indicator: &&Indicator| indicator.category == Category::Oem;
+        let own = telling().filter(|one| !is_of_others(one)).map(|one| one.products.as_slice());
+        let of_others = telling()
+            .flat_map(|one| [one.engine_in.as_slice(), if is_of_others(&one) { one.products.as_slice() } else { &[] }]);
         let LinkLayer { mac, next_hop, remark, all } = self.links.told(host, hops);
         Some(HostFinding {
             host,
@@ -299,8 +302,8 @@ impl HostRecord {
             role,
             notes: self.hop_limits.remark().into_iter().chain(remark).collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-            products: products_of(|category| category != Category::Oem),
-            engine_in: products_of(|category| category == Category::Oem),
+            products: Alternatives::of(own),
+            engine_in: Alternatives::of(of_others),
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),
             last_seen: evidence.iter().map(|line| line.last_seen).max().unwrap_or_default(),
             flows: self.flows,

@@ -323,8 +323,10 @@ pub struct Indicator {
     pub category: Category,
     /// What it proves.
     pub strength: Strength,
-    /// Who contacts it.
+    /// Who contacts it: one of these.
     pub products: Vec<String>,
+    /// Products of other vendors, with the engine inside, that contact it: one of these.
+    pub engine_in: Vec<String>,
     /// Years that the sources speak of.
     pub era: String,
     /// Where the fact comes from; never empty.

@@ -10,6 +10,7 @@ mod load;
 mod names;
 mod ports;
 mod prefixes;
+mod products;
 mod protocols;
 mod template;
 mod texts;
@@ -19,6 +20,7 @@ pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
 pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
 pub use ports::PortRange;
+pub use products::{Product, ProductKind};
 
 use super::{Indicator, IndicatorIndex, MatchKind};
 use crate::capture::spelled;
@@ -53,6 +55,7 @@ pub struct SignatureSet {
     by_id: HashMap<String, IndicatorIndex>,
     /// As `by_id`, and of those that are no longer looked for.
     indices: HashMap<String, IndicatorIndex>,
+    products: Vec<Product>,
     version: String,
     sha256: String,
     names: Names,
@@ -110,8 +113,10 @@ impl SignatureSet {
     /// # Errors
     /// [`SignatureError`] for the first thing that is wrong; an id or a value that the set already has is wrong, too.
     pub fn with_folder(self, folder: &Path) -> Result<Self, SignatureError> {
-        let mut loader =
-            Loader::after(self.places.iter().map(|(index, place)| (self.get(*index).clone(), place.clone())));
+        let mut loader = Loader::after(
+            &self.products,
+            self.places.iter().map(|(index, place)| (self.get(*index).clone(), place.clone())),
+        );
         read_folder(folder, &mut loader)?;
         let version = format!("{}+{}", self.version, loader.version().unwrap_or(UNVERSIONED));
         Ok(Self::compile(loader, version))
@@ -126,7 +131,10 @@ impl SignatureSet {
             Some(_) => Loader::default(),
             None => {
                 let set = Self::builtin();
-                Loader::after(set.places.iter().map(|(index, place)| (set.get(*index).clone(), place.clone())))
+                Loader::after(
+                    &set.products,
+                    set.places.iter().map(|(index, place)| (set.get(*index).clone(), place.clone())),
+                )
             }
         };
         for folder in replace.into_iter().chain(extra) {
@@ -167,16 +175,21 @@ impl SignatureSet {
             }
             places.push((at, place.clone()));
         }
-        Ok(Self::of(indicators, places, self.version))
+        Ok(Self::of(indicators, places, self.products, self.version))
     }
 
     fn compile(loader: Loader, version: String) -> Self {
-        let Loader { indicators, places, .. } = loader;
+        let Loader { indicators, places, products, .. } = loader;
         let places = (0..=u32::MAX).map(IndicatorIndex).zip(places).collect();
-        Self::of(indicators, places, version)
+        Self::of(indicators, places, products, version)
     }
 
-    fn of(indicators: Vec<Indicator>, places: Vec<(IndicatorIndex, Place)>, version: String) -> Self {
+    fn of(
+        indicators: Vec<Indicator>,
+        places: Vec<(IndicatorIndex, Place)>,
+        products: Vec<Product>,
+        version: String,
+    ) -> Self {
         let one = |index: IndicatorIndex| Some((index, indicators.get(index.0 as usize)?));
         let numbered: Vec<(IndicatorIndex, &Indicator)> = places.iter().filter_map(|&(index, _)| one(index)).collect();
         let names = Names::build(&numbered);
@@ -205,6 +218,7 @@ impl SignatureSet {
             places,
             by_id,
             indices,
+            products,
             version,
             sha256,
             names,
@@ -222,6 +236,12 @@ impl SignatureSet {
             mail_headers,
             protocols,
         }
+    }
+
+    /// The products that the files declare, in their order.
+    #[must_use]
+    pub fn products(&self) -> &[Product] {
+        &self.products
     }
 
     /// The version that the files name: `2026.11`.
@@ -469,7 +489,7 @@ fn digest<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) -> String {
         for text in [&one.id, one.kind.name(), &one.value, one.literal.as_deref().unwrap_or_default()] {
             field(text);
         }
-        for list in [&one.also, &one.ports, &one.products, &one.sources] {
+        for list in [&one.also, &one.ports, &one.products, &one.engine_in, &one.sources] {
             field(&list.len().to_string());
             for text in list {
                 field(text);
@@ -516,6 +536,7 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "payloads.toml",
     "pki.toml",
     "ports.toml",
+    "products.toml",
     "reputation.toml",
     "set.toml",
     "telemetry.toml",
@@ -543,6 +564,7 @@ mod tests {
             category: Category::Update,
             strength: Strength::Installed,
             products: Vec::new(),
+            engine_in: Vec::new(),
             era: String::new(),
             sources: vec!["https://example.com".to_owned()],
             date: "2026-11-23".to_owned(),

@@ -12,7 +12,7 @@ use super::uid::{alert_uid, finding_id, flow_id};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Tunnel, TunnelKind};
 use crate::flow::community_id;
-use crate::matching::{Alert, FlowSummary, HostKey, Indicator, SeenAs, SignatureSet, Strength, Verdict};
+use crate::matching::{Alert, Category, FlowSummary, HostKey, Indicator, SeenAs, SignatureSet, Strength, Verdict};
 use record::{AlertRecord, End, FlowRecord, Metadata, Record, TunnelRecord};
 use std::borrow::Cow;
 use std::io;
@@ -216,6 +216,11 @@ fn alert_record<'a>(
         Occasion::VerdictRise { from, to } => (Some(to), Some(from)),
         _ => (None, None),
     };
+    let (own, of_others): (&[String], &[String]) = match indicator.category {
+        Category::Oem if indicator.engine_in.is_empty() => (&[], &indicator.products),
+        Category::Oem => (&[], &indicator.engine_in),
+        _ => (&indicator.products, &indicator.engine_in),
+    };
     AlertRecord {
         action: "allowed",
         gid: 1,
@@ -227,8 +232,13 @@ fn alert_record<'a>(
         source,
         target,
         metadata: Metadata {
-            // Underscores as in the metadata of rules, where a blank separates key and value.
-            affected_product: indicator.products.iter().map(|product| Cow::Owned(product.replace(' ', "_"))).collect(),
+            affected_product: underscored(own),
+            kaspector_product_basis: match own.len() {
+                0 => None,
+                1 => Some(["named"]),
+                _ => Some(["one-of"]),
+            },
+            kaspector_engine_in: underscored(of_others),
             confidence: [confidence(alert, indicator.strength)],
             signature_severity: [match indicator.strength {
                 Strength::Installed => "Major",
@@ -256,6 +266,11 @@ fn alert_record<'a>(
             kaspector_truncated: None,
         },
     }
+}
+
+/// With underscores, as in the metadata of rules, where a blank separates key and value.
+fn underscored(products: &[String]) -> Vec<Cow<'_, str>> {
+    products.iter().map(|product| Cow::Owned(product.replace(' ', "_"))).collect()
 }
 
 /// How sure this alert by itself makes us, in the words of rule metadata.

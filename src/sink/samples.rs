@@ -6,10 +6,9 @@ use super::{InputReport, ScanReport};
 use crate::capture::{LinkType, Timestamp};
 use crate::decode::{MacAddress, Outcome, Tunnel, TunnelKind, Zone};
 use crate::matching::{
-    Alert, Application, Confidence, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, IndicatorIndex,
-    Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Alternatives, Application, Confidence, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey,
+    IndicatorIndex, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
-use std::collections::BTreeSet;
 
 /// 2026-11-23T15:43:54.449556Z.
 pub const AT: Timestamp = Timestamp(1_795_448_634_449_556_000);
@@ -138,8 +137,8 @@ pub fn host(address: &str, zone: Zone, verdict: Verdict, confidence: u8, evidenc
         role: Role::Endpoint,
         notes: Vec::new(),
         categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-        products: BTreeSet::new(),
-        engine_in: BTreeSet::new(),
+        products: Alternatives::default(),
+        engine_in: Alternatives::default(),
         first_seen: AT,
         last_seen: Timestamp(AT.0 + 65_000_000_000),
         flows: 1,
@@ -173,9 +172,11 @@ pub fn report() -> ScanReport {
     let lookup = line(SeenAs::Lookup, Field::DnsQuery, "s07.upd.kaspersky.com", 2);
     let mut confirmed = host("10.20.0.5", Zone::default(), Verdict::Confirmed, 95, vec![contact, lookup]);
     confirmed.mac = Some(MacAddress([0x46, 0x7e, 0x3f, 0xaf, 0x25, 0x32]));
-    confirmed.products = ["KES Windows 11.6+", "KSC 14", "Safe Kids for Windows 23.0", "Standard, Plus and Premium 21"]
-        .map(str::to_owned)
-        .into();
+    confirmed.products = Alternatives::of([
+        &["KES Windows 11.6+".to_owned()][..],
+        &["KSC 14".to_owned()],
+        &["Safe Kids".to_owned(), "Premium 21".to_owned()],
+    ]);
     let hostile = line(SeenAs::Lookup, Field::DnsQuery, "\u{1b}[2Jx.upd.kaspersky.com", 17);
     let zone = Zone { vlan: Some(120), inner_vlan: Some(7), vni: Some(5001) };
     let mut suspected = host("10.20.0.53", zone, Verdict::Suspected, 5, vec![hostile]);

@@ -3,7 +3,7 @@
 use super::ScanReport;
 use super::escape::for_spreadsheet;
 use super::report::Inputs;
-use super::spelling::rfc3339;
+use super::spelling::{named, rfc3339};
 use crate::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
 use std::borrow::Cow;
 use std::io;
@@ -86,8 +86,8 @@ fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
     let zone = host.host.zone;
     let or_empty = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default().into();
     let categories: Vec<&str> = host.categories.iter().map(|category| category.name()).collect();
-    let products: Vec<&str> = host.products.iter().map(String::as_str).collect();
-    let engine_in: Vec<&str> = host.engine_in.iter().map(String::as_str).collect();
+    let products: Vec<String> = named(&host.products);
+    let engine_in: Vec<String> = named(&host.engine_in);
     [
         host.host.address.to_string().into(),
         or_empty(zone.vlan.map(u32::from)),
@@ -167,10 +167,7 @@ mod tests {
         assert_eq!((cell(0, "address"), cell(1, "address")), ("10.20.0.5", "10.20.0.5"));
         assert_eq!((cell(0, "field"), cell(1, "field")), ("tls.sni", "dns.query"));
         assert_eq!((cell(0, "vlan"), cell(2, "vlan"), cell(2, "inner_vlan"), cell(2, "vni")), ("", "120", "7", "5001"));
-        assert_eq!(
-            cell(0, "products"),
-            "KES Windows 11.6+; KSC 14; Safe Kids for Windows 23.0; Standard, Plus and Premium 21"
-        );
+        assert_eq!(cell(0, "products"), "KES Windows 11.6+; KSC 14; one of: Premium 21, Safe Kids");
         assert_eq!((cell(0, "input"), cell(0, "packet")), ("captures/a.pcap", "4"));
         assert_eq!(cell(0, "first_seen"), "2026-11-23T15:43:54.449556Z");
     }

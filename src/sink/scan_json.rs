@@ -6,7 +6,7 @@ use super::{InputReport, ScanReport};
 use crate::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
@@ -147,8 +147,10 @@ struct Host<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
     categories: Vec<&'static str>,
-    products: Vec<&'a str>,
-    engine_in: Vec<&'a str>,
+    products: &'a BTreeSet<String>,
+    products_one_of: &'a [BTreeSet<String>],
+    engine_in: &'a BTreeSet<String>,
+    engine_in_one_of: &'a [BTreeSet<String>],
     first_seen: String,
     last_seen: String,
     flows: u64,
@@ -173,8 +175,10 @@ impl<'a> Host<'a> {
             role: finding.role.name(),
             notes: &finding.notes,
             categories: finding.categories.iter().map(|category| category.name()).collect(),
-            products: finding.products.iter().map(String::as_str).collect(),
-            engine_in: finding.engine_in.iter().map(String::as_str).collect(),
+            products: &finding.products.all,
+            products_one_of: &finding.products.one_of,
+            engine_in: &finding.engine_in.all,
+            engine_in_one_of: &finding.engine_in.one_of,
             first_seen: rfc3339(finding.first_seen),
             last_seen: rfc3339(finding.last_seen),
             flows: finding.flows,
@@ -310,7 +314,9 @@ mod tests {
                 "role",
                 "categories",
                 "products",
+                "products_one_of",
                 "engine_in",
+                "engine_in_one_of",
                 "first_seen",
                 "last_seen",
                 "flows",

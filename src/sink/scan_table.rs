@@ -7,11 +7,10 @@
 use super::ScanReport;
 use super::escape::for_terminal;
 use super::report::Inputs;
-use super::spelling::formatted;
+use super::spelling::{formatted, named};
 use crate::decode::{MacAddress, Outcome};
 use crate::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
 use anstyle::{AnsiColor, Style};
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -155,9 +154,8 @@ impl Layout {
         let sure = format!("{}%", host.confidence.0);
         write!(out, "{}  {verdict}  {sure:>SURE$}  {first}  {last}", padded(&label, self.host))?;
         // The engine inside somebody else's product is another matter than the vendor's own product, so it says so.
-        let engine_in = host.engine_in.iter().map(|product| format!("engine in {product}").into());
-        let products: Vec<Cow<'_, str>> =
-            host.products.iter().map(|product| product.as_str().into()).chain(engine_in).collect();
+        let engine_in = named(&host.engine_in).into_iter().map(|product| format!("engine in {product}"));
+        let products: Vec<String> = named(&host.products).into_iter().chain(engine_in).collect();
         let products: Vec<_> = products.iter().map(|product| for_terminal(product)).collect();
         let Some((services_width, products_width)) = self.lists else {
             writeln!(out)?;
@@ -395,6 +393,7 @@ mod tests {
     use super::super::samples;
     use super::*;
     use crate::decode::Zone;
+    use crate::matching::Alternatives;
     use crate::matching::{SeenAs, Strength};
 
     fn table(report: &ScanReport, width: usize, colour: bool) -> String {
@@ -417,7 +416,7 @@ mod tests {
         let expected = "\
 HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)
 10.20.0.5  confirmed   95%  2026-11-23 15:43:54  2026-11-23 15:44:59
-  update: KES Windows 11.6+; KSC 14; Safe Kids for Windows 23.0; +1 more
+  update: KES Windows 11.6+; KSC 14; one of: Premium 21, Safe Kids
   UPDATE tls.sni s07.upd.kaspersky.com, captures/a.pcap #4, +1 more
 10.20.0.53 vlan 120.7 vni 5001 (relay)
            suspected    5%  2026-11-23 15:43:54  2026-11-23 15:44:59
@@ -473,7 +472,7 @@ HOST                         VERDICT    SURE  FIRST SEEN (UTC)  LAST SEEN (UTC)
         let zone = Zone { vlan: Some(4095), inner_vlan: Some(4095), vni: Some(0xff_ffff) };
         let mut host =
             samples::host("2001:db8:1111:2222:3333:4444:5555:6666", zone, Verdict::Confirmed, 99, vec![wide]);
-        host.products = ["卡".repeat(200)].into();
+        host.products = Alternatives::of([&["卡".repeat(200)][..]]);
         report.hosts.push(host);
         report.hosts.push(samples::host("10.0.0.1", Zone::default(), Verdict::Confirmed, 99, vec![long]));
         report.given_up.extend([("flows", u64::MAX), ("names", u64::MAX), ("reassembly", u64::MAX)]);
@@ -493,7 +492,7 @@ HOST                         VERDICT    SURE  FIRST SEEN (UTC)  LAST SEEN (UTC)
         report.hosts.truncate(1);
         let expected = "\
 HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)      SERVICES  PRODUCTS
-10.20.0.5  confirmed   95%  2026-11-23 15:43:54  2026-11-23 15:44:59  update    KES Windows 11.6+; KSC 14; +2 more
+10.20.0.5  confirmed   95%  2026-11-23 15:43:54  2026-11-23 15:44:59  update    KES Windows 11.6+; KSC 14; +1 more
   UPDATE tls.sni s07.upd.kaspersky.com, captures/a.pcap #4, +1 more
 ";
         let table = table(&report, 122, false);

@@ -1,7 +1,9 @@
 //! How times, link-layer addresses and link types are spelt outside of EVE.
 
 use crate::capture::{LinkType, Timestamp};
+use crate::matching::Alternatives;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// RFC 3339 in UTC, with six digits behind the point, or nine where six would lose something.
 #[must_use]
@@ -91,6 +93,13 @@ pub(super) fn link_type(link_type: LinkType) -> Cow<'static, str> {
         LinkType::DSA_MARVELL_ETHERTYPE => "DSA_TAG_EDSA",
         LinkType(number) => return Cow::Owned(format!("LINKTYPE_{number}")),
     })
+}
+
+/// Products for a reader: those that are named for certain, then `one of: A, B` for each list of which one is meant.
+pub(super) fn named(products: &Alternatives) -> Vec<String> {
+    let one_of =
+        |list: &BTreeSet<String>| format!("one of: {}", list.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+    products.certain().map(str::to_owned).chain(products.one_of.iter().map(one_of)).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::fingerprints::{is_ja4, ja3};
-use super::{SignatureError, certificates, habits, ports, prefixes, protocols, template, texts};
+use super::{Product, ProductKind, SignatureError, certificates, habits, ports, prefixes, protocols, template, texts};
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -77,6 +77,8 @@ pub struct Loader {
     pub indicators: Vec<Indicator>,
     /// Where each stands.
     pub places: Vec<Place>,
+    /// Products that were declared, in order.
+    pub products: Vec<Product>,
     ids: HashMap<String, usize>,
     values: HashMap<(MatchKind, String), usize>,
     version: Option<(String, Place)>,
@@ -95,8 +97,8 @@ impl Loader {
     }
 
     /// A loader that goes on where a set ends.
-    pub fn after(set: impl Iterator<Item = (Indicator, Place)>) -> Self {
-        let mut loader = Self::default();
+    pub fn after(products: &[Product], set: impl Iterator<Item = (Indicator, Place)>) -> Self {
+        let mut loader = Self { products: products.to_vec(), ..Self::default() };
         for (one, place) in set {
             // What is in a set fitted its bounds, so counting it again cannot fail.
             let _ = loader.count(&one);
@@ -158,8 +160,9 @@ impl Loader {
                         self.indicator(&file, &Entry { file: &file, span: one.span(), table }, &mut found);
                     }
                 }
+                "product" => self.read_products(&file, value, &mut found),
                 other => {
-                    let what = format!("unknown key {other:?}; expected \"version\" or [[indicator]]");
+                    let what = format!("unknown key {other:?}; expected \"version\", [[product]] or [[indicator]]");
                     found.push(file.bad(&key.span(), what));
                 }
             }
@@ -179,6 +182,42 @@ impl Loader {
             return Err(file.bad(&value.span(), what));
         }
         self.version = Some((version.to_owned(), place));
+        Ok(())
+    }
+
+    /// Reads a list of `[[product]]`, and adds what is wrong with each to `faults`.
+    fn read_products(&mut self, file: &File, value: &Spanned<DeValue<'_>>, faults: &mut Vec<SignatureError>) {
+        let wrong = || file.bad(&value.span(), "\"product\" is no list of tables; begin each one with [[product]]");
+        let Some(list) = value.get_ref().as_array() else { return faults.push(wrong()) };
+        for one in list.iter() {
+            match one.get_ref().as_table() {
+                Some(table) => _ = noted(self.read_product(&Entry { file, span: one.span(), table }), faults),
+                None => faults.push(wrong()),
+            }
+        }
+    }
+
+    fn read_product(&mut self, entry: &Entry<'_>) -> Result<(), SignatureError> {
+        for (key, _) in in_order(entry.table) {
+            let name = key.get_ref().as_ref();
+            if !["id", "name", "kind"].contains(&name) {
+                let what = format!("unknown key {name:?} of a product; expected id, name and kind");
+                return Err(entry.file.bad(&key.span(), what));
+            }
+        }
+        let (id, name) = (entry.required("id")?.to_owned(), entry.required("name")?.to_owned());
+        entry.required("kind")?;
+        let kind = entry.one_of("kind", ProductKind::from_name, &ProductKind::ALL.map(ProductKind::name))?;
+        for (key, text, taken) in [
+            ("id", &id, self.products.iter().any(|known| known.id == id)),
+            ("name", &name, self.products.iter().any(|known| known.name == name)),
+        ] {
+            if taken {
+                let what = format!("the product {text:?} is declared twice; keep one of them");
+                return Err(entry.file.bad(&entry.span_of(key), what));
+            }
+        }
+        self.products.push(Product { id, name, kind });
         Ok(())
     }
 
@@ -281,7 +320,7 @@ struct Entry<'a> {
 }
 
 /// Keys of an indicator, in the order of the documentation.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "id",
     "match",
     "value",
@@ -292,6 +331,7 @@ const KEYS: [&str; 14] = [
     "category",
     "strength",
     "products",
+    "engine_in",
     "era",
     "sources",
     "date",
@@ -327,6 +367,7 @@ impl Entry<'_> {
         let tls_version = noted(self.tls_version(), &mut found);
         let ports = noted(self.texts("ports"), &mut found);
         let products = noted(self.texts("products"), &mut found);
+        let engine_in = noted(self.texts("engine_in"), &mut found);
         let era = noted(self.optional_text("era"), &mut found);
         let date = noted(self.date(), &mut found);
         let note = noted(self.optional_text("note"), &mut found);
@@ -360,6 +401,7 @@ impl Entry<'_> {
             category: category?,
             strength: strength?,
             products: products?,
+            engine_in: engine_in?,
             era: era?.unwrap_or_default().to_owned(),
             sources: sources?,
             date: date?,
@@ -383,6 +425,14 @@ impl Entry<'_> {
         let wrong =
             || self.file.bad(&value.span(), format!("{key:?} is no text; write it in quotes, as {key} = \"...\""));
         value.get_ref().as_str().map(Some).ok_or_else(wrong)
+    }
+
+    /// A text that a product needs.
+    fn required(&self, key: &str) -> Result<&str, SignatureError> {
+        let text = self.optional_text(key)?.filter(|text| !text.trim().is_empty());
+        text.ok_or_else(|| {
+            self.file.bad(&self.span_of(key), format!("this product has no {key:?}; every one needs id, name and kind"))
+        })
     }
 
     fn text(&self, key: &str) -> Result<&str, SignatureError> {

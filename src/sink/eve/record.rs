@@ -82,6 +82,10 @@ pub(super) struct Metadata<'a> {
     pub updated_at: [Cow<'a, str>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_product_basis: Option<[&'static str; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kaspector_engine_in: Vec<Cow<'a, str>>,
     pub kaspector_uid: [String; 1],
     pub kaspector_finding: [String; 1],
     pub kaspector_service: [&'static str; 1],
@@ -127,10 +131,12 @@ impl Record<'_> {
     pub fn shorten(&mut self, limit: usize) {
         let metadata = &mut self.alert.metadata;
         metadata.affected_product.truncate(PRODUCTS_MAX);
+        metadata.kaspector_engine_in.truncate(PRODUCTS_MAX);
         metadata.kaspector_truncated = Some(["true"]);
         let texts = metadata
             .affected_product
             .iter_mut()
+            .chain(&mut metadata.kaspector_engine_in)
             .chain(&mut metadata.created_at)
             .chain(&mut metadata.updated_at)
             .chain(&mut metadata.kaspector_indicator)

@@ -30,7 +30,7 @@ impl HostFilter {
     pub fn accepts(&self, host: &HostFinding) -> bool {
         let names_product = |wanted: &String| {
             let wanted = wanted.to_lowercase();
-            host.products.iter().chain(&host.engine_in).any(|product| product.to_lowercase().contains(&wanted))
+            host.products.all.iter().chain(&host.engine_in.all).any(|product| product.to_lowercase().contains(&wanted))
         };
         self.verdict.is_none_or(|verdict| host.verdict <= verdict)
             && self.since.is_none_or(|since| host.last_seen >= since)

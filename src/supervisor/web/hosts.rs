@@ -144,7 +144,7 @@ fn mentions(host: &HostFinding, words: &[String], signatures: &SignatureSet) -> 
         text.push_str(part);
         text.push(' ');
     };
-    host.products.iter().chain(&host.engine_in).chain(&host.notes).for_each(|part| say(part));
+    host.products.all.iter().chain(&host.engine_in.all).chain(&host.notes).for_each(|part| say(part));
     host.categories.iter().for_each(|category| say(category.name()));
     for line in &host.evidence {
         say(&signatures.get(line.indicator).id);

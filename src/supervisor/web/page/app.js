@@ -254,10 +254,15 @@ function rowsOf(host) {
   const row = make("tr", "", address,
     make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
     make("td", "right wide", `${host.confidence} %`),
-    make("td", "wide", make("div", "short", [...host.products, ...host.engine_in].join(", ") || host.categories.join(", "))),
+    make("td", "wide", make("div", "short", [...named(host.products, host.products_one_of), ...named(host.engine_in, host.engine_in_one_of)].join("; ") || host.categories.join(", "))),
     make("td", "right wide", `${bytes(host.bytes_sent + host.bytes_received)}`),
     make("td", "time", clock(host.last_seen)));
   return isOpen ? [row, detailOf(host)] : [row];
+}
+
+// Products that are named for certain, then each list of which one is meant.
+function named(all, oneOf) {
+  return [...all.filter((product) => !oneOf.some((list) => list.includes(product))), ...oneOf.map((list) => `one of: ${list.join(", ")}`)];
 }
 
 function detailOf(host) {
@@ -271,8 +276,8 @@ function detailOf(host) {
     term("seen with", host.macs.map((one) => `${one.mac} from ${clock(one.first_seen)} until ${clock(one.last_seen)}${one.next_hop ? " (router)" : ""}`).join("; "));
   }
   term("services", host.categories.join(", "));
-  term("products", host.products.join(", "));
-  term("engine inside", host.engine_in.join(", "));
+  term("products", named(host.products, host.products_one_of).join("; "));
+  term("engine inside", named(host.engine_in, host.engine_in_one_of).join("; "));
   term("first seen", clock(host.first_seen));
   term("flows", `${count(host.flows)}, ${bytes(host.bytes_sent)} out, ${bytes(host.bytes_received)} in`);
   term("note", (host.notes || []).join("; "));
