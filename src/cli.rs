@@ -39,7 +39,8 @@ pub enum Command {
 
 /// Scan capture files and list the hosts that show Kaspersky traffic.
 ///
-/// Reads pcap and pcapng, plain or compressed with gzip or zstd; what a file is shows from its content. A damaged file gives what it
+/// Reads pcap, pcapng, snoop, Network Monitor, Sniffer and ERF files, plain or compressed with gzip, zstd, xz, bzip2 or lz4; what a file is
+/// shows from its content. A damaged file gives what it
 /// holds up to the damage. The answer is the same with any number of threads.
 #[derive(Debug, Args)]
 #[command(after_help = SCAN_EXAMPLES, after_long_help = long(SCAN_EXAMPLES, &[SCAN_EXIT, SCAN_FILES, ENVIRONMENT]))]

@@ -27,7 +27,21 @@ fn captures() -> Vec<PathBuf> {
 /// The capture beside an expectation: the one file with the same stem and another ending.
 fn capture_of(expectation: &Path) -> PathBuf {
     let stem = expectation.to_str().unwrap().strip_suffix(".expect.json").unwrap();
-    let endings = ["pcap", "pcapng", "pcap.gz", "pcap.zst", "pcapng.gz", "pcapng.zst"];
+    let endings = [
+        "pcap",
+        "pcapng",
+        "pcap.gz",
+        "pcap.zst",
+        "pcapng.gz",
+        "pcapng.zst",
+        "pcap.xz",
+        "pcap.bz2",
+        "pcap.lz4",
+        "snoop",
+        "cap",
+        "enc",
+        "erf",
+    ];
     let found: Vec<PathBuf> =
         endings.iter().map(|ending| PathBuf::from(format!("{stem}.{ending}"))).filter(|p| p.exists()).collect();
     assert_eq!(found.len(), 1, "one capture beside {}", expectation.display());

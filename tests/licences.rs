@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::process::Command;
 
 /// Licences that ask for no more than their text, or, like the MPL for its own unchanged files, nothing of those who link.
-const COMPATIBLE: [&str; 15] = [
+const COMPATIBLE: [&str; 16] = [
     "MIT",
     "MIT-0",
     "Apache-2.0",
@@ -22,6 +22,7 @@ const COMPATIBLE: [&str; 15] = [
     "Unicode-3.0",
     "MPL-2.0",
     "CDLA-Permissive-2.0",
+    "bzip2-1.0.6",
 ];
 
 /// Whether an SPDX expression can be met: every part joined by AND, and at least one of those joined by OR.

@@ -8,13 +8,16 @@ Everything is spelled out with struct, so that what a variant looks like can be 
 capture alone: the same input gives the same files. Headers that are put around packets have right lengths and checksums.
 """
 
+import bz2
 import gzip
 import ipaddress
 import json
+import lzma
 import random
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -1127,6 +1130,96 @@ def big_endian_nanoseconds(packets):
 def gzipped(packets):
     """A pcap in gzip."""
     return gzip.compress(pcap(packets), mtime=0)
+
+
+@variant("xz", ending="pcap.xz")
+def xz_streams(packets):
+    """A pcap in xz, in two streams with padding between them."""
+    data = pcap(packets)
+    return lzma.compress(data[:900]) + bytes(8) + lzma.compress(data[900:], check=lzma.CHECK_SHA256)
+
+
+@variant("bzip2", ending="pcap.bz2")
+def bzip2_streams(packets):
+    """A pcap in bzip2, in two streams, as parallel compressors write them."""
+    data = pcap(packets)
+    return bz2.compress(data[:900]) + bz2.compress(data[900:])
+
+
+@variant("lz4", ending="pcap.lz4")
+def lz4_frames(packets):
+    """A pcap in lz4, in two frames, and one to be skipped between them."""
+    data = pcap(packets)
+    pack = lambda part: subprocess.run(["lz4", "-q", "-c"], input=part, capture_output=True, check=True).stdout
+    return pack(data[:900]) + struct.pack("<II", 0x184D2A53, 3) + b"abc" + pack(data[900:])
+
+
+def editcap(form, packets):
+    """The capture as Wireshark writes it in another format."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.pcap", Path(folder) / "out"
+        source.write_bytes(pcap(packets))
+        subprocess.run(["editcap", "-F", form, source, target], check=True)
+        return target.read_bytes()
+
+
+for name, ending, form, about in [
+    ("solaris-snoop", "snoop", "snoop", "A capture of Solaris's snoop (RFC 1761)."),
+    ("network-monitor-1", "cap", "netmon1", "A capture of Microsoft Network Monitor 1."),
+    ("network-monitor-2", "cap", "netmon2", "A capture of Microsoft Network Monitor 2.0."),
+    ("netxray", "cap", "ngwsniffer_1_1", "A capture of NetXRay 1.1."),
+    ("windows-sniffer", "cap", "ngwsniffer_2_0", "A capture of the Sniffer for Windows 2.0."),
+    ("dos-sniffer", "enc", "ngsniffer", "A capture of the Sniffer for DOS, not compressed."),
+]:
+    simple(name, about, lambda packets, form=form: editcap(form, packets), ending=ending)
+
+
+@variant("network-monitor-2-3", ending="cap")
+def network_monitor(packets):
+    """A capture of Microsoft Network Monitor 2.3, the first frame last in the file, with gaps, and frames about the capture itself."""
+
+    def frame(at, medium, data):
+        trailer = struct.pack("<HIQB", medium, 0xFFFFFFFF, at // 100 + 116444736000000000, 0)
+        return struct.pack("<QII", 0, len(data), len(data)) + data + trailer
+
+    frames = [frame(p.at, 0xE000 | 1 if number % 2 else 1, p.data) for number, p in enumerate(packets)]
+    about = frame(0, 0xFFFD, b"adapters")
+    body, offsets = b"", []
+    for data in [about, *frames[1:], frames[0]]:
+        body += b"gap"
+        offsets.append(128 + len(body))
+        body += data
+    table = [offsets[-1], *offsets[1:-1], offsets[0]]
+    header = b"GMBU" + struct.pack("<BBH8H", 3, 2, 1, 2026, 11, 2, 24, 3, 39, 9, 0)
+    header += struct.pack("<II", 128 + len(body), 4 * len(table))
+    return header.ljust(128, b"\0") + body + struct.pack(f"<{len(table)}I", *table)
+
+
+@variant("netxray-round", ending="cap")
+def netxray_round(packets):
+    """A capture of NetXRay that was written round and round: the first packets stand last."""
+    data = editcap("ngwsniffer_1_1", packets)
+    first = sum(28 + len(p.data) for p in packets[:7])
+    header = bytearray(data[:128])
+    body = data[128:]
+    # Reading begins behind where it ends, and goes on behind the header.
+    rest = body[first:]
+    struct.pack_into("<II", header, 24, 128 + len(rest) + 16, 128 + len(rest))
+    return bytes(header) + rest + bytes(16) + body[:first]
+
+
+@variant("endace", ending="erf")
+def endace(packets):
+    """A capture of Endace's in its record format, with an extension header, colour, and padding."""
+    out = b""
+    for number, p in enumerate(packets):
+        extension = bytes([5 if number % 2 else 0]) + bytes(7)
+        kind = 2 | 0x80 if number % 2 else 11
+        body = (extension if number % 2 else b"") + b"\0\0" + p.data
+        body += bytes(-len(body) % 8)
+        ticks = (p.at // 10**9 << 32) + (p.at % 10**9 << 32) // 10**9
+        out += struct.pack("<QBB", ticks, kind, 4) + struct.pack(">HHH", 16 + len(body), 0, len(p.data)) + body
+    return out
 
 
 @variant("gzip-members", ending="pcap.gz")

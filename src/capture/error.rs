@@ -63,7 +63,7 @@ pub enum CaptureError {
         "{input}: reading stops at byte {offset}{}, packet {packet}: {cause}; what came before was read. {}",
         if *.decompressed { " of the decompressed data" } else { "" },
         if *.decompressed {
-            "Test the file with `gzip -t` or `zstd -t` and copy it again"
+            "Test the file with `gzip -t`, `zstd -t`, `xz -t`, `bzip2 -t` or `lz4 -t`, and copy it again"
         } else {
             "Check the disk or the program that writes this stream"
         }

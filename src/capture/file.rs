@@ -6,9 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::erf::Erf;
 use super::format::Format;
+use super::gathered::{Gathered, MAX_HELD_BYTES, Place};
+use super::netmon::Netmon;
+use super::netxray::Netxray;
 use super::pcap::{MAX_FRAME_BYTES, Pcap, Step, Stop};
 use super::pcapng::Pcapng;
+use super::sniffer::Sniffer;
+use super::snoop::Snoop;
 use super::source::{Refused, Source};
 use super::stretch::{BLOCK_BYTES, Fetched, Stretch, Then};
 use super::{Block, CaptureError, LinkType, spelled};
@@ -59,6 +65,60 @@ pub fn read_all(bytes: &[u8]) -> (u64, Option<CaptureError>) {
 enum Reader {
     Pcap(Pcap),
     Pcapng(Pcapng),
+    Snoop(Snoop),
+    Netmon(Netmon),
+    Netxray(Netxray),
+    Sniffer(Sniffer),
+    Erf(Erf),
+}
+
+impl Reader {
+    /// Reads the header of a file that begins with `head`; also gives its bytes.
+    fn parse(format: Format, head: &[u8]) -> Result<(Self, usize), String> {
+        Ok(match format {
+            Format::Pcap => {
+                let cut = || {
+                    let bytes = Pcap::HEADER_BYTES;
+                    format!("the file ends within its {bytes}-byte header; copy it again, or capture again")
+                };
+                (Self::Pcap(Pcap::parse(head.first_chunk().ok_or_else(cut)?)?), Pcap::HEADER_BYTES)
+            }
+            Format::Snoop => (Self::Snoop(Snoop::parse(head)?), Snoop::HEADER_BYTES),
+            Format::Netmon => (Self::Netmon(Netmon::parse(head)?), Netmon::HEADER_BYTES),
+            Format::Netxray => (Self::Netxray(Netxray::parse(head)?), Netxray::HEADER_BYTES),
+            Format::Sniffer => (Self::Sniffer(Sniffer::parse(head)?), Sniffer::HEADER_BYTES),
+            Format::Erf => (Self::Erf(Erf::default()), 0),
+            _ => (Self::Pcapng(Pcapng::default()), 0),
+        })
+    }
+}
+
+impl Reader {
+    /// Whether the file says that something should follow what was read.
+    fn expects_more(&self) -> bool {
+        match self {
+            Self::Netxray(netxray) => netxray.expects_more(),
+            // Its end is a record of its own.
+            Self::Sniffer(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A whole stream, held because its order is known only at its end. A failure takes nothing from the bytes before it.
+fn held(head: &[u8], rest: &mut dyn Read, failed: &mut Option<io::Error>) -> io::Result<Vec<u8>> {
+    let mut bytes = head.to_vec();
+    if failed.is_none() {
+        *failed = rest.take(MAX_HELD_BYTES).read_to_end(&mut bytes).err();
+    }
+    if bytes.len() as u64 >= MAX_HELD_BYTES {
+        let what = format!(
+            "records of this format are in no order until the end is known, and no more than {MAX_HELD_BYTES} bytes of a stream are \
+             held; unpack it, or write it to a file"
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    Ok(bytes)
 }
 
 enum State {
@@ -82,9 +142,8 @@ impl CaptureFile {
             Err(cause) => return Err(CaptureError::Open { input, cause }),
         };
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-        let opened = Self { size, ..Self::from_reader(input, Arc::clone(&file))? };
-        let file = (size.is_some() && !opened.decompressed).then_some(file);
-        Ok(Self { file, ..opened })
+        let whole = size.is_some().then(|| Arc::clone(&file));
+        Ok(Self { size, ..Self::begin(input, file, whole)? })
     }
 
     /// Reads standard input.
@@ -100,7 +159,15 @@ impl CaptureFile {
     /// # Errors
     /// As [`Self::open`].
     pub fn from_reader(input: impl Into<String>, reader: impl Read + Send + 'static) -> Result<Self, CaptureError> {
-        let input = input.into();
+        Self::begin(input.into(), reader, None)
+    }
+
+    /// `whole` is the file itself, where `reader` reads one.
+    fn begin(
+        input: String,
+        reader: impl Read + Send + 'static,
+        whole: Option<Arc<File>>,
+    ) -> Result<Self, CaptureError> {
         let source = match Source::new(Box::new(reader)) {
             Ok(source) => source,
             Err(Refused::Io(cause)) => return Err(CaptureError::Open { input, cause }),
@@ -116,25 +183,39 @@ impl CaptureFile {
                 });
             }
         };
-        let Source { rest, failed, head: mut carry, format, decompressed, position } = source;
-        let (reader, offset) = if format == Format::Pcapng {
-            (Reader::Pcapng(Pcapng::default()), 0)
-        } else {
-            let parsed = match carry.first_chunk() {
-                Some(header) => Pcap::parse(header),
-                None => Err(format!(
-                    "the file ends within its {}-byte header; copy it again, or capture again",
-                    Pcap::HEADER_BYTES
-                )),
-            };
-            match parsed {
-                Ok(pcap) => {
-                    carry.drain(..Pcap::HEADER_BYTES);
-                    (Reader::Pcap(pcap), Pcap::HEADER_BYTES as u64)
-                }
-                Err(what) => return Err(CaptureError::Damaged { input, offset: 0, decompressed, packet: 1, what }),
-            }
+        let Source { mut rest, mut failed, head: mut carry, format, decompressed, position } = source;
+        let mut file = whole.filter(|_| !decompressed);
+        let damaged = |what| CaptureError::Damaged { input: input.clone(), offset: 0, decompressed, packet: 1, what };
+        let (mut reader, header) = Reader::parse(format, &carry).map_err(damaged)?;
+        let gathers = match &reader {
+            Reader::Netmon(_) => true,
+            Reader::Netxray(netxray) => netxray.parts().is_some(),
+            _ => false,
         };
+        if gathers {
+            let unreadable =
+                |cause| CaptureError::Read { input: input.clone(), offset: 0, decompressed, packet: 1, cause };
+            let place = match file.take() {
+                Some(file) => Place::File(file),
+                None => Place::Memory(held(&carry, &mut rest, &mut failed).map_err(unreadable)?),
+            };
+            let gathered = match &mut reader {
+                Reader::Netmon(netmon) => {
+                    Gathered::of_netmon(place, netmon, failed.take(), &position).map_err(unreadable)?
+                }
+                Reader::Netxray(netxray) => {
+                    let parts = netxray.parts().unwrap_or_default();
+                    *netxray = netxray.unrolled();
+                    Gathered::of_parts(place, parts, &position)
+                }
+                _ => Gathered::of_parts(place, Default::default(), &position),
+            };
+            rest = Box::new(gathered);
+            carry.clear();
+        } else {
+            carry.drain(..header.min(carry.len()));
+        }
+        let offset = header as u64;
         Ok(Self {
             taken: offset.saturating_add(carry.len() as u64),
             input,
@@ -142,7 +223,7 @@ impl CaptureFile {
             position,
             decompressed,
             rest,
-            file: None,
+            file,
             failed,
             reader,
             carry,
@@ -216,15 +297,28 @@ impl CaptureFile {
         let Step { end, stop } = match &mut self.reader {
             Reader::Pcap(pcap) => pcap.walk(bytes, fetched.start, &mut block.records),
             Reader::Pcapng(pcapng) => pcapng.walk(bytes, fetched.start, &mut block.records),
+            Reader::Snoop(snoop) => snoop.walk(bytes, fetched.start, &mut block.records),
+            Reader::Netmon(netmon) => netmon.walk(bytes, fetched.start, &mut block.records),
+            Reader::Netxray(netxray) => netxray.walk(bytes, fetched.start, &mut block.records),
+            Reader::Sniffer(sniffer) => sniffer.walk(bytes, fetched.start, &mut block.records),
+            Reader::Erf(erf) => erf.walk(bytes, fetched.start, &mut block.records),
         };
         self.frames = self.frames.saturating_add(block.records.len() as u64);
         self.offset = self.offset.saturating_add(end.saturating_sub(fetched.start) as u64);
         let left = fetched.end.saturating_sub(end);
         match (stop, std::mem::replace(&mut fetched.then, Then::More)) {
+            (Stop::End, _) => {
+                self.state = State::Done;
+                Ok(())
+            }
             (Stop::Damage(what), _) => self.fail_after(block, self.damaged(what)),
             (Stop::Partial(_), Then::More) => {
                 fetched.carry_on(end, &mut self.carry, block);
                 Ok(())
+            }
+            (Stop::Partial(_), Then::End) if left == 0 && self.reader.expects_more() => {
+                let what = "the file ends here, before the end that it names; it was cut while being written or copied";
+                self.fail_after(block, self.damaged(what.to_owned()))
             }
             (Stop::Partial(_), Then::End) if left == 0 => {
                 self.state = State::Done;
@@ -256,6 +350,11 @@ impl CaptureFile {
         match &self.reader {
             Reader::Pcap(pcap) => vec![pcap.link_type()],
             Reader::Pcapng(pcapng) => pcapng.link_types().iter().copied().collect(),
+            Reader::Snoop(snoop) => vec![snoop.link_type()],
+            Reader::Netmon(netmon) => netmon.link_types().iter().copied().collect(),
+            Reader::Netxray(netxray) => vec![netxray.link_type()],
+            Reader::Sniffer(sniffer) => vec![sniffer.link_type()],
+            Reader::Erf(erf) => erf.link_types().iter().copied().collect(),
         }
     }
 

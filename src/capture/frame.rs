@@ -29,6 +29,8 @@ impl Timestamp {
 pub struct LinkType(pub u16);
 
 impl LinkType {
+    /// Of a medium that no number names; nobody reads it.
+    pub const UNKNOWN: Self = Self(u16::MAX);
     /// BSD loopback: address family in the writer's byte order.
     pub const NULL: Self = Self(0);
     /// Ethernet.

@@ -186,7 +186,8 @@ fn is_named_as_capture(path: &Path) -> bool {
     let has = |path: &Path, extensions: &[&str]| {
         path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
     };
-    let unpacked = if has(path, &["gz", "zst"]) { path.with_extension("") } else { path.to_owned() };
+    let unpacked =
+        if has(path, &["gz", "zst", "xz", "bz2", "lz4"]) { path.with_extension("") } else { path.to_owned() };
     has(&unpacked, &["pcap", "pcapng", "cap"])
 }
 
@@ -339,17 +340,17 @@ mod tests {
         let text = write("notes.txt", b"seen at noon\n");
         let empty = write("empty", b"");
         let sidecar = write("1.pcap.md5", b"d41d8cd98f00b204e9800998ecf8427e\n");
-        let xz = write("log.xz", b"\xfd7zXZ\0rest");
-        let xz_pcap = write("1.pcap.xz", b"\xfd7zXZ\0rest");
-        let snoop = write("1.snoop", b"snoop\0\0\0rest");
-        for path in [&text, &empty, &sidecar, &xz] {
+        let packed = write("log.7z", b"7z\xbc\xaf\x27\x1crest");
+        let packed_pcap = write("1.pcap.7z", b"7z\xbc\xaf\x27\x1crest");
+        let iptrace = write("1.trc", b"iptrace 2.0rest");
+        for path in [&text, &empty, &sidecar, &packed] {
             assert!(Input::Found(path.clone()).open().unwrap().is_none());
             assert!(Input::Named(path.clone()).open().is_err());
         }
-        for path in [&xz_pcap, &snoop] {
+        for path in [&packed_pcap, &iptrace] {
             let Err(error) = Input::Found(path.clone()).open() else { panic!("{} was read", path.display()) };
             let text = error.to_string();
-            assert!(text.contains("xz -d") || text.contains("editcap -F pcap"), "{text}");
+            assert!(text.contains("7z x") || text.contains("editcap -F pcap"), "{text}");
         }
         for name in ["emptied.pcap", "zeroed.CAP", "overwritten.pcapng.gz"] {
             let path = write(name, if name.starts_with('e') { b"" } else { &[0; 64] });

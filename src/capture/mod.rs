@@ -19,17 +19,24 @@
 //! # Ok::<(), capture::CaptureError>(())
 //! ```
 
+mod erf;
 mod error;
 mod file;
 mod filter;
 mod format;
 mod frame;
+mod gathered;
 mod inputs;
 mod live;
+mod netmon;
+mod netxray;
 mod pattern;
 mod pcap;
 mod pcapng;
 mod prefetch;
+mod records;
+mod sniffer;
+mod snoop;
 mod source;
 mod spelling;
 mod stretch;
@@ -39,6 +46,7 @@ pub use file::{CaptureFile, read_all};
 pub use filter::{Filter, FilterError};
 pub use format::ForeignKind;
 pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
+pub use gathered::MAX_HELD_BYTES;
 pub use inputs::{Input, Inputs, expand};
 #[cfg(feature = "libpcap")]
 pub use live::PcapInterface;

@@ -31,6 +31,8 @@ pub(super) enum Stop {
     Partial(usize),
     /// The rest makes no sense.
     Damage(String),
+    /// The file says that nothing more belongs to it.
+    End,
 }
 
 impl Pcap {

@@ -91,6 +91,7 @@ pub(super) fn link_type(link_type: LinkType) -> Cow<'static, str> {
         LinkType::DSA_BROADCOM_PREPENDED => "DSA_TAG_BRCM_PREPEND",
         LinkType::DSA_MARVELL => "DSA_TAG_DSA",
         LinkType::DSA_MARVELL_ETHERTYPE => "DSA_TAG_EDSA",
+        LinkType::UNKNOWN => "UNKNOWN",
         LinkType(number) => return Cow::Owned(format!("LINKTYPE_{number}")),
     })
 }

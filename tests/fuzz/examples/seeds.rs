@@ -186,7 +186,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: seeds PCAPS SIGNATURES CORPUS".into());
     };
     let corpus = Corpus(corpus.into());
-    for pattern in [format!("{captures}/*.pcap*"), format!("{captures}/derived/*.pcap*")] {
+    let endings = ["*.pcap*", "derived/*.pcap*", "derived/*.snoop", "derived/*.cap", "derived/*.enc", "derived/*.erf"];
+    for pattern in endings.map(|ending| format!("{captures}/{ending}")) {
         for input in expand([pattern]) {
             if let kaspector::capture::Input::Named(path) | kaspector::capture::Input::Found(path) = input? {
                 corpus.capture(&path)?;
