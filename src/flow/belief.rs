@@ -15,6 +15,8 @@ pub enum Doubt {
     Checksum,
     /// It came with the SYN, which receivers take only from clients that they know (RFC 7413).
     WithSyn,
+    /// It acknowledges what was never sent, or what was acknowledged long ago (RFC 5961 section 5).
+    Acknowledgement,
     /// Its timestamp is older than that of what came before (RFC 7323 section 5).
     Old,
 }
@@ -124,7 +126,7 @@ pub fn urgent(segment: &Segment<'_>) -> Option<usize> {
         return None;
     }
     let [.., high, low] = *segment.header.first_chunk::<20>()?;
-    usize::from(u16::from_be_bytes([high, low])).checked_sub(1)
+    Some(usize::from(u16::from_be_bytes([high, low])).saturating_sub(1))
 }
 
 /// Adds as ones' complement (RFC 1071), in whatever byte order.

@@ -19,6 +19,9 @@ pub const WINDOW_MAX: u32 = 16 * 1024 * 1024;
 /// How long a gap is waited for after the receiver acknowledged it, since a mirror port may swap the two directions.
 pub const ACKNOWLEDGED_GAP_WAIT_NS: u64 = 200_000_000;
 
+/// How far behind an acknowledgement may be: RFC 5961 says the largest window, which a bystander does not always know.
+const ACKNOWLEDGED_BEFORE_MAX: u32 = 1 << 20;
+
 /// Offset at which a stream starts when its beginning was not seen, so that earlier bytes still have a number.
 const MIDSTREAM_OFFSET: u64 = 1 << 32;
 /// How far before the first seen byte of a stream without SYN an earlier segment is still welcome.
@@ -144,6 +147,14 @@ impl Stream {
     #[must_use]
     pub const fn checksums_mean_nothing(&self) -> bool {
         self.checksums_mean_nothing
+    }
+
+    /// Whether the sender of this stream would take a segment for sound that acknowledges everything before `sequence`, as far as was seen
+    /// of it: one that acknowledges more, its end apart, may have been made up.
+    #[must_use]
+    pub const fn could_be_acknowledged(&self, sequence: u32) -> bool {
+        let Some((next, _)) = self.next else { return true };
+        sequence.wrapping_sub(next) <= 1 || next.wrapping_sub(sequence) <= ACKNOWLEDGED_BEFORE_MAX
     }
 
     /// Notes that the byte with this number is not to be handed on with the others.

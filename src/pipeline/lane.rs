@@ -492,6 +492,8 @@ impl Inspection {
             });
         }
         if segment.payload_len > 0 {
+            let could_acknowledge =
+                flags & tcp_flags::ACK == 0 || pick_mut(streams, side.other()).could_be_acknowledged(ack);
             let stream = pick_mut(streams, side);
             // A direction that nobody listens to keeps its place in the stream, without its bytes.
             let wanted = conversation.wants(side);
@@ -512,6 +514,7 @@ impl Inspection {
             } else {
                 None
             };
+            let doubt = doubt.or((wanted && !could_acknowledge).then_some(Doubt::Acknowledgement));
             is_sound = doubt.is_none();
             if let Some(byte) = urgent(segment).filter(|_| wanted && is_sound) {
                 #[allow(clippy::cast_possible_truncation)]

@@ -552,6 +552,7 @@ impl Reference {
             });
         }
         if segment.payload_len > 0 {
+            let could_acknowledge = !has(tcp_flags::ACK) || streams.of(side.other()).could_be_acknowledged(ack);
             let stream = streams.of(side);
             let wanted = conversation.wants(side);
             let payload = if wanted { segment.payload } else { &[] };
@@ -566,14 +567,16 @@ impl Reference {
                 _ if is_old => Some(Doubt::Old),
                 _ => None,
             };
+            if wanted && doubt.is_none() && newest.is_some() && value.is_some() {
+                *seen.of(side) = value;
+            }
+            let doubt = doubt.or((wanted && !could_acknowledge).then_some(Doubt::Acknowledgement));
             is_sound = doubt.is_none();
-            if wanted && is_sound {
-                if newest.is_some() && value.is_some() {
-                    *seen.of(side) = value;
-                }
-                if let Some(byte) = urgent(segment) {
-                    stream.set_urgent(first_byte.wrapping_add(u32::try_from(byte).unwrap()));
-                }
+            if wanted
+                && is_sound
+                && let Some(byte) = urgent(segment)
+            {
+                stream.set_urgent(first_byte.wrapping_add(u32::try_from(byte).unwrap()));
             }
             let (promised, counters) = (segment.payload_len, &mut self.streams);
             let hear = |origin: Origin, offset: u64, bytes: &[u8]| hear(conversation, side, origin, offset, bytes);
