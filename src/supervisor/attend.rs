@@ -18,7 +18,7 @@ pub enum ScanError {
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// The system refused a thread or a timer.
-    #[error("the system refused what a scan needs: {0}")]
+    #[error("the system refused what a scan needs")]
     System(#[from] std::io::Error),
 }
 

@@ -214,7 +214,7 @@ pub enum WatchError {
     #[error("{0}")]
     Threads(String),
     /// The system refused a thread, a timer or random numbers.
-    #[error("the system refused what a watch needs: {0}")]
+    #[error("the system refused what a watch needs")]
     System(#[from] std::io::Error),
 }
 
