@@ -205,7 +205,7 @@ impl CaptureFile {
                 }
                 Reader::Netxray(netxray) => {
                     let parts = netxray.parts().unwrap_or_default();
-                    *netxray = netxray.unrolled();
+                    *netxray = netxray.unrolled(place.len().map_err(unreadable)?);
                     Gathered::of_parts(place, parts, &position)
                 }
                 _ => Gathered::of_parts(place, Default::default(), &position),

@@ -19,6 +19,8 @@ pub(super) struct Netxray {
     end: u32,
     /// Bytes of the file that are behind us.
     passed: u64,
+    /// Where the second part of what was written round and round begins; a record that goes across was cut.
+    seam: u64,
     /// Frames that the header promises and that were not read yet.
     promised: u32,
     has_check_sequence: bool,
@@ -99,6 +101,7 @@ impl Netxray {
             first,
             end,
             passed: Self::HEADER_BYTES as u64,
+            seam: 0,
             promised: word(16),
             has_check_sequence: byte(77) == 0x34 && byte(78) == 0x12,
         })
@@ -119,9 +122,10 @@ impl Netxray {
         if self.end == u32::MAX { self.promised > 0 } else { self.passed < u64::from(self.end) }
     }
 
-    /// The same for bytes that are already in the order of [`Self::parts`].
-    pub(super) fn unrolled(self) -> Self {
-        Self { first: 0, end: u32::MAX, ..self }
+    /// The same for bytes that are already in the order of [`Self::parts`], of a file of so many.
+    pub(super) fn unrolled(self, file_len: u64) -> Self {
+        let first_part = file_len.saturating_sub(u64::from(self.first));
+        Self { first: 0, end: u32::MAX, seam: Self::HEADER_BYTES as u64 + first_part, ..self }
     }
 
     pub(super) fn walk(&mut self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
@@ -142,6 +146,19 @@ impl Netxray {
 
     /// What lies at the start of `rest`, which begins behind so many bytes of the file.
     fn record(&self, rest: &[u8], passed: u64) -> Found {
+        let before_seam = usize::try_from(self.seam.saturating_sub(passed)).unwrap_or(usize::MAX);
+        let found = self.record_at(rest, passed);
+        match found {
+            Found::Record(whole, _) | Found::Partial(whole) if (1..whole).contains(&before_seam) => {
+                // The rest of the first part, as far as it is there.
+                let piece = before_seam.min(rest.len());
+                if piece == 0 { Found::Partial(1) } else { Found::Record(piece, None) }
+            }
+            found => found,
+        }
+    }
+
+    fn record_at(&self, rest: &[u8], passed: u64) -> Found {
         if self.end != u32::MAX && passed >= u64::from(self.end) {
             return Found::End;
         }
