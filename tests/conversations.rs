@@ -326,7 +326,11 @@ impl Wire {
 
     /// A segment of the server that acknowledges everything before `ack`.
     fn server_answers(&mut self, seq: u32, flags: u8, ack: u32) {
-        let builder = Self::builder(SERVER, PC).tcp(443, 4_000, seq, 65_000).ack(ack);
+        self.answers((SERVER, 443), (PC, 4_000), seq, flags, ack);
+    }
+
+    fn answers(&mut self, (from, from_port): (&str, u16), (to, to_port): (&str, u16), seq: u32, flags: u8, ack: u32) {
+        let builder = Self::builder(from, to).tcp(from_port, to_port, seq, 65_000).ack(ack);
         let mut frame = Vec::new();
         if flags & SYN != 0 { builder.syn() } else { builder }.write(&mut frame, &[]).unwrap();
         self.frames.push(frame);
@@ -431,6 +435,20 @@ fn a_stale_syn_changes_nothing_and_an_answered_one_begins_anew() {
     wire.server_answers(7_000, SYN | ACK, 9_000_001);
     wire.client_sends(9_000_001, ACK, &truth);
     assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+}
+
+/// Who began a connection answers nobody: the server challenges such a segment as it does any SYN (RFC 5961 section 4), and goes on.
+#[test]
+fn an_answer_by_the_client_changes_nothing() {
+    let truth = hello(Some(UPDATES));
+    let mut both_sides = opened();
+    let mut client_alone = Wire::default();
+    client_alone.client_sends(100, SYN, &[]);
+    for wire in [&mut both_sides, &mut client_alone] {
+        wire.answers((PC, 4_000), (SERVER, 443), 878, SYN | ACK, 201);
+        wire.client_sends(101, ACK, &truth);
+        assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+    }
 }
 
 #[test]

@@ -357,6 +357,8 @@ pub(super) fn syn_meaning(record: &FlowRecord, segment: &Segment<'_>, side: Side
         (false, _) if closed || alone => Syn::New,
         (false, _) => Syn::Stale,
         (true, None) => Syn::Known,
+        // Who began the connection answers nobody: its peer takes this for a stale SYN.
+        (true, Some(_)) if record.client() == side && !closed => Syn::Stale,
         (true, Some(_)) if closed || other.is_none() || alone => Syn::New,
         // A server that keeps no state until the handshake is over answers again with another number.
         (true, Some(_)) if !payload_seen && other == Some(ack.wrapping_sub(1)) => Syn::Known,

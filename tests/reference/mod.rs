@@ -159,6 +159,9 @@ impl Flow {
         if mine.is_none() {
             return Syn::Known;
         }
+        if self.client == side && !self.closed {
+            return Syn::Stale;
+        }
         if self.closed || other.is_none() || alone {
             return Syn::New;
         }
