@@ -399,8 +399,9 @@ fn shell(folder: &Path, line: &str) -> (i32, String, String) {
 #[test]
 fn no_output_is_written_over_an_input() {
     use std::os::unix::fs::symlink;
-    let folder = folder_of(&[("a.pcap", UPDATE), ("b.pcap", BROWSING), ("c.pcap", UPDATE)]);
+    let folder = folder_of(&[("a.pcap", UPDATE), ("b.pcap", BROWSING), ("c.pcap", UPDATE), ("log-wal", UPDATE)]);
     let at = |name: &str| folder.path().join(name);
+    fs::write(at("foreign"), "bookmarks\n").unwrap();
     fs::hard_link(at("a.pcap"), at("hard")).unwrap();
     symlink("a.pcap", at("soft")).unwrap();
     fs::create_dir(at("own")).unwrap();
@@ -422,13 +423,21 @@ fn no_output_is_written_over_an_input() {
         ("kaspector scan - --force --eve hard <a.pcap", "standard input"),
         ("kaspector scan a.pcap >>a.pcap", "standard output: this is an input"),
         ("kaspector scan a.pcap --signatures-extra own --force --eve own/set.toml", "a signature file"),
-        ("kaspector scan a.pcap --eve same --state same", "the inventory"),
+        ("kaspector scan a.pcap --eve same --state same", "same: this is the file for alerts"),
+        ("kaspector scan a.pcap --eve same-wal --state same", "same-wal: this is the file for alerts"),
+        ("kaspector scan log-wal --state log", "log-wal: this is an input"),
+        ("kaspector scan a.pcap --force --state log", "log-wal: this is a capture"),
+        // The inventory is not touched either when the alerts cannot go where they should.
+        ("kaspector scan a.pcap --force --state foreign --eve a.pcap", "a.pcap: this is an input"),
+        ("kaspector scan a.pcap --state new --eve a.pcap", "a.pcap: this is an input"),
+        ("kaspector scan a.pcap --state foreign --eve new", "foreign: not a state file"),
     ] {
         let (code, out, err) = shell(folder.path(), line);
         assert_eq!(code, 2, "{line}: {err}");
         assert!(err.contains(said) && err.lines().count() == 1, "{line}: {err}");
         assert!(out.is_empty(), "{line}: {out}");
-        assert!(before("a.pcap") == a && before("own/set.toml") == set, "{line}");
+        assert!(before("a.pcap") == a && before("log-wal") == a && before("own/set.toml") == set, "{line}");
+        assert!(before("foreign") == b"bookmarks\n" && !at("same").exists() && !at("new").exists(), "{line}");
     }
 }
 
@@ -477,8 +486,8 @@ fn an_output_that_cannot_be_written_costs_nothing_else() {
         ("kaspector scan a.pcap --eve /proc/version", 1, "/proc/version"),
         ("kaspector scan a.pcap --eve /dev/full", 1, "/dev/full: not all alerts could be written: No space left"),
         ("kaspector scan a.pcap --fail-on confirmed --eve /dev/full", 1, "No space left"),
-        ("kaspector scan a.pcap --state no/such/hosts.state", 2, "no/such/hosts.state"),
-        ("kaspector scan a.pcap --state no/such/hosts.state --eve eve.json", 2, "no/such/hosts.state"),
+        ("kaspector scan a.pcap --state no/such/hosts.state", 1, "no/such/hosts.state"),
+        ("kaspector scan a.pcap --state no/such/hosts.state --eve eve.json", 1, "no/such/hosts.state"),
     ] {
         let (ended, out, err) = shell(folder.path(), line);
         assert_eq!(ended, code, "{line}: {err}");

@@ -11,6 +11,7 @@ use kaspector::supervisor::attend::{ScanError, attend, rate, scaled};
 use kaspector::supervisor::output_file::{AlertsFile, Claims, OutputFileError, cut_half_line};
 use kaspector::supervisor::state::{Origins, Source, State, StateError};
 use kaspector::supervisor::{Inventory, Scan, ScanOptions, TakeAlerts};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -111,62 +112,69 @@ impl Targets {
         }
         claims.check_stdout().map_err(usage)?;
         claims.add_stream(io::stdout(), "standard output");
-        let mut failure = None;
-        let state = match &arguments.state {
-            None => None,
-            Some(path) => {
-                claims.check(path, "--state").map_err(usage)?;
-                match open_state(path, arguments.force) {
-                    Ok(state) => Some(state),
-                    Err(error) => {
-                        let is_refusal = matches!(error, StateError::Foreign { .. } | StateError::Newer { .. });
-                        let error = of_state(error);
-                        if is_refusal {
-                            return Err(error);
-                        }
-                        complain(format_args!("{error:#}"));
-                        failure = Some(Exit::of(&error));
-                        None
-                    }
-                }
-            }
-        };
         if let Some(path) = &arguments.state {
+            claims.check_database(path, "--state").map_err(usage)?;
             claims.add_database(path);
         }
-        let alerts = match arguments.eve.as_deref() {
+        let mut failure = None;
+        let mut refused = |error: &dyn Display| {
+            complain(error);
+            failure = Some(Exit::Failure);
+        };
+        // Nothing is changed until all of them were looked at.
+        let mut file = match arguments.eve.as_deref().filter(|path| *path != Path::new("-")) {
             None => None,
-            Some(path) if path == Path::new("-") => Some(AlertTarget::Stdout),
-            Some(path) => {
-                let opened = AlertsFile::open(path, "--eve", &claims, arguments.force);
-                let begun = opened.and_then(|mut file| match file.begin() {
-                    Ok(()) => Ok(file),
-                    Err(error) => Err(OutputFileError::closed(path, error)),
-                });
-                match begun {
-                    Ok(file) => Some(AlertTarget::File(file)),
-                    Err(error) if error.is_refusal() => return Err(usage(error).into()),
-                    Err(error) => {
-                        complain(error);
-                        failure.get_or_insert(Exit::Failure);
-                        None
+            Some(path) => match AlertsFile::open(path, "--eve", &claims, arguments.force) {
+                Ok(file) => Some((file, path)),
+                Err(error) if error.is_refusal() => return Err(usage(error).into()),
+                Err(error) => {
+                    refused(&error);
+                    None
+                }
+            },
+        };
+        let mut state = None;
+        if let Some(path) = arguments.state.as_deref() {
+            let opened = match &file {
+                Some((file, _)) => file.check_apart(path, "--state").map_err(|error| usage(error).into()),
+                None => Ok(()),
+            };
+            match opened.and_then(|()| open_state(path, arguments.force)) {
+                Ok(opened) => state = opened.map_err(|error| refused(&format_args!("{error:#}"))).ok(),
+                Err(error) => {
+                    if let Some((file, path)) = file {
+                        file.withdraw(path);
                     }
+                    return Err(error);
                 }
             }
+        }
+        let alerts = match file.take() {
+            _ if arguments.eve.as_deref() == Some(Path::new("-")) => Some(AlertTarget::Stdout),
+            None => None,
+            Some((mut file, path)) => match file.begin() {
+                Ok(()) => Some(AlertTarget::File(file)),
+                Err(error) => {
+                    refused(&OutputFileError::closed(path, error));
+                    None
+                }
+            },
         };
         Ok(Self { alerts, state, failure })
     }
 }
 
-/// Opens the inventory; by force, in the place of what another program made.
-fn open_state(path: &Path, force: bool) -> Result<State, StateError> {
-    match State::open(path) {
-        Err(StateError::Foreign { .. }) if force => {
-            std::fs::remove_file(path)
-                .map_err(|error| StateError::Closed { path: path.to_owned(), error: error.to_string() })?;
-            State::open(path)
-        }
+/// Opens the inventory; by force, in the place of what another program made. The inner error is one that costs nothing but the inventory.
+fn open_state(path: &Path, force: bool) -> anyhow::Result<Result<State, anyhow::Error>> {
+    let opened = match State::open(path) {
+        Err(StateError::Foreign { .. }) if force => std::fs::remove_file(path)
+            .map_err(|error| StateError::Closed { path: path.to_owned(), error: error.to_string() })
+            .and_then(|()| State::open(path)),
         other => other,
+    };
+    match opened {
+        Err(error @ (StateError::Foreign { .. } | StateError::Newer { .. })) => Err(of_state(error)),
+        other => Ok(other.map_err(Into::into)),
     }
 }
 
@@ -273,9 +281,7 @@ fn merge(
 /// Says what was wrong with which input.
 fn complain_of(report: &ScanReport) {
     if report.inputs.is_empty() {
-        complain(
-            "no capture in the folders named; captures are pcap or pcapng files, plain or packed with gzip or zstd",
-        );
+        complain("no capture in the folders named; 'kaspector scan --help' says which files are read");
     }
     for input in &report.inputs {
         match &input.error {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Longest line of alerts that is looked at; a longer one is not ours.
 const LINE_MAX: u64 = 1 << 20;
@@ -121,10 +121,8 @@ impl Claims {
 
     /// Claims an inventory, and the files that SQLite keeps beside it.
     pub fn add_database(&mut self, path: &Path) {
-        for ending in ["", "-wal", "-shm", "-journal"] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            self.add(Path::new(&name), "the inventory of hosts");
+        for file in files_of_database(path) {
+            self.add(&file, "the inventory of hosts");
         }
     }
 
@@ -191,6 +189,23 @@ impl Claims {
         }
         Ok(())
     }
+
+    /// As [`Self::check`], for an inventory and the files that SQLite keeps beside it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_database(&self, path: &Path, option: &'static str) -> Result<(), OutputFileError> {
+        files_of_database(path).iter().try_for_each(|file| self.check(file, option))
+    }
+}
+
+/// An SQLite database, and the files that SQLite takes for its own beside it: it removes those that are left over.
+fn files_of_database(path: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        name.into()
+    })
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -244,9 +259,14 @@ impl AlertsFile {
         Ok(Self { file, is_new: found.is_none(), is_regular })
     }
 
-    /// Claims the file: nothing else is to be written to it.
-    pub fn claim(&self, claims: &mut Claims, what: &str) {
-        claims.add_stream(&self.file, what);
+    /// Refuses an inventory that would be the same file, or have it beside it.
+    ///
+    /// # Errors
+    /// [`OutputFileError::Claimed`].
+    pub fn check_apart(&self, inventory: &Path, option: &'static str) -> Result<(), OutputFileError> {
+        let mut claims = Claims::default();
+        claims.add_stream(&self.file, "the file for alerts");
+        claims.check_database(inventory, option)
     }
 
     /// Empties the file: from now on the alerts of this scan are written.
@@ -378,7 +398,6 @@ mod tests {
     use super::*;
     use crate::capture::expand;
     use std::fs;
-    use std::path::PathBuf;
 
     const OF_A_SCAN: &str =
         r#"{"timestamp":"t","event_type":"alert","alert":{"metadata":{"kaspector_uid":["01"]}},"pcap_filename":"a"}"#;
