@@ -474,6 +474,18 @@ fn a_hello_joined_midway_is_put_in_order() {
         }
         assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "{order:?}");
     }
+    // As many segments as are kept, the last one first.
+    let mut wire = Wire::default();
+    for (number, piece) in truth.chunks(truth.len().div_ceil(16)).enumerate().collect::<Vec<_>>().into_iter().rev() {
+        wire.client_sends(u32::try_from(101 + number * truth.len().div_ceil(16)).unwrap(), ACK, piece);
+    }
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
+    // What comes first here may still become a hello of its own.
+    let mut wire = Wire::default();
+    let end = u32::try_from(101 + truth.len() + 5).unwrap();
+    wire.client_sends(end, ACK, b"\x16");
+    wire.client_sends(101, ACK, &[&truth[..], b"\x17\x03\x03\0\x01"].concat());
+    assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)]);
 }
 
 #[test]

@@ -289,6 +289,12 @@ impl Direction {
         }
         self.finish(emit);
         self.speech = Speech::Start;
+        // What lies on both sides of a gap is not one run.
+        self.prefix.clear();
+        if missing.is_none() {
+            // The stream begins earlier than it seemed, so its pieces are read once more; how it seemed to begin was told.
+            self.tries = self.tries.min(1);
+        }
     }
 
     /// The readers that few connections need, as new for each connection.
