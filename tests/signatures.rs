@@ -540,7 +540,7 @@ fn folders_that_cannot_be_read_are_refused() {
     assert!(said.starts_with("/no/such/folder: cannot be read: "), "{said}");
     let binary = folder(&[]);
     fs::write(binary.path().join("a.toml"), b"\xff\xfe").unwrap();
-    assert!(SignatureSet::from_folder(binary.path()).unwrap_err().to_string().contains("a.toml: cannot be read: "));
+    assert!(SignatureSet::from_folder(binary.path()).unwrap_err().to_string().contains("a.toml:1: not UTF-8"));
 }
 
 #[test]
@@ -740,7 +740,8 @@ fn all_that_is_wrong_is_said() {
         category = \"update\"\nstrength = \"sure\"\nsources = []\ndate = \"today\"\n[[indicator]]\nid = \"x\"\n\
         = 1\ncategory = \"updates\"\n";
     let folder = folder(&[("one.toml", one), ("two.toml", "version = 2\n")]);
-    let faults: Vec<String> = SignatureSet::faults(Some(folder.path()), None).iter().map(ToString::to_string).collect();
+    let faults: Vec<String> =
+        SignatureSet::of_folders(Some(folder.path()), None).unwrap_err().iter().map(ToString::to_string).collect();
     for part in [
         "one.toml:1: unknown key \"versio\"",
         "one.toml:4: unknown kind of match",
@@ -755,10 +756,20 @@ fn all_that_is_wrong_is_said() {
     ] {
         assert_eq!(faults.iter().filter(|fault| fault.contains(part)).count(), 1, "{part}: {faults:#?}");
     }
+    fs::write(folder.path().join("zoo.toml"), b"version = \"1\"\n# caf\xe9\n").unwrap();
+    let faults: Vec<String> =
+        SignatureSet::of_folders(Some(folder.path()), None).unwrap_err().iter().map(ToString::to_string).collect();
+    assert!(faults.iter().any(|fault| fault.contains("zoo.toml:2: not UTF-8")), "{faults:#?}");
     let first = SignatureSet::from_folder(folder.path()).unwrap_err().to_string();
     assert!(faults.contains(&first), "{first}");
-    assert!(SignatureSet::faults(None, None).is_empty());
+    let builtin = SignatureSet::of_folders(None, None).unwrap();
+    assert_eq!(builtin.version(), SignatureSet::builtin().version());
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures");
-    assert!(SignatureSet::faults(Some(&root), None).is_empty());
-    assert!(!SignatureSet::faults(None, Some(&root)).is_empty(), "each id is there already");
+    assert!(SignatureSet::of_folders(None, Some(&root)).is_err(), "each id is there already");
+    let own = "version = \"7\"\n[[indicator]]\nid = \"ORG-1\"\nmatch = \"exact\"\nvalue = \"upd.example.com\"\n\
+        category = \"update\"\nstrength = \"installed\"\nsources = [\"https://example.com/\"]\ndate = 2026-11-23\n";
+    let extra = self::folder(&[("own.toml", own)]);
+    let set = SignatureSet::of_folders(Some(&root), Some(extra.path())).unwrap();
+    let same = SignatureSet::from_folder(&root).unwrap().with_folder(extra.path()).unwrap();
+    assert_eq!((set.version(), set.sha256(), set.len()), (same.version(), same.sha256(), same.len()));
 }

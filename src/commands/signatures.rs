@@ -23,12 +23,14 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
             show(&mut out, indicator)
         }
         SignaturesCommand::Check { folder } => {
-            let faults = SignatureSet::faults(Some(folder), None);
-            if let Some((last, others)) = faults.split_last() {
-                others.iter().for_each(complain);
-                return Err(Usage(last.to_string()).into());
-            }
-            let set = SignatureSet::from_folder(folder).map_err(|error| Usage(error.to_string()))?;
+            let set = match SignatureSet::of_folders(Some(folder), None) {
+                Ok(set) => set,
+                Err(mut faults) => {
+                    let last = faults.pop().map(|fault| fault.to_string()).unwrap_or_default();
+                    faults.iter().for_each(complain);
+                    return Err(Usage(last).into());
+                }
+            };
             if set.is_empty() {
                 return Err(holds_nothing(folder).into());
             }

@@ -122,15 +122,18 @@ impl SignatureSet {
         Ok(Self::compile(loader, version))
     }
 
-    /// All that is wrong with the files of folders: of the one that takes the place of the built-in set, if one is named, and of the one
-    /// that adds to it. None: they make a set.
-    #[must_use]
-    pub fn faults(replace: Option<&Path>, extra: Option<&Path>) -> Vec<SignatureError> {
-        let mut faults = Vec::new();
+    /// The set that the files of folders make: of the one that takes the place of the built-in set, if one is named, and of the one that
+    /// adds to it. The same as from [`Self::from_folder`] and [`Self::with_folder`].
+    ///
+    /// # Errors
+    /// All that is wrong with the files, in their order.
+    pub fn of_folders(replace: Option<&Path>, extra: Option<&Path>) -> Result<Self, Vec<SignatureError>> {
+        let (mut faults, mut versions) = (Vec::new(), Vec::new());
         let mut loader = match replace {
             Some(_) => Loader::default(),
             None => {
                 let set = Self::builtin();
+                versions.push(set.version.clone());
                 Loader::after(
                     &set.products,
                     set.places.iter().map(|(index, place)| (set.get(*index).clone(), place.clone())),
@@ -150,9 +153,13 @@ impl SignatureSet {
                     Err(fault) => faults.push(fault),
                 }
             }
+            versions.push(loader.version().unwrap_or(UNVERSIONED).to_owned());
+        }
+        if faults.is_empty() {
+            return Ok(Self::compile(loader, versions.join("+")));
         }
         faults.sort_by(|one, other| one.place().cmp(&other.place()));
-        faults
+        Err(faults)
     }
 
     /// This set, to take the place of `earlier` while it is in use: an indicator of both keeps its index, and an index of `earlier` alone
@@ -473,7 +480,16 @@ fn text_of(path: &Path) -> Result<String, SignatureError> {
     if bytes > FILE_BYTES_MAX {
         return Err(SignatureError::TooLong { path: spelled(path), bytes, most: FILE_BYTES_MAX });
     }
-    std::fs::read_to_string(path).map_err(refused)
+    let bytes = std::fs::read(path).map_err(refused)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + memchr::memchr_iter(b'\n', good).count();
+        SignatureError::Bad {
+            path: spelled(path),
+            line,
+            what: "not UTF-8, as TOML files are; save it in that encoding".to_owned(),
+        }
+    })
 }
 
 /// SHA-256 over all fields of all indicators, by id; the field separators cannot stand in an id, and lengths keep the rest apart.

@@ -93,18 +93,12 @@ impl WatchConfig {
 
 fn check_signatures(config: &WatchConfig, checked: &mut Checked) {
     let (replace, extra) = (config.signatures.as_deref(), config.signatures_extra.as_deref());
-    let faults = SignatureSet::faults(replace, extra);
-    let is_sound = faults.is_empty();
-    checked.problems.extend(faults.iter().map(ToString::to_string));
-    let set = match replace.filter(|_| is_sound) {
-        Some(folder) => SignatureSet::from_folder(folder).and_then(|set| match extra {
-            Some(folder) => set.with_folder(folder),
-            None => Ok(set),
-        }),
-        None => return,
-    };
-    if set.is_ok_and(|set| set.is_empty()) {
-        checked.problems.push("signatures: no indicator in these folders, so nothing would be found".to_owned());
+    match SignatureSet::of_folders(replace, extra) {
+        Err(faults) => checked.problems.extend(faults.iter().map(ToString::to_string)),
+        Ok(set) if set.is_empty() => {
+            checked.problems.push("signatures: no indicator in these folders, so nothing would be found".to_owned());
+        }
+        Ok(_) => {}
     }
 }
 
