@@ -559,12 +559,12 @@ fn facts_are_what_the_interface_was_set_to() {
         assert_eq!(facts.speed_mbps, None, "a virtual cable says 10 Gb/s, and means nothing by it");
         assert!(facts.gro.is_some() && facts.rx_dropped.is_some(), "{facts:?}");
         let options = RingOptions { snaplen: 1_500, ..RingOptions::for_link(facts.speed_mbps, 1) };
-        let said = advice(&facts, &options);
+        let said = advice(&facts, &options, 1);
         assert!(said.iter().any(|line| line.contains("--snaplen 4022")), "{said:?}");
         send(&(0..50).map(|number| frame(number, 60, &[])).collect::<Vec<_>>());
         assert!(Facts::of("far").unwrap().received.unwrap() >= facts.received.unwrap() + 50);
         assert!(ip("link set far down"));
-        let said = advice(&Facts::of("far").unwrap(), &options);
+        let said = advice(&Facts::of("far").unwrap(), &options, 1);
         assert!(said.iter().any(|line| line.ends_with("ip link set far up")), "{said:?}");
         assert!(ip("link del near"));
         assert!(matches!(Facts::of("far"), Err(LiveError::NoSuchInterface { present, .. }) if present == ["lo"]));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 
+use super::options::HELD;
 use super::ring::link_type;
 use super::socket::{self, Ethtool};
 use super::{LiveError, RingOptions};
@@ -93,10 +94,10 @@ impl Facts {
     }
 }
 
-/// What about an interface would cost packets, or make them other than they were on the wire: one plain sentence each, with the command
-/// that would change it. Empty when all is well.
+/// What about an interface that `rings` rings of this shape share would cost packets, or make them other than they were on the wire: one
+/// plain sentence each, with the command that would change it. Empty when all is well.
 #[must_use]
-pub fn advice(facts: &Facts, options: &RingOptions) -> Vec<String> {
+pub fn advice(facts: &Facts, options: &RingOptions, rings: u32) -> Vec<String> {
     let Facts { interface, .. } = facts;
     let mut advice = Vec::new();
     if !facts.is_up {
@@ -137,15 +138,17 @@ pub fn advice(facts: &Facts, options: &RingOptions) -> Vec<String> {
             ));
         }
     }
-    let rule = RingOptions::for_link(facts.speed_mbps, 1);
+    let rule = facts.speed_mbps.map_or_else(RingOptions::default, RingOptions::lasting);
     let bytes = |options: &RingOptions| u64::from(options.block_bytes) * u64::from(options.blocks);
-    // Rings of a group share the load, and how many they are is not known here.
-    if options.fanout.is_none() && bytes(options) < bytes(&rule) / PART && options.block_bytes > 0 {
-        let blocks = bytes(&rule).div_ceil(options.block_bytes.into());
+    let rings = u64::from(rings.max(1));
+    let held = bytes(options).saturating_mul(rings);
+    if held < bytes(&rule) / PART && options.block_bytes > 0 {
+        let blocks = bytes(&rule).div_ceil(rings).div_ceil(options.block_bytes.into());
         advice.push(format!(
-            "the ring of {interface} holds {} MiB, where {} would outlast a pause at the speed of its link: --ring-blocks {blocks}",
-            bytes(options) >> 20,
-            bytes(&rule) >> 20
+            "what holds packets of {interface} is {} MiB; if its link is often full, {} MiB would outlast a pause of {} ms: --ring-blocks {blocks}",
+            held >> 20,
+            bytes(&rule) >> 20,
+            HELD.as_millis()
         ));
     }
     advice
@@ -213,15 +216,15 @@ mod tests {
 
     #[test]
     fn nothing_is_said_when_all_is_well_or_unknown() {
-        assert_eq!(advice(&well(), &RingOptions::default()), [""; 0]);
+        assert_eq!(advice(&well(), &RingOptions::default(), 1), [""; 0]);
         let unknown = Facts { is_up: true, has_carrier: true, ..Facts::default() };
-        assert_eq!(advice(&unknown, &RingOptions::default()), [""; 0]);
+        assert_eq!(advice(&unknown, &RingOptions::default(), 1), [""; 0]);
     }
 
     #[test]
     fn each_fault_comes_with_the_command_that_mends_it() {
         let mended = |facts: Facts, options: RingOptions, command: &str| {
-            let advice = advice(&facts, &options);
+            let advice = advice(&facts, &options, 1);
             assert_eq!(advice.len(), 1, "{advice:?}");
             assert!(advice[0].ends_with(&format!(": {command}")) && advice[0].contains("eth1"), "{advice:?}");
         };
@@ -238,6 +241,10 @@ mod tests {
         mended(Facts { is_up: false, has_carrier: false, ..well() }, options(), "ip link set eth1 up");
         mended(Facts { has_carrier: false, ..well() }, options(), "ip link show eth1");
         mended(Facts { speed_mbps: Some(40_000), ..well() }, options(), "--ring-blocks 512");
+        mended(Facts { speed_mbps: Some(10_000), ..well() }, options(), "--ring-blocks 239");
+        let fast = Facts { speed_mbps: Some(40_000), ..well() };
+        assert!(advice(&fast, &options(), 2)[0].ends_with(": --ring-blocks 256"), "two share it");
+        assert_eq!(advice(&fast, &options(), 4), [""; 0], "half of it is enough to say nothing");
     }
 
     #[test]

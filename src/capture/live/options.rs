@@ -7,14 +7,15 @@ use std::time::Duration;
 
 /// Bytes of a block unless the user says otherwise: few wake-ups, and many frames beside each other.
 const BLOCK_BYTES: u32 = 1 << 20;
-/// Traffic at line rate that the rings of an interface hold between them: longer than a scheduler lets a thread wait.
-const HELD: Duration = Duration::from_millis(200);
+/// Traffic at line rate that the rings of an interface should hold between them: longer than a scheduler lets a thread wait.
+pub(super) const HELD: Duration = Duration::from_millis(200);
 /// Fewest blocks of a ring.
 const BLOCKS_MIN: u32 = 32;
-/// Most blocks of all rings of an interface.
+/// Most blocks that are advised for all rings of an interface.
 const BLOCKS_MAX: u32 = 512;
-/// Blocks where the speed of the link is not known.
-const BLOCKS_UNKNOWN: u32 = 64;
+/// Most blocks of all rings of an interface unless the user says otherwise, since their memory is taken for good; and those of a ring
+/// where the speed of the link is not known.
+const BLOCKS_BY_DEFAULT: u32 = 64;
 
 /// Shape of a ring, and what it takes.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl Default for RingOptions {
     fn default() -> Self {
         Self {
             block_bytes: BLOCK_BYTES,
-            blocks: BLOCKS_UNKNOWN,
+            blocks: BLOCKS_BY_DEFAULT,
             retire: Duration::from_millis(8),
             snaplen: 65535,
             promiscuous: true,
@@ -74,32 +75,42 @@ impl RingOptions {
         Choice { filter: self.filter.clone(), snaplen: self.snaplen }
     }
 
-    /// The default for one of `rings` rings that share a link of `speed_mbps` megabits a second (`None`: unknown).
-    ///
-    /// Blocks of 1 MiB, so many that all rings together hold 200 ms of frames of ordinary size at line rate: at least 32 each, at
-    /// most 512 together; 64 each where the speed is unknown. Smaller frames fill a ring sooner, as each takes about 90 bytes more
-    /// than its own.
+    /// The default for one of `rings` rings that share a link of `speed_mbps` megabits a second (`None`: unknown): blocks of 1 MiB, as
+    /// many as [`Self::lasting`] has, but for a link faster than 2.7 Gb/s no more than 64 for all rings together, with at least 32 each.
     ///
     /// ```
     /// use kaspector::capture::RingOptions;
     ///
-    /// assert_eq!(RingOptions::for_link(Some(10_000), 1).blocks, 239);
-    /// assert_eq!(RingOptions::for_link(Some(10_000), 4).blocks, 60);
     /// assert_eq!(RingOptions::for_link(Some(100), 1).blocks, 32);
-    /// assert_eq!(RingOptions::for_link(Some(400_000), 1).blocks, 512);
+    /// assert_eq!(RingOptions::for_link(Some(2_500), 1).blocks, 60);
+    /// assert_eq!(RingOptions::for_link(Some(10_000), 1).blocks, 64);
+    /// assert_eq!(RingOptions::for_link(Some(10_000), 4).blocks, 32);
+    /// assert_eq!(RingOptions::for_link(None, 4).blocks, 64);
     /// ```
     #[must_use]
     pub fn for_link(speed_mbps: Option<u32>, rings: u32) -> Self {
         let rings = rings.max(1);
         let blocks = match speed_mbps {
-            None => BLOCKS_UNKNOWN,
-            Some(speed_mbps) => {
-                let bytes_per_ms = u128::from(speed_mbps) * 1_000_000 / 8 / 1000;
-                let wanted = (bytes_per_ms * HELD.as_millis()).div_ceil(BLOCK_BYTES.into());
-                let together = u32::try_from(wanted).unwrap_or(BLOCKS_MAX).min(BLOCKS_MAX);
-                together.div_ceil(rings).max(BLOCKS_MIN)
-            }
+            None => BLOCKS_BY_DEFAULT,
+            Some(speed_mbps) => Self::lasting(speed_mbps).blocks.min(BLOCKS_BY_DEFAULT).div_ceil(rings).max(BLOCKS_MIN),
         };
+        Self { blocks, ..Self::default() }
+    }
+
+    /// A ring that holds 200 ms of frames of ordinary size at the rate of a link of `speed_mbps` megabits a second: at least 32 blocks of
+    /// 1 MiB, at most 512. Smaller frames fill it sooner, as each takes about 90 bytes more than its own.
+    ///
+    /// ```
+    /// use kaspector::capture::RingOptions;
+    ///
+    /// assert_eq!(RingOptions::lasting(10_000).blocks, 239);
+    /// assert_eq!(RingOptions::lasting(400_000).blocks, 512);
+    /// ```
+    #[must_use]
+    pub fn lasting(speed_mbps: u32) -> Self {
+        let bytes_per_ms = u128::from(speed_mbps) * 1_000_000 / 8 / 1000;
+        let wanted = (bytes_per_ms * HELD.as_millis()).div_ceil(BLOCK_BYTES.into());
+        let blocks = u32::try_from(wanted).unwrap_or(BLOCKS_MAX).clamp(BLOCKS_MIN, BLOCKS_MAX);
         Self { blocks, ..Self::default() }
     }
 }

@@ -37,10 +37,9 @@ impl Health {
     #[must_use]
     pub fn advice(&self, options: &WatchOptions) -> Vec<String> {
         let blocks = super::blocks(options, &self.interface, options.workers);
-        // Which group it is does not matter: only that rings share the load.
-        let fanout = (options.workers > 1).then_some(0);
-        let ring = RingOptions { blocks, fanout, ..options.ring.clone() };
-        Facts::of(&self.interface).map(|facts| advice(&facts, &ring)).unwrap_or_default()
+        let rings = u32::try_from(options.workers).unwrap_or(u32::MAX);
+        let ring = RingOptions { blocks, ..options.ring.clone() };
+        Facts::of(&self.interface).map(|facts| advice(&facts, &ring, rings)).unwrap_or_default()
     }
 
     /// Packets that the interface dropped before anybody could take them, since the beginning.
