@@ -23,9 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Hosts that the summary names, strongest verdict first.
-const HOSTS_TOLD: usize = 20;
-
 /// Watches until told to end, and says how the program is to end.
 pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     let attention = Attention::begin()?;
@@ -292,10 +289,10 @@ fn summary(watched: &Watched, started: Instant) -> String {
     if watched.behind > 0 {
         _ = writeln!(text, "{} of the outputs had not taken everything.", watched.behind);
     }
-    for host in watched.hosts.iter().take(HOSTS_TOLD) {
+    for host in &watched.hosts {
         _ = writeln!(text, "{} {} {} %", host_label(host), host.verdict.name(), host.confidence.0);
     }
-    if let Some(more) = watched.hosts.len().checked_sub(HOSTS_TOLD).filter(|&more| more > 0) {
+    if let Some(more) = watched.hosts_in_all.checked_sub(watched.hosts.len() as u64).filter(|&more| more > 0) {
         let said = if has_lost(watched) {
             "alerts were lost, so not all of them may be named there"
         } else {

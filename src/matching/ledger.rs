@@ -168,6 +168,12 @@ impl Ledger {
         self.hosts.make_room()
     }
 
+    /// Lets go of the record of a host that is kept elsewhere; should it show itself again, it begins anew here. For hosts of which nothing
+    /// waits for [`Self::make_room`].
+    pub fn let_go(&mut self, host: &HostKey) {
+        self.hosts.let_go(host);
+    }
+
     /// Takes the next event. Events must come in packet order.
     pub fn record(&mut self, event: Event) {
         match event.kind {

@@ -40,4 +40,6 @@ pub use sandbox::{Entered, Sandbox, SandboxError, SandboxMode, folder_of};
 pub use scan::{Scan, ScanOptions, TakeAlerts, scan};
 pub use status::{InterfaceStatus, MessageCounts, Status};
 #[cfg(target_os = "linux")]
-pub use watch::{Attention, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch};
+pub use watch::{
+    Attention, HOSTS_TOLD, Notice, Reload, Renewed, Settings, Tell, WatchError, WatchOptions, Watched, watch,
+};

@@ -94,6 +94,8 @@ impl State {
         let synchronous = if mode == "wal" { "NORMAL" } else { "FULL" };
         connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX).map_err(failed)?;
+        // A sensor's sandbox has no folder for what SQLite puts aside while it works.
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
         migrate(&mut connection, path, STEPS)?;
@@ -170,7 +172,8 @@ impl State {
             .map_err(|error| self.failed(error))
     }
 
-    /// The records of a source: where a sensor goes on. Inputs are numbered by `origins`, which gives numbers to those that it has not.
+    /// Gives `take` the records of a source, one by one, in the order in which they came into the file: where a sensor goes on. Inputs are numbered by `origins`, which gives numbers to those
+    /// that it has not.
     ///
     /// Evidence whose indicator `signatures` does not know is left out, and stays in the file until a set knows it again, whatever is
     /// saved until then.
@@ -182,28 +185,54 @@ impl State {
         source: &Source,
         signatures: &SignatureSet,
         origins: &mut Origins,
-    ) -> Result<Vec<(HostKey, HostRecord)>, StateError> {
+        mut take: impl FnMut(HostKey, HostRecord),
+    ) -> Result<(), StateError> {
         let path = self.path.clone();
         let failed = |error| StateError::of(&path, error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let Some(id) = rows::source_id(&transaction, source).map_err(failed)? else { return Ok(Vec::new()) };
+        let Some(id) = rows::source_id(&transaction, source).map_err(failed)? else { return Ok(()) };
         mark(&transaction, id, signatures).map_err(failed)?;
         let inputs = Inputs::read(&transaction, origins).map_err(failed)?;
-        let mut hosts = Vec::new();
         {
-            let mut records = transaction
-                .prepare("SELECT * FROM record WHERE source = ?1 ORDER BY address, vlan, inner_vlan, vni, id")
-                .map_err(failed)?;
+            let mut records =
+                transaction.prepare("SELECT * FROM record WHERE source = ?1 ORDER BY id").map_err(failed)?;
             let mut records = records.query([id]).map_err(failed)?;
             while let Some(row) = records.next().map_err(failed)? {
                 let host = record_key(row).map_err(failed)?;
                 let stored = rows::read_record(&transaction, row, &inputs).map_err(failed)?;
-                hosts.push((host, HostRecord::from_stored(stored, signatures)));
+                take(host, HostRecord::from_stored(stored, signatures));
             }
         }
         transaction.commit().map_err(failed)?;
         self.marked.insert(id);
-        Ok(hosts)
+        Ok(())
+    }
+
+    /// What a source has of each of these hosts, in their order. Inputs are those that `origins` names.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
+    pub fn records_of(
+        &self,
+        source: &Source,
+        hosts: impl IntoIterator<Item = HostKey>,
+        signatures: &SignatureSet,
+        origins: &Origins,
+    ) -> Result<Vec<(HostKey, Option<HostRecord>)>, StateError> {
+        let read = || -> rusqlite::Result<_> {
+            let transaction = self.connection.unchecked_transaction()?;
+            let source = rows::source_id(&transaction, source)?;
+            let inputs = Inputs::read(&transaction, &mut origins.clone())?;
+            let of_host = |host: HostKey| {
+                let stored = match source {
+                    Some(source) => rows::record_of(&transaction, source, host, &inputs)?,
+                    None => None,
+                };
+                Ok((host, stored.map(|stored| HostRecord::from_stored(stored, signatures))))
+            };
+            hosts.into_iter().map(of_host).collect()
+        };
+        read().map_err(|error| self.failed(error))
     }
 
     /// Puts these records in the place of those that the source had of the same hosts: all of them, or none. Of a capture they are all

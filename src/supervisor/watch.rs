@@ -52,6 +52,9 @@ use std::time::Duration;
 use teller::Teller;
 use worker::Worker;
 
+/// Hosts that a summary names: all of them, in full, would take more memory than the watch itself.
+pub const HOSTS_TOLD: usize = 20;
+
 /// Reports between a worker and the control thread.
 const QUEUE: usize = 1 << 13;
 
@@ -157,8 +160,10 @@ pub struct Watched {
     pub flows: u64,
     /// What was given up at a bound, under the bound's name.
     pub given_up: BTreeMap<&'static str, u64>,
-    /// Hosts with evidence: strongest verdict first, then by address.
+    /// The first [`HOSTS_TOLD`] hosts with evidence: strongest verdict first, then by address.
     pub hosts: Vec<HostFinding>,
+    /// How many there are in all.
+    pub hosts_in_all: u64,
     /// Messages that no output was given, because none had room for them.
     pub no_room: MessageCounts,
 }
@@ -265,9 +270,7 @@ pub fn watch(
     let keeper = match &options.state {
         Some(path) => {
             let sensor = &options.output_options.sensor;
-            let (keeper, known) = Keeper::open(path, sensor, &options.interfaces, &settings.signatures)?;
-            hosts.begin_with(known.hosts, &settings.signatures);
-            Some((keeper, known.inputs))
+            Some(Keeper::open(path, sensor, &options.interfaces, &settings.signatures, &mut hosts)?)
         }
         None => None,
     };
@@ -376,7 +379,12 @@ fn listeners(options: &WatchOptions, workers: usize) -> Result<Vec<Vec<Listener>
 fn blocks(options: &WatchOptions, interface: &str, workers: usize) -> u32 {
     let speed_mbps = || Facts::of(interface).ok()?.speed_mbps;
     let rings = u32::try_from(workers).unwrap_or(1);
-    options.ring_blocks.unwrap_or_else(|| RingOptions::for_link(speed_mbps(), rings).blocks)
+    options.ring_blocks.unwrap_or_else(|| {
+        let usual = RingOptions::for_link(speed_mbps(), rings);
+        // As much memory, however large the blocks are; the kernel fills one while the other is read.
+        let bytes = u64::from(usual.block_bytes) * u64::from(usual.blocks);
+        u32::try_from(bytes / u64::from(options.ring.block_bytes.max(1))).unwrap_or(u32::MAX).max(2)
+    })
 }
 
 fn random<const N: usize>() -> std::io::Result<[u8; N]> {

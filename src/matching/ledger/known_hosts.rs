@@ -202,23 +202,41 @@ impl KnownHosts {
         }
     }
 
+    /// Takes out the record of a host that is kept elsewhere as it is here: should the host show itself again, it begins anew. What others
+    /// asked it for stays.
+    pub fn let_go(&mut self, host: &HostKey) {
+        if let Some(record) = self.take_out(host)
+            && record.was_asked()
+        {
+            self.names += record.asked_count();
+            self.hosts.insert(*host, record.without_evidence());
+        }
+    }
+
     /// Takes a host out. Gives its record, unless that waits to be taken elsewhere.
     fn remove(&mut self, host: &HostKey) -> Option<HostRecord> {
+        let record = self.take_out(host)?;
+        if let Some(Noted { retired, .. }) = &mut self.noted
+            && retired.len() < RETIRED_MAX
+        {
+            retired.push((*host, record));
+            return None;
+        }
+        match record.line_count() {
+            0 => self.asked_given_up += 1,
+            _ => self.given_up += 1,
+        }
+        Some(record)
+    }
+
+    fn take_out(&mut self, host: &HostKey) -> Option<HostRecord> {
         let record = self.hosts.remove(host)?;
         self.lines -= record.line_count();
         self.names -= record.asked_count();
         self.lines_given_up += record.given_up();
         self.links_given_up += u64::from(record.link_addresses_given_up());
-        if let Some(Noted { changed, retired }) = &mut self.noted {
-            changed.remove(host);
-            if retired.len() < RETIRED_MAX {
-                retired.push((*host, record));
-                return None;
-            }
-        }
-        match record.line_count() {
-            0 => self.asked_given_up += 1,
-            _ => self.given_up += 1,
+        if let Some(noted) = &mut self.noted {
+            noted.changed.remove(host);
         }
         Some(record)
     }

@@ -285,6 +285,21 @@ fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<StoredLi
     }))
 }
 
+/// The record that a source has of a host.
+pub fn record_of(
+    transaction: &Transaction<'_>,
+    source: i64,
+    host: HostKey,
+    inputs: &Inputs,
+) -> rusqlite::Result<Option<StoredHost>> {
+    let zone = host.zone;
+    let mut statement = transaction.prepare_cached(
+        "SELECT * FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
+    )?;
+    let mut found = statement.query(params![host.address.to_string(), source, zone.vlan, zone.inner_vlan, zone.vni])?;
+    found.next()?.map(|row| read_record(transaction, row, inputs)).transpose()
+}
+
 fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
     let zone = host.zone;
     let address = host.address.to_string();

@@ -2,14 +2,14 @@
 
 use super::counters::Detail;
 use super::desk::Desk;
-use super::hosts::{Hosts, Rise};
+use super::hosts::{Hosts, Novelty, Rise};
 use super::interfaces::Interfaces;
 use super::keeper::Keeper;
 use super::renewal::{Current, Renewal};
 use super::repeats::{Repeats, Sighting};
 use super::signals::{Signals, Wish};
 use super::teller::Teller;
-use super::{Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
+use super::{HOSTS_TOLD, Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
 use crate::capture::{Choice, LiveError, Timestamp};
 use crate::decode::Outcome;
 use crate::matching::HostKey;
@@ -34,6 +34,11 @@ const PUBLISH: Duration = Duration::from_millis(250);
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
 const SAVE: Duration = Duration::from_secs(5);
+/// How long an alert waits to hear whether the state file has the same of its host, and how many may; others are told as first sights.
+const UNCLEAR: Duration = Duration::from_secs(5);
+const UNCLEAR_MAX: usize = 1 << 14;
+/// The same at the end.
+const LAST_RECALLS: Duration = Duration::from_secs(2);
 /// The threads of all rings.
 pub type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), LiveError>>>;
 
@@ -55,6 +60,8 @@ pub struct Control<'w> {
     due: VecDeque<(Sighting, Occasion)>,
     hosts: Hosts,
     keeper: Option<Keeper>,
+    /// Alerts of hosts that are being recalled out of the state file.
+    unclear: VecDeque<(Instant, Sighting)>,
     /// Names of what evidence points into.
     inputs: Vec<String>,
     web: Option<Web>,
@@ -96,6 +103,7 @@ impl<'w> Control<'w> {
             teller,
             hosts,
             keeper,
+            unclear: VecDeque::new(),
             inputs,
             web,
             notify: Notify::from_environment(),
@@ -257,19 +265,18 @@ impl<'w> Control<'w> {
                 let kind = (indicator.category.name(), indicator.strength.name());
                 *self.detections.entry(kind).or_default() += 1;
                 let sighting = Sighting { alert, interface };
-                // What the state file has was told by an earlier run.
-                let is_known = self.hosts.note(sighting.host(), &sighting.alert, interface);
-                let signatures = &self.settings.signatures;
-                if is_known {
-                    self.repeats.take_known(sighting, signatures);
-                } else if let Some(sighting) = self.repeats.take(sighting, signatures) {
-                    self.tell_of(&sighting, Occasion::FirstSight);
+                match self.hosts.note(sighting.host(), &sighting.alert, interface) {
+                    Novelty::Unclear if self.unclear.len() < UNCLEAR_MAX => {
+                        self.unclear.push_back((Instant::now(), sighting));
+                    }
+                    novelty => self.tell_once(sighting, novelty),
                 }
             }
         }
-        if self.desks.iter().any(Desk::is_crowded) {
+        if self.hosts.are_leaving() || self.desks.iter().any(Desk::is_crowded) {
             self.look_at_hosts();
         }
+        self.recall(UNCLEAR);
         // While summaries wait for outputs, the next ones add up where they are.
         if self.due.is_empty() {
             let due = self.repeats.summaries(now());
@@ -287,6 +294,45 @@ impl<'w> Control<'w> {
         {
             self.tell_of(&sighting, occasion);
             self.teller.hand_on();
+        }
+    }
+
+    /// Tells of an alert that is news; others wait for the next summary. What the state file has was told by an earlier run.
+    fn tell_once(&mut self, sighting: Sighting, novelty: Novelty) {
+        let signatures = &self.settings.signatures;
+        if novelty == Novelty::Known {
+            self.repeats.take_known(sighting, signatures);
+        } else if let Some(sighting) = self.repeats.take(sighting, signatures) {
+            self.tell_of(&sighting, Occasion::FirstSight);
+        }
+    }
+
+    /// Has hosts that left memory looked up in the state file, and tells what waited for that, or for longer than `patience`.
+    fn recall(&mut self, patience: Duration) {
+        let Some(keeper) = &self.keeper else { return };
+        let signatures = Arc::clone(&self.settings.signatures);
+        let hosts = self.hosts.take_to_recall();
+        if !hosts.is_empty()
+            && let Err(refused) = keeper.recall(&signatures, hosts)
+        {
+            self.hosts.not_recalled(refused);
+        }
+        let recalled = keeper.take_recalled().into_iter();
+        let rises: Vec<Rise> = recalled
+            .filter_map(|(host, question, record)| self.hosts.recalled(&host, question, record, &signatures))
+            .collect();
+        while let Some((_, sighting)) = self.unclear.pop_front_if(|(since, sighting)| {
+            since.elapsed() >= patience || self.hosts.novelty(&sighting.host(), &sighting.alert) != Novelty::Unclear
+        }) {
+            let novelty = self.hosts.novelty(&sighting.host(), &sighting.alert);
+            self.tell_once(sighting, novelty);
+        }
+        self.tell_rises(rises);
+    }
+
+    fn tell_rises(&mut self, rises: Vec<Rise>) {
+        for Rise { alert, interface, from, to } in rises {
+            self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
         }
     }
 
@@ -317,8 +363,14 @@ impl<'w> Control<'w> {
                 rises.extend(self.hosts.retire(host, record, interface, &signatures));
             }
         }
-        for Rise { alert, interface, from, to } in rises {
-            self.tell_of(&Sighting { alert, interface }, Occasion::VerdictRise { from, to });
+        // Now the ledgers hold nothing of these hosts that is not known here.
+        for host in self.hosts.leaving() {
+            self.desks.iter_mut().for_each(|desk| desk.let_go(&host));
+        }
+        self.hosts.leave(&signatures);
+        self.tell_rises(rises);
+        if self.hosts.is_crowded() {
+            self.save();
         }
     }
 
@@ -383,11 +435,10 @@ impl<'w> Control<'w> {
         let signatures = &self.settings.signatures;
         let unsaved =
             if keeper.lacks_all() { self.hosts.take_all(signatures) } else { self.hosts.take_unsaved(signatures) };
-        if unsaved.is_empty() {
-            return;
-        }
-        if let Err(refused) = keeper.save(&self.settings.signatures, unsaved) {
-            self.hosts.not_saved(refused.into_iter().map(|(host, _)| host));
+        if !unsaved.is_empty()
+            && let Err(refused) = keeper.save(signatures, unsaved)
+        {
+            self.hosts.not_saved(refused);
         }
     }
 
@@ -429,7 +480,8 @@ impl<'w> Control<'w> {
             outcomes,
             flows,
             given_up: self.given_up(given_up),
-            hosts: self.hosts.findings(&self.settings.signatures),
+            hosts: self.hosts.first_findings(HOSTS_TOLD, &self.settings.signatures),
+            hosts_in_all: self.hosts.count(),
             no_room: self.teller.lost(),
         }
     }
@@ -447,6 +499,13 @@ impl<'w> Control<'w> {
         }
         self.look();
         self.look_at_hosts();
+        let asked = Instant::now();
+        self.recall(UNCLEAR);
+        while !self.unclear.is_empty() && asked.elapsed() < LAST_RECALLS {
+            tokio::time::sleep(LOOK).await;
+            self.recall(UNCLEAR);
+        }
+        self.recall(Duration::ZERO);
         self.save();
         let held = self.repeats.held();
         self.summarise(held);
@@ -482,8 +541,9 @@ impl<'w> Control<'w> {
         };
         (watched.behind, watched.outputs) = (behind, outputs);
         if let Some(keeper) = self.keeper.take() {
-            // The last look is not given back: whoever could not take it for so long will not take it now.
-            let closed = handle.spawn_blocking(|| keeper.close());
+            let last = self.hosts.take_last_unsaved(&self.settings.signatures);
+            let signatures = Arc::clone(&self.settings.signatures);
+            let closed = handle.spawn_blocking(|| keeper.close(signatures, last));
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }

@@ -119,6 +119,11 @@ impl Desk {
         self.ledger.make_room()
     }
 
+    /// Lets the ledger begin a host's record anew, which is kept elsewhere; see [`Ledger::let_go`].
+    pub fn let_go(&mut self, host: &HostKey) {
+        self.ledger.let_go(host);
+    }
+
     /// What was given up at a bound, under the bound's name.
     #[must_use]
     pub fn given_up(&self) -> BTreeMap<&'static str, u64> {

@@ -1,9 +1,13 @@
 //! What is known of each host: what each interface shows now, and what was known before.
+//!
+//! Memory holds a bounded number of hosts, the state file all of them. One that had to leave memory and shows itself again is *recalled* out of
+//! the file, which takes a moment; until then nobody knows whether it is news, and it is not saved over what the file has.
 
 use crate::capture::Timestamp;
 use crate::matching::{Alert, HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Hosts that are kept.
 pub const HOSTS_MAX: usize = 1 << 17;
@@ -21,7 +25,41 @@ pub struct Hosts {
     lines: usize,
     /// Hosts that changed since they were last saved.
     unsaved: BTreeSet<HostKey>,
+    /// Whether there is a state file.
+    has_file: bool,
+    /// Hosts that are to be looked up there, each with the number of the question.
+    to_recall: BTreeMap<HostKey, u64>,
+    recalls: u64,
+    /// Hosts that had to leave, while ledgers still hold what they show.
+    leaving: HashMap<HostKey, Known>,
+    /// Of hosts that have left, what was not saved.
+    left: Vec<Unsaved>,
     given_up: u64,
+}
+
+/// Hosts that have left and wait to be saved; what finds no room is lost, and counted with those that were forgotten.
+const LEFT_MAX: usize = HOSTS_MAX / 2;
+
+/// A host that is to be saved.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    /// Which host.
+    pub host: HostKey,
+    /// What is known of it.
+    pub record: HostRecord,
+    /// Whether that is all. Otherwise the file may have more, to which it is to be added.
+    pub is_whole: bool,
+}
+
+/// What an alert is to those who know its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Novelty {
+    /// Something that the host did not show before this run.
+    New,
+    /// The host showed the same, as closely, before.
+    Known,
+    /// Nobody knows before the host has been recalled.
+    Unclear,
 }
 
 /// Whether there is evidence, what it adds up to, and when there was some last.
@@ -41,6 +79,8 @@ struct Known {
     alert: Option<(Box<Alert>, u32)>,
     /// Bytes when a summary told of the host last.
     bytes_told: u64,
+    /// The question that is to say what the file has of it.
+    recall: Option<u64>,
 }
 
 /// A host whose evidence adds up to more than before.
@@ -57,26 +97,38 @@ pub struct Rise {
 }
 
 impl Hosts {
-    /// Takes up what is known from earlier runs.
-    pub fn begin_with(&mut self, records: impl IntoIterator<Item = (HostKey, HostRecord)>, signatures: &SignatureSet) {
-        for (host, record) in records {
-            self.lines += record.line_count();
-            let known = self.known(host);
-            known.bytes_told = record.bytes();
-            known.since = Some(record.first_seen());
-            known.before = Some(Box::new(record));
-            known.verdict = known.verdict(signatures);
-        }
+    /// Takes up what the state file has of a host from earlier runs.
+    pub fn begin_with(&mut self, host: HostKey, record: HostRecord, signatures: &SignatureSet) {
+        self.lines += record.line_count();
+        let known = self.known(host);
+        known.bytes_told = record.bytes();
+        known.since = Some(record.first_seen());
+        known.before = Some(Box::new(record));
+        known.verdict = known.verdict(signatures);
+        self.trim_lines(signatures);
+        // Those that found no room are still in the file.
+        self.given_up += self.leaving.drain().count() as u64;
     }
 
-    /// Notes the latest alert of a host. Says whether the host showed the same, as closely, before this run.
-    pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) -> bool {
+    /// From now on what leaves is saved in the state file, and looked up there.
+    pub const fn rely_on_file(&mut self) {
+        self.has_file = true;
+    }
+
+    /// Notes the latest alert of a host. Says what it is to those who know the host.
+    pub fn note(&mut self, host: HostKey, alert: &Alert, interface: u32) -> Novelty {
         let known = self.known(host);
         known.since = known.since.or(Some(alert.at));
         if known.verdict != Some(Verdict::Confirmed) {
             known.alert = Some((Box::new(alert.clone()), interface));
         }
-        known.before.as_ref().is_some_and(|before| before.shows(alert.indicator, alert.seen_as))
+        known.novelty(alert)
+    }
+
+    /// What an alert that was noted is to those who know the host now.
+    #[must_use]
+    pub fn novelty(&self, host: &HostKey, alert: &Alert) -> Novelty {
+        self.hosts.get(host).map_or(Novelty::New, |known| known.novelty(alert))
     }
 
     /// Since when a host is known: its first evidence, in whichever run of the sensor.
@@ -139,21 +191,105 @@ impl Hosts {
         bytes.saturating_sub(std::mem::replace(&mut known.bytes_told, bytes))
     }
 
-    /// Hosts that changed since the last call, each with all that is known of it.
-    pub fn take_unsaved(&mut self, signatures: &SignatureSet) -> Vec<(HostKey, HostRecord)> {
-        let hosts = std::mem::take(&mut self.unsaved);
-        hosts.into_iter().filter_map(|host| Some((host, self.hosts.get(&host)?.merged(signatures)?))).collect()
+    /// Hosts that changed since the last call, each with all that is known of it; those that are being recalled come later.
+    pub fn take_unsaved(&mut self, signatures: &SignatureSet) -> Vec<Unsaved> {
+        let is_clear = |host: &HostKey| self.hosts.get(host).is_none_or(|known| known.recall.is_none());
+        let (clear, unclear) = std::mem::take(&mut self.unsaved).into_iter().partition(is_clear);
+        self.unsaved = unclear;
+        self.collect_unsaved(clear, signatures)
+    }
+
+    /// The same for the last time: also those that are being recalled.
+    pub fn take_last_unsaved(&mut self, signatures: &SignatureSet) -> Vec<Unsaved> {
+        let all = std::mem::take(&mut self.unsaved);
+        self.collect_unsaved(all, signatures)
+    }
+
+    fn collect_unsaved(&mut self, hosts: BTreeSet<HostKey>, signatures: &SignatureSet) -> Vec<Unsaved> {
+        let mut all = std::mem::take(&mut self.left);
+        all.extend(hosts.into_iter().filter_map(|host| self.hosts.get(&host)?.unsaved(host, signatures)));
+        all
     }
 
     /// All hosts, for a file that has none of them.
-    pub fn take_all(&mut self, signatures: &SignatureSet) -> Vec<(HostKey, HostRecord)> {
+    pub fn take_all(&mut self, signatures: &SignatureSet) -> Vec<Unsaved> {
         self.unsaved.extend(self.hosts.keys());
         self.take_unsaved(signatures)
     }
 
-    /// Notes that hosts that were taken have not been saved.
-    pub fn not_saved(&mut self, hosts: impl IntoIterator<Item = HostKey>) {
-        self.unsaved.extend(hosts);
+    /// Notes that what was taken has not been saved.
+    pub fn not_saved(&mut self, refused: impl IntoIterator<Item = Unsaved>) {
+        for unsaved in refused {
+            if unsaved.is_whole && self.hosts.get(&unsaved.host).is_some_and(|known| known.recall.is_none()) {
+                self.unsaved.insert(unsaved.host);
+            } else if self.left.len() < LEFT_MAX {
+                self.left.push(unsaved);
+            }
+        }
+    }
+
+    /// Hosts that are to be looked up in the file, each with the number of the question.
+    pub fn take_to_recall(&mut self) -> Vec<(HostKey, u64)> {
+        std::mem::take(&mut self.to_recall).into_iter().collect()
+    }
+
+    /// Notes that nobody has looked for these.
+    pub fn not_recalled(&mut self, refused: impl IntoIterator<Item = (HostKey, u64)>) {
+        self.to_recall.extend(refused);
+    }
+
+    /// Takes up what the file has of a host, the answer to that question. Says so if what the host has shown meanwhile adds up to more.
+    pub fn recalled(
+        &mut self,
+        host: &HostKey,
+        question: u64,
+        record: Option<HostRecord>,
+        signatures: &SignatureSet,
+    ) -> Option<Rise> {
+        let known = self.hosts.get_mut(host).filter(|known| known.recall == Some(question))?;
+        known.recall = None;
+        let mut record = record?;
+        let lines_before = known.line_count();
+        known.bytes_told = known.bytes_told.saturating_add(record.bytes());
+        known.since = Some(known.since.map_or(record.first_seen(), |since| since.min(record.first_seen())));
+        known.verdict = record.standing(signatures).map(|(verdict, ..)| verdict);
+        if let Some(later) = known.before.take() {
+            record.merge(*later, signatures);
+        }
+        known.before = Some(Box::new(record));
+        let rise = known.rise(signatures);
+        self.lines = self.lines + known.line_count() - lines_before;
+        self.trim_lines(signatures);
+        rise
+    }
+
+    /// Hosts that had to leave, and are to leave the ledgers, too.
+    #[must_use]
+    pub fn leaving(&self) -> Vec<HostKey> {
+        self.leaving.keys().copied().collect()
+    }
+
+    /// Whether hosts are to leave the ledgers.
+    #[must_use]
+    pub fn are_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Notes that the ledgers hold nothing of them any more. What was not saved of them is to be saved.
+    pub fn leave(&mut self, signatures: &SignatureSet) {
+        for (host, known) in std::mem::take(&mut self.leaving) {
+            self.given_up += 1;
+            self.to_recall.remove(&host);
+            if self.unsaved.remove(&host) && self.left.len() < LEFT_MAX {
+                self.left.extend(known.unsaved(host, signatures));
+            }
+        }
+    }
+
+    /// Whether so many hosts have left that saving them should not wait.
+    #[must_use]
+    pub const fn is_crowded(&self) -> bool {
+        self.left.len() >= LEFT_MAX / 4
     }
 
     /// Hosts with evidence.
@@ -171,27 +307,34 @@ impl Hosts {
     /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
     #[must_use]
     pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        self.first_findings(usize::MAX, signatures)
+    }
+
+    /// The first `most` of them.
+    #[must_use]
+    pub fn first_findings(&self, most: usize, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let mut order: Vec<(Verdict, HostKey)> =
+            self.hosts.iter().filter_map(|(host, known)| Some((known.verdict?, *host))).collect();
+        order.sort_unstable();
+        order.truncate(most);
         let links = self
             .hosts
             .iter()
             .flat_map(|(host, known)| known.records().flat_map(HostRecord::link_addresses).map(|link| (*host, link)));
         let hops = NextHops::among(links);
-        let finding =
-            |(host, known): (&HostKey, &Known)| known.merged(signatures)?.finding_among(*host, signatures, &hops);
-        let mut all: Vec<_> = self.hosts.iter().filter_map(finding).collect();
-        all.sort_by_key(|finding| (finding.verdict, finding.host));
-        all
+        let finding = |(_, host): (Verdict, HostKey)| {
+            self.hosts.get(&host)?.merged(signatures)?.finding_among(host, signatures, &hops)
+        };
+        order.into_iter().filter_map(finding).collect()
     }
 
-    /// Forgets the eighth with the weakest verdicts, and of those the ones that showed nothing for longest. What a state file has of them
-    /// stays there until they show themselves again.
+    /// Has the eighth with the weakest verdicts leave, and of those the ones that showed nothing for longest.
     fn forget(&mut self) {
         for (_, host) in self.weakest_first().into_iter().take(HOSTS_MAX / 8) {
             if let Some(known) = self.hosts.remove(&host) {
                 self.lines -= known.line_count();
+                self.leaving.insert(host, known);
             }
-            self.unsaved.remove(&host);
-            self.given_up += 1;
         }
     }
 
@@ -226,11 +369,40 @@ impl Hosts {
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
             self.forget();
         }
-        self.hosts.entry(host).or_default()
+        match self.hosts.entry(host) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                // One that has not quite left is there again, with all that was known.
+                let known = self.leaving.remove(&host).unwrap_or_else(|| {
+                    let mut known = Known::default();
+                    // As long as nobody had to leave, memory has all that the file has.
+                    if self.has_file && self.given_up > 0 {
+                        self.recalls += 1;
+                        self.to_recall.insert(host, self.recalls);
+                        known.recall = Some(self.recalls);
+                    }
+                    known
+                });
+                self.lines += known.line_count();
+                entry.insert(known)
+            }
+        }
     }
 }
 
 impl Known {
+    fn novelty(&self, alert: &Alert) -> Novelty {
+        match &self.before {
+            Some(before) if before.shows(alert.indicator, alert.seen_as) => Novelty::Known,
+            _ if self.recall.is_some() => Novelty::Unclear,
+            _ => Novelty::New,
+        }
+    }
+
+    fn unsaved(&self, host: HostKey, signatures: &SignatureSet) -> Option<Unsaved> {
+        Some(Unsaved { host, record: self.merged(signatures)?, is_whole: self.recall.is_none() })
+    }
+
     fn put(&mut self, interface: u32, record: HostRecord) {
         match self.now.binary_search_by_key(&interface, |&(number, _)| number) {
             Ok(at) => {
@@ -331,15 +503,15 @@ mod tests {
         let signatures = SignatureSet::builtin();
         let mut hosts = Hosts::default();
         let (lookup, known) = record(1, SeenAs::Lookup, 5, &signatures);
-        hosts.begin_with([(host(1), known)], &signatures);
+        hosts.begin_with(host(1), known, &signatures);
         let later = |alert: &Alert| Alert { at: Timestamp(99), ..alert.clone() };
-        assert!(hosts.note(host(1), &later(&lookup), 0));
+        assert_eq!(hosts.note(host(1), &later(&lookup), 0), Novelty::Known);
         let (contact, _) = record(1, SeenAs::Contact, 9, &signatures);
-        assert!(!hosts.note(host(1), &later(&contact), 0), "closer than before");
+        assert_eq!(hosts.note(host(1), &later(&contact), 0), Novelty::New, "closer than before");
         assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
         let (other, _) = record(2, SeenAs::Lookup, 7, &signatures);
-        assert!(!hosts.note(host(2), &other, 0));
-        assert!(!hosts.note(host(2), &later(&other), 0), "of this run");
+        assert_eq!(hosts.note(host(2), &other, 0), Novelty::New);
+        assert_eq!(hosts.note(host(2), &later(&other), 0), Novelty::New, "of this run");
         assert_eq!(hosts.known_since(&host(2)), Some(Timestamp(7)));
     }
 
@@ -369,8 +541,85 @@ mod tests {
             hosts.hosts.insert(host(number), Known { verdict: Some(Verdict::Suspected), ..Known::default() });
         }
         hosts.update(host(u32::MAX >> 8), weak, 0, &signatures);
+        hosts.leave(&signatures);
         assert_eq!(hosts.given_up(), (HOSTS_MAX / 8) as u64);
         assert!(hosts.hosts.contains_key(&host(0)), "old, and confirmed");
         assert!(hosts.hosts.contains_key(&host(u32::MAX >> 8)));
+    }
+
+    /// As many hosts as make room for one more, each weaker than a confirmed one.
+    fn fill(hosts: &mut Hosts, signatures: &SignatureSet) {
+        let (_, weak) = record(0, SeenAs::Lookup, 9, signatures);
+        for number in 1_000..1_000 + u32::try_from(HOSTS_MAX).unwrap() {
+            hosts.update(host(number), weak.clone(), 0, signatures);
+        }
+        hosts.leave(signatures);
+    }
+
+    #[test]
+    fn a_host_that_left_is_recalled_and_nothing_of_it_is_saved_over() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        hosts.rely_on_file();
+        let (lookup, first) = record(1, SeenAs::Lookup, 5, &signatures);
+        assert_eq!(hosts.note(host(1), &lookup, 0), Novelty::New);
+        hosts.update(host(1), first, 0, &signatures);
+        fill(&mut hosts, &signatures);
+        let left = hosts.take_unsaved(&signatures);
+        let stored = left.iter().find(|unsaved| unsaved.host == host(1)).unwrap();
+        assert!(stored.is_whole && !hosts.hosts.contains_key(&host(1)), "it left, and is saved all the same");
+        // The same again, and something that the file does not have.
+        let (lookup, later) = record(1, SeenAs::Lookup, 50, &signatures);
+        assert_eq!(hosts.note(host(1), &lookup, 0), Novelty::Unclear);
+        let (contact, _) = record(1, SeenAs::Contact, 51, &signatures);
+        hosts.note(host(1), &contact, 0);
+        hosts.update(host(1), later, 0, &signatures);
+        assert!(hosts.take_unsaved(&signatures).is_empty(), "it would take the place of what the file has");
+        let asked = hosts.take_to_recall();
+        assert_eq!(asked.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [host(1)]);
+        let question = asked[0].1;
+        assert!(hosts.recalled(&host(1), question + 1, Some(stored.record.clone()), &signatures).is_none());
+        assert_eq!(hosts.novelty(&host(1), &lookup), Novelty::Unclear, "the answer to another question");
+        hosts.recalled(&host(1), question, Some(stored.record.clone()), &signatures);
+        assert_eq!(hosts.novelty(&host(1), &lookup), Novelty::Known);
+        assert_eq!(hosts.novelty(&host(1), &contact), Novelty::New);
+        assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+        let saved = hosts.take_unsaved(&signatures);
+        let counts: Vec<_> = saved.iter().map(|unsaved| (unsaved.host, unsaved.is_whole)).collect();
+        assert_eq!(counts, [(host(1), true)]);
+        assert_eq!(saved[0].record.to_stored(&signatures).lines[0].count, 2, "both times");
+    }
+
+    #[test]
+    fn what_nobody_could_recall_is_added_to_the_file_at_the_end() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        hosts.rely_on_file();
+        fill(&mut hosts, &signatures);
+        hosts.update(host(999_999), record(0, SeenAs::Lookup, 9, &signatures).1, 0, &signatures);
+        hosts.leave(&signatures);
+        assert!(hosts.given_up() > 0);
+        hosts.take_unsaved(&signatures);
+        hosts.update(host(1), record(1, SeenAs::Contact, 10, &signatures).1, 0, &signatures);
+        let last = hosts.take_last_unsaved(&signatures);
+        assert_eq!(last.iter().map(|one| (one.host, one.is_whole)).collect::<Vec<_>>(), [(host(1), false)]);
+    }
+
+    #[test]
+    fn one_that_comes_again_while_it_leaves_keeps_what_was_known() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        hosts.rely_on_file();
+        let (lookup, first) = record(1, SeenAs::Lookup, 5, &signatures);
+        hosts.note(host(1), &lookup, 0);
+        hosts.update(host(1), first, 0, &signatures);
+        let (_, weak) = record(0, SeenAs::Lookup, 9, &signatures);
+        for number in 1_000..1_000 + u32::try_from(HOSTS_MAX).unwrap() {
+            hosts.update(host(number), weak.clone(), 0, &signatures);
+        }
+        assert!(hosts.leaving().contains(&host(1)));
+        hosts.note(host(1), &lookup, 0);
+        assert!(!hosts.leaving().contains(&host(1)) && hosts.take_to_recall().is_empty());
+        assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
     }
 }
