@@ -6,7 +6,10 @@
 use kaspector::capture::{Block, CaptureFile, LinkType, expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
-use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, recognise_datagram, reputation, smtp, socks, tls};
+use kaspector::inspect::{
+    DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation,
+    smtp, socks, tds, tls,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,6 +19,17 @@ use std::path::{Path, PathBuf};
 const SEED_MAX: usize = 48 << 10;
 /// Streams that begin with their pieces' choice.
 const PIECES: [u8; 2] = [40, 1];
+
+/// Endings of file names, and what they may mean by the numbers of the target `capture_formats`.
+const FORMATS: [(&str, &[u8]); 4] = [("snoop", &[0]), ("cap", &[1, 2, 3, 4, 5]), ("enc", &[6]), ("erf", &[7])];
+
+/// Beginnings that no capture has.
+const MADE: [(&str, &[u8]); 4] = [
+    ("google_quic", b"\x0d01234567Q043\x01CHLO\x01\0\0\0SNI\0\x0b\0\0\0dns.example"),
+    ("proxy_protocol", b"\x28\x01PROXY TCP4 192.0.2.1 192.0.2.2 4000 443\r\n"),
+    ("proxy_protocol", b"\x28\x01\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\x01\xbb"),
+    ("tds", b"\x28\x01\x12\x01\0\x10\0\0\x01\0\x16\x03\x01\0\x03\x01\0\0"),
+];
 
 /// Segments of one flow that are made into a seed.
 #[derive(Default)]
@@ -46,6 +60,10 @@ impl Corpus {
     fn capture(&self, path: &Path) -> Result<(), Box<dyn Error>> {
         let bytes = std::fs::read(path)?;
         self.add("capture_file", &[&bytes])?;
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        for format in FORMATS.iter().filter(|(name, _)| ending == Some(name)).flat_map(|(_, formats)| *formats) {
+            self.add("capture_formats", &[&[*format], &PIECES, &bytes])?;
+        }
         self.add("detector", &[&bytes])?;
         self.add("differential", &[&bytes])?;
         self.add("scan_threads", &[&[0], &bytes])?;
@@ -87,6 +105,9 @@ impl Corpus {
             if recognise_datagram(datagram) == DatagramProtocol::Dns {
                 self.add("dns", &[&PIECES, datagram])?;
             }
+            if quic::google_client_hello(datagram).is_some() || quic::unknown_version(datagram).is_some() {
+                self.add("google_quic", &[datagram])?;
+            }
         }
         for stream in &flow.bytes {
             let stream = stream.get(..SEED_MAX - 2).unwrap_or(stream);
@@ -101,10 +122,15 @@ impl Corpus {
                 ("socks", socks::recognise(stream)),
                 ("reputation", reputation::recognise(stream)),
                 ("lines", lines::recognise(stream)),
+                ("tds", tds::recognise(stream)),
+                ("proxy_protocol", proxy_protocol::recognise(stream)),
             ] {
                 if recognised == Match::Yes {
                     self.add(target, &[&PIECES, stream])?;
                 }
+            }
+            if preamble::recognise(stream) == Match::Yes {
+                self.add("preamble", &[stream])?;
             }
             // A hello without its record is what CRYPTO frames carry, and a body what the parser takes.
             if tls::recognise_client(stream) == Match::Yes {
@@ -177,15 +203,15 @@ fn crypto(offset: usize, data: &[u8]) -> Vec<u8> {
     [&[6][..], &two(offset), &two(data.len()), data].concat()
 }
 
-/// As in the target `decode`.
-const LINK_TYPES: [u16; 16] = [1, 1, 1, 1, 0, 9, 50, 51, 101, 104, 105, 108, 113, 127, 228, 276];
-
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [captures, signatures, corpus] = arguments.as_slice() else {
         return Err("usage: seeds PCAPS SIGNATURES CORPUS".into());
     };
     let corpus = Corpus(corpus.into());
+    for (target, seed) in MADE {
+        corpus.add(target, &[seed])?;
+    }
     let endings = ["*.pcap*", "derived/*.pcap*", "derived/*.snoop", "derived/*.cap", "derived/*.enc", "derived/*.erf"];
     for pattern in endings.map(|ending| format!("{captures}/{ending}")) {
         for input in expand([pattern]) {

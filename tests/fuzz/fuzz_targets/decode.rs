@@ -4,6 +4,7 @@
 
 use kaspector::capture::{Frame, LinkType, Timestamp};
 use kaspector::decode::{Dissected, Outcome, TunnelPorts, dissect_general, dissect_into, looks_like_tunnel};
+use kaspector::flow::{checksum, sum, timestamps, urgent};
 use std::sync::LazyLock;
 
 static PORTS: LazyLock<TunnelPorts> = LazyLock::new(|| {
@@ -29,6 +30,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     match (fast, dissect_general(&frame, &PORTS)) {
         (Dissected::Segment(fast), Dissected::Segment(general)) => {
             assert_eq!(fast, general);
+            let _ = (checksum(&fast, sum(fast.payload)), timestamps(fast.header), urgent(&fast));
             assert!(fast.payload.len() <= fast.payload_len as usize);
             assert!(fast.payload.is_empty() || bytes.as_ptr_range().contains(&fast.payload.as_ptr()));
         }
