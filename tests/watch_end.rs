@@ -145,7 +145,7 @@ fn every_open_flow_is_ended_when_nothing_hurries() {
         for flow in 0..FLOWS {
             sender.sendpacket(segment(flow)).unwrap();
             // The queue at the other end of the cable is short.
-            if flow % 500 == 0 {
+            if flow % 250 == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
@@ -153,7 +153,7 @@ fn every_open_flow_is_ended_when_nothing_hurries() {
         // The kernel may drop some on a busy machine. What it did not is in the ledger, to the last flow.
         let packets = said.split(&format!("{}: ", cable.far)).last().unwrap().split(' ').next().unwrap();
         let packets: u64 = packets.parse().unwrap_or_else(|_| panic!("{said}"));
-        assert!(packets > u64::from(FLOWS) / 10 * 9, "{said}");
+        assert!(packets > 75_000, "as many as the queues hold: {said}");
         assert!(!said.contains("lost because"), "{workers} workers: {said}");
         let listed =
             Command::new(PROGRAM).args(["hosts", "--state", state.to_str().unwrap(), "--format", "json"]).output();

@@ -73,7 +73,7 @@ pub fn recognise_request(bytes: &[u8]) -> Match {
 /// Whether a line is a request line whatever its first word is: a method is any token (RFC 9110 section 9.1). The target and the version
 /// have to be there.
 fn recognise_unknown_method(bytes: &[u8]) -> Match {
-    let method = bytes.iter().take_while(|&&byte| is_token(byte)).count();
+    let method = bytes.iter().take(UNKNOWN_METHOD_MAX + 1).take_while(|&&byte| is_token(byte)).count();
     if method > UNKNOWN_METHOD_MAX {
         return Match::No;
     }
@@ -107,13 +107,25 @@ fn recognise_unknown_method(bytes: &[u8]) -> Match {
 }
 
 /// Whether a byte may be part of a token (RFC 9110 section 5.6.2).
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
+#[inline]
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
+
+/// A table, because streams of every protocol are asked.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a stream begins with a response.
 #[must_use]
