@@ -65,7 +65,7 @@ pub struct LaneCounters {
     pub unknown_quic_versions: u64,
     /// The same by version.
     pub quic_versions: VersionCounters,
-    /// Datagrams that look like a tunnel at a port without one, by kind, in the order of [`ELSEWHERE`].
+    /// Datagrams that look like a tunnel at a port without one, by kind, in the order of `ELSEWHERE`.
     pub tunnels_elsewhere: [u64; ELSEWHERE.len()],
 }
 
