@@ -113,6 +113,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// A table, because streams of every protocol are asked.
+#[allow(clippy::indexing_slicing)] // At compile time.
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
