@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use kaspector::capture::expand;
 use kaspector::matching::SignatureSet;
-use kaspector::supervisor::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::expand;
+use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use tempfile::NamedTempFile;
 use traffic::{Generator, PcapWriter};
 

@@ -19,7 +19,7 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use kaspector::supervisor::{Privileges, Sandbox, SandboxMode};
+    use kaspector_cli::sandbox::{Privileges, Sandbox, SandboxMode};
     use std::error::Error;
     use std::io::Write;
     use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};

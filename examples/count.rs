@@ -17,7 +17,8 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod counting {
     use clap::Parser;
-    use kaspector::capture::{Frames, Ring, RingOptions};
+    use kaspector::capture::Frames;
+    use kaspector_live::{Ring, RingOptions};
     use rustix::time::{ClockId, clock_gettime};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};

@@ -3,15 +3,11 @@
 //! `manual DIR` makes `DIR/man/*.1`, `DIR/bash/kaspector`, `DIR/zsh/_kaspector` and `DIR/fish/kaspector.fish`. A file of such a name that
 //! does not tell of kaspector is somebody else's, and is left alone.
 
-// The program reads what this one only describes.
-#[allow(dead_code, clippy::large_enum_variant)]
-#[path = "../src/cli.rs"]
-mod cli;
-
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use kaspector_cli::cli;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,18 +4,19 @@
 //! cargo run --release --example observe -- pcaps/dns-then-tls.pcap
 //! ```
 
-use kaspector::capture::{Block, expand};
+use kaspector::capture::{Block, CaptureFile};
 use kaspector::inspect::Observation;
 use kaspector::matching::SignatureSet;
 use kaspector::pipeline::Detector;
+use std::path::Path;
 use std::sync::Arc;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signatures = Arc::new(SignatureSet::builtin());
     let mut detector = Detector::new(&signatures);
     let mut block = Block::default();
-    for input in expand(std::env::args().skip(1)) {
-        let Some(mut file) = input?.open()? else { continue };
+    for path in std::env::args_os().skip(1) {
+        let mut file = CaptureFile::open(Path::new(&path))?;
         while file.next_block(&mut block)? {
             for frame in block.frames() {
                 detector.feed_observed(&frame, |place, observation| {

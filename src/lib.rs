@@ -7,10 +7,8 @@
 //! - [`flow`]: segments in, ordered payload of one flow out; knows no application byte.
 //! - [`inspect`]: payload in, [`inspect::Observation`] out; does not know what we are looking for.
 //! - [`matching`]: observations in, evidence and verdicts out; parses nothing, does no I/O.
-//! - [`sink`]: evidence and hosts in, lines and tables out.
-//! - [`supervisor`]: the control plane: inputs, threads, inventory, progress, reports.
 //!
-//! [`pipeline`] is the journey of one frame through the six data rooms.
+//! [`pipeline`] is the journey of one frame through the rooms.
 
 pub mod capture;
 pub mod decode;
@@ -18,5 +16,3 @@ pub mod flow;
 pub mod inspect;
 pub mod matching;
 pub mod pipeline;
-pub mod sink;
-pub mod supervisor;

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn packaging(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("packaging").join(name)
 }
 
 /// Metrics that a text names, and the labels that it asks of each.
@@ -76,13 +76,15 @@ fn what_rules_and_documents_name_is_what_a_sensor_shows() {
         exposed.entry(line.split(' ').next().unwrap().to_owned()).or_default();
     }
     for file in ["packaging/prometheus-alerts.yml", "packaging/prometheus-alerts.test.yml"] {
-        let text = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let text = fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(file)).unwrap();
         for (name, labels) in asked(&text) {
             let has = exposed.get(&name).unwrap_or_else(|| panic!("{file}: no sensor shows {name}"));
             assert!(labels.is_subset(has), "{file}: {name} has the labels {has:?}, not {labels:?}");
         }
     }
-    let page = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let page =
+        fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("docs/operations.md"))
+            .unwrap();
     let documented: BTreeSet<String> = asked(&page).into_keys().collect();
     let names: BTreeSet<String> = exposed.into_keys().collect();
     assert_eq!(names.symmetric_difference(&documented).collect::<Vec<_>>(), Vec::<&String>::new());

@@ -18,7 +18,7 @@ fn kaspector(arguments: &[&str]) -> std::process::Output {
 }
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -694,7 +694,7 @@ fn what_memory_allows_is_read() {
 #[test]
 #[ignore = "the test below runs it, in a process of its own"]
 fn a_process_that_panics() {
-    kaspector::supervisor::report_panics();
+    kaspector_cli::process::report_panics();
     let worker = |name: &str, message: &'static str| {
         let thread = std::thread::Builder::new().name(name.to_owned());
         assert!(thread.spawn(move || panic!("{message}")).unwrap().join().is_err());

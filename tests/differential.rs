@@ -6,11 +6,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::capture::expand;
 use kaspector::decode::Outcome;
 use kaspector::matching::{Alert, HostFinding, HostKey, SignatureSet};
 use kaspector::pipeline::{Detector, Findings};
-use kaspector::supervisor::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::expand;
+use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ fn by_scan(capture: &[u8], threads: usize) -> Answer {
     let path = format!("/dev/fd/{}", reader.as_raw_fd());
     let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
     let alerts = Mutex::new(Vec::new());
-    let take = |_: &kaspector::sink::InputReport, some: &[Alert]| alerts.lock().unwrap().extend_from_slice(some);
+    let take = |_: &kaspector_report::InputReport, some: &[Alert]| alerts.lock().unwrap().extend_from_slice(some);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || writer.write_all(capture).unwrap());
         scan(&options, &SIGNATURES, &Progress::default(), Some(&take)).unwrap().report

@@ -10,7 +10,7 @@ use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
     Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet, Verdict,
 };
-use kaspector::sink::{EveCompat, EveOrigin, EveStats, EveWriter, Occasion};
+use kaspector_report::{EveCompat, EveOrigin, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {

@@ -3,16 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::capture::{Block, CaptureFile, expand, read_all};
+use kaspector::capture::{Block, CaptureFile, read_all};
 use kaspector::matching::SignatureSet;
-use kaspector::supervisor::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::expand;
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 fn captures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps")
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps")
 }
 
 fn scanned(paths: &[PathBuf]) -> Scan {

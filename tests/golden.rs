@@ -5,16 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::capture::expand;
 use kaspector::matching::{HostFinding, SignatureSet};
-use kaspector::supervisor::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::expand;
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn captures() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps");
     let mut found: Vec<PathBuf> = walkdir::WalkDir::new(root)
         .into_iter()
         .map(|entry| entry.unwrap().into_path())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
 
 fn kaspector(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).output().unwrap()
+    Command::new(PROGRAM).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -44,7 +44,7 @@ fn of_scan(output: &Output) -> Vec<Value> {
 }
 
 fn captures() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps");
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| format!("pcaps/{}", entry.unwrap().file_name().to_str().unwrap()))
@@ -94,7 +94,7 @@ fn neither_order_nor_repetition_shows() {
     assert!(text(&again.stderr).contains("already in"), "{}", text(&again.stderr));
     // A copy under another name is the same capture.
     let copy = Path::new(&one).with_file_name("copy.pcap");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(forward[0]), &copy).unwrap();
+    fs::copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(forward[0]), &copy).unwrap();
     assert!(text(&merge(&[copy.to_str().unwrap()], &one).stderr).contains("already in"));
     assert_eq!(hosts(&one, &[]), listed);
 }
@@ -195,7 +195,7 @@ fn a_kill_at_any_moment_leaves_a_readable_file() {
     let started = Instant::now();
     for wait in 0..12_u64 {
         let mut scan = Command::new(PROGRAM)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .args(["scan", "pcaps", "--quiet", "--state", &state])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -270,7 +270,8 @@ fn who_may_only_read_reads() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     let capture = folder.path().join("a.pcap");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/browsing-www.pcap"), &capture).unwrap();
+    fs::copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps/browsing-www.pcap"), &capture)
+        .unwrap();
     let as_nobody = |arguments: &[&str]| {
         Command::new(&program).uid(65534).gid(65534).current_dir("/").args(arguments).output().unwrap()
     };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 mod traffic;
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// JSON answer and alerts of a scan, as bytes.

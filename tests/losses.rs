@@ -17,7 +17,7 @@ mod receiver;
 mod sensor;
 
 use cable::Cable;
-use kaspector::sink::spool::record::{Parsed, parse};
+use kaspector_delivery::spool::record::{Parsed, parse};
 use receiver::{Kind, Receiver, alert_uid};
 use sensor::{Sensor, free_address};
 use std::collections::HashSet;

@@ -5,8 +5,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use kaspector::sink::spool::SpoolLimits;
-use kaspector::sink::{Message, OutputOptions, OutputSpec, Outputs, Weight};
+use kaspector_delivery::spool::SpoolLimits;
+use kaspector_delivery::{Message, OutputOptions, OutputSpec, Outputs, Weight};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

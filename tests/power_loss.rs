@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::sink::spool::SpoolLimits;
-use kaspector::sink::{Message, OutputOptions, OutputSpec, Outputs, Weight};
+use kaspector_delivery::spool::SpoolLimits;
+use kaspector_delivery::{Message, OutputOptions, OutputSpec, Outputs, Weight};
 use std::collections::BTreeSet;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;

@@ -3,10 +3,8 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::capture::{
-    CaptureKind, Facts, Filter, Frame, LinkType, Listener, LiveError, Ring, RingOptions, RingStatistics, Timestamp,
-    advice,
-};
+use kaspector::capture::{Frame, LinkType, Timestamp};
+use kaspector_live::{CaptureKind, Facts, Filter, Listener, LiveError, Ring, RingOptions, RingStatistics, advice};
 use std::fs::File;
 use std::io::Write;
 use std::net::UdpSocket;

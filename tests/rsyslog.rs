@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::sink::spool::SpoolLimits;
-use kaspector::sink::{Message, OutputOptions, OutputSpec, Outputs, Weight};
+use kaspector_delivery::spool::SpoolLimits;
+use kaspector_delivery::{Message, OutputOptions, OutputSpec, Outputs, Weight};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ fn messages() -> Vec<Message> {
     for capture in
         ["dns-then-tls", "http-update", "quic-v1", "ipv6-dns-then-tls", "mail-gateway", "management-certificate"]
     {
-        let path = format!("{}/pcaps/{capture}.pcap", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/pcaps/{capture}.pcap", concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let output = Command::new(env!("CARGO_BIN_EXE_kaspector"))
             .args(["scan", "-q", "--format", "json", "--eve", "/dev/stderr", &path])
             .output()

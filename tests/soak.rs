@@ -14,8 +14,8 @@ mod receiver;
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
-use kaspector::sink::Weight;
-use kaspector::sink::spool::record::{Parsed, parse};
+use kaspector_delivery::Weight;
+use kaspector_delivery::spool::record::{Parsed, parse};
 use receiver::{Kind, Receiver, alert_uid};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -79,7 +79,7 @@ struct Replay {
 
 impl Replay {
     fn read(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps");
         let expected = fs::read_to_string(folder.join(format!("{name}.expect.json"))).unwrap();
         let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
         let hosts = expected["hosts"].as_array().unwrap().iter();

@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use kaspector::matching::SignatureSet;
-use kaspector::supervisor::state::{HostFilter, State};
+use kaspector_cli::state::{HostFilter, State};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -96,7 +96,7 @@ fn frames(path: &Path) -> Vec<Vec<u8>> {
 }
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// A running sensor and the lines that it says.

@@ -145,7 +145,8 @@ fn a_running_sensor_takes_up_what_it_can_and_names_the_rest() {
 
 #[test]
 fn the_documentation_has_every_key_with_its_default() {
-    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    let docs =
+        fs::read_to_string(concat!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), "/docs/operations.md")).unwrap();
     let help = Command::cargo_bin("kaspector").unwrap().args(["watch", "--help"]).output().unwrap().stdout;
     let help = String::from_utf8(help).unwrap();
     let row_of = |key: &str| {
@@ -241,7 +242,7 @@ fn alerts_are_not_added_to_what_is_none_of_theirs() {
     fs::write(at("notes.txt"), "noon\n").unwrap();
     fs::write(at("watch.toml"), "interface = 'lo'\n").unwrap();
     fs::hard_link(at("watch.toml"), at("hard")).unwrap();
-    let capture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/dns-then-tls.pcap");
+    let capture = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps/dns-then-tls.pcap");
     fs::copy(capture, at("a.pcap")).unwrap();
     for (name, said) in [
         ("notes.txt", "holds something else than EVE lines"),

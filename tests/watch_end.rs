@@ -217,7 +217,7 @@ fn a_state_file_that_is_removed_or_replaced_is_filled_again() {
     let output = format!("file:{}", folder.path().join("eve.json").display());
     let sensor = Sensor::start(&["-i", &cable.far, "--state", state.to_str().unwrap(), "-o", &output]);
     let mut sender = pcap::Capture::from_device(cable.near.as_str()).unwrap().open().unwrap();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/dns-then-tls.pcap");
+    let path = concat!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), "/pcaps/dns-then-tls.pcap");
     let mut capture = pcap::Capture::from_file(path).unwrap();
     while let Ok(packet) = capture.next_packet() {
         sender.sendpacket(packet.data.to_vec()).unwrap();
@@ -234,7 +234,7 @@ fn a_state_file_that_is_removed_or_replaced_is_filled_again() {
     wait("saved after it was removed");
     // One of another sensor, say, that somebody put there.
     let other = folder.path().join("other.db");
-    drop(kaspector::supervisor::state::State::open(&other).unwrap());
+    drop(kaspector_cli::state::State::open(&other).unwrap());
     std::fs::rename(&other, &state).unwrap();
     wait("saved after it was replaced");
     std::fs::remove_file(&state).unwrap();
@@ -311,7 +311,7 @@ fn too_little_memory_ends_a_start_in_one_sentence() {
 fn a_limit_of_file_size_is_an_error_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("eve.json");
-    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/dns-then-tls.pcap");
+    let capture = concat!(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), "/pcaps/dns-then-tls.pcap");
     let scan = ["scan", "-q", capture, "--eve", file.to_str().unwrap()];
     let Some(ended) = start_under(&["--fsize=100"], &scan) else { return };
     let said = String::from_utf8_lossy(&ended.stderr);

@@ -9,11 +9,13 @@ mod http;
 
 use browser::Browser;
 use http::{Answer, connect, exchange, read};
-use kaspector::capture::{Timestamp, expand};
+use kaspector::capture::Timestamp;
 use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
-use kaspector::sink::{Loss, Lost, Message, OutputStatus, SpoolStatus, Weight};
-use kaspector::supervisor::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};
-use kaspector::supervisor::{InterfaceStatus, MessageCounts, Progress, ScanOptions, Status, scan};
+use kaspector_cli::scan::expand;
+use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::status::{InterfaceStatus, MessageCounts, Status};
+use kaspector_cli::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};
+use kaspector_delivery::{Loss, Lost, Message, OutputStatus, SpoolStatus, Weight};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::io::{Read, Write};
@@ -101,7 +103,7 @@ fn status(packets: u64) -> Status {
 
 /// Hosts out of real captures; the first shows a value that means harm.
 fn findings(signatures: &Arc<SignatureSet>) -> Vec<HostFinding> {
-    let root = env!("CARGO_MANIFEST_DIR");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let options =
         ScanOptions { inputs: expand([format!("{root}/pcaps")]), threads: 1, filter: None, tunnels: Vec::new() };
     let mut hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;

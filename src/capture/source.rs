@@ -1,9 +1,10 @@
 //! Where the bytes come from: a file or a stream, decompressed on the way.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::decompress::{self, is_packed};
 use super::format::{self, Foreign, Format};
 
 /// Bytes of a capture, after decompression, and the first of them.
@@ -40,13 +41,7 @@ impl Source {
         let decompressed = is_packed(format);
         if decompressed {
             let packed = BufReader::with_capacity(PACKED_BYTES, Cursor::new(head).chain(rest));
-            rest = match format {
-                Format::Gzip => Box::new(InSteps(flate2::bufread::MultiGzDecoder::new(packed))),
-                Format::Xz => Box::new(InSteps(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY_KIB))),
-                Format::Bzip2 => Box::new(InSteps(bzip2::bufread::MultiBzDecoder::new(packed))),
-                Format::Lz4 => Box::new(Lz4(lz4_flex::frame::FrameDecoder::new(packed))),
-                _ => Box::new(unzstd(packed).map_err(Refused::Packed)?),
-            };
+            rest = decompress::reader(format, packed).map_err(Refused::Packed)?;
             (head, failed) = take_head(&mut rest).map_err(Refused::Packed)?;
             format = format::recognise(&head);
         }
@@ -58,10 +53,6 @@ impl Source {
     }
 }
 
-const fn is_packed(format: Format) -> bool {
-    matches!(format, Format::Gzip | Format::Zstd | Format::Xz | Format::Bzip2 | Format::Lz4)
-}
-
 /// Reads until [`format::HEAD_BYTES`] or the end: a pipe may deliver one byte at a time. A failure takes nothing from the
 /// bytes before it.
 fn take_head(reader: &mut dyn Read) -> io::Result<(Vec<u8>, Option<io::Error>)> {
@@ -71,12 +62,6 @@ fn take_head(reader: &mut dyn Read) -> io::Result<(Vec<u8>, Option<io::Error>)> 
         Err(error) if head.is_empty() => Err(error),
         Err(error) => Ok((head, Some(error))),
     }
-}
-
-fn unzstd<R: BufRead>(packed: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-    Ok(decoder)
 }
 
 /// Counts what is taken, so that a progress bar can stand on the compressed size.
@@ -94,43 +79,4 @@ impl Read for Counted {
     }
 }
 
-/// Decompresses in small steps: when a stream turns out corrupt, a decoder forgets what it wrote in that call, so the step is how much good
-/// data before the damage can be lost.
-struct InSteps<D>(D);
-
-impl<D: Read> Read for InSteps<D> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let step = into.len().min(STEP);
-        self.0.read(into.get_mut(..step).unwrap_or_default())
-    }
-}
-
-/// Frames of lz4, one behind the other; those to be skipped are.
-struct Lz4<R: BufRead>(lz4_flex::frame::FrameDecoder<R>);
-
-impl<R: BufRead> Read for Lz4<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            match self.0.read(into) {
-                // The end of a frame, if more follows.
-                Ok(0) if !self.0.get_mut().fill_buf()?.is_empty() => {}
-                Err(error) => {
-                    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-                    let Some(&lz4_flex::frame::Error::SkippableFrame(len)) = cause else { return Err(error) };
-                    io::copy(&mut self.0.get_mut().take(u64::from(len)), &mut io::sink())?;
-                }
-                read => return read,
-            }
-        }
-    }
-}
-
 const PACKED_BYTES: usize = 128 * 1024;
-const STEP: usize = 4 * 1024;
-/// 128 MiB and the decoder's own tables: `xz -9` wants 64 MiB.
-const XZ_MEMORY_KIB: u32 = 130 * 1024;
-/// 128 MiB, the most that RFC 8878 section 3.1.1.1.2 lets `zstd` use without being asked (`--long=27`).
-const ZSTD_WINDOW_LOG: u32 = 27;

@@ -1,6 +1,7 @@
 //! UDP ports whose datagrams may be tunnels: those that are assigned, and those of the site's own.
 
 use super::TunnelKind;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,6 +57,31 @@ impl FromStr for TunnelPort {
             Some(Self { kind, port })
         };
         read().ok_or_else(|| NoTunnelPort(text.to_owned()))
+    }
+}
+
+/// As text.
+impl<'de> Deserialize<'de> for TunnelPort {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = TunnelPort;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("KIND:PORT, such as \"vxlan:14789\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TunnelPort, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl Serialize for TunnelPort {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

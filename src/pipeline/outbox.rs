@@ -239,9 +239,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::decode::Zone;
-    use crate::matching::{Alert, Ended, FlowCounts, HostKey, Reached, ResolvedOther, SignatureSet};
+    use crate::matching::{
+        Alert, Application, Ended, Field, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached, ResolvedOther,
+        SignatureSet,
+    };
     use crate::pipeline::Numbering;
-    use crate::sink::samples;
     use std::sync::Arc;
 
     const SECOND: u64 = 1_000_000_000;
@@ -312,9 +314,37 @@ mod tests {
 
     #[test]
     fn a_flood_of_lookups_leaves_room_for_contacts() {
-        let sample = samples::tls();
+        let flow = FlowSummary {
+            first_packet: 1,
+            started: Timestamp(1),
+            client: [10, 0, 0, 1].into(),
+            client_port: 49152,
+            server: [203, 0, 113, 10].into(),
+            server_port: 443,
+            protocol: 6,
+            zone: Zone::default(),
+            client_mac: None,
+            client_hop_limit: None,
+            server_mac: None,
+            tunnel: None,
+            counts: FlowCounts::default(),
+            reached: Reached::Established,
+        };
         let evidence = |seen_as| {
-            let alert = Alert { seen_as, ..sample.clone() };
+            let alert = Alert {
+                at: Timestamp(1),
+                packet: 1,
+                indicator: IndicatorIndex(0),
+                seen_as,
+                reached: Reached::Established,
+                field: Field::TlsSni,
+                observed: "update.example".into(),
+                host_is_server: false,
+                on_behalf: false,
+                asks_server: false,
+                flow: flow,
+                application: Application::Unknown,
+            };
             Event { packet: 1, at: Timestamp(1), kind: EventKind::Evidence(Box::new(alert)) }
         };
         let mut outbox = Outbox::alone();

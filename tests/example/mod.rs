@@ -27,7 +27,10 @@ pub fn built(name: &str) -> PathBuf {
             build.env_remove(variable);
         }
     }
-    assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "example {name}");
+    assert!(
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).status().unwrap().success(),
+        "example {name}"
+    );
     // target/PROFILE/deps/TEST
     std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples").join(name)
 }

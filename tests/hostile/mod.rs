@@ -44,11 +44,12 @@ impl Receiver for Frames {
 
 /// All golden captures, in a stable order.
 pub fn golden() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps"))
-        .into_iter()
-        .map(|entry| entry.unwrap().into_path())
-        .filter(|path| path.to_str().unwrap().contains(".pcap"))
-        .collect();
+    let mut found: Vec<PathBuf> =
+        walkdir::WalkDir::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps"))
+            .into_iter()
+            .map(|entry| entry.unwrap().into_path())
+            .filter(|path| path.to_str().unwrap().contains(".pcap"))
+            .collect();
     found.sort();
     found
 }

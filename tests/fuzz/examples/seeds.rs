@@ -3,13 +3,11 @@
 //! Frames, payloads and streams come from the captures, indicators from the signature files. A seed's name is the hash of its bytes, so
 //! a second run adds nothing.
 
-use kaspector::capture::{Block, CaptureFile, LinkType, expand};
+use kaspector::capture::{Block, CaptureFile, LinkType};
+use kaspector_cli::scan::{expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
-use kaspector::inspect::{
-    DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation,
-    smtp, socks, tds, tls,
-};
+use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation, smtp, socks, tds, tls};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -215,7 +213,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let endings = ["*.pcap*", "derived/*.pcap*", "derived/*.snoop", "derived/*.cap", "derived/*.enc", "derived/*.erf"];
     for pattern in endings.map(|ending| format!("{captures}/{ending}")) {
         for input in expand([pattern]) {
-            if let kaspector::capture::Input::Named(path) | kaspector::capture::Input::Found(path) = input? {
+            if let kaspector_cli::scan::Input::Named(path) | kaspector_cli::scan::Input::Found(path) = input? {
                 corpus.capture(&path)?;
             }
         }

@@ -2,9 +2,9 @@
 //! length is read by all threads together, however short it turns out to be.
 #![no_main]
 
-use kaspector::capture::expand;
+use kaspector_cli::scan::expand;
 use kaspector::matching::SignatureSet;
-use kaspector::supervisor::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, LazyLock};

@@ -1,7 +1,7 @@
 //! Segments of the spool, in one piece and in two. The first byte chooses where they are cut.
 #![no_main]
 
-use kaspector::sink::spool::record::{RecordStream, parse};
+use kaspector_delivery::spool::record::{RecordStream, parse};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&cut, bytes)) = data.split_first() else { return };

@@ -1,0 +1,26 @@
+//! The program `kaspector`: what reads captures and interfaces, keeps the inventory, and serves what it knows.
+//!
+//! The rooms, lowest first. A room names only rooms above it in this list:
+//!
+//! - [`process`]: clock, panics, files that are written.
+//! - [`sandbox`]: privileges and system calls that are given up.
+//! - [`scan`]: captures in, the hosts that they show out.
+//! - [`state`]: the inventory in a file.
+//! - [`status`]: what the sensor says of itself.
+//! - [`web`]: metrics, health, hosts and a page over HTTP.
+//! - [`config`]: flags and a TOML file in, checked settings out.
+//! - [`sensor`]: interfaces in, alerts out, until somebody ends it.
+//! - [`commands`]: the command line in, an exit code out.
+
+#[allow(missing_docs, reason = "its comments are the help texts, and a part of the command line has none of its own")]
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod process;
+pub mod sandbox;
+pub mod scan;
+#[cfg(target_os = "linux")]
+pub mod sensor;
+pub mod state;
+pub mod status;
+pub mod web;

@@ -1,0 +1,370 @@
+//! Records and their evidence as rows, both ways.
+
+use super::{Origins, Source};
+use kaspector::capture::Timestamp;
+use kaspector::decode::Zone;
+use kaspector::matching::{
+    Field, HostKey, LinkAddress, Position, Reached, Role, SeenAs, SignatureSet, StoredHost, StoredLine, StoredNames,
+};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Numbers of inputs in the file, and in [`Origins`].
+pub struct Inputs(HashMap<i64, u32>);
+
+impl Inputs {
+    /// Gives all inputs of the file numbers, in the order of their names.
+    pub fn read(connection: &Connection, origins: &mut Origins) -> rusqlite::Result<Self> {
+        let mut statement = connection.prepare("SELECT id, name FROM input ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        let mut numbers = HashMap::new();
+        while let Some(row) = rows.next()? {
+            numbers.insert(row.get(0)?, origins.intern(&row.get::<_, String>(1)?));
+        }
+        Ok(Self(numbers))
+    }
+}
+
+/// What decides whether a line of evidence can be read: names, some of which a later program or another set may have brought in.
+pub struct LineKind {
+    pub indicator: String,
+    pub seen_as: String,
+    pub reached: String,
+    pub field: String,
+    pub role: String,
+}
+
+impl LineKind {
+    /// Out of a row that has them as its columns.
+    pub fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            indicator: row.get("indicator")?,
+            seen_as: row.get("seen_as")?,
+            reached: row.get("reached")?,
+            field: row.get("field")?,
+            role: row.get("role")?,
+        })
+    }
+
+    /// Whether `signatures`, and this program, know them all.
+    pub fn is_known(&self, signatures: &SignatureSet) -> bool {
+        signatures.index_of(&self.indicator).is_some() && self.named().is_some()
+    }
+
+    fn named(&self) -> Option<(SeenAs, Reached, Field, Role)> {
+        Some((
+            SeenAs::from_name(&self.seen_as)?,
+            Reached::from_name(&self.reached)?,
+            Field::from_name(&self.field)?,
+            Role::from_name(&self.role)?,
+        ))
+    }
+}
+
+/// The number of a source, if it is in the file.
+pub fn source_id(transaction: &Transaction<'_>, source: &Source) -> rusqlite::Result<Option<i64>> {
+    transaction
+        .query_row("SELECT id FROM source WHERE kind = ?1 AND key = ?2", params![source.kind(), source.key()], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
+/// Notes that a source is being saved; its number.
+pub fn write_source(
+    transaction: &Transaction<'_>,
+    source: &Source,
+    signatures: &SignatureSet,
+    at: Timestamp,
+) -> rusqlite::Result<i64> {
+    transaction.query_row(
+        "INSERT INTO source (kind, key, name, filter, signatures, program, saved_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (kind, key) DO UPDATE SET name = ?3, signatures = ?5, program = ?6, saved_at = ?7
+         RETURNING id",
+        params![
+            source.kind(),
+            source.key(),
+            source.name(),
+            source.filter(),
+            signatures.sha256(),
+            env!("CARGO_PKG_VERSION"),
+            signed(at.0)
+        ],
+        |row| row.get(0),
+    )
+}
+
+/// Takes the evidence of a source out of the file, but for what is set aside.
+pub fn forget_source(transaction: &Transaction<'_>, source: i64) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM evidence WHERE set_aside = 0 AND record IN (SELECT id FROM record WHERE source = ?1)",
+        [source],
+    )?;
+    transaction.execute("DELETE FROM asked WHERE record IN (SELECT id FROM record WHERE source = ?1)", [source])?;
+    Ok(())
+}
+
+/// Takes records of a source out of the file that have no evidence.
+pub fn drop_empty_records(transaction: &Transaction<'_>, source: i64) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM record WHERE source = ?1 AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.record = record.id)",
+        [source],
+    )?;
+    Ok(())
+}
+
+/// Puts what a source knows of a host in the place of what it knew. `inputs`: the numbers in the file that inputs were found to have.
+pub fn write_record(
+    transaction: &Transaction<'_>,
+    source: i64,
+    host: HostKey,
+    stored: &StoredHost,
+    origins: &Origins,
+    inputs: &mut BTreeMap<u32, i64>,
+) -> rusqlite::Result<()> {
+    let record = record_id(transaction, source, host)?;
+    let [hop_64, hop_128, hop_255] = stored.hop_limits.map(|(last, _)| last.map(|at| signed(at.0)));
+    let together = stored.hop_limits.iter().rev().fold(0, |bits, (_, together)| bits << 1 | i64::from(*together));
+    let first_seen = stored.lines.iter().map(|line| line.first_seen).min().unwrap_or_default();
+    let last_seen = stored.lines.iter().map(|line| line.last_seen).max().unwrap_or_default();
+    transaction
+        .prepare_cached(
+            "UPDATE record SET first_seen = ?2, last_seen = ?3, flows = ?4, bytes_sent = ?5, bytes_received = ?6,
+             given_up = ?7, resolves_more = ?8, connects_more = ?9, hop_64 = ?10, hop_128 = ?11, hop_255 = ?12,
+             hops_together = ?13 WHERE id = ?1",
+        )?
+        .execute(params![
+            record,
+            signed(first_seen.0),
+            signed(last_seen.0),
+            signed(stored.flows),
+            signed(stored.bytes_sent),
+            signed(stored.bytes_received),
+            signed(stored.given_up),
+            stored.resolves.overflowed,
+            stored.connects.overflowed,
+            hop_64,
+            hop_128,
+            hop_255,
+            together
+        ])?;
+    transaction.prepare_cached("DELETE FROM evidence WHERE record = ?1 AND set_aside = 0")?.execute([record])?;
+    for line in &stored.lines {
+        let input = input_id(transaction, line.example.input, origins, inputs)?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO evidence (record, indicator, seen_as, reached, field, observed, count, first_seen, last_seen,
+                 server, server_port, relayed, role, input, packet)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            )?
+            .execute(params![
+                record,
+                line.indicator,
+                line.seen_as.name(),
+                line.reached.name(),
+                line.field.name(),
+                line.observed,
+                signed(line.count),
+                signed(line.first_seen.0),
+                signed(line.last_seen.0),
+                line.server.to_string(),
+                line.server_port,
+                line.relayed,
+                line.role.name(),
+                input,
+                signed(line.example.packet)
+            ])?;
+    }
+    transaction.prepare_cached("DELETE FROM link_address WHERE record = ?1")?.execute([record])?;
+    for link in &stored.links {
+        transaction
+            .prepare_cached(
+                "INSERT INTO link_address (record, mac, first_seen, last_seen, next_hop) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                record,
+                link.mac.to_string(),
+                signed(link.first_seen.0),
+                signed(link.last_seen.0),
+                link.is_next_hop
+            ])?;
+    }
+    transaction.prepare_cached("DELETE FROM asked WHERE record = ?1")?.execute([record])?;
+    for (what, asked) in [(RESOLVE, &stored.resolves), (CONNECT, &stored.connects)] {
+        let mut insert = transaction.prepare_cached("INSERT INTO asked (record, what, name) VALUES (?1, ?2, ?3)")?;
+        for name in &asked.names {
+            insert.execute(params![record, what, name])?;
+        }
+    }
+    Ok(())
+}
+
+const RESOLVE: &str = "resolve";
+const CONNECT: &str = "connect";
+
+/// The host of a row of `record`.
+pub fn record_key(row: &Row<'_>) -> rusqlite::Result<HostKey> {
+    let zone = Zone { vlan: row.get("vlan")?, inner_vlan: row.get("inner_vlan")?, vni: row.get("vni")? };
+    Ok(HostKey { address: parsed(row, "address")?, zone })
+}
+
+/// The parts of a host's record, of which this is the row of `record`. Lines that this program cannot name are left out.
+pub fn read_record(connection: &Connection, row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<StoredHost> {
+    let record: i64 = row.get("id")?;
+    let together: i64 = row.get("hops_together")?;
+    let mut hop_limits = [(None, false); 3];
+    for ((part, column), bit) in hop_limits.iter_mut().zip(["hop_64", "hop_128", "hop_255"]).zip([1, 2, 4]) {
+        *part = (row.get::<_, Option<i64>>(column)?.map(|at| Timestamp(unsigned(at))), together & bit != 0);
+    }
+    let mut lines = Vec::new();
+    let mut statement = connection.prepare_cached("SELECT * FROM evidence WHERE record = ?1 ORDER BY id")?;
+    let mut found = statement.query([record])?;
+    while let Some(row) = found.next()? {
+        lines.extend(read_line(row, inputs)?);
+    }
+    let mut statement = connection.prepare_cached("SELECT * FROM link_address WHERE record = ?1")?;
+    let mut links: Vec<LinkAddress> = statement.query_map([record], read_link)?.collect::<Result<_, _>>()?;
+    links.sort_by_key(|link| (link.first_seen, link.mac));
+    let mut resolves = StoredNames { names: Vec::new(), overflowed: row.get("resolves_more")? };
+    let mut connects = StoredNames { names: Vec::new(), overflowed: row.get("connects_more")? };
+    let mut statement =
+        connection.prepare_cached("SELECT what, name FROM asked WHERE record = ?1 ORDER BY what, name")?;
+    let mut found = statement.query([record])?;
+    while let Some(row) = found.next()? {
+        match row.get_ref(0)?.as_str()? {
+            RESOLVE => resolves.names.push(row.get(1)?),
+            CONNECT => connects.names.push(row.get(1)?),
+            _ => {}
+        }
+    }
+    Ok(StoredHost {
+        links,
+        lines,
+        flows: number(row, "flows")?,
+        bytes_sent: number(row, "bytes_sent")?,
+        bytes_received: number(row, "bytes_received")?,
+        resolves,
+        connects,
+        hop_limits,
+        given_up: number(row, "given_up")?,
+    })
+}
+
+/// A row of `link_address`.
+pub fn read_link(row: &Row<'_>) -> rusqlite::Result<LinkAddress> {
+    Ok(LinkAddress {
+        mac: parsed(row, "mac")?,
+        first_seen: Timestamp(number(row, "first_seen")?),
+        last_seen: Timestamp(number(row, "last_seen")?),
+        is_next_hop: row.get("next_hop")?,
+    })
+}
+
+fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<StoredLine>> {
+    let kind = LineKind::read(row)?;
+    let Some((seen_as, reached, field, role)) = kind.named() else { return Ok(None) };
+    let input: i64 = row.get("input")?;
+    Ok(Some(StoredLine {
+        indicator: kind.indicator.into(),
+        seen_as,
+        reached,
+        field,
+        observed: row.get("observed")?,
+        count: number(row, "count")?,
+        first_seen: Timestamp(number(row, "first_seen")?),
+        last_seen: Timestamp(number(row, "last_seen")?),
+        server: parsed(row, "server")?,
+        server_port: row.get("server_port")?,
+        relayed: row.get("relayed")?,
+        role,
+        example: Position { input: inputs.0.get(&input).copied().unwrap_or(u32::MAX), packet: number(row, "packet")? },
+    }))
+}
+
+/// The record that a source has of a host.
+pub fn record_of(
+    transaction: &Transaction<'_>,
+    source: i64,
+    host: HostKey,
+    inputs: &Inputs,
+) -> rusqlite::Result<Option<StoredHost>> {
+    let zone = host.zone;
+    let mut statement = transaction.prepare_cached(
+        "SELECT * FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
+    )?;
+    let mut found = statement.query(params![host.address.to_string(), source, zone.vlan, zone.inner_vlan, zone.vni])?;
+    found.next()?.map(|row| read_record(transaction, row, inputs)).transpose()
+}
+
+fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
+    let zone = host.zone;
+    let address = host.address.to_string();
+    let known = transaction
+        .prepare_cached(
+            "SELECT id FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
+        )?
+        .query_row(params![address, source, zone.vlan, zone.inner_vlan, zone.vni], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO record (source, address, vlan, inner_vlan, vni, address_key, first_seen, last_seen, flows,
+             bytes_sent, bytes_received, given_up) VALUES (?2, ?1, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, 0)",
+        )?
+        .insert(params![address, source, zone.vlan, zone.inner_vlan, zone.vni, address_key(host.address)])
+}
+
+fn input_id(
+    transaction: &Transaction<'_>,
+    number: u32,
+    origins: &Origins,
+    inputs: &mut BTreeMap<u32, i64>,
+) -> rusqlite::Result<i64> {
+    if let Some(&id) = inputs.get(&number) {
+        return Ok(id);
+    }
+    let name = origins.name(number);
+    transaction.execute("INSERT INTO input (name) VALUES (?1) ON CONFLICT (name) DO NOTHING", [name])?;
+    let id = transaction.query_row("SELECT id FROM input WHERE name = ?1", [name], |row| row.get(0))?;
+    inputs.insert(number, id);
+    Ok(id)
+}
+
+/// An address in a form in which ranges are ranges: its family, then its bytes.
+pub fn address_key(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => [4].into_iter().chain(address.octets()).collect(),
+        IpAddr::V6(address) => [6].into_iter().chain(address.octets()).collect(),
+    }
+}
+
+/// A count as SQLite has it: signed, so what is larger stays at the largest.
+pub fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count out of the file; one below zero, which nobody writes, is none.
+pub fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    row.get(column).map(unsigned)
+}
+
+fn parsed<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|_| damaged(row, column, &text))
+}
+
+fn damaged(row: &Row<'_>, column: &str, text: &str) -> rusqlite::Error {
+    let at = row.as_ref().column_index(column).unwrap_or_default();
+    let what = format!("{column} {:?}", text.chars().take(64).collect::<String>());
+    rusqlite::Error::FromSqlConversionFailure(at, Type::Text, what.into())
+}

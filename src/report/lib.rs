@@ -1,0 +1,27 @@
+//! Writes alerts and findings of [`kaspector`] as EVE JSON lines, JSON, CSV and tables.
+//!
+//! In:    [`Alert`](kaspector::matching::Alert), one at a time; a [`ScanReport`] at the end.
+//! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan, or an inventory, as JSON, CSV or a table.
+//! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
+
+mod escape;
+mod eve;
+mod hosts;
+mod report;
+#[cfg(any(test, feature = "samples"))]
+#[doc(hidden)]
+pub mod samples;
+mod scan_csv;
+mod scan_json;
+mod scan_table;
+mod spelling;
+mod uid;
+
+pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
+pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
+pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
+pub use scan_csv::write_csv;
+pub use scan_json::{host_json, write_json};
+pub use scan_table::{TableStyle, host_label, write_table};
+pub use spelling::rfc3339;
+pub use uid::alert_uid;

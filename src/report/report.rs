@@ -1,0 +1,118 @@
+//! The answer of a scan, before it is written in one of its formats.
+
+use kaspector::capture::{LinkType, Timestamp};
+use kaspector::decode::OutcomeCounters;
+use kaspector::matching::{HostFinding, Position};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of one input.
+#[derive(Clone, Debug, Default)]
+pub struct InputReport {
+    /// As given on the command line, or found below a folder that was; `-` for standard input.
+    pub path: String,
+    /// Packets read.
+    pub packets: u64,
+    /// Captured bytes of those packets, headers of the file format not counted.
+    pub bytes: u64,
+    /// Time of the earliest packet.
+    pub first_packet: Option<Timestamp>,
+    /// Time of the latest packet.
+    pub last_packet: Option<Timestamp>,
+    /// Link types met.
+    pub link_types: BTreeSet<LinkType>,
+    /// Why reading ended early, where, and what to do about it.
+    pub error: Option<String>,
+    /// Whether not even the first packet could be read (exit code 4).
+    pub unreadable: bool,
+    /// Identifies what was read: from it follow the identifiers of alerts, so that two runs give the same ones.
+    pub digest: [u8; 32],
+}
+
+/// The answer of a scan.
+#[derive(Clone, Debug, Default)]
+pub struct ScanReport {
+    /// In the order given; below a folder in path order.
+    pub inputs: Vec<InputReport>,
+    /// Where every packet ended.
+    pub outcomes: OutcomeCounters,
+    /// Captured bytes in all.
+    pub bytes: u64,
+    /// Flows seen.
+    pub flows: u64,
+    /// What was given up at a bound, under the bound's name; bounds that were not met are absent.
+    pub given_up: BTreeMap<&'static str, u64>,
+    /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `special_file` (sockets, pipes,
+    /// devices); kinds that were not met are absent.
+    pub left_out: BTreeMap<&'static str, u64>,
+    /// Strongest verdict first, then by address, then by tenant.
+    pub hosts: Vec<HostFinding>,
+}
+
+impl ScanReport {
+    /// Counts what was left out; see [`Self::left_out`].
+    pub fn leave_out(&mut self, kind: &'static str, count: u64) {
+        if count > 0 {
+            *self.left_out.entry(kind).or_default() += count;
+        }
+    }
+
+    /// Path of the input that holds an example.
+    #[must_use]
+    pub fn path_of(&self, example: Position) -> &str {
+        let input = usize::try_from(example.input).ok().and_then(|at| self.inputs.get(at));
+        input.map(|input| input.path.as_str()).unwrap_or_default()
+    }
+}
+
+/// The hosts of an inventory that outlives the program.
+#[derive(Clone, Debug, Default)]
+pub struct HostsReport {
+    /// Names of the inputs that examples stand in.
+    pub inputs: Vec<String>,
+    /// Who contributed: captures, then sensors.
+    pub sources: Vec<SourceReport>,
+    /// Those that were asked for: strongest verdict first, then by address, then by tenant.
+    pub hosts: Vec<HostFinding>,
+    /// Hosts with evidence, asked for or not.
+    pub in_all: usize,
+}
+
+/// Who contributed to an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceReport {
+    /// `sensor` or `capture`.
+    pub kind: String,
+    /// The sensor's name, or the capture's path when it was scanned last.
+    pub name: String,
+    /// The libpcap expression that chose packets of the capture.
+    pub filter: Option<String>,
+    /// When it was saved last.
+    pub saved_at: Timestamp,
+    /// Hosts that it knows of.
+    pub hosts: u64,
+}
+
+/// What knows the names of the inputs that evidence points into.
+pub(super) trait Inputs {
+    /// Name of the input that holds an example; empty when nobody knows.
+    fn name_of(&self, example: Position) -> &str;
+}
+
+impl Inputs for ScanReport {
+    fn name_of(&self, example: Position) -> &str {
+        self.path_of(example)
+    }
+}
+
+impl Inputs for HostsReport {
+    fn name_of(&self, example: Position) -> &str {
+        self.inputs.name_of(example)
+    }
+}
+
+impl Inputs for [String] {
+    fn name_of(&self, example: Position) -> &str {
+        let input = usize::try_from(example.input).ok().and_then(|at| self.get(at));
+        input.map(String::as_str).unwrap_or_default()
+    }
+}
