@@ -3,8 +3,10 @@
 
 .PHONY: demo test build bench live soak machine captures fuzz deb man sbom
 
-demo: build
-	$${CARGO_TARGET_DIR:-target}/release/kaspector scan 'pcaps/*.pcap'
+demo:
+	scripts/install-deps
+	cargo build --locked --profile demo --bin kaspector
+	$${CARGO_TARGET_DIR:-target}/demo/kaspector scan 'pcaps/*.pcap'
 
 build:
 	scripts/install-deps

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use kaspector::matching::SignatureSet;
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use tempfile::NamedTempFile;
 use traffic::{Generator, PcapWriter};

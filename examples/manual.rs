@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use kaspector_cli::cli;
+use kaspector_cli::commands::completion_script;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Shell::Fish, folder.join("fish").join(format!("{name}.fish"))),
     ];
     for (shell, path) in completions {
-        let mut text = Vec::new();
-        clap_complete::generate(shell, &mut program, &name, &mut text);
-        write(&path, &text)?;
+        write(&path, &completion_script(shell))?;
     }
     program.build();
     pages(&program, &name, &folder.join("man"))

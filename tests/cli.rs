@@ -715,6 +715,6 @@ fn a_panic_is_one_sentence() {
     let said = text(&output.stderr);
     let [line] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
     let version = env!("CARGO_PKG_VERSION");
-    assert!(line.starts_with(&format!("error: kaspector {version} failed at tests/cli.rs:")), "{line}");
+    assert!(line.starts_with(&format!("error: kaspector {version} failed at {}:", file!())), "{line}");
     assert!(line.contains(r", thread ring eth1 0: out of\nbounds \u{1b}[2J; unless "), "{line}");
 }

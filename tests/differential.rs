@@ -9,7 +9,7 @@
 use kaspector::decode::Outcome;
 use kaspector::matching::{Alert, HostFinding, HostKey, SignatureSet};
 use kaspector::pipeline::{Detector, Findings};
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use proptest::prelude::*;
 use std::cell::RefCell;

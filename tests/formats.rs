@@ -5,7 +5,7 @@
 
 use kaspector::capture::{Block, CaptureFile, read_all};
 use kaspector::matching::SignatureSet;
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use kaspector::matching::{HostFinding, SignatureSet};
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
 use serde_json::Value;
 use std::collections::BTreeSet;

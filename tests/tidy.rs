@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 /// name at all is held by Cargo.
 const HOUSES: [(&str, &[&str]); 2] = [
     ("src", &["capture", "decode", "flow", "inspect", "matching", "pipeline"]),
-    ("src/program", &["process", "sandbox", "scan", "state", "status", "web", "config", "sensor", "cli", "commands"]),
+    (
+        "src/program",
+        &["inputs", "process", "sandbox", "scan", "state", "status", "web", "config", "sensor", "cli", "commands"],
+    ),
 ];
 
 fn root() -> &'static Path {

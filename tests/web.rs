@@ -11,7 +11,7 @@ use browser::Browser;
 use http::{Answer, connect, exchange, read};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use kaspector_cli::status::{InterfaceStatus, MessageCounts, Status};
 use kaspector_cli::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};

@@ -1,14 +1,18 @@
 //! Frames from a network interface: through a ring of memory that the kernel fills (packet(7), `TPACKET_V3`), or through libpcap.
 //!
+//! In:    the name of an interface.
+//! Out:   blocks of [`Frame`](kaspector::capture::Frame)s, in the order of arrival; counters of the kernel and the device.
+//! Never: parses a packet header, or sends a packet.
+//!
 //! ```no_run
-//! use kaspector::capture::{CaptureKind, Listener, RingOptions};
+//! use kaspector_live::{CaptureKind, Listener, RingOptions};
 //! use std::time::Duration;
 //!
 //! let mut listener = Listener::open(CaptureKind::default(), "eth0", &RingOptions::default())?;
 //! while let Some(count) = listener.with_block(Duration::from_millis(100), |frames| frames.len())? {
 //!     println!("{count} frames");
 //! }
-//! # Ok::<(), kaspector::capture::LiveError>(())
+//! # Ok::<(), kaspector_live::LiveError>(())
 //! ```
 
 mod error;

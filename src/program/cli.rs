@@ -8,6 +8,7 @@ use crate::config::{
 use crate::state::AddressRange;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 use kaspector::decode::TunnelPort;
 use kaspector::matching::{Category, Role, Verdict};
 use kaspector_live::CaptureKind;
@@ -35,6 +36,13 @@ pub enum Command {
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES, after_long_help = long(SIGNATURES_EXAMPLES, &[SIGNATURES_EXIT, SIGNATURES_FILES, ENVIRONMENT]))]
     Signatures(SignaturesCommand),
+    /// Print the completions of a shell, to be written where it looks for them.
+    #[command(after_help = COMPLETIONS_EXAMPLES, after_long_help = long(COMPLETIONS_EXAMPLES, &[COMPLETIONS_EXIT, COMPLETIONS_FILES, ENVIRONMENT]))]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
 }
 
 /// Scan capture files and list the hosts that show Kaspersky traffic.
@@ -514,6 +522,12 @@ Exit status:
   1  standard output could not be written
   2  bad usage; signature files that are wrong";
 
+const COMPLETIONS_EXIT: &str = "\
+Exit status:
+  0  ran
+  1  standard output could not be written
+  2  bad usage";
+
 const TEST_EXIT: &str = "\
 Exit status:
   0  an indicator matches
@@ -599,6 +613,18 @@ Examples:
   kaspector signatures list
   kaspector signatures list | grep installed
   kaspector signatures list --signatures-extra ./my-signatures";
+
+const COMPLETIONS_FILES: &str = "\
+Files:
+  ~/.local/share/bash-completion/completions/kaspector  where bash looks
+  ~/.config/fish/completions/kaspector.fish             where fish looks
+  _kaspector in a folder of $fpath                      where zsh looks";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  kaspector completions bash > ~/.local/share/bash-completion/completions/kaspector
+  kaspector completions zsh > ~/.zfunc/_kaspector
+  kaspector completions fish > ~/.config/fish/completions/kaspector.fish";
 
 const TEST_EXAMPLES: &str = "\
 Examples:

@@ -2,6 +2,7 @@
 //!
 //! The rooms, lowest first. A room names only rooms above it in this list:
 //!
+//! - [`inputs`]: what the user named in, captures to read out.
 //! - [`process`]: clock, panics, files that are written.
 //! - [`sandbox`]: privileges and system calls that are given up.
 //! - [`scan`]: captures in, the hosts that they show out.
@@ -16,6 +17,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod inputs;
 pub mod process;
 pub mod sandbox;
 pub mod scan;

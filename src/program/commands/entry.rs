@@ -58,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Watch(arguments) => super::watch(&arguments),
         Command::Hosts(arguments) => super::hosts(&arguments),
         Command::Signatures(command) => super::signatures(&command),
+        Command::Completions { shell } => super::completions(shell),
     }
 }
 

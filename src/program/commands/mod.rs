@@ -1,5 +1,10 @@
 //! What each command does.
+//!
+//! In:    parsed arguments.
+//! Out:   results on standard output, everything else on standard error, and an exit code.
+//! Never: touches a packet.
 
+mod completions;
 mod entry;
 mod exit;
 mod hosts;
@@ -19,6 +24,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
+pub use completions::{completion_script, completions};
 pub use entry::main;
 pub use exit::Exit;
 pub use hosts::hosts;

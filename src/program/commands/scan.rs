@@ -2,9 +2,9 @@
 
 use super::{Exit, Usage, complain, is_closed_pipe, load, of_state, say, table_style, warn};
 use crate::cli::{Format, ScanArguments};
+use crate::inputs::expand;
 use crate::process::output_file::{AlertsFile, Claims, OutputFileError, cut_half_line};
 use crate::scan::attend::{ScanError, attend, rate, scaled};
-use crate::scan::expand;
 use crate::scan::{Inventory, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
 use anyhow::Context;

@@ -1,5 +1,9 @@
 //! What `kaspector watch` was told: by flags and by a TOML file, flags winning.
 //!
+//! In:    flags and a TOML file.
+//! Out:   checked settings, or every fault with its line.
+//! Never: opens an interface or an output.
+//!
 //! Keys of the file are the long flags without their dashes, so that one list serves both. Every value is checked when it is read.
 
 mod changes;

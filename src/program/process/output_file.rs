@@ -1,6 +1,6 @@
 //! Files that the program writes: tried before anything is read, and never written over what is read or belongs to somebody else.
 
-use crate::scan::{Input, Inputs};
+use crate::inputs::{Input, Inputs};
 use kaspector::capture::{CaptureFile, spelled};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -397,7 +397,7 @@ pub fn check_growing(path: &Path, option: &'static str, claims: &Claims) -> Resu
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::scan::expand;
+    use crate::inputs::expand;
     use std::fs;
 
     const OF_A_SCAN: &str =

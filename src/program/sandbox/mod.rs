@@ -1,7 +1,11 @@
 //! Confines the sensor to the files and system calls of its work, whatever a packet may talk it into.
 //!
+//! In:    files, ports and a user that the sensor needs.
+//! Out:   a process that can reach nothing else.
+//! Never: gives anything back.
+//!
 //! Files are held by Landlock (landlock(7)), system calls by a seccomp filter (seccomp(2)). Neither needs a privilege, and neither can be
-//! taken back. Enter in the main thread after [`Privileges::give_up`](super::Privileges::give_up) and before any other thread starts:
+//! taken back. Enter in the main thread after [`Privileges::give_up`] and before any other thread starts:
 //! the filter reaches all threads, but on kernels before Landlock ABI 8 the file rules reach only this thread and those it starts.
 
 #[cfg(target_os = "linux")]

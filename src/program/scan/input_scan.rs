@@ -1,8 +1,8 @@
 //! What one input came to, and the report that is counted while it is read.
 
 use super::progress::Progress;
+use crate::inputs::Input;
 use crate::process::panics::Failure;
-use crate::scan::Input;
 use kaspector::capture::{Block, CaptureError, CaptureFile, spelled};
 use kaspector::pipeline::Findings;
 use kaspector_live::Filter;

@@ -1,22 +1,24 @@
 //! Reads captures to their end and says which hosts they show.
 //!
-//! Small inputs are spread over the threads, one thread each; a big one gets all threads ([`rounds`]). Either way an input has its own
+//! In:    capture inputs and a signature set.
+//! Out:   [`Scan`]: a report, an inventory of hosts, and alerts input by input, in the order given.
+//! Never: lets the number of threads show in an answer.
+//!
+//! Small inputs are spread over the threads, one thread each; a big one gets all threads (`rounds`). Either way an input has its own
 //! flows and its own ledger, and hosts are merged in input order, so the number of threads never shows in the answer.
 
 pub mod attend;
 mod input_scan;
-mod inputs;
 mod inventory;
 mod meeting;
-mod pattern;
 mod progress;
 mod rounds;
 
 pub use input_scan::InputScan;
-pub use inputs::{Input, Inputs, expand};
 pub use inventory::Inventory;
 pub use progress::{Progress, Snapshot};
 
+use crate::inputs::{Input, Inputs};
 use crate::process::panics::{Failure, survive, was_reported};
 use input_scan::{Tally, compiled};
 use kaspector::capture::{Block, CaptureFile, Frame};
@@ -34,7 +36,7 @@ const BIG_INPUT: u64 = 32 << 20;
 /// What to scan and how.
 #[derive(Debug)]
 pub struct ScanOptions {
-    /// What to read, as [`expand`](crate::scan::expand) has found it.
+    /// What to read, as [`expand`](crate::inputs::expand) has found it.
     pub inputs: Inputs,
     /// Worker threads, at least one.
     pub threads: usize,
@@ -345,7 +347,7 @@ fn collect(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::scan::expand;
+    use crate::inputs::expand;
     use std::path::{Path, PathBuf};
 
     /// Inputs that have their reader panic, and at which packet.

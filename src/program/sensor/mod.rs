@@ -1,5 +1,9 @@
 //! A live sensor: one thread per ring takes packets, the control thread carries what they show to the outputs.
 //!
+//! In:    interfaces and settings.
+//! Out:   alerts at the outputs, hosts in the state file, numbers on the page, until a signal ends it.
+//! Never: sends a packet into the traffic.
+//!
 //! ```text
 //! ring -> worker: lanes -> reports -> desk: ledger -> alerts  -> outputs
 //!          ^                            |       \ -> records -> hosts

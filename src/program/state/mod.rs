@@ -1,5 +1,9 @@
 //! The inventory of hosts in a file, for as long as somebody wants to know.
 //!
+//! In:    hosts of one source, and questions.
+//! Out:   the same hosts, merged over all sources, from one run to the next.
+//! Never: loses what another writer saved, or judges.
+//!
 //! Every source (a sensor, a capture) owns its own records, and a writer replaces none but those of its source; a listing merges the
 //! records of a host over all sources. So writers never lose each other's work, and a capture that is merged twice counts once.
 //!

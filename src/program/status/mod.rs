@@ -1,4 +1,8 @@
 //! What the sensor says of itself at one moment: plain numbers, whoever counted them.
+//!
+//! In:    plain numbers, from whoever counts.
+//! Out:   [`Status`], and its [`History`].
+//! Never: counts anything itself.
 
 mod history;
 

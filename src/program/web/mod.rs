@@ -1,5 +1,9 @@
 //! What the sensor shows over HTTP: metrics, health, hosts, alerts, and one page.
 //!
+//! In:    [`Status`](crate::status::Status), hosts and alerts, as the sensor puts them up.
+//! Out:   metrics, health, JSON, server-sent events and a page.
+//! Never: changes anything, or keeps the sensor waiting.
+//!
 //! | Path | Gives |
 //! |---|---|
 //! | `/` | the page |

@@ -4,7 +4,7 @@
 //! a second run adds nothing.
 
 use kaspector::capture::{Block, CaptureFile, LinkType};
-use kaspector_cli::scan::{expand};
+use kaspector_cli::inputs::{expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
 use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation, smtp, socks, tds, tls};
@@ -213,7 +213,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let endings = ["*.pcap*", "derived/*.pcap*", "derived/*.snoop", "derived/*.cap", "derived/*.enc", "derived/*.erf"];
     for pattern in endings.map(|ending| format!("{captures}/{ending}")) {
         for input in expand([pattern]) {
-            if let kaspector_cli::scan::Input::Named(path) | kaspector_cli::scan::Input::Found(path) = input? {
+            if let kaspector_cli::inputs::Input::Named(path) | kaspector_cli::inputs::Input::Found(path) = input? {
                 corpus.capture(&path)?;
             }
         }

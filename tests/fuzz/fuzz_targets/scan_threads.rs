@@ -2,7 +2,7 @@
 //! length is read by all threads together, however short it turns out to be.
 #![no_main]
 
-use kaspector_cli::scan::expand;
+use kaspector_cli::inputs::expand;
 use kaspector::matching::SignatureSet;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use std::io::Write;

@@ -1,12 +1,18 @@
 //! Turns what the user names into a list of inputs, in a stable order.
+//!
+//! In:    paths, folders and patterns.
+//! Out:   [`Inputs`]: each capture once, and what was left out.
+//! Never: reads more of a file than shows whether it is a capture.
+
+mod pattern;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::pattern::{self, leads_up};
 use kaspector::capture::{CaptureError, CaptureFile, ForeignKind, spelled};
+use pattern::leads_up;
 
 /// One input that can be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
