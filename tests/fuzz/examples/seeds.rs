@@ -4,10 +4,13 @@
 //! a second run adds nothing.
 
 use kaspector::capture::{Block, CaptureFile, LinkType};
-use kaspector_cli::inputs::{expand};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
-use kaspector::inspect::{DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation, smtp, socks, tds, tls};
+use kaspector::inspect::{
+    DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation,
+    smtp, socks, tds, tls,
+};
+use kaspector_cli::inputs::expand;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -2,8 +2,8 @@
 #![no_main]
 
 use kaspector::flow::Side;
-use kaspector::inspect::{InitialConversation, Observation};
 use kaspector::inspect::quic::recognise;
+use kaspector::inspect::{InitialConversation, Observation};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut conversation = InitialConversation::default();

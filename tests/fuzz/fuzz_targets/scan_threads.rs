@@ -2,8 +2,8 @@
 //! length is read by all threads together, however short it turns out to be.
 #![no_main]
 
-use kaspector_cli::inputs::expand;
 use kaspector::matching::SignatureSet;
+use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use std::io::Write;
 use std::os::fd::AsRawFd;
