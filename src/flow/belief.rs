@@ -54,16 +54,23 @@ pub const fn carries_data(flags: u8) -> bool {
 #[inline]
 #[must_use]
 pub fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut sum = words.iter().fold(0, |sum, word| add(sum, u64::from_ne_bytes(*word)));
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        for (into, byte) in last.iter_mut().zip(rest) {
-            *into = *byte;
-        }
-        sum = add(sum, u64::from_ne_bytes(last));
-    }
-    sum
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let mut sum = blocks.iter().fold(0, |sum, block| add_words(sum, block.as_chunks().0));
+    let (words, rest) = rest.as_chunks::<8>();
+    sum = words.iter().fold(sum, |sum, word| add(sum, u64::from_ne_bytes(*word)));
+    let (halves, rest) = rest.as_chunks::<4>();
+    sum = halves.iter().fold(sum, |sum, half| add(sum, u32::from_ne_bytes(*half).into()));
+    let (pairs, rest) = rest.as_chunks::<2>();
+    sum = pairs.iter().fold(sum, |sum, pair| add(sum, u16::from_ne_bytes(*pair).into()));
+    rest.iter().fold(sum, |sum, last| add(sum, u16::from_ne_bytes([*last, 0]).into()))
+}
+
+/// Adds eight words, each with the carry of the one before: one instruction for each.
+#[inline(always)]
+fn add_words(sum: u64, words: &[[u8; 8]]) -> u64 {
+    let next = |(sum, carry): (u64, bool), word: &[u8; 8]| sum.carrying_add(u64::from_ne_bytes(*word), carry);
+    let (sum, carry) = words.iter().fold((sum, false), next);
+    add(sum, carry.into())
 }
 
 /// What the checksum of a TCP segment says, whose payload has this [`sum`].
@@ -133,7 +140,8 @@ pub fn urgent(segment: &Segment<'_>) -> Option<usize> {
 #[inline]
 const fn add(one: u64, other: u64) -> u64 {
     let (sum, carry) = one.overflowing_add(other);
-    sum + carry as u64
+    // A sum that carried is less than the largest number, so this does not wrap.
+    sum.wrapping_add(carry as u64)
 }
 
 /// The sixteen bits that a sum comes to.
@@ -170,6 +178,14 @@ mod tests {
     }
 
     proptest! {
+        /// The sum is that of RFC 1071, sixteen bits at a time, also where every addition carries.
+        #[test]
+        fn sums_are_those_of_single_words(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0xff)], 0..400)) {
+            let words = bytes.chunks(2).map(|pair| u32::from(u16::from_ne_bytes([pair[0], *pair.get(1).unwrap_or(&0)])));
+            let expected = words.fold(0, |sum: u32, word| (sum + word) % 0x1_0000 + (sum + word) / 0x1_0000);
+            prop_assert_eq!(u32::from(fold(sum(&bytes))), expected);
+        }
+
         /// The checksums of another implementation are right, and no single change of a byte leaves them so.
         #[test]
         fn checksums_are_those_of_others(

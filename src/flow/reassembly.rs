@@ -447,8 +447,8 @@ impl Stream {
     /// Bytes held for now.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let all = [&self.held, &self.kept, &self.doubtful].into_iter().flatten();
-        all.map(|held| held.bytes.len()).sum()
+        let of = |segments: &[Held]| segments.iter().map(|held| held.bytes.len()).sum::<usize>();
+        of(&self.held) + of(&self.kept) + of(&self.doubtful)
     }
 
     /// Forgets everything, and keeps the memory.

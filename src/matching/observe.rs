@@ -135,6 +135,9 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
         found.alert(place, application())
     };
     if !message.is_response {
+        if question.is_none() {
+            return Told::Name;
+        }
         let mut told = Vec::new();
         for (name, _) in message.questions() {
             if let Some(indicator) = signatures.match_name(name.as_str())

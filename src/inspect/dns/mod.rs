@@ -96,7 +96,9 @@ impl Message {
                 return if number == 0 { Err(Malformed) } else { Ok(()) };
             };
             if let Some(name) = name {
-                self.answers.ask(&name, at);
+                if self.is_response {
+                    self.answers.ask(&name, at);
+                }
                 if number == 0 {
                     self.question = Some((name, record_type));
                 } else {
