@@ -342,7 +342,7 @@ mod tests {
                 host_is_server: false,
                 on_behalf: false,
                 asks_server: false,
-                flow: flow,
+                flow,
                 application: Application::Unknown,
             };
             Event { packet: 1, at: Timestamp(1), kind: EventKind::Evidence(Box::new(alert)) }
