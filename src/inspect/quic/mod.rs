@@ -1,8 +1,11 @@
 //! QUIC Initial packets (RFC 9000, 9001, 9369): opened with the keys that anyone on the path can derive.
 
+mod aead;
 mod conversation;
 mod crypto_stream;
+mod ghash;
 mod google;
+mod hkdf;
 mod keys;
 mod packet;
 
