@@ -5,14 +5,12 @@
 //! Never: reads an application byte, or knows what the per-flow state of its caller is.
 
 mod belief;
-mod community_id;
 mod key;
 mod pages;
 mod reassembly;
 mod table;
 
 pub use belief::{Checksum, Doubt, carries_data, checksum, is_dropped, sum, timestamps, urgent};
-pub use community_id::community_id;
 pub use key::{FlowKey, Side};
 pub use pages::NoMemory;
 pub use reassembly::{Origin, Stream, StreamCounters};

@@ -8,10 +8,10 @@ mod record;
 mod signature;
 mod stats;
 
+use super::community_id::community_id;
 use super::uid::{alert_uid, finding_id, flow_id};
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, Tunnel, TunnelKind};
-use kaspector::flow::community_id;
 use kaspector::matching::{Alert, Category, FlowSummary, HostKey, Indicator, SeenAs, SignatureSet, Strength, Verdict};
 use record::{AlertRecord, End, FlowRecord, Metadata, Record, TunnelRecord};
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 //! Out:   EVE JSON lines ([`EveWriter`]); the answer of a scan, or an inventory, as JSON, CSV or a table.
 //! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
 
+mod community_id;
 mod escape;
 mod eve;
 mod hosts;
@@ -17,6 +18,7 @@ mod scan_table;
 mod spelling;
 mod uid;
 
+pub use community_id::community_id;
 pub use eve::{EveCompat, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};

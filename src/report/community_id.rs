@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// `protocol` is the IP protocol number; the ports are those of a protocol that has them.
 ///
 /// ```
-/// # use kaspector::flow::community_id;
+/// # use kaspector_report::community_id;
 /// let (client, server) = ("10.20.1.15".parse()?, "10.20.0.53".parse()?);
 /// assert_eq!(community_id(client, server, 53001, 53, 17), "1:Sx1goOmD44NVJyj/XqVfOn1ZNZ8=");
 /// # Ok::<(), std::net::AddrParseError>(())
