@@ -17,6 +17,7 @@
 //! # Ok::<(), kaspector::capture::CaptureError>(())
 //! ```
 
+mod calendar;
 mod decompress;
 mod erf;
 mod error;

@@ -92,7 +92,5 @@ pub(super) fn nearest(ns: i128) -> Timestamp {
 
 /// Nanoseconds from the epoch to the beginning of a day; `None` when there is no such day.
 pub(super) fn day(year: u16, month: u16, day: u16) -> Option<i128> {
-    let narrow = |number: u16| i8::try_from(number).ok();
-    let date = jiff::civil::Date::new(i16::try_from(year).ok()?, narrow(month)?, narrow(day)?).ok()?;
-    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_nanosecond())
+    Some(i128::from(super::calendar::days(year, month, day)?) * 86_400_000_000_000)
 }

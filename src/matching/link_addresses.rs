@@ -122,21 +122,14 @@ fn remark(addresses: &[LinkAddress]) -> Option<String> {
     let own: Vec<&LinkAddress> = addresses.iter().filter(|address| !address.is_next_hop).collect();
     let (first, rest) = own.split_first().filter(|(_, rest)| !rest.is_empty())?;
     if own.windows(2).all(|pair| matches!(pair, [one, next] if one.last_seen < next.first_seen)) {
-        let steps: Vec<String> = std::iter::once(format!("{} until {}", first.mac, spelt(first.last_seen)))
-            .chain(rest.iter().map(|next| format!("{} from {}", next.mac, spelt(next.first_seen))))
+        let steps: Vec<String> = std::iter::once(format!("{} until {}", first.mac, first.last_seen))
+            .chain(rest.iter().map(|next| format!("{} from {}", next.mac, next.first_seen)))
             .collect();
         return Some(format!("the address changed hands: {}", steps.join(", ")));
     }
-    let spans: Vec<String> = own
-        .iter()
-        .map(|own| format!("{} from {} until {}", own.mac, spelt(own.first_seen), spelt(own.last_seen)))
-        .collect();
+    let spans: Vec<String> =
+        own.iter().map(|own| format!("{} from {} until {}", own.mac, own.first_seen, own.last_seen)).collect();
     Some(format!("several link-layer addresses used this address by turns: {}", spans.join(", ")))
-}
-
-fn spelt(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_nanosecond(i128::from(at.0)).unwrap_or_default();
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Whether a link-layer address can be that of one machine: no group (IEEE 802-2014 section 8.2), and not left out.
