@@ -3,8 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use bytemuck::Zeroable;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use memmap2::{MmapMut, MmapOptions};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -33,8 +32,8 @@ pub struct NoMemory {
 /// A vector of fixed capacity whose first item lies at the start of a huge page.
 #[derive(Debug)]
 pub struct Pages<T> {
-    mapping: NonNull<u8>,
-    mapped: usize,
+    /// Lives as long as the items in it, and is reached through `first` alone.
+    _mapping: MmapMut,
     first: NonNull<T>,
     len: usize,
     capacity: usize,
@@ -55,21 +54,18 @@ impl<T> Pages<T> {
         const { assert!(HUGE_PAGE.is_multiple_of(align_of::<T>())) };
         let size = capacity.checked_mul(size_of::<T>()).expect("a table fits the address space").max(1);
         let mapped = size.next_multiple_of(PAGE) + HUGE_PAGE;
-        let (access, kind) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
-        // SAFETY: a new private mapping at an address of the system's choice disturbs nothing that is there.
-        let place = unsafe { mmap_anonymous(std::ptr::null_mut(), mapped, access, kind) };
-        let place = place.unwrap_or_else(|cause| {
+        let mut mapping = MmapOptions::new().len(mapped).no_reserve_swap().map_anon().unwrap_or_else(|cause| {
             // No hook is told, since this is no defect.
-            std::panic::resume_unwind(Box::new(NoMemory { bytes: mapped, cause: cause.into() }))
+            std::panic::resume_unwind(Box::new(NoMemory { bytes: mapped, cause }))
         });
-        let mapping = NonNull::new(place.cast::<u8>()).expect("never at zero");
-        let skipped = mapping.addr().get().next_multiple_of(HUGE_PAGE) - mapping.addr().get();
+        let start = NonNull::new(mapping.as_mut_ptr()).expect("never at zero");
+        let skipped = start.addr().get().next_multiple_of(HUGE_PAGE) - start.addr().get();
         // SAFETY: less than a huge page is skipped, and the mapping is longer than that by `size`.
-        let first = unsafe { mapping.byte_add(skipped) };
+        let first = unsafe { start.byte_add(skipped) };
         if pages == PageSize::Huge {
-            advise_huge_pages(first, size.next_multiple_of(PAGE));
+            advise_huge_pages(&mapping, skipped, size.next_multiple_of(PAGE));
         }
-        Self { mapping, mapped, first: first.cast(), len: 0, capacity }
+        Self { _mapping: mapping, first: first.cast(), len: 0, capacity }
     }
 
     /// Appends an item and returns its index.
@@ -93,6 +89,12 @@ impl<T> Pages<T> {
         unsafe { items.drop_in_place() };
     }
 }
+
+/// What may be all of zero bytes.
+///
+/// # Safety
+/// Zero bytes must be a value of the type.
+pub unsafe trait Zeroable {}
 
 impl<T: Zeroable> Pages<T> {
     /// `count` items, all of zero bytes; memory comes as they are used.
@@ -126,21 +128,15 @@ impl<T> DerefMut for Pages<T> {
 impl<T> Drop for Pages<T> {
     fn drop(&mut self) {
         self.clear();
-        // SAFETY: the mapping is ours, whole, and nothing points into it any more.
-        let _ = unsafe { munmap(self.mapping.as_ptr().cast(), self.mapped) };
     }
 }
 
-/// Asks for huge pages behind the mapping. A system without them refuses, and loses nothing.
-fn advise_huge_pages(first: NonNull<u8>, length: usize) {
+/// Asks for huge pages behind part of the mapping. A system without them refuses, and loses nothing.
+fn advise_huge_pages(mapping: &MmapMut, start: usize, length: usize) {
     #[cfg(target_os = "linux")]
-    {
-        use rustix::mm::{Advice, madvise};
-        // SAFETY: these are whole pages of a mapping of our own, and this advice changes no byte of them.
-        let _ = unsafe { madvise(first.as_ptr().cast(), length, Advice::LinuxHugepage) };
-    }
+    let _ = mapping.advise_range(memmap2::Advice::HugePage, start, length);
     #[cfg(not(target_os = "linux"))]
-    let _ = (first, length);
+    let _ = (mapping, start, length);
 }
 
 const PAGE: usize = 16 << 10;
@@ -150,6 +146,9 @@ const HUGE_PAGE: usize = 2 << 20;
 mod tests {
     use super::*;
     use std::rc::Rc;
+
+    // SAFETY: zero is a number.
+    unsafe impl Zeroable for u32 {}
 
     #[test]
     fn items_are_where_they_were_put() {

@@ -8,9 +8,8 @@
 //! table is: in a tier of passing flows the oldest goes, among kept ones the least valuable of the few that a hand points at.
 
 use super::FlowKey;
-use super::pages::{PageSize, Pages};
+use super::pages::{PageSize, Pages, Zeroable};
 use crate::capture::{Timestamp, prefetch};
-use bytemuck::Zeroable;
 
 /// Where a flow is kept, and what it may push out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +114,7 @@ struct Store<S> {
 const SLOTS: usize = 12;
 
 /// One cache line: the slots of twelve flows, their tags (0 is free), and whether a key went on to its second bucket.
-#[derive(Clone, Copy, Debug, Zeroable)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Bucket {
     slots: [u32; SLOTS],
@@ -124,6 +123,10 @@ struct Bucket {
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
+
+#[allow(unsafe_code)]
+// SAFETY: it is made of numbers alone, and of zero bytes it is an empty one.
+unsafe impl Zeroable for Bucket {}
 
 const EMPTY: Bucket = Bucket { slots: [0; SLOTS], tags: 0 };
 
