@@ -14,7 +14,7 @@ use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
 use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
 use kaspector_cli::status::{InterfaceStatus, MessageCounts, Status};
-use kaspector_cli::web::{HostSnapshot, Limits, Token, Web, WebOptions, serve};
+use kaspector_cli::web::{HostList, HostSnapshot, Limits, Token, Web, WebOptions, serve};
 use kaspector_delivery::{Loss, Lost, Message, OutputStatus, SpoolStatus, Weight};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -136,12 +136,12 @@ impl Sensor {
         let (shown, counter) = (web.clone(), Arc::clone(&packets));
         runtime.spawn_blocking(move || {
             let signatures = Arc::new(SignatureSet::builtin());
-            let findings = findings(&signatures);
+            let findings: Arc<dyn HostList> = Arc::new(findings(&signatures));
             while counter.load(Ordering::Relaxed) > 0 {
                 shown.publish(status(counter.fetch_add(5000, Ordering::Relaxed)));
                 if shown.wants_hosts() {
                     shown.publish_hosts(HostSnapshot {
-                        findings: findings.clone(),
+                        hosts: Arc::clone(&findings),
                         inputs: vec!["eth1".to_owned()],
                         signatures: Arc::clone(&signatures),
                     });

@@ -425,7 +425,7 @@ impl<'w> Control<'w> {
         });
         if web.wants_hosts() {
             web.publish_hosts(HostSnapshot {
-                findings: self.hosts.findings(signatures),
+                hosts: Arc::new(self.hosts.listed()),
                 inputs: self.inputs.clone(),
                 signatures: Arc::clone(signatures),
             });

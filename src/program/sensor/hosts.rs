@@ -3,11 +3,14 @@
 //! Memory holds a bounded number of hosts, the state file all of them. One that had to leave memory and shows itself again is *recalled* out of
 //! the file, which takes a moment; until then nobody knows whether it is news, and it is not saved over what the file has.
 
+use super::listed::Listed;
+use crate::web::HostList;
 use kaspector::capture::Timestamp;
-use kaspector::matching::{Alert, HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
+use kaspector::matching::{Alert, HostFinding, HostKey, HostRecord, SignatureSet, Verdict};
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Hosts that are kept.
 pub const HOSTS_MAX: usize = 1 << 17;
@@ -69,9 +72,9 @@ type Standing = (bool, Reverse<Option<Verdict>>, Timestamp);
 #[derive(Debug, Default)]
 struct Known {
     /// From earlier runs, and what a ledger had no more room for.
-    before: Option<Box<HostRecord>>,
+    before: Option<Arc<HostRecord>>,
     /// What the ledger of each interface holds, by interface. Nearly always of one.
-    now: Vec<(u32, HostRecord)>,
+    now: Vec<(u32, Arc<HostRecord>)>,
     verdict: Option<Verdict>,
     /// The first evidence of it that anybody knows of.
     since: Option<Timestamp>,
@@ -103,7 +106,7 @@ impl Hosts {
         let known = self.known(host);
         known.bytes_told = record.bytes();
         known.since = Some(record.first_seen());
-        known.before = Some(Box::new(record));
+        known.before = Some(Arc::new(record));
         known.verdict = known.verdict(signatures);
         self.trim_lines(signatures);
         // Those that found no room are still in the file.
@@ -173,8 +176,8 @@ impl Hosts {
         let before = known.line_count();
         known.now.retain(|&(number, _)| number != interface);
         match &mut known.before {
-            Some(before) => before.merge(record, signatures),
-            None => known.before = Some(Box::new(record)),
+            Some(before) => Arc::make_mut(before).merge(record, signatures),
+            None => known.before = Some(Arc::new(record)),
         }
         let rise = known.rise(signatures);
         let after = known.line_count();
@@ -254,9 +257,9 @@ impl Hosts {
         known.since = Some(known.since.map_or(record.first_seen(), |since| since.min(record.first_seen())));
         known.verdict = record.standing(signatures).map(|(verdict, ..)| verdict);
         if let Some(later) = known.before.take() {
-            record.merge(*later, signatures);
+            record.merge(Arc::unwrap_or_clone(later), signatures);
         }
-        known.before = Some(Box::new(record));
+        known.before = Some(Arc::new(record));
         let rise = known.rise(signatures);
         self.lines = self.lines + known.line_count() - lines_before;
         self.trim_lines(signatures);
@@ -304,28 +307,19 @@ impl Hosts {
         self.given_up
     }
 
-    /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
+    /// All hosts as they are now. Takes no more than a moment, however many there are: what they add up to is left to who lists them.
     #[must_use]
-    pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
-        self.first_findings(usize::MAX, signatures)
+    pub fn listed(&self) -> Listed {
+        let records = |known: &Known| known.shared().cloned().collect();
+        self.hosts.iter().map(|(host, known)| (*host, known.verdict, records(known))).collect()
     }
 
-    /// The first `most` of them.
+    /// The first `most` hosts with evidence: strongest verdict first, then by address, then by tenant.
     #[must_use]
     pub fn first_findings(&self, most: usize, signatures: &SignatureSet) -> Vec<HostFinding> {
-        let mut order: Vec<(Verdict, HostKey)> =
-            self.hosts.iter().filter_map(|(host, known)| Some((known.verdict?, *host))).collect();
-        order.sort_unstable();
-        order.truncate(most);
-        let links = self
-            .hosts
-            .iter()
-            .flat_map(|(host, known)| known.records().flat_map(HostRecord::link_addresses).map(|link| (*host, link)));
-        let hops = NextHops::among(links);
-        let finding = |(_, host): (Verdict, HostKey)| {
-            self.hosts.get(&host)?.merged(signatures)?.finding_among(host, signatures, &hops)
-        };
-        order.into_iter().filter_map(finding).collect()
+        let listed = self.listed();
+        let briefs = listed.briefs(signatures);
+        briefs.iter().take(most).filter_map(|brief| listed.finding(brief.at, signatures)).collect()
     }
 
     /// Has the eighth with the weakest verdicts leave, and of those the ones that showed nothing for longest.
@@ -407,12 +401,12 @@ impl Known {
         match self.now.binary_search_by_key(&interface, |&(number, _)| number) {
             Ok(at) => {
                 if let Some((_, known)) = self.now.get_mut(at) {
-                    *known = record;
+                    *known = Arc::new(record);
                 }
             }
             Err(at) => {
                 self.now.reserve_exact(1);
-                self.now.insert(at, (interface, record));
+                self.now.insert(at, (interface, Arc::new(record)));
             }
         }
     }
@@ -445,11 +439,15 @@ impl Known {
     }
 
     fn records_mut(&mut self) -> impl Iterator<Item = &mut HostRecord> {
-        self.before.as_deref_mut().into_iter().chain(self.now.iter_mut().map(|(_, record)| record))
+        self.before.iter_mut().chain(self.now.iter_mut().map(|(_, record)| record)).map(Arc::make_mut)
     }
 
     fn records(&self) -> impl Iterator<Item = &HostRecord> {
-        self.before.as_deref().into_iter().chain(self.now.iter().map(|(_, record)| record))
+        self.shared().map(|record| &**record)
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Arc<HostRecord>> {
+        self.before.iter().chain(self.now.iter().map(|(_, record)| record))
     }
 
     /// All records of the host as one.
@@ -466,7 +464,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use kaspector::decode::Zone;
-    use kaspector::matching::SeenAs;
+    use kaspector::matching::{Field, SeenAs};
     use kaspector_report::samples;
     use std::net::Ipv4Addr;
 
@@ -495,7 +493,7 @@ mod tests {
         let rise = hosts.update(host(1), contact.clone(), 1, &signatures).unwrap();
         assert_eq!((rise.from, rise.to, rise.interface), (Verdict::Suspected, Verdict::Confirmed, 1));
         assert!(hosts.update(host(1), contact, 1, &signatures).is_none());
-        assert_eq!(hosts.findings(&signatures)[0].evidence.len(), 2, "both interfaces");
+        assert_eq!(hosts.first_findings(9, &signatures)[0].evidence.len(), 2, "both interfaces");
     }
 
     #[test]
@@ -524,7 +522,7 @@ mod tests {
         hosts.retire(host(1), contact, 0, &signatures);
         let (_, lookup) = record(1, SeenAs::Lookup, 2, &signatures);
         assert!(hosts.update(host(1), lookup, 0, &signatures).is_none());
-        let found = hosts.findings(&signatures);
+        let found = hosts.first_findings(9, &signatures);
         assert_eq!((found[0].verdict, found[0].evidence.len()), (Verdict::Confirmed, 2));
         assert_eq!(hosts.take_unsaved(&signatures).len(), 1);
         assert!(hosts.take_unsaved(&signatures).is_empty());
@@ -621,5 +619,48 @@ mod tests {
         hosts.note(host(1), &lookup, 0);
         assert!(!hosts.leaving().contains(&host(1)) && hosts.take_to_recall().is_empty());
         assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+    }
+
+    #[test]
+    fn what_hosts_are_sorted_by_is_what_their_findings_say() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        for number in 1..=9 {
+            let seen_as = if number % 2 == 0 { SeenAs::Contact } else { SeenAs::Lookup };
+            let (alert, mut found) = record(number, seen_as, u64::from(number) + 5, &signatures);
+            found.add_flow(u64::from(number), 1);
+            if number % 3 == 0 {
+                found.asked_by_others(alert.field, &alert.observed, 9);
+                found.asked_by_others(Field::DnsQuery, &alert.observed, 9);
+            }
+            hosts.update(host(number), found, 0, &signatures);
+            let (_, before) = record(number, SeenAs::Contact, 3, &signatures);
+            if number > 6 {
+                hosts.retire(host(number), before, 1, &signatures);
+            }
+        }
+        let listed = hosts.listed();
+        let briefs = listed.briefs(&signatures);
+        assert_eq!(briefs.len(), 9);
+        for brief in &briefs {
+            let found = listed.finding(brief.at, &signatures).unwrap();
+            let said = (found.host, found.verdict, found.confidence, found.first_seen, found.last_seen);
+            assert_eq!((brief.host, brief.verdict, brief.confidence, brief.first_seen, brief.last_seen), said);
+            assert_eq!(brief.bytes, found.bytes_sent + found.bytes_received);
+        }
+        let order: Vec<_> =
+            hosts.first_findings(9, &signatures).iter().map(|found| (found.verdict, found.host)).collect();
+        assert!(order.is_sorted() && order.first().unwrap().0 < order.last().unwrap().0);
+    }
+
+    #[test]
+    fn a_list_stays_as_it_was_when_a_host_goes_on() {
+        let signatures = SignatureSet::builtin();
+        let mut hosts = Hosts::default();
+        hosts.retire(host(1), record(1, SeenAs::Lookup, 1, &signatures).1, 0, &signatures);
+        let listed = hosts.listed();
+        hosts.retire(host(1), record(1, SeenAs::Contact, 2, &signatures).1, 0, &signatures);
+        let lines = |listed: &Listed| listed.finding(0, &signatures).unwrap().evidence.len();
+        assert_eq!((lines(&listed), lines(&hosts.listed())), (1, 2));
     }
 }

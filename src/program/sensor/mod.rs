@@ -20,6 +20,7 @@ mod health;
 mod hosts;
 mod interfaces;
 mod keeper;
+mod listed;
 mod log;
 mod means;
 mod notify;

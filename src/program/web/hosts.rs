@@ -4,21 +4,79 @@ use super::shown::Shown;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kaspector::matching::{HostFinding, SignatureSet, Verdict};
+use kaspector::capture::Timestamp;
+use kaspector::matching::{Confidence, HostFinding, HostKey, SignatureSet, Verdict};
 use kaspector_report::host_json;
 use serde::Deserialize;
 use std::cmp::Reverse;
+use std::fmt;
 use std::sync::Arc;
 
 /// Hosts at one moment, with what is needed to read them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HostSnapshot {
-    /// Strongest verdict first, then by address.
-    pub findings: Vec<HostFinding>,
+    /// The hosts.
+    pub hosts: Arc<dyn HostList>,
     /// Names of the inputs that examples point into.
     pub inputs: Vec<String>,
     /// The set that the evidence came from.
     pub signatures: Arc<SignatureSet>,
+}
+
+impl Default for HostSnapshot {
+    fn default() -> Self {
+        Self { hosts: Arc::new(Vec::new()), inputs: Vec::new(), signatures: Arc::default() }
+    }
+}
+
+/// Hosts, of which most are only counted and sorted: there may be very many, and a page shows few.
+pub trait HostList: fmt::Debug + Send + Sync {
+    /// What all hosts with evidence are sorted and filtered by: strongest verdict first, then by address.
+    fn briefs(&self, signatures: &SignatureSet) -> Vec<HostBrief>;
+
+    /// All that is known of one of them, by [`HostBrief::at`].
+    fn finding(&self, at: usize, signatures: &SignatureSet) -> Option<HostFinding>;
+}
+
+/// What a host is sorted and filtered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostBrief {
+    /// Its place in the list.
+    pub at: usize,
+    /// The host.
+    pub host: HostKey,
+    /// What its evidence adds up to.
+    pub verdict: Verdict,
+    /// How sure.
+    pub confidence: Confidence,
+    /// First evidence.
+    pub first_seen: Timestamp,
+    /// Last evidence.
+    pub last_seen: Timestamp,
+    /// Bytes of flows with evidence, to the host and from it.
+    pub bytes: u64,
+}
+
+/// Findings that are at hand.
+impl HostList for Vec<HostFinding> {
+    fn briefs(&self, _: &SignatureSet) -> Vec<HostBrief> {
+        let brief = |(at, found): (usize, &HostFinding)| HostBrief {
+            at,
+            host: found.host,
+            verdict: found.verdict,
+            confidence: found.confidence,
+            first_seen: found.first_seen,
+            last_seen: found.last_seen,
+            bytes: found.bytes_sent.saturating_add(found.bytes_received),
+        };
+        let mut briefs: Vec<HostBrief> = self.iter().enumerate().map(brief).collect();
+        briefs.sort_unstable_by_key(|brief| (brief.verdict, brief.host));
+        briefs
+    }
+
+    fn finding(&self, at: usize, _: &SignatureSet) -> Option<HostFinding> {
+        self.get(at).cloned()
+    }
 }
 
 /// What is asked for.
@@ -89,11 +147,16 @@ fn answer(snapshot: &HostSnapshot, wish: &Wish) -> Result<String, String> {
         }
     };
     let words: Vec<String> = wish.q.split_whitespace().map(str::to_lowercase).collect();
-    let mut chosen: Vec<&HostFinding> = snapshot
-        .findings
+    let signatures = &snapshot.signatures;
+    let all = snapshot.hosts.briefs(signatures);
+    let mentions = |brief: &HostBrief| {
+        words.is_empty()
+            || snapshot.hosts.finding(brief.at, signatures).is_some_and(|host| mentions(&host, &words, signatures))
+    };
+    let mut chosen: Vec<&HostBrief> = all
         .iter()
         .filter(|host| verdict.is_none_or(|verdict| host.verdict == verdict))
-        .filter(|host| words.is_empty() || mentions(host, &words, &snapshot.signatures))
+        .filter(|host| mentions(host))
         .collect();
     sort(&mut chosen, wish.sort);
     if wish.order == Order::Desc {
@@ -103,14 +166,15 @@ fn answer(snapshot: &HostSnapshot, wish: &Wish) -> Result<String, String> {
         .iter()
         .skip(wish.offset)
         .take(wish.limit.min(LIMIT_MAX))
-        .map(|host| host_json(host, &snapshot.inputs, &snapshot.signatures))
+        .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
+        .map(|host| host_json(&host, &snapshot.inputs, signatures))
         .collect();
-    let count = |verdict: Verdict| snapshot.findings.iter().filter(|host| host.verdict == verdict).count();
+    let count = |verdict: Verdict| all.iter().filter(|host| host.verdict == verdict).count();
     let counts: Vec<String> =
         verdicts.iter().map(|&verdict| format!("\"{}\":{}", verdict.name(), count(verdict))).collect();
     Ok(format!(
         "{{\"total\":{},\"verdicts\":{{{}}},\"matching\":{},\"offset\":{},\"hosts\":[{}]}}",
-        snapshot.findings.len(),
+        all.len(),
         counts.join(","),
         chosen.len(),
         wish.offset,
@@ -118,18 +182,15 @@ fn answer(snapshot: &HostSnapshot, wish: &Wish) -> Result<String, String> {
     ))
 }
 
-/// Ties stay in the order of the snapshot.
-fn sort(hosts: &mut [&HostFinding], by: Sort) {
+/// Ties stay in the order of the list.
+fn sort(hosts: &mut [&HostBrief], by: Sort) {
     match by {
-        Sort::Verdict => {}
+        Sort::Verdict => hosts.sort_by_key(|host| (host.verdict, Reverse(host.confidence), host.host)),
         Sort::Address => hosts.sort_by_key(|host| host.host),
         Sort::Confidence => hosts.sort_by_key(|host| host.confidence),
         Sort::FirstSeen => hosts.sort_by_key(|host| host.first_seen),
         Sort::LastSeen => hosts.sort_by_key(|host| host.last_seen),
-        Sort::Bytes => hosts.sort_by_key(|host| host.bytes_sent.saturating_add(host.bytes_received)),
-    }
-    if by == Sort::Verdict {
-        hosts.sort_by_key(|host| (host.verdict, Reverse(host.confidence), host.host));
+        Sort::Bytes => hosts.sort_by_key(|host| host.bytes),
     }
 }
 
@@ -154,4 +215,50 @@ fn mentions(host: &HostFinding, words: &[String], signatures: &SignatureSet) -> 
     }
     let text = text.to_lowercase();
     words.iter().all(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use kaspector_report::samples;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Many hosts, and how often one was looked at closely.
+    #[derive(Debug)]
+    struct Counted(Vec<HostFinding>, Arc<AtomicUsize>);
+
+    impl HostList for Counted {
+        fn briefs(&self, signatures: &SignatureSet) -> Vec<HostBrief> {
+            self.0.briefs(signatures)
+        }
+
+        fn finding(&self, at: usize, signatures: &SignatureSet) -> Option<HostFinding> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.finding(at, signatures)
+        }
+    }
+
+    #[test]
+    fn only_the_hosts_of_the_page_are_looked_at_closely() {
+        let model = samples::report().hosts.into_iter().next().unwrap();
+        let host = |number: u8| {
+            let mut host = HostFinding { bytes_sent: u64::from(number), bytes_received: 0, ..model.clone() };
+            host.host.address = [10, 0, 0, number].into();
+            host
+        };
+        let looked = Arc::new(AtomicUsize::new(0));
+        let hosts = Arc::new(Counted((0..200).map(host).collect(), Arc::clone(&looked)));
+        let snapshot = HostSnapshot { hosts, inputs: Vec::new(), signatures: Arc::new(SignatureSet::builtin()) };
+        let wish = |text: &str| serde_json::from_str::<Wish>(text).unwrap();
+        let ask = |text: &str| -> serde_json::Value {
+            serde_json::from_str(&answer(&snapshot, &wish(text)).unwrap()).unwrap()
+        };
+        let page = ask(r#"{"sort":"bytes","order":"desc","limit":3,"offset":2}"#);
+        let addresses: Vec<_> = page["hosts"].as_array().unwrap().iter().map(|host| &host["address"]).collect();
+        assert_eq!(addresses, ["10.0.0.197", "10.0.0.196", "10.0.0.195"]);
+        assert_eq!((&page["total"], &page["matching"]), (&200.into(), &200.into()));
+        assert_eq!(looked.load(Ordering::Relaxed), 3);
+        assert_eq!(ask(r#"{"q":"10.0.0.77","limit":1}"#)["matching"], 1);
+    }
 }

@@ -31,7 +31,7 @@ mod token;
 use feed::AlertFeed;
 
 pub use feed::RECENT_MAX;
-pub use hosts::HostSnapshot;
+pub use hosts::{HostBrief, HostList, HostSnapshot};
 pub use readiness::unready;
 pub use serve::serve;
 pub use state::{Limits, Web, WebOptions};
