@@ -262,3 +262,27 @@ fn alerts_are_not_added_to_what_is_none_of_theirs() {
         assert_eq!(fs::read(at(name)).ok(), before);
     }
 }
+
+#[test]
+fn what_stands_beside_the_inventory_is_not_given_to_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let capture = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps/dns-then-tls.pcap");
+    for (name, content) in [("x-wal", fs::read(&capture).unwrap()), ("x-shm", b"notes\n".repeat(9))] {
+        fs::write(at(name), &content).unwrap();
+        let arguments = ["-i", "lo", "--state", &at("x")];
+        let (code, _, err) = check(&arguments);
+        assert!(code == 2 && err.contains(name) && err.contains("--state"), "{code}: {err}");
+        let started = Command::cargo_bin("kaspector")
+            .unwrap()
+            .arg("watch")
+            .args(arguments)
+            .timeout(std::time::Duration::from_secs(20))
+            .output()
+            .unwrap();
+        assert_eq!((started.status.code(), String::from_utf8(started.stderr).unwrap()), (Some(2), err));
+        assert_eq!(fs::read(at(name)).unwrap(), content);
+        assert!(!fs::exists(at("x")).unwrap(), "nothing was made");
+        fs::remove_file(at(name)).unwrap();
+    }
+}

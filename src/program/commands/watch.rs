@@ -32,6 +32,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         return check_config(arguments);
     }
     let config = configuration(arguments).map_err(|error| Usage(error.to_string()))?;
+    config.check_state(arguments.config.as_deref()).map_err(|error| Usage(error.to_string()))?;
     check_outputs(arguments, &config).map_err(|error| Usage(error.to_string()))?;
     let signatures = Arc::new(load(&folders(&config))?);
     let log = Log::start(config.log_level, config.log_format)?;

@@ -1,7 +1,7 @@
 //! What `--check-config` looks at beyond the text: what is on this machine.
 
 use super::WatchConfig;
-use crate::process::output_file::{Claims, check_growing};
+use crate::process::output_file::{Claims, OutputFileError, check_growing};
 use kaspector::capture::spelled;
 use kaspector::matching::SignatureSet;
 use std::fs::{self, OpenOptions};
@@ -22,6 +22,9 @@ pub struct Checked {
 #[must_use]
 pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
     let mut checked = Checked::default();
+    if let Err(error) = config.check_state(file) {
+        checked.problems.push(error.to_string());
+    }
     let claims = config.claims(file);
     check_signatures(config, &mut checked);
     for name in &config.interfaces {
@@ -68,6 +71,24 @@ impl WatchConfig {
     /// The files that are read or written besides alerts, and so are none for alerts. `file` is where the configuration stands.
     #[must_use]
     pub fn claims(&self, file: Option<&Path>) -> Claims {
+        let mut claims = self.claims_of_others(file);
+        if let Some(state) = &self.state {
+            claims.add_database(state);
+        }
+        claims
+    }
+
+    /// Looks that the inventory, and what SQLite keeps beside it, takes the place of nothing else.
+    ///
+    /// # Errors
+    /// [`OutputFileError`].
+    pub fn check_state(&self, file: Option<&Path>) -> Result<(), OutputFileError> {
+        let claims = self.claims_of_others(file);
+        self.state.as_deref().map_or(Ok(()), |state| claims.check_database(state, "--state"))
+    }
+
+    /// As [`Self::claims`], but for the inventory.
+    fn claims_of_others(&self, file: Option<&Path>) -> Claims {
         let mut claims = Claims::default();
         if let Some(file) = file {
             claims.add(file, "the configuration, which is read");
@@ -80,9 +101,6 @@ impl WatchConfig {
         }
         for path in self.outputs.iter().flat_map(kaspector_delivery::OutputSpec::reads) {
             claims.add(path, "a secret or a certificate of an output, which is read");
-        }
-        if let Some(state) = &self.state {
-            claims.add_database(state);
         }
         if let Some(spool) = &self.spool {
             claims.add_folder(spool, "segment", "a part of the spool");

@@ -191,12 +191,22 @@ impl Claims {
         Ok(())
     }
 
-    /// As [`Self::check`], for an inventory and the files that SQLite keeps beside it.
+    /// As [`Self::check`], for an inventory and the files that SQLite keeps beside it. It would write over those, or remove them, whoever
+    /// made them.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// As [`Self::check`], and [`OutputFileError::Foreign`] for one that stands beside it and is not SQLite's.
     pub fn check_database(&self, path: &Path, option: &'static str) -> Result<(), OutputFileError> {
-        files_of_database(path).iter().try_for_each(|file| self.check(file, option))
+        let files = files_of_database(path);
+        files.iter().try_for_each(|file| self.check(file, option))?;
+        let [_, beside @ ..] = files;
+        for (file, begins) in beside.iter().zip([is_log_of_database, is_index_of_database, is_journal_of_database]) {
+            if file.metadata().is_ok_and(|metadata| metadata.is_file()) && !begins_so(file, begins) {
+                let (file, holds) = (spelled(file), "what SQLite keeps beside an inventory");
+                return Err(OutputFileError::Foreign { file, holds, option, advice: ", or move it away" });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -207,6 +217,29 @@ fn files_of_database(path: &Path) -> [PathBuf; 4] {
         name.push(ending);
         name.into()
     })
+}
+
+/// Whether the first bytes of a file are such ones. An empty file is anybody's; one that cannot be read is left to those who open it.
+fn begins_so(path: &Path, are_ours: fn([u8; 8]) -> bool) -> bool {
+    let mut first = [0; 8];
+    let Ok(mut file) = File::open(path) else { return true };
+    file.metadata().is_ok_and(|metadata| metadata.len() == 0) || file.read_exact(&mut first).is_ok() && are_ours(first)
+}
+
+/// The file formats: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
+const fn is_log_of_database(first: [u8; 8]) -> bool {
+    matches!(first, [0x37, 0x7f, 0x06, 0x82 | 0x83, ..])
+}
+
+/// <https://www.sqlite.org/walformat.html#the_wal_index_header>: in the byte order of the machine that wrote it, and blank until then.
+const fn is_index_of_database(first: [u8; 8]) -> bool {
+    let [a, b, c, d, ..] = first;
+    matches!(u32::from_ne_bytes([a, b, c, d]), 3_007_000 | 0)
+}
+
+/// <https://www.sqlite.org/fileformat2.html#the_rollback_journal>: blank once it has served.
+const fn is_journal_of_database(first: [u8; 8]) -> bool {
+    matches!(first, [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7] | [0, 0, 0, 0, 0, 0, 0, 0])
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -500,6 +533,37 @@ mod tests {
             let path = write("file", text);
             cut_half_line(&mut OpenOptions::new().read(true).write(true).open(&path).unwrap()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), left);
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_an_inventory_is_taken_only_from_sqlite() {
+        let (folder, write) = folder();
+        let inventory = folder.path().join("hosts");
+        let check = || Claims::default().check_database(&inventory, "--state");
+        let capture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pcaps/dns-then-tls.pcap")).unwrap();
+        for name in ["hosts-wal", "hosts-shm", "hosts-journal"] {
+            let path = write(name, "");
+            check().unwrap();
+            fs::write(&path, &capture).unwrap();
+            assert!(matches!(check(), Err(OutputFileError::Capture { .. })), "{name}");
+            for text in ["notes of a colleague", "short"] {
+                write(name, text);
+                assert!(matches!(check(), Err(OutputFileError::Foreign { .. })), "{name}");
+            }
+            fs::remove_file(&path).unwrap();
+        }
+        // Those that SQLite made, while it has them open.
+        for mode in ["wal", "truncate", "persist"] {
+            let database = rusqlite::Connection::open(&inventory).unwrap();
+            database.pragma_update(None, "journal_mode", mode).unwrap();
+            database.execute_batch("CREATE TABLE IF NOT EXISTS t (x); BEGIN; INSERT INTO t VALUES (1)").unwrap();
+            let beside = fs::read_dir(folder.path()).unwrap().count() - 1;
+            assert!(beside > 0 && check().is_ok(), "{mode}: {:?}", check());
+            database.execute_batch("COMMIT").unwrap();
+            check().unwrap();
+            drop(database);
+            check().unwrap();
         }
     }
 }
