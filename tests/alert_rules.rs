@@ -5,17 +5,20 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-#[path = "losses/cable.rs"]
+#[path = "support/cable.rs"]
 mod cable;
 #[path = "web/http.rs"]
 #[allow(dead_code)]
 mod http;
-#[path = "losses/sensor.rs"]
+#[path = "support/sensor.rs"]
 #[allow(dead_code)]
 mod sensor;
+#[path = "losses/served.rs"]
+#[allow(dead_code)]
+mod served;
 
 use cable::Cable;
-use sensor::Sensor;
+use served::Served;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -68,7 +71,7 @@ fn what_rules_and_documents_name_is_what_a_sensor_shows() {
     let Some(cable) = Cable::lay("ar") else { return };
     let folder = tempfile::tempdir().unwrap();
     let outputs = ["eve.json", "other.json"].map(|name| format!("file:{}", folder.path().join(name).display()));
-    let sensor = Sensor::start(folder.path(), &cable, &["-o", &outputs[0], "-o", &outputs[1]]);
+    let sensor = Served::start(&cable, &["-o", &outputs[0], "-o", &outputs[1]]);
     let shown = sensor.metrics();
     let mut exposed = asked(&shown);
     // What has no series yet has a description.

@@ -5,7 +5,7 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-#[path = "losses/cable.rs"]
+#[path = "support/cable.rs"]
 mod cable;
 #[path = "web/http.rs"]
 #[allow(dead_code)]
@@ -13,13 +13,16 @@ mod http;
 #[path = "soak/receiver.rs"]
 #[allow(dead_code)]
 mod receiver;
-#[path = "losses/sensor.rs"]
+#[path = "support/sensor.rs"]
+#[allow(dead_code, reason = "each file of tests takes its part")]
 mod sensor;
+#[path = "losses/served.rs"]
+mod served;
 
 use cable::Cable;
 use kaspector_delivery::spool::record::{Parsed, parse};
 use receiver::{Kind, Receiver, alert_uid};
-use sensor::{Sensor, free_address};
+use served::{Served, free_address};
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -54,7 +57,7 @@ fn lookup(host: u32) -> Vec<u8> {
 }
 
 /// Sends lookups of so many hosts that were never seen, and waits until all their alerts are with the live output.
-fn raise(cable: &Cable, sensor: &Sensor, next: &mut u32, count: u32) {
+fn raise(cable: &Cable, sensor: &Served, next: &mut u32, count: u32) {
     let before = sensor.sum("kaspector_messages_total", &["kind=\"alert\""]);
     let mut wire = pcap::Capture::from_device(cable.near.as_str()).unwrap().open().unwrap();
     for sent in 0..count {
@@ -102,7 +105,7 @@ fn cut(path: &Path, length: usize) {
 }
 
 /// Every message is delivered, refused, lost or waits, for each output.
-fn adds_up(sensor: &Sensor) {
+fn adds_up(sensor: &Served) {
     sensor.until("the numbers add up", |sensor| {
         let status = sensor.status();
         let made = status["messages"]["alerts"].as_u64().unwrap() - status["no_room"]["alerts"].as_u64().unwrap();
@@ -135,7 +138,7 @@ fn delivered_and_lost_are_all_alerts_that_were_raised() {
     let spool_text = spool.display().to_string();
     let arguments = ["-o", &names[0], "-o", &http, "-o", &names[2], "-o", &names[3]];
     let arguments: Vec<&str> = arguments.into_iter().chain(["--spool", &spool_text, "--spool-size", "16MiB"]).collect();
-    let start = || Sensor::start(folder.path(), &cable, &arguments);
+    let start = || Served::start(&cable, &arguments);
 
     // Two are away, one hangs, and somebody is at the spool.
     let sensor = start();
@@ -171,7 +174,7 @@ fn delivered_and_lost_are_all_alerts_that_were_raised() {
     let trouble = of(&status, unix_name)["trouble"].as_str().unwrap().to_owned();
     assert!(trouble.contains("a segment of the spool"), "{trouble}");
     assert!(status["spool"]["trouble"].is_string() && !status["troubles"].as_array().unwrap().is_empty(), "{status}");
-    let age = |sensor: &Sensor| of(&sensor.status(), unix_name)["oldest_unacked_s"].as_f64().unwrap();
+    let age = |sensor: &Served| of(&sensor.status(), unix_name)["oldest_unacked_s"].as_f64().unwrap();
     let before = (age(&sensor), Instant::now());
     std::thread::sleep(Duration::from_millis(1500));
     assert!(age(&sensor) - before.0 > 1.0, "the oldest alert does not grow older");

@@ -7,21 +7,27 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "support/cable.rs"]
+mod cable;
 #[path = "../benches/traffic/readdress.rs"]
 mod readdress;
 #[path = "soak/receiver.rs"]
 mod receiver;
+#[path = "support/sensor.rs"]
+#[allow(dead_code, reason = "each file of tests takes its part")]
+mod sensor;
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
+use cable::Cable;
 use kaspector_delivery::Weight;
 use kaspector_delivery::spool::record::{Parsed, parse};
 use receiver::{Kind, Receiver, alert_uid};
+use sensor::Sensor;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use traffic::Random;
 
@@ -36,40 +42,6 @@ const REACTION: Duration = Duration::from_secs(2);
 const GROWTH_MAX_KIB: u64 = 16 << 10;
 /// Descriptors: a connection may be on its way out while the next is there.
 const DESCRIPTORS_MAX: usize = 4;
-
-/// Two ends of a virtual cable, gone with this value.
-struct Cable {
-    near: String,
-    far: String,
-}
-
-impl Cable {
-    fn lay() -> Option<Self> {
-        let number = std::process::id() % 100_000;
-        let cable = Self { near: format!("ksn{number}"), far: format!("ksf{number}") };
-        if !ip(&["link", "add", &cable.near, "type", "veth", "peer", "name", &cable.far]) {
-            assert!(std::env::var_os("CI").is_none(), "the soak must run here: root and iproute2 are needed");
-            eprintln!("skipped: needs root and iproute2 to lay a virtual cable");
-            return None;
-        }
-        for end in [&cable.near, &cable.far] {
-            // Nothing of the system's own may be on the wire.
-            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
-            assert!(ip(&["link", "set", end, "mtu", "9000", "up"]));
-        }
-        Some(cable)
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        ip(&["link", "del", &self.near]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    Command::new("ip").args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
 
 /// A capture and the hosts that it shows.
 struct Replay {
@@ -127,64 +99,6 @@ fn shifted(host: Ipv4Addr, by: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0a00_0000 | u32::from(host).wrapping_add(by) & 0x00ff_ffff)
 }
 
-/// The sensor, started again and again with the same arguments.
-struct Sensor {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Sensor {
-    /// Starts one and waits until it captures.
-    fn start(folder: &Path, number: u32, arguments: &[String]) -> Self {
-        let log = folder.join(format!("sensor-{number}.log"));
-        let child = Command::new(env!("CARGO_BIN_EXE_kaspector"))
-            .arg("watch")
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let mut sensor = Self { child, log };
-        let begun = Instant::now();
-        while !sensor.said().contains("Watching ") {
-            let ended = sensor.child.try_wait().unwrap();
-            assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(30), "{ended:?}: {}", sensor.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        sensor
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    /// Resident set, in KiB.
-    fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-}
-
-impl Drop for Sensor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Identifiers of the alerts that lie in the segments of a spool now.
 fn spooled(folder: &Path) -> HashSet<String> {
     let mut uids = HashSet::new();
@@ -239,7 +153,7 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn nothing_is_lost_and_nothing_grows() {
-    let Some(cable) = Cable::lay() else { return };
+    let Some(cable) = Cable::lay("s") else { return };
     let seconds = setting("KASPECTOR_SOAK_SECONDS", 24).max(12);
     let mut random = Random::new(setting("KASPECTOR_SOAK_SEED", 5));
     let folder = tempfile::tempdir().unwrap();
@@ -269,7 +183,7 @@ fn nothing_is_lost_and_nothing_grows() {
     arguments.extend(outputs.into_iter().flat_map(|output| ["-o".to_owned(), output]));
 
     receivers.iter_mut().for_each(Receiver::start);
-    let mut sensor = Sensor::start(folder.path(), 0, &arguments);
+    let mut sensor = Sensor::start(&arguments);
     let mut sender = Sender {
         wire: pcap::Capture::from_device(cable.near.as_str()).unwrap().open().unwrap(),
         replays: CAPTURES.into_iter().map(Replay::read).collect(),
@@ -302,7 +216,7 @@ fn nothing_is_lost_and_nothing_grows() {
                 sender.sent.clear();
                 known.extend(spooled(&spool));
                 kills += 1;
-                sensor = Sensor::start(folder.path(), kills, &arguments);
+                sensor = Sensor::start(&arguments);
             }
             1 => {
                 moved += 1;

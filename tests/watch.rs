@@ -5,8 +5,10 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use cable::Cable;
 use kaspector::matching::SignatureSet;
 use kaspector_cli::state::{HostFilter, State};
+use sensor::Sensor;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -14,37 +16,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "support/cable.rs"]
+mod cable;
 #[path = "web/http.rs"]
 #[allow(dead_code, reason = "shared with the tests of the server")]
 mod http;
+#[path = "support/sensor.rs"]
+#[allow(dead_code, reason = "each file of tests takes its part")]
+mod sensor;
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 
-/// Two ends of a virtual cable, gone with this value.
-struct Cable {
-    near: String,
-    far: String,
-}
-
 impl Cable {
-    fn lay(tag: &str) -> Option<Self> {
-        let number = std::process::id() % 100_000;
-        let (near, far) = (format!("k{tag}n{number}"), format!("k{tag}f{number}"));
-        let laid = ip(&["link", "add", &near, "type", "veth", "peer", "name", &far]);
-        if !laid {
-            assert!(std::env::var_os("CI").is_none(), "these tests must run here: root and iproute2 are needed");
-            eprintln!("skipped: needs root and iproute2 to lay a virtual cable");
-            return None;
-        }
-        let cable = Self { near, far };
-        for end in [&cable.near, &cable.far] {
-            // Nothing of the system's own may be on the wire.
-            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
-            assert!(ip(&["link", "set", end, "mtu", "9000", "up"]));
-        }
-        Some(cable)
-    }
-
     /// Sends what a capture holds, once, in order.
     fn send(&self, path: &Path) -> u64 {
         self.send_from(path, 0)
@@ -75,16 +58,6 @@ impl Cable {
     }
 }
 
-impl Drop for Cable {
-    fn drop(&mut self) {
-        ip(&["link", "del", &self.near]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    Command::new("ip").args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
 fn frames(path: &Path) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     let mut capture = pcap::Capture::from_file(path).unwrap();
@@ -97,60 +70,6 @@ fn frames(path: &Path) -> Vec<Vec<u8>> {
 
 fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-/// A running sensor and the lines that it says.
-struct Sensor {
-    child: Child,
-    said: BufReader<std::process::ChildStderr>,
-}
-
-impl Sensor {
-    /// Starts one and waits until it captures.
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kaspector"))
-            .arg("watch")
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        let mut sensor = Self { child, said };
-        sensor.next_line("Watching ");
-        sensor
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    /// The next line that says `what`.
-    fn next_line(&mut self, what: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(what) {
-            line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
-        }
-        line
-    }
-
-    /// Asks it to end; gives what it said.
-    fn end(mut self) -> String {
-        self.signal("TERM");
-        let mut text = String::new();
-        while self.said.read_line(&mut text).unwrap() > 0 {}
-        assert!(self.child.wait().unwrap().success(), "{text}");
-        text
-    }
-}
-
-impl Drop for Sensor {
-    /// A test that failed leaves none behind.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// What the alerts of an EVE file prove, without what differs by nature between a wire and a file.
@@ -406,7 +325,7 @@ fn signature(name: &str) -> String {
 
 #[test]
 fn signatures_are_read_again_while_it_runs_and_a_bad_file_changes_nothing() {
-    let Some(cable) = Cable::lay("r") else { return };
+    let Some(cable) = Cable::lay("l") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (live, extra) = (folder.path().join("eve.json"), folder.path().join("extra"));
     std::fs::create_dir(&extra).unwrap();
@@ -549,10 +468,10 @@ fn a_link_that_goes_down_is_told_and_one_that_returns_is_watched_again() {
     let mut sensor =
         Sensor::start(&["-i", &cable.far, "--stats-interval", "1", "-o", &format!("file:{}", live.display())]);
     std::thread::sleep(Duration::from_millis(300));
-    assert!(ip(&["link", "set", &cable.far, "down"]));
+    cable.set_far("down");
     // The advice at the beginning, where it comes that late, says "is down", too.
     sensor.next_line("is down or gone");
-    assert!(ip(&["link", "set", &cable.far, "up"]));
+    cable.set_far("up");
     sensor.next_line("is up again");
     cable.send(&root().join("pcaps/dns-then-tls.pcap"));
     assert!(!proven(&wait_for(&live, 1)).is_empty());

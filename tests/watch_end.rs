@@ -6,102 +6,22 @@
 #![cfg(all(target_os = "linux", feature = "libpcap"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "support/cable.rs"]
+mod cable;
+#[path = "support/sensor.rs"]
+#[allow(dead_code, reason = "each file of tests takes its part")]
+mod sensor;
+
+use cable::Cable;
+use sensor::Sensor;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
-
-/// Two ends of a virtual cable, gone with this value.
-struct Cable {
-    near: String,
-    far: String,
-}
-
-impl Cable {
-    fn lay(tag: &str) -> Option<Self> {
-        let number = std::process::id() % 100_000;
-        let (near, far) = (format!("k{tag}n{number}"), format!("k{tag}f{number}"));
-        if !ip(&["link", "add", &near, "type", "veth", "peer", "name", &far]) {
-            assert!(std::env::var_os("CI").is_none(), "these tests must run here: root and iproute2 are needed");
-            eprintln!("skipped: needs root and iproute2 to lay a virtual cable");
-            return None;
-        }
-        let cable = Self { near, far };
-        for end in [&cable.near, &cable.far] {
-            // Nothing of the system's own may be on the wire.
-            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
-            assert!(ip(&["link", "set", end, "up"]));
-        }
-        Some(cable)
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        ip(&["link", "del", &self.near]);
-    }
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    Command::new("ip").args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-/// A running sensor.
-struct Sensor {
-    child: Child,
-    said: BufReader<std::process::ChildStderr>,
-}
-
-impl Sensor {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.arg("watch").args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        let mut sensor = Self { child, said };
-        sensor.next_line("Watching ");
-        sensor
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    /// The next line that says `what`.
-    fn next_line(&mut self, what: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(what) {
-            line.clear();
-            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended without a word of {what}");
-        }
-        line
-    }
-
-    /// Asks it to end; gives what it said.
-    fn end(mut self) -> String {
-        self.signal("TERM");
-        let mut text = String::new();
-        while self.said.read_line(&mut text).unwrap() > 0 {}
-        assert!(self.child.wait().unwrap().success(), "{text}");
-        text
-    }
-
-    /// Descriptors that it has open.
-    fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-}
-
-impl Drop for Sensor {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A segment with one byte of payload inside a connection of its own, to an address of the vendor's networks.
 fn segment(flow: u32) -> Vec<u8> {

@@ -9,10 +9,10 @@ pub struct Cable {
 }
 
 impl Cable {
-    /// `None` where that is not allowed. `tag` keeps tests that run at once apart.
+    /// `None` where that is not allowed. `tag` keeps tests that run at once apart; one that was taken away can be laid again.
     pub fn lay(tag: &str) -> Option<Self> {
-        let number = std::process::id() % 100_000;
-        let cable = Self { near: format!("k{tag}n{number}"), far: format!("k{tag}f{number}") };
+        let process = std::process::id() % 100_000;
+        let cable = Self { near: format!("k{tag}n{process}"), far: format!("k{tag}f{process}") };
         if !ip(&["link", "add", &cable.near, "type", "veth", "peer", "name", &cable.far]) {
             assert!(std::env::var_os("CI").is_none(), "this test must run here: root and iproute2 are needed");
             eprintln!("skipped: needs root and iproute2 to lay a virtual cable");
@@ -21,9 +21,15 @@ impl Cable {
         for end in [&cable.near, &cable.far] {
             // Nothing of the system's own may be on the wire.
             let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
-            assert!(ip(&["link", "set", end, "up"]));
+            assert!(ip(&["link", "set", end, "mtu", "9000", "up"]));
         }
         Some(cable)
+    }
+
+    /// Takes the far end down, or up again.
+    #[allow(dead_code, reason = "each file of tests takes its part")]
+    pub fn set_far(&self, state: &str) {
+        assert!(ip(&["link", "set", &self.far, state]));
     }
 }
 
