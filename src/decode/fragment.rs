@@ -4,10 +4,12 @@ use super::carried::Carried;
 use super::{Context, Outcome, Zone};
 use crate::capture::Timestamp;
 use foldhash::fast::FixedState;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// Datagrams that wait for fragments at once; the oldest is given up first.
+/// Datagrams that wait for fragments at once. Then an eighth is given up: each time the oldest of the source that has most, so that one
+/// source that never sends the rest pushes out its own.
 pub const DATAGRAMS_MAX: usize = 4096;
 /// Bytes that all waiting datagrams may hold.
 pub const BYTES_MAX: usize = 16 << 20;
@@ -122,7 +124,7 @@ impl FragmentPool {
             Some(partial) => partial,
             None => {
                 if self.waiting.len() >= DATAGRAMS_MAX {
-                    self.give_up_oldest();
+                    self.give_up(DATAGRAMS_MAX / 8 * 7, BYTES_MAX);
                 }
                 self.serial += 1;
                 // Places of datagrams that are complete stay behind one that waits; there must be an end to them, too.
@@ -176,8 +178,8 @@ impl FragmentPool {
         let (Some(length), Some((protocol, head)), [(0, covered)]) =
             (partial.length, partial.head, partial.runs.as_slice())
         else {
-            while self.held > BYTES_MAX {
-                self.give_up_oldest();
+            if self.held > BYTES_MAX {
+                self.give_up(DATAGRAMS_MAX, BYTES_MAX / 8 * 7);
             }
             return Err(Outcome::FragmentHeld);
         };
@@ -225,13 +227,26 @@ impl FragmentPool {
         }
     }
 
-    fn give_up_oldest(&mut self) {
-        while let Some((serial, key)) = self.order.pop_front() {
-            if self.waiting.get(&key).is_some_and(|partial| partial.serial == serial) {
-                self.given_up += 1;
-                self.remove(&key);
-                return;
+    /// Gives up datagrams until so many, and so many bytes, are left. One by one, each would cost a look at all others.
+    fn give_up(&mut self, datagrams: usize, bytes: usize) {
+        let mut waiting: Vec<_> = self.waiting.iter().map(|(key, partial)| (partial.serial, *key)).collect();
+        waiting.sort_unstable_by_key(|&(serial, _)| Reverse(serial));
+        let mut of_source: HashMap<_, u32, FixedState> = HashMap::default();
+        let mut ranked: Vec<_> = waiting
+            .into_iter()
+            .map(|(serial, key)| {
+                let younger = of_source.entry((key.zone, network(key.src))).or_default();
+                *younger += 1;
+                (Reverse(*younger), serial, key)
+            })
+            .collect();
+        ranked.sort_unstable_by_key(|&(younger, serial, _)| (younger, serial));
+        for (.., key) in ranked {
+            if self.waiting.len() <= datagrams && self.held <= bytes {
+                break;
             }
+            self.given_up += 1;
+            self.remove(&key);
         }
     }
 
@@ -242,6 +257,14 @@ impl FragmentPool {
         if self.spare.len() < 64 {
             self.spare.push(partial.bytes);
         }
+    }
+}
+
+/// What stands for one source: of IPv6 the network, in which a host makes up addresses as it likes (RFC 8981).
+const fn network(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }
 
@@ -498,8 +521,8 @@ mod tests {
         for id in 0..=DATAGRAMS_MAX as u16 {
             held(&mut decoder, 0, &part4(id, 0, true, &[0; 8]));
         }
-        assert_eq!(decoder.fragments.waiting.len(), DATAGRAMS_MAX);
-        assert_eq!(given_up(&decoder)["fragmented_datagrams"], 1);
+        assert_eq!(decoder.fragments.waiting.len(), DATAGRAMS_MAX / 8 * 7 + 1);
+        assert_eq!(given_up(&decoder)["fragmented_datagrams"], DATAGRAMS_MAX as u64 / 8);
 
         let mut decoder = Decoder::default();
         let last = (0..=RUNS_MAX)
@@ -514,6 +537,45 @@ mod tests {
             held(&mut decoder, 0, &part4(id, 65_000, true, &[0; 8]));
             assert!(decoder.fragments.held <= BYTES_MAX);
         }
+    }
+
+    #[test]
+    fn a_source_that_never_sends_the_rest_pushes_out_its_own() {
+        let datagram = udp(5, 6, &[7; 2000]);
+        let halves = |id| [part4(id, 0, true, &datagram[..1000]), part4(id, 1000, false, &datagram[1000..])];
+        let from = |src: u8, mut packet: Vec<u8>| {
+            packet[15] = src;
+            packet
+        };
+        // Datagrams by the thousand, and bytes by the million.
+        for (body, flood) in [(8, 20_000), (64_000, 1_000)] {
+            let mut decoder = Decoder::default();
+            let others: Vec<_> = (0..100).map(|id| halves(id).map(|part| from(id as u8, part))).collect();
+            others.iter().for_each(|[first, _]| held(&mut decoder, 0, first));
+            for id in 0..flood {
+                held(&mut decoder, 1, &from(200, part4(id, 0, true, &vec![0; body])));
+            }
+            assert!(given_up(&decoder)["fragmented_datagrams"] > 500);
+            for [_, last] in &others {
+                assert!(decoder.decode(&at(2, last)).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn the_addresses_of_an_ipv6_network_are_one_source() {
+        let mut decoder = Decoder::default();
+        let part = |network: u8, host: u16, offset, more| {
+            let mut packet = part6(7, 17, offset, more, &udp(5, 6, &[7; 8]));
+            packet[15] = network;
+            packet[22..24].copy_from_slice(&host.to_be_bytes());
+            packet
+        };
+        held(&mut decoder, 0, &part(1, 1, 0, true));
+        for host in 0..10_000 {
+            held(&mut decoder, 0, &part(2, host, 0, true));
+        }
+        assert!(decoder.decode(&at(0, &part(1, 1, 16, false))).is_ok());
     }
 
     #[test]
