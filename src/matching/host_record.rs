@@ -148,10 +148,16 @@ impl HostRecord {
         self.resolves.names.len() + self.connects.names.len()
     }
 
+    /// Whether others asked this host for more names than are kept.
+    #[must_use]
+    pub const fn was_asked_too_much(&self) -> bool {
+        self.resolves.overflowed || self.connects.overflowed
+    }
+
     /// Whether others asked this host for anything.
     #[must_use]
     pub fn was_asked(&self) -> bool {
-        self.asked_count() > 0 || self.resolves.overflowed || self.connects.overflowed
+        self.asked_count() > 0 || self.was_asked_too_much()
     }
 
     /// What is left when the evidence is given up: what the host was asked for, so that what it does for others is not taken for its own

@@ -38,6 +38,8 @@ pub struct KnownHosts {
     names: usize,
     given_up: u64,
     asked_given_up: u64,
+    /// Hosts that were asked for more names than are kept.
+    asked_too_much: u64,
     /// Lines that hosts had given up that are not here any more.
     lines_given_up: u64,
     /// Link-layer addresses likewise.
@@ -90,8 +92,12 @@ impl KnownHosts {
     /// Notes that others asked `host` for `name`.
     pub fn asked_by_others(&mut self, host: HostKey, field: Field, name: &str, signatures: &SignatureSet) {
         let names_max = if self.names < NAMES_IN_ALL_MAX { ASKED_NAMES_MAX } else { NAMES_FEW };
-        let is_kept = self.record(host, signatures).asked_by_others(field, name, names_max);
+        let record = self.record(host, signatures);
+        let before = record.was_asked_too_much();
+        let is_kept = record.asked_by_others(field, name, names_max);
+        let after = record.was_asked_too_much();
         self.names += usize::from(is_kept);
+        self.asked_too_much += u64::from(after && !before);
     }
 
     /// Copies of the records that changed since the last call, by host.
@@ -129,12 +135,13 @@ impl KnownHosts {
     }
 
     /// What was given up at a bound, under the bound's name.
-    pub fn given_up(&self) -> [(&'static str, u64); 4] {
+    pub fn given_up(&self) -> [(&'static str, u64); 5] {
         let lines = self.hosts.values().map(HostRecord::given_up).sum::<u64>();
         let links = self.hosts.values().map(|record| u64::from(record.link_addresses_given_up())).sum::<u64>();
         [
             ("hosts", self.given_up),
             ("asked_hosts", self.asked_given_up),
+            ("asked_names", self.asked_too_much),
             ("evidence_lines", self.lines_given_up + lines),
             ("link_addresses", self.links_given_up + links),
         ]

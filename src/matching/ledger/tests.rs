@@ -279,3 +279,23 @@ fn of_a_host_that_says_the_same_to_many_the_other_kinds_are_kept() {
     assert_eq!(indicators(&record).len(), 2);
     assert!(indicators(&record).contains(&other), "a second server of the same says nothing new");
 }
+
+#[test]
+fn a_host_that_is_asked_for_too_many_names_is_counted_once() {
+    let set = Arc::new(SignatureSet::builtin());
+    let mut ledger = Ledger::new(&set, 0).without_alerts();
+    for number in 0..1_030 {
+        assert_eq!(ledger.given_up().get("asked_names"), (number > 1_024).then_some(&1), "after {number}");
+        let mut asks = alert(&set, 1 + number, 1, SeenAs::Lookup);
+        asks.observed = format!("s{number}.geo.kaspersky.com").into();
+        (asks.asks_server, asks.flow.server) = (true, host(7).address);
+        tell(&mut ledger, asks);
+    }
+    // Of what it asks for itself nobody knows any more for whom.
+    let mut own = alert(&set, 5_000, 7, SeenAs::Lookup);
+    own.observed = "s9999.geo.kaspersky.com".into();
+    tell(&mut ledger, own);
+    ledger.close();
+    let hosts: HashMap<_, _> = ledger.into_hosts().collect();
+    assert_eq!(verdict(&set, &hosts, 7), Some((Verdict::Suspected, Role::Relay)));
+}
