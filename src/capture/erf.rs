@@ -63,6 +63,24 @@ pub(super) fn is_erf(head: &[u8]) -> bool {
     }
 }
 
+/// A frame out of one record, as captures of other formats hold such records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordedFrame<'a> {
+    pub link_type: LinkType,
+    pub bytes: &'a [u8],
+    pub wire_len: u32,
+}
+
+/// The frame in a record that may be cut; `Some(None)` for a record without one, `None` for what is no record.
+pub(crate) fn frame_of_record(record: &[u8]) -> Option<Option<RecordedFrame<'_>>> {
+    let header = Header::read(record).filter(Header::is_plausible)?;
+    let of_record = |Framed { start, len, wire_len, link_type, .. }| {
+        let bytes = record.get(start..).unwrap_or_default();
+        RecordedFrame { link_type, bytes: bytes.get(..len).unwrap_or(bytes), wire_len }
+    };
+    Some(header.framed(record).map(of_record))
+}
+
 /// The fixed part of a record.
 #[derive(Clone, Copy, Debug)]
 struct Header {

@@ -103,6 +103,8 @@ impl LinkType {
     pub const MULTILINK_FRAME_RELAY: Self = Self(182);
     /// Per-packet information in front of a frame of another link type.
     pub const PPI: Self = Self(192);
+    /// A record of Endace's, with its header.
+    pub const ERF: Self = Self(197);
     /// PPP behind a byte that says the direction.
     pub const PPP_WITH_DIRECTION: Self = Self(204);
     /// Cisco HDLC behind a byte that says the direction.

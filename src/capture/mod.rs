@@ -37,6 +37,7 @@ mod source;
 mod spelling;
 mod stretch;
 
+pub(crate) use erf::{RecordedFrame, frame_of_record};
 pub use error::CaptureError;
 pub use file::{CaptureFile, read_all};
 pub use format::ForeignKind;

@@ -13,7 +13,7 @@ mod switches;
 mod wireless;
 
 use super::{Context, HEADERS_MAX, Layer, Outcome};
-use crate::capture::LinkType;
+use crate::capture::{LinkType, RecordedFrame, frame_of_record};
 
 pub(super) use ethernet::{ether_type, ether_types, ethernet, is_ethernet};
 pub(super) use media::tazmen;
@@ -61,6 +61,7 @@ pub(super) fn first<'a>(link_type: LinkType, bytes: &'a [u8], context: &mut Cont
             let (inner, frame) = tazmen(bytes).ok_or(short)?;
             behind(inner, frame, context)
         }
+        LinkType::ERF => recorded(bytes, context),
         LinkType::JUNIPER_ETHER
         | LinkType::JUNIPER_PPPOE
         | LinkType::JUNIPER_PPP
@@ -68,6 +69,15 @@ pub(super) fn first<'a>(link_type: LinkType, bytes: &'a [u8], context: &mut Cont
         | LinkType::JUNIPER_C_HDLC => juniper::juniper(link_type, bytes, context),
         _ => media::media(link_type, bytes, context),
     }
+}
+
+/// A record of Endace's: padded, so it says itself what of the frame is there.
+fn recorded<'a>(bytes: &'a [u8], context: &mut Context) -> Behind<'a> {
+    let record = frame_of_record(bytes).ok_or(context.short(Outcome::MalformedLink))?;
+    let RecordedFrame { link_type, bytes, wire_len } = record.ok_or(Outcome::NotIp)?;
+    context.missing = wire_len.saturating_sub(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    context.cut = context.missing > 0;
+    behind(link_type, bytes, context)
 }
 
 /// A frame of another link type inside one. It counts as a header, so that such frames within each other end somewhere.
@@ -91,7 +101,7 @@ fn mac_at(bytes: &[u8], at: usize) -> Option<super::MacAddress> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
     use super::super::sample::{ethernet, *};
     use super::*;
 
@@ -109,5 +119,45 @@ mod tests {
         }
         assert_eq!(outcome(LinkType::PPI, &frame), Outcome::NestedTooDeep);
         assert_eq!(outcome(LinkType(147), &tcp4()), Outcome::UnsupportedLinkType);
+    }
+
+    /// A record: its kind, extension headers, what stands before the frame, and padding behind it.
+    fn record(kind: u8, extensions: &[u8], before: &[u8], frame: &[u8], wire_len: usize) -> Vec<u8> {
+        let padding = [0; 8];
+        // Cards cut where no padding is needed.
+        let is_cut = frame.len() < wire_len;
+        let unpadded = extensions.len() + before.len() + frame.len();
+        let padding = if is_cut { &[] } else { &padding[..(8 - unpadded % 8) % 8] };
+        let record_len = (16 + extensions.len() + before.len() + frame.len() + padding.len()) as u16;
+        let lengths = glue(&[&record_len.to_be_bytes(), &[0, 0], &(wire_len as u16).to_be_bytes()]);
+        glue(&[&[1, 2, 3, 4, 0x9b, 4, 0, 0x80, kind, 4], &lengths, extensions, before, frame, padding])
+    }
+
+    #[test]
+    fn a_record_of_endace_is_what_it_holds() {
+        let (frame, packet) = (ethernet(0x0800, &tcp4()), tcp4());
+        let extensions = [0x83, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+        let hdlc = glue(&[&[0xff, 3, 0, 0x21], &packet]);
+        for (kind, extensions, before, frame) in [
+            (2, &[][..], &[0, 0][..], &frame),
+            (0x82, &extensions, &[0, 0], &frame),
+            (22, &[], &[], &packet),
+            (1, &[], &[], &hdlc),
+            (5, &[], &[0; 4], &hdlc),
+        ] {
+            let whole = record(kind, extensions, before, frame, frame.len());
+            assert_eq!(said(&segment(LinkType::ERF, &whole)), TCP4, "{kind}");
+            // What was on the wire goes on behind what the card kept.
+            let kept = record(kind, extensions, before, &frame[..frame.len() - 1], frame.len());
+            let cut = segment(LinkType::ERF, &kept);
+            assert_eq!(cut.payload_len as usize, cut.payload.len() + 1, "{kind}");
+            for end in 0..whole.len() {
+                _ = super::super::dissect(&super::super::sample::frame(LinkType::ERF, &whole[..end]));
+            }
+        }
+        assert_eq!(outcome(LinkType::ERF, &record(48, &[], &[], &[0; 8], 0)), Outcome::NotIp);
+        assert_eq!(outcome(LinkType::ERF, &record(3, &[], &[], &[0; 52], 52)), Outcome::UnsupportedLinkType);
+        assert_eq!(outcome(LinkType::ERF, &frame), Outcome::MalformedLink);
+        assert_eq!(outcome(LinkType::ERF, &[1; 15]), Outcome::MalformedLink);
     }
 }
