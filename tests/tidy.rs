@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,10 @@ const HOUSES: [(&str, &[&str]); 2] = [
         &["inputs", "process", "sandbox", "scan", "state", "status", "web", "config", "sensor", "cli", "commands"],
     ),
 ];
+
+/// The manifest of each package.
+const MANIFESTS: [&str; 5] =
+    ["Cargo.toml", "src/live/Cargo.toml", "src/report/Cargo.toml", "src/delivery/Cargo.toml", "src/program/Cargo.toml"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -95,18 +100,34 @@ fn every_room_opens_with_its_contract() {
     }
 }
 
+/// Packages name what their manifests say, rooms what [`HOUSES`] lets them: the drawing shows both, and no more.
+#[test]
+fn the_drawing_of_the_architecture_shows_the_floors() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let drawing = page.split("```mermaid").nth(1).unwrap().split("```").next().unwrap();
+    let drawn: BTreeSet<Vec<&str>> = drawing
+        .lines()
+        .filter(|line| line.contains("-->"))
+        .map(|line| line.split("-->").map(str::trim).collect())
+        .collect();
+    let manifests = MANIFESTS.map(|path| fs::read_to_string(root().join(path)).unwrap());
+    let mut floors: BTreeSet<Vec<&str>> =
+        HOUSES.iter().map(|(_, rooms)| rooms.iter().rev().copied().collect()).collect();
+    for manifest in &manifests {
+        let (_, package) =
+            manifest.split_once("\n[package]\nname = \"").or_else(|| manifest.split_once("name = \"")).unwrap();
+        let package = package.split('"').next().unwrap();
+        let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+        let names = dependencies.lines().filter_map(|line| line.split(['.', ' ']).next());
+        floors.extend(names.filter(|name| name.starts_with("kaspector")).map(|name| vec![package, name]));
+    }
+    assert_eq!(drawn, floors);
+}
+
 /// Cargo finds no target by itself here: those of several packages stand in one folder.
 #[test]
 fn every_test_bench_and_example_belongs_to_a_package() {
-    let manifests: String = [
-        "Cargo.toml",
-        "src/live/Cargo.toml",
-        "src/report/Cargo.toml",
-        "src/delivery/Cargo.toml",
-        "src/program/Cargo.toml",
-    ]
-    .map(|manifest| fs::read_to_string(root().join(manifest)).unwrap())
-    .concat();
+    let manifests = MANIFESTS.map(|manifest| fs::read_to_string(root().join(manifest)).unwrap()).concat();
     for folder in ["tests", "benches", "examples"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
