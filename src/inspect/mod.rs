@@ -7,6 +7,7 @@
 mod bound;
 mod conversation;
 mod datagram;
+mod der;
 pub mod dns;
 mod domain_name;
 pub mod ftp;
@@ -29,8 +30,8 @@ pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use observation::{
-    AddedBy, Certificate, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget, MailHeader,
-    Observation, ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
+    AddedBy, Certificate, DistinguishedName, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget,
+    MailHeader, Observation, ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
 };
 pub use quic::InitialConversation;
 pub use reader::Reader;

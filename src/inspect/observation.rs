@@ -7,7 +7,7 @@ pub use super::ftp::Request as FtpRequest;
 pub use super::reputation::Frames;
 pub use super::smtp::{AddedBy, MailHeader};
 pub use dns::{Message as DnsMessage, ResolvedAddress};
-pub use tls::{Certificate, ClientHello as TlsClientHello};
+pub use tls::{Certificate, ClientHello as TlsClientHello, DistinguishedName};
 
 /// One fact read from the payload of a flow.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub enum Observation<'a> {
     /// A ClientHello over TCP.
     TlsClientHello(&'a TlsClientHello<'a>),
     /// The server's own certificate, visible up to TLS 1.2.
-    TlsCertificate(&'a Certificate),
+    TlsCertificate(&'a Certificate<'a>),
     /// A ClientHello inside QUIC Initial packets.
     QuicClientHello {
         /// Version of the long header.

@@ -13,6 +13,9 @@ use crate::inspect::{
     Certificate, DnsMessage, DomainName, Frames, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
 };
 use foldhash::fast::FixedState;
+use std::borrow::Cow;
+use std::cell::LazyCell;
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
@@ -299,26 +302,27 @@ fn tls_application(hello: &TlsClientHello<'_>) -> Application {
 
 fn server_certificate(
     signatures: &SignatureSet,
-    certificate: &Certificate,
+    certificate: &Certificate<'_>,
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Told {
-    let mut found = signatures.match_certificate(&certificate.subject, &certificate.issuer).map(|indicator| Found {
+    // Most certificates are a stranger's, and their names are never spelled.
+    let subject = LazyCell::new(|| certificate.subject.to_string());
+    let issuer = LazyCell::new(|| certificate.issuer.to_string());
+    let matched = if signatures.may_match_certificate(certificate) {
+        signatures.match_certificate(&subject, &issuer)
+    } else {
+        None
+    };
+    let mut found = matched.map(|indicator| Found {
         // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
         // or passes the client's packets on (a host of containers), and has no address here.
         at_server: place.proxied && is_inside(place.flow.server),
-        ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &certificate.issuer)
+        ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &issuer)
     });
-    if found.is_none() && !place.named {
-        // A certificate of a content network names many customers. It is the vendor's own only if every name is the vendor's, and it
-        // proves no more than the weakest of them.
-        let weakest = certificate
-            .names
-            .iter()
-            .map(|name| Some((signatures.match_name(name.strip_prefix("*.").unwrap_or(name))?, name)))
-            .collect::<Option<Vec<_>>>()
-            .and_then(|all| all.into_iter().max_by_key(|&(indicator, _)| signatures.get(indicator).strength));
-        found = weakest.map(|(indicator, name)| Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, name));
+    let weakest = if found.is_none() && !place.named { weakest_name(signatures, certificate) } else { None };
+    if let Some((indicator, name)) = &weakest {
+        found = Some(Found::new(*indicator, SeenAs::Contact, Field::TlsCertificate, name));
     }
     if let Some(found) = found {
         let application = Application::Tls {
@@ -327,25 +331,41 @@ fn server_certificate(
             ja3: "".into(),
             ja3_hash: "".into(),
             ja4: "".into(),
-            subject: Some(certificate.subject.as_str().into()),
-            issuer: Some(certificate.issuer.as_str().into()),
+            subject: Some(subject.as_str().into()),
+            issuer: Some(issuer.as_str().into()),
         };
         emit(found.alert(place, application));
     }
-    let is_own = found.is_some() || (certificate.subject == certificate.issuer && !certificate.issuer.is_empty());
     let said = || {
-        let subject = || cut(&certificate.subject);
+        let is_own = found.is_some() || (*subject == *issuer && !issuer.is_empty());
         // An interception authority keeps the subject of the site that it stands for: its own name says nothing of the server.
-        Some(if bears_vendors_name(&certificate.subject) {
-            Said::NamedCertificate(subject())
-        } else if is_own || bears_vendors_name(&certificate.issuer) {
-            Said::OwnCertificate(subject())
+        Some(if bears_vendors_name(&subject) {
+            Said::NamedCertificate(cut(&subject))
+        } else if is_own || bears_vendors_name(&issuer) {
+            Said::OwnCertificate(cut(&subject))
         } else {
             Said::Stranger
         })
     };
     say(signatures, place, said, emit);
-    if certificate.names.is_empty() { Told::Nothing } else { Told::Name }
+    if certificate.names().next().is_none() { Told::Nothing } else { Told::Name }
+}
+
+/// What a certificate's names prove. One of a content network names many customers: it is the vendor's own only if every name is the
+/// vendor's, and it proves no more than the weakest of them; of several as weak, the one that comes last.
+fn weakest_name<'a>(
+    signatures: &SignatureSet,
+    certificate: &Certificate<'a>,
+) -> Option<(IndicatorIndex, Cow<'a, str>)> {
+    let all = certificate.names().map(|name| {
+        let indicator = signatures.match_name(name.strip_prefix("*.").unwrap_or(&name))?;
+        Some((indicator, name))
+    });
+    let mut all = all.collect::<Option<Vec<_>>>()?;
+    // The common name is among the others, too: it comes where it comes first.
+    let mut seen = HashSet::new();
+    all.retain(|(_, name)| seen.insert(name.clone()));
+    all.into_iter().max_by_key(|&(indicator, _)| signatures.get(indicator).strength)
 }
 
 fn http(
@@ -406,6 +426,7 @@ mod tests {
     use super::*;
     use crate::capture::Timestamp;
     use crate::decode::Zone;
+    use crate::inspect::tls::made;
     use crate::matching::{FlowCounts, FlowSummary};
 
     /// What a certificate says of a server at a management port.
@@ -427,8 +448,8 @@ mod tests {
             reached: Reached::DataExchanged,
         };
         let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false, passed_on: false };
-        let certificate =
-            Certificate { subject: subject.to_owned(), issuer: issuer.to_owned(), ..Certificate::default() };
+        let body = made::message(&made::certificate(&made::named(subject), &made::named(issuer), &[]));
+        let certificate = Certificate::parse(&body).unwrap();
         let mut all = Vec::new();
         server_certificate(&SignatureSet::builtin(), &certificate, &place, &mut |event| {
             if let EventKind::Spoke(spoke) = event {

@@ -24,7 +24,7 @@ pub use products::{Product, ProductKind};
 
 use super::{Indicator, IndicatorIndex, MatchKind};
 use crate::capture::spelled;
-use crate::inspect::Frames;
+use crate::inspect::{Certificate, Frames};
 use addresses::Addresses;
 use certificates::Certificates;
 use fingerprints::Fingerprints;
@@ -367,6 +367,13 @@ impl SignatureSet {
     #[must_use]
     pub fn may_match_fingerprint(&self, version: u16) -> bool {
         self.fingerprints.may_match(version)
+    }
+
+    /// Whether [`Self::match_certificate`] may find anything once the names of this certificate are spelled. If not, they need not be.
+    #[inline]
+    #[must_use]
+    pub fn may_match_certificate(&self, certificate: &Certificate<'_>) -> bool {
+        self.certificates.may_match(&certificate.subject, &certificate.issuer)
     }
 
     /// The indicator whose attributes are all in the issuer, or else in the subject, of a certificate; the one with most attributes.

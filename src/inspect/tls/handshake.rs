@@ -23,7 +23,7 @@ pub enum Handshake<'a> {
     /// The client's first.
     ClientHello(ClientHello<'a>),
     /// The server's.
-    Certificate(Certificate),
+    Certificate(Certificate<'a>),
     /// What was waited for lies beyond a bound.
     GivenUp(Bound),
 }

@@ -1,7 +1,9 @@
 //! TLS handshake messages in the clear: the ClientHello, and up to TLS 1.2 the server's certificate.
 
+mod attribute_types;
 mod certificate;
 mod client_hello;
+mod distinguished_name;
 mod fingerprint;
 mod handshake;
 
@@ -10,6 +12,7 @@ use super::recognition::Match;
 
 pub use certificate::Certificate;
 pub use client_hello::ClientHello;
+pub use distinguished_name::DistinguishedName;
 pub use fingerprint::{Ja4, Ja4Transport};
 pub use handshake::{Handshake, HandshakeStream, Progress};
 
@@ -132,5 +135,9 @@ fn recognise(bytes: &[u8], message: u8) -> Match {
     }
 }
 
+#[cfg(test)]
+mod certificate_tests;
+#[cfg(test)]
+pub mod made;
 #[cfg(test)]
 mod tests;

@@ -133,6 +133,15 @@ impl Corpus {
             if preamble::recognise(stream) == Match::Yes {
                 self.add("preamble", &[stream])?;
             }
+            // A certificate is what begins behind two lengths and can be read.
+            if tls::recognise_server(stream) == Match::Yes
+                && let Some(body) = (0..stream.len())
+                    .filter_map(|at| stream.get(at..))
+                    .find(|body| tls::Certificate::parse(body).is_some())
+                && let Some((&[_, _, _, a, b, c], rest)) = body.split_first_chunk()
+            {
+                self.add("certificate", &[rest.get(..u32::from_be_bytes([0, a, b, c]) as usize).unwrap_or(rest)])?;
+            }
             // A hello without its record is what CRYPTO frames carry, and a body what the parser takes.
             if tls::recognise_client(stream) == Match::Yes {
                 let message = stream.get(5..).unwrap_or(&[]);
