@@ -7,7 +7,7 @@
 //! ```no_run
 //! use kaspector::capture::{Block, CaptureFile};
 //!
-//! let mut file = CaptureFile::open("capture.pcapng".as_ref())?;
+//! let mut file = CaptureFile::open("capture.pcapng")?;
 //! let mut block = Block::default(); // reused: steady reading allocates nothing
 //! while file.next_block(&mut block)? {
 //!     for frame in block.frames() {
