@@ -79,7 +79,7 @@ impl RingOptions {
     /// many as [`Self::lasting`] has, but for a link faster than 2.7 Gb/s no more than 64 for all rings together, with at least 32 each.
     ///
     /// ```
-    /// use kaspector::capture::RingOptions;
+    /// use kaspector_live::RingOptions;
     ///
     /// assert_eq!(RingOptions::for_link(Some(100), 1).blocks, 32);
     /// assert_eq!(RingOptions::for_link(Some(2_500), 1).blocks, 60);
@@ -101,7 +101,7 @@ impl RingOptions {
     /// 1 MiB, at most 512. Smaller frames fill it sooner, as each takes about 90 bytes more than its own.
     ///
     /// ```
-    /// use kaspector::capture::RingOptions;
+    /// use kaspector_live::RingOptions;
     ///
     /// assert_eq!(RingOptions::lasting(10_000).blocks, 239);
     /// assert_eq!(RingOptions::lasting(400_000).blocks, 512);
