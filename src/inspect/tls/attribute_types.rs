@@ -227,8 +227,8 @@ const NAMES: &[Named] = &[
 
 /// Writes the name of an object identifier, or else its numbers: `OID(2.5.4.97)`.
 ///
-/// The first two numbers are those that the first byte holds. An identifier with a number of more than 128 bits, which nobody assigns
-/// (X.667 needs 128), is written as its bytes.
+/// The first two numbers are those that the first byte holds. An identifier with a number of more than [`ARC_BYTES_MAX`] bytes, which few
+/// have (X.667 makes such of UUIDs), is written as its bytes.
 pub fn write(encoded: &[u8], into: &mut impl fmt::Write) -> fmt::Result {
     if let Some(name) = name(encoded) {
         return into.write_str(name);
@@ -236,7 +236,8 @@ pub fn write(encoded: &[u8], into: &mut impl fmt::Write) -> fmt::Result {
     into.write_str("OID(")?;
     if let Some((&first, rest)) = encoded.split_first() {
         if arcs(rest).any(|arc| arc.is_none()) {
-            encoded.iter().try_for_each(|byte| write!(into, "{byte:02X}"))?;
+            write!(into, "{first:02x}")?;
+            rest.iter().try_for_each(|byte| write!(into, " {byte:02x}"))?;
         } else if first == 0 && rest.is_empty() {
             into.write_char('0')?;
         } else {
@@ -253,11 +254,15 @@ fn name(encoded: &[u8]) -> Option<&'static str> {
     names.iter().find(|(arc, _)| arc == last).map(|&(_, name)| name)
 }
 
-/// The numbers behind the first byte; `None` for one that is too large.
-fn arcs(encoded: &[u8]) -> impl Iterator<Item = Option<u128>> {
-    encoded
-        .split_inclusive(|byte| byte & MORE == 0)
-        .map(|bytes| bytes.iter().try_fold(0_u128, |arc, byte| Some(arc.checked_mul(128)? | u128::from(byte & !MORE))))
+/// Bytes of a number, of seven bits each, that fit 64 bits.
+const ARC_BYTES_MAX: usize = 9;
+
+/// The numbers behind the first byte; `None` for one that is too long.
+fn arcs(encoded: &[u8]) -> impl Iterator<Item = Option<u64>> {
+    encoded.split_inclusive(|byte| byte & MORE == 0).map(|bytes| {
+        let fits = bytes.len() <= ARC_BYTES_MAX;
+        fits.then(|| bytes.iter().fold(0, |arc, byte| arc << 7 | u64::from(byte & !MORE)))
+    })
 }
 
 #[cfg(test)]
@@ -306,15 +311,22 @@ mod tests {
             assert_eq!(ours(encoded), expected);
             assert_eq!(theirs(encoded), expected);
         }
-        let largest = [&[0x69, 0x83][..], &[0xff; 17], &[0x7f]].concat();
-        assert_eq!(ours(&largest), format!("OID(2.25.{})", u128::MAX));
-        let beyond = [&[0x69, 0x84][..], &[0x80; 17], &[0]].concat();
-        assert_eq!(ours(&beyond), format!("OID(6984{}00)", "80".repeat(17)));
+        let largest = [&[0x69][..], &[0xff; 8], &[0x7f]].concat();
+        assert_eq!(ours(&largest), format!("OID(2.25.{})", u64::MAX >> 1));
+        assert_eq!(theirs(&largest), ours(&largest));
+        let beyond = [&[0x69, 0x81][..], &[0x80; 8], &[0]].concat();
+        assert_eq!(ours(&beyond), format!("OID(69 81{} 00)", " 80".repeat(8)));
+        assert_eq!(theirs(&beyond), ours(&beyond));
     }
 
     proptest! {
         #[test]
-        fn numbers_agree_with_another_parser(encoded in prop::collection::vec(any::<u8>(), 0..18)) {
+        fn numbers_agree_with_another_parser(
+            encoded in prop::collection::vec(prop_oneof![any::<u8>(), Just(0x80), Just(0xff)], 0..24),
+            end in 0..MORE,
+        ) {
+            // A number without an end is beyond what the other one can say.
+            let encoded = [&encoded[..], &[end]].concat();
             prop_assert_eq!(ours(&encoded), theirs(&encoded));
         }
     }
