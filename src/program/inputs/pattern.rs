@@ -276,6 +276,14 @@ mod tests {
     }
 
     #[test]
+    fn a_star_matches_no_hidden_file() {
+        for (pattern, name) in [("*", ".a"), ("*.*", ".a"), ("*.*", "."), ("**.pcap", ".pcap")] {
+            assert!(!matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}");
+        }
+        assert!(matches(b".*", b".a") && matches(b"*.*", b"a.b"));
+    }
+
+    #[test]
     fn a_class_must_end() {
         for pattern in ["a[", "[]", "[!]", "[!", "x[abc"] {
             assert!(Pattern::parse(OsStr::new(pattern)).is_err(), "{pattern}");
@@ -288,6 +296,10 @@ mod tests {
         #[test]
         fn text_matches_as_elsewhere(pattern in r"[ab.*?é]{0,4}(\[!?[a-c]-?[a-c]\])?[ab.*?é]{0,4}", name in "[abcé.]{0,7}") {
             prop_assume!(!pattern.contains("**"));
+            // Hidden files are matched by a dot alone, as in a shell; that library also takes one behind a star that matches nothing.
+            if name.starts_with('.') && pattern.starts_with('*') {
+                return Ok(());
+            }
             let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
             let other = glob::Pattern::new(&pattern).unwrap();
             // It takes a dot that a class or a * could have matched as well only by itself, as we do.

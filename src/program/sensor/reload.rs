@@ -1,0 +1,84 @@
+//! What SIGHUP has read again: checked as a whole before any of it counts.
+
+use super::{Reload, Renewed, Settings};
+use crate::sandbox::{Sandbox, folder_of};
+use kaspector_delivery::{OutputSpec, Outputs, Prepared};
+use kaspector_live::{Choice, Filter};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the sensor does now, and how far it reaches.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// What it was told last.
+    pub settings: Settings,
+    /// Which frames it takes.
+    pub choice: Arc<Choice>,
+    /// Its name.
+    pub sensor: Arc<str>,
+    /// The files within reach, where the kernel holds it to them.
+    pub confined: Option<Sandbox>,
+}
+
+/// What can be taken up at once, none of it can fail any more.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// As [`Current::settings`].
+    pub settings: Settings,
+    /// As [`Current::choice`]; the very same where nothing changed.
+    pub choice: Arc<Choice>,
+    /// The outputs, where they changed.
+    pub outputs: Option<Prepared>,
+    /// What the user should know besides.
+    pub remarks: Vec<String>,
+}
+
+impl Reloaded {
+    /// Reads everything again; says what is wrong if anything is. May take as long as a disk or a name lookup takes.
+    pub fn read(reload: &Reload, current: Current) -> Result<Self, String> {
+        let Current { settings: before, choice: chosen, sensor, confined } = current;
+        let Renewed { signatures, choice, outputs: specs, summary_interval_s, stats_interval_s, stale_after, remarks } =
+            (reload.0)()?;
+        choice.filter.as_deref().map(Filter::new).transpose().map_err(|error| error.to_string())?;
+        let outputs = if specs == before.outputs {
+            None
+        } else {
+            let mut new = specs.iter().filter(|spec| !before.outputs.contains(spec));
+            new.try_for_each(|spec| within_reach(spec, confined.as_ref()))?;
+            Some(Outputs::prepare(&specs, &before.outputs, &sensor).map_err(|error| error.to_string())?)
+        };
+        let known = &before.signatures;
+        let is_same = signatures.sha256() == known.sha256() && signatures.version() == known.version();
+        let signatures = match is_same {
+            true => Arc::clone(known),
+            false => Arc::new(signatures.succeed(known).map_err(|error| error.to_string())?),
+        };
+        let settings = Settings { signatures, outputs: specs, summary_interval_s, stats_interval_s, stale_after };
+        let choice = if choice == *chosen { chosen } else { Arc::new(choice) };
+        Ok(Self { settings, choice, outputs, remarks })
+    }
+}
+
+/// Whether an output's files can be used by a sensor that gave up its privileges and is held to the folders of its start.
+fn within_reach(spec: &OutputSpec, confined: Option<&Sandbox>) -> Result<(), String> {
+    for path in spec.reads() {
+        File::open(path).map_err(|error| {
+            format!(
+                "output {spec}: {}: {error}; what was not within reach at the start needs a restart",
+                path.display()
+            )
+        })?;
+    }
+    let folder = spec.writes().map(folder_of);
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match folder.zip(confined) {
+        Some((folder, sandbox)) if !sandbox.write.iter().any(|within| real(folder).starts_with(real(within))) => {
+            Err(format!(
+                "output {spec}: the sandbox was closed without {}; restart the sensor to have it opened",
+                folder.display()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
