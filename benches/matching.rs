@@ -14,8 +14,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kaspector::capture::Timestamp;
 use kaspector::decode::Zone;
 use kaspector::matching::{
-    Alert, Application, Field, FlowCounts, FlowSummary, HostKey, HostRecord, IndicatorIndex, LINES_MAX, Reached,
-    SeenAs, SignatureSet, judge,
+    Alert, Application, ConnectionOutcome, Field, FlowCounts, FlowSummary, HostKey, HostRecord, IndicatorIndex,
+    LINES_MAX, SeenAs, SignatureSet, judge,
 };
 
 const MISSES: [&str; 8] = [
@@ -64,14 +64,14 @@ fn host(signatures: &SignatureSet, lines: u16) -> (HostKey, HostRecord) {
             server_mac: None,
             tunnel: None,
             counts: FlowCounts::default(),
-            reached: Reached::Established,
+            connection_outcome: ConnectionOutcome::Established,
         };
         let alert = Alert {
             at: flow.started,
             packet: flow.first_packet,
             indicator,
             seen_as: SeenAs::Contact,
-            reached: Reached::Established,
+            connection_outcome: ConnectionOutcome::Established,
             field: Field::TlsSni,
             observed: "s07.upd.kaspersky.com".into(),
             host_is_server: false,

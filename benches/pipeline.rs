@@ -138,7 +138,7 @@ fn pipeline(criterion: &mut Criterion<ThreadTime>) {
                 findings.outcomes.total(),
                 findings.flows,
                 findings.hosts.len(),
-                findings.given_up
+                findings.dropped
             );
         }
     }

@@ -9,12 +9,12 @@
 //! same to the byte. [`Detector`] runs the whole journey on one thread.
 
 mod flow_record;
-mod gist;
 mod lane;
 mod lanes;
-mod outbox;
+mod packet_summary;
 mod plan;
 mod pool;
+mod report_queue;
 mod round;
 mod versions;
 
@@ -29,19 +29,19 @@ use crate::matching::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use gist::{Gist, Part};
-pub use lane::{FirstLook, Lane, LaneCounters};
-pub use lanes::{Lanes, Numbering, SeenInPart};
-pub use outbox::{END, Outbox, Report, was_set_back};
+pub use lane::{FastPath, Lane, LaneCounters};
+pub use lanes::{Coverage, Lanes, Numbering};
+pub use packet_summary::{PacketKind, PacketSummary};
 pub use plan::Plan;
+pub use report_queue::{END, Report, ReportQueue, was_set_back};
 pub use round::RoundEvents;
 pub use versions::{VersionCounters, version_name};
 
 /// Lanes that flows are spread over, whatever the number of threads: the answer must not depend on it.
 pub const LANES: usize = 8;
-/// Frames whose memory is asked for ahead of use (HOTPATH: 16 to 64 is fine).
+/// Frames that are prefetched together (HOTPATH: 16 to 64 is fine).
 const BATCH: usize = 32;
-/// How many frames ahead of its turn a frame's headers are asked for.
+/// How many frames ahead of its turn a frame's headers are prefetched.
 const FRAMES_AHEAD: usize = 16;
 
 /// A packet's flow: its key, the sender's side, and the hash that picks lane and bucket.
@@ -86,7 +86,7 @@ impl Route {
 pub const OFFLINE_SEED: u64 = 0x6b61_7370_6563_746f;
 
 /// Takes what lanes bring about.
-pub trait Outlet {
+pub trait EventSink {
     /// Something for the ledger.
     fn event(&mut self, event: Event);
     /// A flow began. Says whether the ledger remembers it, so that its end is to be told, too.
@@ -129,7 +129,7 @@ impl Opening<'_> {
 }
 
 /// The ledger itself, where packets are taken one after the other.
-impl Outlet for Ledger {
+impl EventSink for Ledger {
     fn event(&mut self, event: Event) {
         self.record(event);
     }
@@ -144,12 +144,12 @@ impl Outlet for Ledger {
 }
 
 /// The ledger, and a caller who wants to see observations.
-struct Witnessed<'a, F> {
+struct Observed<'a, F> {
     ledger: &'a mut Ledger,
-    witness: F,
+    observer: F,
 }
 
-impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, F> {
+impl<F: FnMut(&Place<'_>, &Observation<'_>)> EventSink for Observed<'_, F> {
     fn event(&mut self, event: Event) {
         self.ledger.event(event);
     }
@@ -159,11 +159,11 @@ impl<F: FnMut(&Place<'_>, &Observation<'_>)> Outlet for Witnessed<'_, F> {
     }
 
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
-        (self.witness)(place, observation);
+        (self.observer)(place, observation);
     }
 }
 
-/// What one capture, or one stretch of live traffic, came to.
+/// The result of one capture, or of one period of live traffic.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// What is known of each host, by address.
@@ -174,8 +174,8 @@ pub struct Findings {
     pub outcomes: OutcomeCounters,
     /// Flows seen.
     pub flows: u64,
-    /// What was given up at a bound, under the bound's name.
-    pub given_up: BTreeMap<&'static str, u64>,
+    /// What was dropped at a bound, under the bound's name.
+    pub dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
@@ -185,12 +185,12 @@ impl Findings {
         mut ledger: Ledger,
         outcomes: OutcomeCounters,
         flows: u64,
-        mut given_up: BTreeMap<&'static str, u64>,
+        mut dropped: BTreeMap<&'static str, u64>,
     ) -> Self {
         let alerts = ledger.take_alerts();
         ledger.close();
-        given_up.extend(ledger.given_up());
-        Self { alerts, hosts: ledger.into_hosts().collect(), outcomes, flows, given_up }
+        dropped.extend(ledger.dropped());
+        Self { alerts, hosts: ledger.into_hosts().collect(), outcomes, flows, dropped }
     }
 
     /// The hosts with evidence: strongest verdict first, then by address.
@@ -274,8 +274,8 @@ impl Detector {
     }
 
     /// Takes the next frame, and shows `witness` every fact that it completes.
-    pub fn feed_observed(&mut self, frame: &Frame<'_>, witness: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
-        self.lanes.feed(frame, &mut Witnessed { ledger: &mut self.ledger, witness })
+    pub fn feed_observed(&mut self, frame: &Frame<'_>, observer: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
+        self.lanes.feed(frame, &mut Observed { ledger: &mut self.ledger, observer })
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
@@ -294,14 +294,14 @@ impl Detector {
         self.lanes.outcomes()
     }
 
-    /// Ends every flow and gives what it all came to. The detector is then as new.
+    /// Ends every flow and gives the result. The detector is then as new.
     pub fn finish(&mut self) -> Findings {
         self.lanes.finish(&mut self.ledger);
         let empty = self.empty_ledger();
         let ledger = std::mem::replace(&mut self.ledger, empty);
-        let mut given_up = BTreeMap::new();
-        self.lanes.add_given_up(&mut given_up);
-        let findings = Findings::close(ledger, self.lanes.outcomes().clone(), self.lanes.flows(), given_up);
+        let mut dropped = BTreeMap::new();
+        self.lanes.add_dropped(&mut dropped);
+        let findings = Findings::close(ledger, self.lanes.outcomes().clone(), self.lanes.flows(), dropped);
         self.lanes.reset();
         findings
     }

@@ -15,10 +15,10 @@ mod http;
 mod sensor;
 #[path = "losses/served.rs"]
 #[allow(dead_code)]
-mod served;
+mod server_role;
 
 use cable::Cable;
-use served::Served;
+use server_role::Served;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;

@@ -593,7 +593,7 @@ fn names_of_any_bytes_are_read_and_told_apart() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(root().join(UPDATE), path).unwrap();
     }
-    let mut expected: Vec<&str> = names.iter().map(|(_, spelled)| *spelled).collect();
+    let mut expected: Vec<&str> = names.iter().map(|(_, display_path)| *display_path).collect();
     expected.sort_unstable();
     let paths = |line: &str| {
         let (code, out, err) = shell(folder.path(), &format!("{line} --format json"));

@@ -306,7 +306,7 @@ fn what_hides_its_name_is_counted() {
         let at = Timestamp(1_700_000_000_000_000_000 + number);
         lanes.feed(&Frame { number, at, link_type: LinkType::ETHERNET, wire_len, bytes }, &mut ledger);
     }
-    let seen = lanes.seen_in_part();
+    let seen = lanes.coverage();
     assert_eq!((seen.encrypted_hellos, seen.unknown_quic_versions), (1, 1));
 }
 
@@ -347,14 +347,14 @@ impl Wire {
     }
 
     /// How often a bound was met.
-    fn given_up(&self, name: &str) -> u64 {
+    fn dropped(&self, name: &str) -> u64 {
         let mut detector = Detector::new(&Arc::new(SignatureSet::builtin()));
         for (number, bytes) in (1..).zip(&self.frames) {
             let wire_len = u32::try_from(bytes.len()).unwrap();
             let at = Timestamp(1_700_000_000_000_000_000 + number * 1_000_000);
             detector.feed(&Frame { number, at, link_type: LinkType::ETHERNET, wire_len, bytes });
         }
-        detector.finish().given_up.get(name).copied().unwrap_or(0)
+        detector.finish().dropped.get(name).copied().unwrap_or(0)
     }
 }
 
@@ -386,7 +386,7 @@ fn what_receivers_drop_is_not_believed() {
             wire.client_sends(101, ACK, second);
             wire.server_answers(201, ACK, 101 + u32::try_from(second.len()).unwrap());
             assert_eq!(wire.hosts(), expected, "{way}");
-            assert_eq!(wire.given_up("overlapping_segments"), u64::from(way.contains("checksum")), "{way}");
+            assert_eq!(wire.dropped("overlapping_segments"), u64::from(way.contains("checksum")), "{way}");
         }
     }
 }

@@ -39,7 +39,7 @@ thread_local! {
 struct Answer {
     outcomes: Vec<(Outcome, u64)>,
     flows: u64,
-    given_up: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
     hosts: Vec<String>,
     alerts: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Answer {
         Self {
             outcomes: findings.outcomes.non_zero().collect(),
             flows: findings.flows,
-            given_up: findings.given_up.clone(),
+            dropped: findings.dropped.clone(),
             hosts: hosts(findings.host_findings(&SIGNATURES), &findings.alerts),
             alerts: findings.alerts.iter().map(|alert| format!("{alert:?}")).collect(),
         }
@@ -128,7 +128,7 @@ fn by_scan(capture: &[u8], threads: usize) -> Answer {
     Answer {
         outcomes: report.outcomes.non_zero().collect(),
         flows: report.flows,
-        given_up: report.given_up,
+        dropped: report.dropped,
         hosts: hosts(report.hosts, &alerts),
         alerts: alerts.iter().map(|alert| format!("{alert:?}")).collect(),
     }
@@ -152,7 +152,7 @@ fn same(what: &str, one: &[String], other: &[String]) {
 fn same_answer(what: &str, one: &Answer, other: &Answer) {
     same(&format!("hosts, {what}"), &one.hosts, &other.hosts);
     same(&format!("alerts, {what}"), &one.alerts, &other.alerts);
-    assert_eq!((one.flows, &one.outcomes, &one.given_up), (other.flows, &other.outcomes, &other.given_up), "{what}");
+    assert_eq!((one.flows, &one.outcomes, &one.dropped), (other.flows, &other.outcomes, &other.dropped), "{what}");
 }
 
 /// Every way through the pipeline gives one answer, and it is that of the reference. `observed`: whether to compare observations, too.
@@ -202,7 +202,7 @@ fn much_of_every_kind() {
 #[test]
 fn more_hosts_than_are_kept() {
     let answer = agree(&hostile::crowd(), &[1_500], false);
-    assert_eq!(answer.given_up.get("hosts"), Some(&(90_009 - (1 << 16))));
+    assert_eq!(answer.dropped.get("hosts"), Some(&(90_009 - (1 << 16))));
     assert_eq!(answer.hosts.len(), 1 << 16);
     assert_eq!(answer.hosts.iter().filter(|host| host.contains("verdict: Confirmed")).count(), 9);
 }

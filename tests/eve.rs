@@ -8,7 +8,8 @@
 use kaspector::capture::Timestamp;
 use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
-    Alert, Application, Field, FlowCounts, FlowSummary, IndicatorIndex, Reached, SeenAs, SignatureSet, Verdict,
+    Alert, Application, ConnectionOutcome, Field, FlowCounts, FlowSummary, IndicatorIndex, SeenAs, SignatureSet,
+    Verdict,
 };
 use kaspector_report::{EveCompat, EveOrigin, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
@@ -81,7 +82,7 @@ const FIELDS: [(Field, SeenAs); 19] = [
     (Field::Ja3, SeenAs::Hint),
     (Field::Ja4, SeenAs::Hint),
     (Field::ServerPort, SeenAs::Hint),
-    (Field::Beat, SeenAs::Contact),
+    (Field::Beacon, SeenAs::Contact),
     (Field::WakeUp, SeenAs::Contact),
     (Field::ResolverOrder, SeenAs::Hint),
 ];
@@ -101,7 +102,7 @@ fn flows() -> Vec<FlowSummary> {
         server_mac: None,
         tunnel,
         counts: FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 },
-        reached: Reached::Established,
+        connection_outcome: ConnectionOutcome::Established,
     };
     let tunnel = |kind, ports, depth| {
         Some(Tunnel { kind, src: "192.0.2.1".parse().unwrap(), dst: "2001:db8::2".parse().unwrap(), ports, depth })
@@ -135,7 +136,12 @@ fn alerts(signatures: &SignatureSet) -> Vec<Alert> {
             packet: number as u64 + 1,
             indicator: IndicatorIndex(indicators.clone().cycle().nth(number).unwrap()),
             seen_as,
-            reached: [Reached::Attempted, Reached::Refused, Reached::Established, Reached::DataExchanged][number % 4],
+            connection_outcome: [
+                ConnectionOutcome::Attempted,
+                ConnectionOutcome::Refused,
+                ConnectionOutcome::Established,
+                ConnectionOutcome::DataExchanged,
+            ][number % 4],
             field,
             observed: "s07.upd.kaspersky.com".into(),
             host_is_server: number % 2 == 1,

@@ -51,7 +51,7 @@ fn scan(mut flood: impl FnMut(&mut Generator<'_>) -> std::io::Result<()>) -> Fin
     assert_eq!(findings.outcomes.total(), blocks.frames);
     let hosts = findings.host_findings(&signatures);
     println!("{} of {HANDSHAKES} handshakes found", hosts.len());
-    assert!(hosts.len() as f64 >= 0.999 * f64::from(HANDSHAKES), "{} hosts; {:?}", hosts.len(), findings.given_up);
+    assert!(hosts.len() as f64 >= 0.999 * f64::from(HANDSHAKES), "{} hosts; {:?}", hosts.len(), findings.dropped);
     assert!(hosts.iter().all(|host| host.verdict == Verdict::Confirmed));
     // The SYN and its answer are counted with the hello that came long after.
     let whole = hosts.iter().filter(|host| host.bytes_received == 60).count();
@@ -78,8 +78,8 @@ fn of_half_open_connections() {
         let pair = stranger(generator, 443);
         generator.tcp(pair, true, traffic::SYN, u32::MAX, 0, &[])
     });
-    assert!(findings.given_up.contains_key("half_open_flows"), "the bound was met");
-    assert!(!findings.given_up.contains_key("flows"), "{:?}", findings.given_up);
+    assert!(findings.dropped.contains_key("half_open_flows"), "the bound was met");
+    assert!(!findings.dropped.contains_key("flows"), "{:?}", findings.dropped);
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn of_random_datagrams() {
         let pair = stranger(generator, 7_777);
         generator.udp(pair, true, &[0x55; 64])
     });
-    assert!(findings.given_up.contains_key("datagram_flows"), "the bound was met");
-    assert!(!findings.given_up.contains_key("flows"), "{:?}", findings.given_up);
+    assert!(findings.dropped.contains_key("datagram_flows"), "the bound was met");
+    assert!(!findings.dropped.contains_key("flows"), "{:?}", findings.dropped);
 }
 
 #[test]

@@ -83,15 +83,19 @@ fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> 
     for evidence in expected["evidence"].as_array().into_iter().flatten() {
         let field = evidence["field"].as_str();
         let observed = evidence["observed"].as_str();
-        let reached = evidence["reached"].as_str();
+        let connection_outcome = evidence["reached"].as_str();
         let there = found.evidence.iter().any(|line| {
             field.is_none_or(|field| line.field.name() == field)
                 && observed.is_none_or(|observed| &*line.observed == observed)
-                && reached.is_none_or(|reached| line.reached.name() == reached)
+                && connection_outcome
+                    .is_none_or(|connection_outcome| line.connection_outcome.name() == connection_outcome)
         });
         if !there {
-            let lines: Vec<_> =
-                found.evidence.iter().map(|line| (line.field.name(), &*line.observed, line.reached.name())).collect();
+            let lines: Vec<_> = found
+                .evidence
+                .iter()
+                .map(|line| (line.field.name(), &*line.observed, line.connection_outcome.name()))
+                .collect();
             return Some(format!("evidence {lines:?}, expected {evidence}"));
         }
     }

@@ -17,12 +17,12 @@ mod receiver;
 #[allow(dead_code, reason = "each file of tests takes its part")]
 mod sensor;
 #[path = "losses/served.rs"]
-mod served;
+mod server_role;
 
 use cable::Cable;
 use kaspector_delivery::spool::record::{Parsed, parse};
 use receiver::{Kind, Receiver, alert_uid};
-use served::{Served, free_address};
+use server_role::{Served, free_address};
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};

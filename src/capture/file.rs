@@ -13,11 +13,11 @@ use super::netmon::Netmon;
 use super::netxray::Netxray;
 use super::pcap::{MAX_FRAME_BYTES, Pcap, Step, Stop};
 use super::pcapng::Pcapng;
+use super::read_chunk::{BLOCK_BYTES, Fetched, ReadChunk, Then};
 use super::sniffer::Sniffer;
 use super::snoop::Snoop;
 use super::source::{Refused, Source};
-use super::stretch::{BLOCK_BYTES, Fetched, Stretch, Then};
-use super::{Block, CaptureError, LinkType, spelled};
+use super::{Block, CaptureError, LinkType, display_path};
 
 /// A capture that is being read: a file, or standard input.
 ///
@@ -136,7 +136,7 @@ impl CaptureFile {
     /// damage in the header.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
         let path = path.as_ref();
-        let input = spelled(path);
+        let input = display_path(path);
         let file = match File::open(path) {
             Ok(file) => Arc::new(file),
             Err(cause) => return Err(CaptureError::Open { input, cause }),
@@ -242,7 +242,7 @@ impl CaptureFile {
     /// [`CaptureError::Damaged`] or [`CaptureError::Read`], once, when every frame before was delivered.
     pub fn next_block(&mut self, block: &mut Block) -> Result<bool, CaptureError> {
         while self.has_more() {
-            let fetched = self.next_stretch(block).fetch(block);
+            let fetched = self.next_chunk(block).fetch(block);
             self.walk(fetched, block)?;
             if !block.records.is_empty() {
                 return Ok(true);
@@ -254,18 +254,18 @@ impl CaptureFile {
 
     /// Takes the next bytes, for `block`, to be fetched without the others who read this capture. They are to be given to [`Self::walk`]
     /// in the order in which they were taken.
-    pub fn next_stretch(&mut self, block: &mut Block) -> Stretch {
+    pub fn next_chunk(&mut self, block: &mut Block) -> ReadChunk {
         if let Some(error) = self.failed.take() {
-            return Stretch::nothing(Then::Failed(error));
+            return ReadChunk::nothing(Then::Failed(error));
         }
         if !self.has_more() {
-            return Stretch::nothing(Then::End);
+            return ReadChunk::nothing(Then::End);
         }
         let offset = self.taken;
-        self.taken = Stretch::end(offset);
+        self.taken = ReadChunk::end(offset);
         match &self.file {
-            Some(file) => Stretch::of_file(file, offset, &self.position),
-            None => Stretch::of_stream(&mut self.rest, offset, block),
+            Some(file) => ReadChunk::of_file(file, offset, &self.position),
+            None => ReadChunk::of_stream(&mut self.rest, offset, block),
         }
     }
 
@@ -280,7 +280,7 @@ impl CaptureFile {
         self.state = State::Done;
     }
 
-    /// Finds the frames of the next stretch, which lies in `block`. There may be none: within a long record, and behind the end.
+    /// Finds the frames of the next chunk, which lies in `block`. There may be none: within a long record, and behind the end.
     ///
     /// # Errors
     /// [`CaptureError::Damaged`] or [`CaptureError::Read`], once, when every frame before was delivered.

@@ -244,7 +244,7 @@ impl<'a> Frames<'a> {
         })
     }
 
-    /// Asks for the memory of the `index`th frame's headers; call it some frames before they are read.
+    /// Prefetches the `index`th frame's headers; call it some frames before they are read.
     #[inline]
     pub fn prefetch(&self, index: usize) {
         if let Some(record) = self.records.get(index)

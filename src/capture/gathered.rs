@@ -28,7 +28,7 @@ impl Place {
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
-            Self::File(file) => super::stretch::read_at(file, into, offset),
+            Self::File(file) => super::read_chunk::read_at(file, into, offset),
             Self::Memory(bytes) => {
                 let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
                 let count = rest.len().min(into.len());

@@ -19,6 +19,7 @@
 
 mod calendar;
 mod decompress;
+mod display_path;
 mod erf;
 mod error;
 mod file;
@@ -30,13 +31,13 @@ mod netxray;
 mod pcap;
 mod pcapng;
 mod prefetch;
+mod read_chunk;
 mod records;
 mod sniffer;
 mod snoop;
 mod source;
-mod spelling;
-mod stretch;
 
+pub use display_path::display_path;
 pub(crate) use erf::{RecordedFrame, frame_of_record};
 pub use error::CaptureError;
 pub use file::{CaptureFile, read_all};
@@ -46,5 +47,4 @@ pub use gathered::MAX_HELD_BYTES;
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;
-pub use spelling::spelled;
-pub use stretch::{BLOCK_BYTES, Fetched, Stretch};
+pub use read_chunk::{BLOCK_BYTES, Fetched, ReadChunk};

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// Datagrams that wait for fragments at once. Then an eighth is given up: each time the oldest of the source that has most, so that one
+/// Datagrams that wait for fragments at once. Then an eighth is dropped: each time the oldest of the source that has most, so that one
 /// source that never sends the rest pushes out its own.
 pub const DATAGRAMS_MAX: usize = 4096;
 /// Bytes that all waiting datagrams may hold.
@@ -102,7 +102,7 @@ pub struct FragmentPool {
     serial: u64,
     overlapping: u64,
     expired: u64,
-    given_up: u64,
+    dropped: u64,
 }
 
 impl FragmentPool {
@@ -170,7 +170,7 @@ impl FragmentPool {
             }
         };
         if outcome == Err(Outcome::FragmentOverBound) {
-            self.given_up += 1;
+            self.dropped += 1;
             self.remove(&key);
         }
         outcome?;
@@ -196,11 +196,11 @@ impl FragmentPool {
         Ok(Whole { protocol, src: key.src, dst: key.dst, promised: length, context })
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+    /// What was dropped at a bound, under the bound's name.
+    pub fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
         let incomplete = self.expired + self.waiting.len() as u64;
         for (name, count) in [
-            ("fragmented_datagrams", self.given_up),
+            ("fragmented_datagrams", self.dropped),
             ("incomplete_datagrams", incomplete),
             ("overlapping_fragments", self.overlapping),
         ] {
@@ -227,7 +227,7 @@ impl FragmentPool {
         }
     }
 
-    /// Gives up datagrams until so many, and so many bytes, are left. One by one, each would cost a look at all others.
+    /// Drops datagrams until so many, and so many bytes, are left. One by one, each would cost a look at all others.
     fn give_up(&mut self, datagrams: usize, bytes: usize) {
         let mut waiting: Vec<_> = self.waiting.iter().map(|(key, partial)| (partial.serial, *key)).collect();
         waiting.sort_unstable_by_key(|&(serial, _)| Reverse(serial));
@@ -245,7 +245,7 @@ impl FragmentPool {
             if self.waiting.len() <= datagrams && self.held <= bytes {
                 break;
             }
-            self.given_up += 1;
+            self.dropped += 1;
             self.remove(&key);
         }
     }
@@ -381,9 +381,9 @@ mod tests {
         assert_eq!(decoder.decode(&at(seconds, bytes)).unwrap_err(), Outcome::FragmentHeld);
     }
 
-    fn given_up(decoder: &Decoder) -> BTreeMap<&'static str, u64> {
+    fn dropped(decoder: &Decoder) -> BTreeMap<&'static str, u64> {
         let mut total = BTreeMap::new();
-        decoder.add_given_up(&mut total);
+        decoder.add_dropped(&mut total);
         total
     }
 
@@ -411,7 +411,7 @@ mod tests {
                 let result = decoder.decode(&frame(RAW, &parts[index]));
                 if seen.iter().all(|&seen| seen) {
                     prop_assert_eq!(result.unwrap(), whole);
-                    prop_assert_eq!(given_up(&decoder), BTreeMap::new());
+                    prop_assert_eq!(dropped(&decoder), BTreeMap::new());
                     return Ok(());
                 }
                 let expected = if was_seen { Outcome::FragmentDuplicate } else { Outcome::FragmentHeld };
@@ -449,7 +449,7 @@ mod tests {
         let segment = decoder.decode(&at(1, &last)).unwrap();
         assert_eq!(said(&segment), "10.0.0.1:5>10.0.0.2:6/17 0123456789abcdef");
         assert_eq!(segment.at, Timestamp(1_000_000_000), "as late as the last of them");
-        assert_eq!(given_up(&decoder), BTreeMap::from([("overlapping_fragments", 1)]));
+        assert_eq!(dropped(&decoder), BTreeMap::from([("overlapping_fragments", 1)]));
     }
 
     #[test]
@@ -500,7 +500,7 @@ mod tests {
         held(&mut decoder, 0, &other);
         let tagged = ethernet(0x8100, &tag(5, 0x0800, &part4(1, 16, false, &datagram[16..])));
         assert_eq!(decoder.decode(&frame(LinkType::ETHERNET, &tagged)).unwrap_err(), Outcome::FragmentHeld);
-        assert_eq!(given_up(&decoder), BTreeMap::from([("incomplete_datagrams", 4)]));
+        assert_eq!(dropped(&decoder), BTreeMap::from([("incomplete_datagrams", 4)]));
     }
 
     #[test]
@@ -512,7 +512,7 @@ mod tests {
         held(&mut decoder, 50, &part4(2, 0, true, &datagram[..16]));
         held(&mut decoder, 131, &part4(1, 16, false, &datagram[16..]));
         assert_eq!(decoder.fragments.waiting.len(), 1);
-        assert_eq!(given_up(&decoder), BTreeMap::from([("incomplete_datagrams", 3)]));
+        assert_eq!(dropped(&decoder), BTreeMap::from([("incomplete_datagrams", 3)]));
     }
 
     #[test]
@@ -522,7 +522,7 @@ mod tests {
             held(&mut decoder, 0, &part4(id, 0, true, &[0; 8]));
         }
         assert_eq!(decoder.fragments.waiting.len(), DATAGRAMS_MAX / 8 * 7 + 1);
-        assert_eq!(given_up(&decoder)["fragmented_datagrams"], DATAGRAMS_MAX as u64 / 8);
+        assert_eq!(dropped(&decoder)["fragmented_datagrams"], DATAGRAMS_MAX as u64 / 8);
 
         let mut decoder = Decoder::default();
         let last = (0..=RUNS_MAX)
@@ -555,7 +555,7 @@ mod tests {
             for id in 0..flood {
                 held(&mut decoder, 1, &from(200, part4(id, 0, true, &vec![0; body])));
             }
-            assert!(given_up(&decoder)["fragmented_datagrams"] > 500);
+            assert!(dropped(&decoder)["fragmented_datagrams"] > 500);
             for [_, last] in &others {
                 assert!(decoder.decode(&at(2, last)).is_ok());
             }

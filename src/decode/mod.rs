@@ -240,9 +240,9 @@ impl Decoder {
         Err(Outcome::NestedTooDeep)
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
-        self.fragments.add_given_up(total);
+    /// What was dropped at a bound, under the bound's name.
+    pub fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
+        self.fragments.add_dropped(total);
     }
 }
 

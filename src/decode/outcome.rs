@@ -18,7 +18,7 @@ pub enum Outcome {
     FragmentDuplicate,
     /// An IP fragment that cannot be: beyond 65,535 bytes, or of zero length.
     FragmentMalformed,
-    /// An IP fragment given up because too many datagrams or bytes were waiting.
+    /// An IP fragment dropped because too many datagrams or bytes were waiting.
     FragmentOverBound,
     /// The snap length cut the packet inside a header.
     Truncated,

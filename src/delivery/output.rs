@@ -1,6 +1,6 @@
 //! Where messages go: what `--output` and `[[output]]` say.
 
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -300,9 +300,9 @@ impl fmt::Display for OutputSpec {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdout => out.write_str("stdout"),
-            Self::File { path, .. } => write!(out, "file:{}", spelled(path)),
-            Self::UnixStream { path } => write!(out, "unix-stream:{}", spelled(path)),
-            Self::UnixDgram { path } => write!(out, "unix-dgram:{}", spelled(path)),
+            Self::File { path, .. } => write!(out, "file:{}", display_path(path)),
+            Self::UnixStream { path } => write!(out, "unix-stream:{}", display_path(path)),
+            Self::UnixDgram { path } => write!(out, "unix-dgram:{}", display_path(path)),
             Self::Syslog { transport, server, .. } => {
                 write!(out, "syslog+{}://{server}", format!("{transport:?}").to_lowercase())
             }

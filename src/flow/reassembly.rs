@@ -36,7 +36,7 @@ pub struct StreamCounters {
     pub overlapping: u64,
     /// Segments that said other things about bytes than an earlier copy.
     pub differing: u64,
-    /// Gaps that were given up.
+    /// Gaps that were skipped.
     pub gaps: u64,
     /// Segments outside every window.
     pub out_of_window: u64,
@@ -355,7 +355,7 @@ impl Stream {
         if offset > position {
             self.hold(segment, counters);
             counters.over_bound += u64::from(self.is_over_bound());
-            // One gap given up may free a single byte, so a bound may ask for several.
+            // One gap skipped may free a single byte, so a bound may ask for several.
             while self.must_jump(origin.at) {
                 self.jump(counters, &mut deliver);
             }
@@ -407,7 +407,7 @@ impl Stream {
         self.deliver_held(counters, deliver);
     }
 
-    /// Notes that the receiver has seen everything before `sequence`, and gives up a gap that it must have filled.
+    /// Notes that the receiver has seen everything before `sequence`, and skips a gap that it must have filled.
     pub fn acknowledge(
         &mut self,
         at: Timestamp,
@@ -437,7 +437,7 @@ impl Stream {
         }
     }
 
-    /// Whether everything before `sequence` was delivered or given up: the stream may end there.
+    /// Whether everything before `sequence` was delivered or skipped: the stream may end there.
     #[must_use]
     pub fn is_through(&self, sequence: u32) -> bool {
         // A stream of which nothing was ever seen misses nothing that could still come in order.

@@ -233,7 +233,7 @@ impl<S: FlowState> FlowTable<S> {
     /// The flow of `key` and its state, touched, if it lies where nearly every flow does: behind the first fitting tag of its first
     /// bucket. `None` says nothing of flows that lie elsewhere, or have been idle for too long.
     #[inline]
-    pub fn first_look(&mut self, key: &FlowKey, hash: u64, at: Timestamp) -> Option<(Slot, &mut S)> {
+    pub fn fast_path(&mut self, key: &FlowKey, hash: u64, at: Timestamp) -> Option<(Slot, &mut S)> {
         let (_, slot) = self.buckets.get(self.first(hash))?.candidates(tag(hash)).next()?;
         let entry = self.entry_mut(slot)?;
         if entry.key != *key {
@@ -716,7 +716,7 @@ mod tests {
                 let hash = table.hash(&key(number));
                 let tier = if is_passing { Tier::HalfOpen } else { Tier::Datagrams };
                 let known = model.get(&number).copied().filter(|&(_, seen)| now - seen <= 1_000);
-                if let Some((slot, state)) = table.first_look(&key(number), hash, at(now)) {
+                if let Some((slot, state)) = table.fast_path(&key(number), hash, at(now)) {
                     prop_assert_eq!((state.0, state.1), (known.unwrap().0, now));
                     prop_assert_eq!(table.find(&key(number), hash), Some(slot));
                 }
@@ -783,7 +783,7 @@ mod tests {
             meet(&mut table, number, 0, |_, _| {});
         }
         let found = |table: &mut FlowTable<State>, now| {
-            let look = |&number: &u32| table.first_look(&key(number), table.hash(&key(number)), at(now)).is_some();
+            let look = |&number: &u32| table.fast_path(&key(number), table.hash(&key(number)), at(now)).is_some();
             (0..4_000).filter(look).count()
         };
         assert!(found(&mut table, 1_000) > 3_800);

@@ -80,7 +80,7 @@ impl Bound {
 pub struct BoundCounters([u64; Bound::ALL.len()]);
 
 impl BoundCounters {
-    /// Counts one meeting.
+    /// Counts one case.
     pub fn bump(&mut self, bound: Bound) {
         if let Some(counter) = self.0.get_mut(bound as usize) {
             *counter += 1;

@@ -50,7 +50,7 @@ impl LineStream {
                 return Progress::Over(bytes);
             }
             match memchr::memchr(b'\n', bytes) {
-                // As long a line in several pieces would have been given up before its end.
+                // As long a line in several pieces would have been dropped before its end.
                 Some(end) if self.line.saturating_add(end) > LINE_MAX => return Progress::Endless,
                 Some(end) => {
                     bytes = bytes.get(end + 1..).unwrap_or(&[]);

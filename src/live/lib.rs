@@ -28,9 +28,9 @@ mod pcap;
 #[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
-mod retired;
-#[cfg(target_os = "linux")]
 mod ring;
+#[cfg(target_os = "linux")]
+mod ring_block;
 #[cfg(target_os = "linux")]
 mod socket;
 

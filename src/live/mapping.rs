@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::retired::BLOCK_STATUS;
+use super::ring_block::BLOCK_STATUS;
 
 /// Bytes of a page, which blocks are made of.
 pub(super) fn page_bytes() -> u32 {

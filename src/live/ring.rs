@@ -7,7 +7,7 @@ use std::{io, thread};
 
 use super::mapping::{Mapping, page_bytes};
 use super::program::Program;
-use super::retired::{HEADROOM, Taken, Taking};
+use super::ring_block::{HEADROOM, Taken, Taking};
 use super::socket::{self, PacketSocket, Wake};
 use super::{Choice, LiveError, RingOptions, RingStatistics};
 use crate::Filter;

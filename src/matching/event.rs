@@ -1,6 +1,6 @@
 //! What the workers tell the ledger, in packet order.
 
-use super::{Alert, FlowCounts, FlowSummary, HostKey, IndicatorIndex, Reached, Said};
+use super::{Alert, ConnectionOutcome, FlowCounts, FlowSummary, HostKey, IndicatorIndex, ProtocolEvidence};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
 use std::net::IpAddr;
@@ -25,13 +25,13 @@ pub enum EventKind {
     Evidence(Box<Alert>),
     /// A lookup that is evidence was answered.
     Answered(Box<Answered>),
-    /// A client was told addresses for a name that matched.
+    /// A client got addresses from DNS for a name that matched.
     Resolved(Box<Resolved>),
-    /// A client was told an address for a name that matches nothing.
+    /// A client got an address from DNS for a name that matches nothing.
     ResolvedOther(ResolvedOther),
     /// A flow to a port of interest said something of itself.
     Spoke(Box<Spoke>),
-    /// A flow is over, or was given up.
+    /// A flow is over, or was evicted.
     Ended(Ended),
 }
 
@@ -77,7 +77,7 @@ impl Opened {
             server_mac: server.2,
             tunnel: self.tunnel.as_deref().copied(),
             counts: ended.counts,
-            reached: ended.reached,
+            connection_outcome: ended.connection_outcome,
         }
     }
 }
@@ -93,8 +93,8 @@ pub struct Answered {
     pub indicator: IndicatorIndex,
     /// The name that was asked for.
     pub name: Box<str>,
-    /// What the answer came to.
-    pub reached: Reached,
+    /// The outcome of the answer.
+    pub connection_outcome: ConnectionOutcome,
 }
 
 /// An answer to a client.
@@ -129,7 +129,7 @@ pub struct Spoke {
     /// Number of the flow's first packet.
     pub flow: u64,
     /// What it said.
-    pub said: Said,
+    pub evidence: ProtocolEvidence,
 }
 
 /// The end of a flow.
@@ -146,7 +146,7 @@ pub struct Ended {
     /// Whether the handshake was seen, so that it is certain which side opened the connection.
     pub opening_seen: bool,
     /// How far it came.
-    pub reached: Reached,
+    pub connection_outcome: ConnectionOutcome,
     /// What was counted.
     pub counts: FlowCounts,
 }

@@ -1,6 +1,6 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Alternatives, Category, Confidence, IndicatorIndex, LinkAddress, Reached, Role, Verdict};
+use super::{Alternatives, Category, Confidence, ConnectionOutcome, IndicatorIndex, LinkAddress, Role, Verdict};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Tunnel, Zone};
 use std::collections::BTreeSet;
@@ -73,8 +73,8 @@ pub enum Field {
     Ja4,
     /// Port of the server.
     ServerPort,
-    /// Connections at a steady pace.
-    Beat,
+    /// Connections at a steady interval.
+    Beacon,
     /// A call to connect back, and the connection.
     WakeUp,
     /// Resolvers asked one after the other.
@@ -114,7 +114,7 @@ impl Field {
         Self::Ja3,
         Self::Ja4,
         Self::ServerPort,
-        Self::Beat,
+        Self::Beacon,
         Self::WakeUp,
         Self::ResolverOrder,
         Self::HttpHeader,
@@ -152,7 +152,7 @@ impl Field {
             Self::Ja3 => "tls.ja3",
             Self::Ja4 => "tls.ja4",
             Self::ServerPort => "flow.server_port",
-            Self::Beat => "flow.beat",
+            Self::Beacon => "flow.beat",
             Self::WakeUp => "flow.wake_up",
             Self::ResolverOrder => "dns.resolver_order",
             Self::HttpHeader => "http.header",
@@ -205,7 +205,7 @@ pub struct FlowSummary {
     /// What was counted.
     pub counts: FlowCounts,
     /// How far it came.
-    pub reached: Reached,
+    pub connection_outcome: ConnectionOutcome,
 }
 
 /// Packets and bytes of a flow, by direction.
@@ -294,7 +294,7 @@ pub struct Alert {
     /// How close.
     pub seen_as: SeenAs,
     /// How far it came until then.
-    pub reached: Reached,
+    pub connection_outcome: ConnectionOutcome,
     /// Where in the traffic.
     pub field: Field,
     /// The value; at most 255 bytes of text.
@@ -338,7 +338,7 @@ pub struct EvidenceLine<I = IndicatorIndex> {
     /// How close.
     pub seen_as: SeenAs,
     /// How far it came; of several, what says most.
-    pub reached: Reached,
+    pub connection_outcome: ConnectionOutcome,
     /// Where in the traffic.
     pub field: Field,
     /// The value.
@@ -365,12 +365,23 @@ impl<I> EvidenceLine<I> {
     /// The same, with its indicator named otherwise.
     #[must_use]
     pub fn with_indicator<J>(self, indicator: J) -> EvidenceLine<J> {
-        let Self { seen_as, reached, field, observed, count, first_seen, last_seen, server, server_port, .. } = self;
+        let Self {
+            seen_as,
+            connection_outcome,
+            field,
+            observed,
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            ..
+        } = self;
         let (relayed, role, example) = (self.relayed, self.role, self.example);
         EvidenceLine {
             indicator,
             seen_as,
-            reached,
+            connection_outcome,
             field,
             observed,
             count,

@@ -1,6 +1,6 @@
 //! A match on its way to an alert, and where it was made.
 
-use super::{Alert, Application, EventKind, Field, FlowSummary, IndicatorIndex, Reached, SeenAs};
+use super::{Alert, Application, ConnectionOutcome, EventKind, Field, FlowSummary, IndicatorIndex, SeenAs};
 use crate::capture::Timestamp;
 
 /// Longest observed value that is kept, in bytes.
@@ -35,7 +35,7 @@ pub(super) struct Found<'a> {
     /// Whether it is said of the flow's server.
     pub at_server: bool,
     /// How far it came, where the flow as a whole does not tell.
-    pub reached: Option<Reached>,
+    pub connection_outcome: Option<ConnectionOutcome>,
 }
 
 impl<'a> Found<'a> {
@@ -48,7 +48,7 @@ impl<'a> Found<'a> {
             on_behalf: false,
             asks_server: false,
             at_server: false,
-            reached: None,
+            connection_outcome: None,
         }
     }
 
@@ -63,7 +63,7 @@ impl<'a> Found<'a> {
             packet: place.packet,
             indicator: self.indicator,
             seen_as: self.seen_as,
-            reached: self.reached.unwrap_or(place.flow.reached),
+            connection_outcome: self.connection_outcome.unwrap_or(place.flow.connection_outcome),
             field: self.field,
             observed: cut(self.observed),
             host_is_server: self.at_server,

@@ -4,14 +4,14 @@ use super::hop_limits::HopLimits;
 use super::link_addresses::{LinkAddresses, LinkLayer};
 use super::verdict::{Piece, judge, weigh};
 use super::{
-    Alert, Alternatives, Category, Confidence, EvidenceLine, Field, HostFinding, HostKey, Indicator, IndicatorIndex,
-    LinkAddress, NextHops, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Alternatives, Category, Confidence, ConnectionOutcome, EvidenceLine, Field, HostFinding, HostKey, Indicator,
+    IndicatorIndex, LinkAddress, NextHops, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Lines of evidence kept per host; the weakest and latest are given up.
+/// Lines of evidence kept per host; the weakest and latest are dropped.
 pub const LINES_MAX: usize = 64;
 /// Names kept of those that a host was asked for by others. A host that was asked for more is taken to do all of it for others.
 pub const ASKED_NAMES_MAX: usize = 1024;
@@ -67,7 +67,7 @@ pub struct HostRecord {
     /// Names that others asked this host to connect to.
     pub(super) connects: AskedNames,
     pub(super) hop_limits: HopLimits,
-    pub(super) given_up: u64,
+    pub(super) dropped: u64,
 }
 
 impl HostRecord {
@@ -84,7 +84,7 @@ impl HostRecord {
         let line = EvidenceLine {
             indicator: alert.indicator,
             seen_as: alert.seen_as,
-            reached: alert.reached,
+            connection_outcome: alert.connection_outcome,
             field: alert.field,
             observed: alert.observed.clone(),
             count: 1,
@@ -113,10 +113,10 @@ impl HostRecord {
         self.links.iter()
     }
 
-    /// Link-layer addresses that were given up.
+    /// Link-layer addresses that were dropped.
     #[must_use]
     pub const fn link_addresses_given_up(&self) -> u32 {
-        self.links.given_up()
+        self.links.dropped()
     }
 
     /// Counts a flow that gave evidence of this host.
@@ -127,9 +127,9 @@ impl HostRecord {
     }
 
     /// Notes that what `which` tells of came as far as `reached`, if that says more than what was known.
-    pub fn reach(&mut self, reached: Reached, which: impl Fn(&EvidenceLine) -> bool) {
+    pub fn reach(&mut self, connection_outcome: ConnectionOutcome, which: impl Fn(&EvidenceLine) -> bool) {
         for line in self.lines.iter_mut().filter(|line| which(line)) {
-            line.reached = line.reached.max(reached);
+            line.connection_outcome = line.connection_outcome.max(connection_outcome);
         }
     }
 
@@ -160,7 +160,7 @@ impl HostRecord {
         self.asked_count() > 0 || self.was_asked_too_much()
     }
 
-    /// What is left when the evidence is given up: what the host was asked for, so that what it does for others is not taken for its own
+    /// What is left when the evidence is dropped: what the host was asked for, so that what it does for others is not taken for its own
     /// later.
     #[must_use]
     pub fn without_evidence(self) -> Self {
@@ -179,7 +179,7 @@ impl HostRecord {
         Some((verdict, Reverse(confidence), Reverse(count), self.first_seen()))
     }
 
-    /// Gives up the weakest lines, so that `lines_max` are left; says how many that were.
+    /// Drops the weakest lines, so that `lines_max` are left; says how many that were.
     pub fn trim(&mut self, lines_max: usize, signatures: &SignatureSet) -> usize {
         let before = self.lines.len();
         while self.lines.len() > lines_max {
@@ -196,7 +196,7 @@ impl HostRecord {
         self.flows = self.flows.saturating_add(later.flows);
         self.bytes_sent = self.bytes_sent.saturating_add(later.bytes_sent);
         self.bytes_received = self.bytes_received.saturating_add(later.bytes_received);
-        self.given_up = self.given_up.saturating_add(later.given_up);
+        self.dropped = self.dropped.saturating_add(later.dropped);
         self.hop_limits.merge(later.hop_limits);
         for (mine, theirs) in [(&mut self.resolves, later.resolves), (&mut self.connects, later.connects)] {
             mine.overflowed |= theirs.overflowed;
@@ -246,10 +246,10 @@ impl HostRecord {
         self.lines.len()
     }
 
-    /// Lines of evidence that were given up.
+    /// Lines of evidence that were dropped.
     #[must_use]
-    pub const fn given_up(&self) -> u64 {
-        self.given_up
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// What the evidence adds up to; `None` when there is none. As far as it depends on other hosts, nothing is known of them.
@@ -297,7 +297,7 @@ impl HostRecord {
         let own = telling().filter(|one| !is_of_others(one)).map(|one| one.products.as_slice());
         let of_others = telling()
             .flat_map(|one| [one.engine_in.as_slice(), if is_of_others(&one) { one.products.as_slice() } else { &[] }]);
-        let LinkLayer { mac, next_hop, remark, all } = self.links.told(host, hops);
+        let LinkLayer { mac, next_hop, remark, all } = self.links.resolved(host, hops);
         Some(HostFinding {
             host,
             mac,
@@ -324,7 +324,7 @@ impl HostRecord {
         Piece { relayed: piece.relayed || self.is_relayed(line), ..piece }
     }
 
-    /// Gives up the line that adds least: the weakest, of those one that only repeats what an earlier one says, of those the latest.
+    /// Drops the line that adds least: the weakest, of those one that only repeats what an earlier one says, of those the latest.
     fn give_up_weakest_line(&mut self, signatures: &SignatureSet) {
         let strength_of = |line: &EvidenceLine| signatures.get(line.indicator).strength;
         let pieces: Vec<_> = self.lines.iter().map(|line| Piece::of(line, strength_of(line))).collect();
@@ -335,7 +335,7 @@ impl HostRecord {
         };
         if let Some((weakest, _)) = pieces.iter().enumerate().max_by_key(rank) {
             self.lines.remove(weakest);
-            self.given_up = self.given_up.saturating_add(1);
+            self.dropped = self.dropped.saturating_add(1);
         }
     }
 
@@ -360,7 +360,7 @@ impl HostRecord {
         });
         if let Some(known) = same {
             known.count = known.count.saturating_add(line.count);
-            known.reached = known.reached.max(line.reached);
+            known.connection_outcome = known.connection_outcome.max(line.connection_outcome);
             if (line.first_seen, line.example) < (known.first_seen, known.example) {
                 known.example = line.example;
             }
@@ -384,7 +384,9 @@ impl HostRecord {
 /// a host says more than what it gets itself.
 fn role(evidence: &[EvidenceLine]) -> Role {
     let is_server = |line: &EvidenceLine| line.role == Role::Server;
-    let serves = |line: &EvidenceLine| is_server(line) && line.seen_as == SeenAs::Contact && line.reached.came_about();
+    let serves = |line: &EvidenceLine| {
+        is_server(line) && line.seen_as == SeenAs::Contact && line.connection_outcome.came_about()
+    };
     if evidence.iter().all(|line| line.relayed) {
         Role::Relay
     } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {

@@ -181,8 +181,8 @@ pub enum MatchKind {
     CertificateIssuer,
     /// A port of a server.
     Port,
-    /// Connections to a port at a steady pace.
-    Beat,
+    /// Connections to a port at a steady interval.
+    Beacon,
     /// A datagram to a port, then a connection back.
     WakeUp,
     /// Ports whose server signs its certificate itself.
@@ -231,7 +231,7 @@ impl MatchKind {
         Self::CertificateSubject,
         Self::CertificateIssuer,
         Self::Port,
-        Self::Beat,
+        Self::Beacon,
         Self::WakeUp,
         Self::SelfSigned,
         Self::ResolverOrder,
@@ -267,7 +267,7 @@ impl MatchKind {
             Self::CertificateSubject => "certificate-subject",
             Self::CertificateIssuer => "certificate-issuer",
             Self::Port => "port",
-            Self::Beat => "beat",
+            Self::Beacon => "beat",
             Self::WakeUp => "wake-up",
             Self::SelfSigned => "self-signed",
             Self::ResolverOrder => "resolver-order",

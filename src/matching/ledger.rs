@@ -8,13 +8,13 @@ mod known_hosts;
 
 use super::event::{Answered, Ended, Event, EventKind, Opened, Resolved};
 use super::host_record::HostRecord;
-use super::learned_names::LearnedNames;
 use super::link_addresses::is_of_one;
 use super::management::{Management, PortFlow, Proof};
+use super::passive_dns::PassiveDns;
 use super::resolver_fallback::ResolverFallback;
 use super::{
-    Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, NextHops, Said, SeenAs, SignatureSet,
-    Strength,
+    Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, NextHops, ProtocolEvidence, SeenAs,
+    SignatureSet, Strength,
 };
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
@@ -90,7 +90,7 @@ pub struct Ledger {
     signatures: Arc<SignatureSet>,
     input: u32,
     hosts: KnownHosts,
-    learned: LearnedNames,
+    learned: PassiveDns,
     management: Management,
     fallback: ResolverFallback,
     hops: NextHops,
@@ -109,7 +109,7 @@ impl Ledger {
             signatures: Arc::clone(signatures),
             input,
             hosts: KnownHosts::default(),
-            learned: LearnedNames::default(),
+            learned: PassiveDns::default(),
             management: Management::default(),
             fallback: ResolverFallback::default(),
             hops: NextHops::default(),
@@ -184,14 +184,14 @@ impl Ledger {
             EventKind::ResolvedOther(other) => self.learned.forget(other.client, other.address, other.name),
             EventKind::Spoke(spoke) => {
                 if let Some(PendingFlow { port: Some(port), .. }) = self.pending.get_mut(&spoke.flow) {
-                    port.hear(spoke.said);
+                    port.observe(spoke.evidence);
                 }
             }
             EventKind::Ended(ended) => self.ended(&ended),
         }
     }
 
-    /// Whether a flow between these ends may matter for what clients were told about its addresses, so that its opening and its end are to
+    /// Whether a flow between these ends may matter for what clients got from DNS about its addresses, so that its opening and its end are to
     /// be recorded; false for sure when it says no.
     #[inline]
     #[must_use]
@@ -204,7 +204,7 @@ impl Ledger {
         self.alerts.take(&self.hosts, &self.signatures)
     }
 
-    /// Says that no event comes any more: what is then over a bound is given up.
+    /// Says that no event comes any more: what is then over a bound is dropped.
     pub fn close(&mut self) {
         self.hosts.settle(&self.signatures);
     }
@@ -214,19 +214,19 @@ impl Ledger {
         self.hosts.into_hosts()
     }
 
-    /// What was given up at a bound so far, under the bound's name.
+    /// What was dropped at a bound so far, under the bound's name.
     #[must_use]
-    pub fn given_up(&self) -> BTreeMap<&'static str, u64> {
+    pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
         [
             ("pending_flows", self.flows_given_up),
-            ("alerts", self.alerts.given_up()),
-            ("learned_names", self.learned.given_up()),
-            ("next_hops", self.hops.given_up()),
-            ("resolver_orders", self.fallback.given_up()),
+            ("alerts", self.alerts.dropped()),
+            ("learned_names", self.learned.dropped()),
+            ("next_hops", self.hops.dropped()),
+            ("resolver_orders", self.fallback.dropped()),
         ]
         .into_iter()
-        .chain(self.hosts.given_up())
-        .chain(self.management.given_up())
+        .chain(self.hosts.dropped())
+        .chain(self.management.dropped())
         .filter(|&(_, count)| count > 0)
         .collect()
     }
@@ -264,9 +264,9 @@ impl Ledger {
     }
 
     fn answered(&mut self, answered: &Answered) {
-        self.fallback.answered(answered.client, answered.server, &answered.name, answered.reached);
+        self.fallback.answered(answered.client, answered.server, &answered.name, answered.connection_outcome);
         if let Some(record) = self.hosts.known(&answered.client) {
-            record.reach(answered.reached, |line| {
+            record.reach(answered.connection_outcome, |line| {
                 let is_lookup = (line.indicator, line.seen_as) == (answered.indicator, SeenAs::Lookup);
                 (is_lookup || line.field == Field::ResolverOrder)
                     && line.server == answered.server
@@ -284,7 +284,7 @@ impl Ledger {
         };
         for (host, indicator, _) in &hosts {
             if let Some(record) = self.hosts.known(host) {
-                record.reach(ended.reached, |line| {
+                record.reach(ended.connection_outcome, |line| {
                     (line.indicator, line.server, line.server_port) == (*indicator, server, server_port)
                         && line.seen_as != SeenAs::Lookup
                         && line.field != Field::ResolverOrder
@@ -311,7 +311,7 @@ impl Ledger {
             packet: proof.flow.first_packet,
             indicator: proof.indicator,
             seen_as: proof.seen_as,
-            reached: proof.flow.reached,
+            connection_outcome: proof.flow.connection_outcome,
             field: proof.field,
             observed: proof.observed,
             host_is_server,
@@ -328,7 +328,7 @@ impl Ledger {
             let (indicator, seen_as, field, observed) = match suspicion {
                 Suspicion::Learned { indicator, name } => {
                     if let Some(port) = &mut port {
-                        port.hear(Said::Ours(indicator));
+                        port.observe(ProtocolEvidence::Vendor(indicator));
                     }
                     (indicator, SeenAs::Contact, Field::ResolvedAddress, name)
                 }

@@ -46,7 +46,7 @@ pub struct LinkAddress {
 #[derive(Clone, Debug, Default)]
 pub(super) struct LinkAddresses {
     seen: Vec<LinkAddress>,
-    given_up: u32,
+    dropped: u32,
 }
 
 impl LinkAddresses {
@@ -66,7 +66,7 @@ impl LinkAddresses {
             if let Some((weakest, _)) = weakest {
                 self.seen.remove(weakest);
             }
-            self.given_up = self.given_up.saturating_add(1);
+            self.dropped = self.dropped.saturating_add(1);
         }
         // Most hosts have one.
         self.seen.reserve_exact(1);
@@ -75,7 +75,7 @@ impl LinkAddresses {
 
     /// Adds those of the same host out of a later input.
     pub fn merge(&mut self, later: Self) {
-        self.given_up = self.given_up.saturating_add(later.given_up);
+        self.dropped = self.dropped.saturating_add(later.dropped);
         later.seen.into_iter().for_each(|address| self.note(address));
     }
 
@@ -84,13 +84,13 @@ impl LinkAddresses {
         self.seen.iter().copied()
     }
 
-    /// How many were given up.
-    pub const fn given_up(&self) -> u32 {
-        self.given_up
+    /// How many were dropped.
+    pub const fn dropped(&self) -> u32 {
+        self.dropped
     }
 
     /// What is told of them, once it is known which are next hops.
-    pub fn told(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
+    pub fn resolved(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
         let mut all: Vec<LinkAddress> = self.seen.clone();
         for address in &mut all {
             address.is_next_hop |= hops.has(host, address.mac);
@@ -143,7 +143,7 @@ pub(super) fn is_of_one(mac: MacAddress) -> bool {
 pub struct NextHops {
     followed: HashMap<(Zone, MacAddress), Carried, FixedState>,
     most: usize,
-    given_up: u64,
+    dropped: u64,
 }
 
 /// What one link-layer address carries.
@@ -158,7 +158,7 @@ struct Carried {
 impl Default for NextHops {
     /// None so far, and a bound on how many are followed.
     fn default() -> Self {
-        Self { followed: HashMap::default(), most: FOLLOWED_MAX, given_up: 0 }
+        Self { followed: HashMap::default(), most: FOLLOWED_MAX, dropped: 0 }
     }
 }
 
@@ -224,8 +224,8 @@ impl NextHops {
 
     /// How many were forgotten at the bound, though they might have turned out to be next hops.
     #[must_use]
-    pub const fn given_up(&self) -> u64 {
-        self.given_up
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn has(&self, host: HostKey, mac: MacAddress) -> bool {
@@ -242,7 +242,7 @@ impl NextHops {
         by_age.truncate(by_age.len().div_ceil(4));
         for (_, key) in by_age {
             self.followed.remove(&key);
-            self.given_up += 1;
+            self.dropped += 1;
         }
     }
 }
@@ -396,9 +396,9 @@ mod tests {
         assert!(hops.has(key("10.8.0.5"), ROUTER) && hops.has(key("10.8.0.6"), ROUTER));
         let leases = [(key("10.8.0.5"), seen(0, 0, 100)), (key("10.8.0.6"), seen(0, HOUR, 9 * HOUR))];
         assert!(!NextHops::among(leases).has(key("10.8.0.6"), ROUTER));
-        let mut told = leases;
-        told[0].1.is_next_hop = true;
-        assert!(NextHops::among(told).has(key("10.8.0.6"), ROUTER), "one record knew");
+        let mut resolved = leases;
+        resolved[0].1.is_next_hop = true;
+        assert!(NextHops::among(resolved).has(key("10.8.0.6"), ROUTER), "one record knew");
     }
 
     #[test]
@@ -409,40 +409,40 @@ mod tests {
             let [a, b, c, d] = number.to_be_bytes();
             hops.note(key("10.0.0.1"), MacAddress([2, 0, a, b, c, d]), at(u64::from(number)));
         }
-        assert_eq!(hops.given_up(), u64::from(most) / 4);
+        assert_eq!(hops.dropped(), u64::from(most) / 4);
         assert_eq!(hops.followed.len(), FOLLOWED_MAX / 4 * 3 + 1);
     }
 
-    fn told(addresses: &[LinkAddress], hops: &NextHops) -> LinkLayer {
+    fn resolved(addresses: &[LinkAddress], hops: &NextHops) -> LinkLayer {
         let mut all = LinkAddresses::default();
         addresses.iter().for_each(|address| all.note(*address));
-        all.told(key("10.9.0.5"), hops)
+        all.resolved(key("10.9.0.5"), hops)
     }
 
     #[test]
     fn an_address_that_changed_hands_says_so() {
-        let told = told(&[span(2, 86_400, 86_500), span(1, 0, 60)], &NextHops::default());
-        assert_eq!((told.mac, told.next_hop), (Some(span(2, 0, 0).mac), None));
+        let resolved = resolved(&[span(2, 86_400, 86_500), span(1, 0, 60)], &NextHops::default());
+        assert_eq!((resolved.mac, resolved.next_hop), (Some(span(2, 0, 0).mac), None));
         assert_eq!(
-            told.remark.unwrap(),
+            resolved.remark.unwrap(),
             "the address changed hands: 02:00:00:00:00:01 until 1970-01-01 00:01:00 UTC, \
              02:00:00:00:00:02 from 1970-01-02 00:00:00 UTC"
         );
-        assert_eq!(told.all, [span(1, 0, 60), span(2, 86_400, 86_500)]);
+        assert_eq!(resolved.all, [span(1, 0, 60), span(2, 86_400, 86_500)]);
     }
 
     #[test]
     fn cards_that_take_turns_are_no_change_of_hands() {
-        let told = told(&[span(1, 0, 60), span(2, 30, 90)], &NextHops::default());
-        assert!(told.remark.unwrap().starts_with("several link-layer addresses used this address by turns: 02:"));
+        let resolved = resolved(&[span(1, 0, 60), span(2, 30, 90)], &NextHops::default());
+        assert!(resolved.remark.unwrap().starts_with("several link-layer addresses used this address by turns: 02:"));
     }
 
     #[test]
     fn a_next_hop_is_not_the_hosts_own() {
         let hop = LinkAddress { is_next_hop: true, ..span(9, 0, 100) };
-        let alone = told(&[hop], &NextHops::default());
+        let alone = resolved(&[hop], &NextHops::default());
         assert_eq!((alone.mac, alone.next_hop, alone.remark), (None, Some(hop.mac), None));
-        let both = told(&[hop, span(1, 50, 60)], &NextHops::default());
+        let both = resolved(&[hop, span(1, 50, 60)], &NextHops::default());
         assert_eq!((both.mac, both.next_hop, both.remark), (Some(span(1, 0, 0).mac), Some(hop.mac), None));
     }
 
@@ -453,7 +453,7 @@ mod tests {
         for number in 0..100 {
             all.note(span(100 + number, u64::from(number), u64::from(number)));
         }
-        assert_eq!((all.iter().count(), all.given_up()), (LINK_ADDRESSES_MAX, 93));
+        assert_eq!((all.iter().count(), all.dropped()), (LINK_ADDRESSES_MAX, 93));
         assert!(all.iter().any(|known| known == span(1, 0, 10)));
         all.note(span(2, 200, 300));
         assert!(all.iter().any(|known| known == span(2, 200, 300)), "a new machine still finds room");
@@ -474,7 +474,7 @@ mod tests {
         ) {
             sightings.sort_by_key(|&(.., second)| second);
             let host = |number: u8| key(&format!("10.0.0.{number}"));
-            let told = |parts: &[&[(u8, u8, u64)]]| {
+            let resolved = |parts: &[&[(u8, u8, u64)]]| {
                 let mut records = Vec::new();
                 for part in parts {
                     let (mut hops, mut of_part) = (NextHops::default(), BTreeMap::<HostKey, LinkAddresses>::new());
@@ -491,12 +491,12 @@ mod tests {
                 for (host, all) in records.into_iter().flatten() {
                     merged.entry(host).or_default().merge(all);
                 }
-                merged.iter().map(|(host, all)| (*host, all.told(*host, &hops).all)).collect::<Vec<_>>()
+                merged.iter().map(|(host, all)| (*host, all.resolved(*host, &hops).all)).collect::<Vec<_>>()
             };
             let (one, other) = sightings.split_at(cut.min(sightings.len()));
             // Two addresses within a minute show in any cut. That three came within an hour shows only while all three are remembered,
             // so a cut may know less, and never more.
-            let (whole, parts) = (told(&[&sightings]), told(&[one, other]));
+            let (whole, parts) = (resolved(&[&sightings]), resolved(&[one, other]));
             prop_assert_eq!(whole.len(), parts.len());
             for ((host, whole), (other, parts)) in whole.iter().zip(&parts) {
                 prop_assert_eq!(host, other);

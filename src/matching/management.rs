@@ -1,19 +1,21 @@
-//! Traffic with a server of the vendor's make inside the network: what a port, a certificate, a pace and a call to connect back prove
+//! Traffic with a server of the vendor's make inside the network: what a port, a certificate, a beacon interval and a wake-up datagram prove
 //! together. One of them alone proves little, since anybody may use a port.
 
-use super::inside::is_inside;
-use super::recent::{Recent, Worth};
-use super::signature_set::{Beat, PortRange, STEPS_MAX, certificate_attributes};
-use super::{Category, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, Reached, SeenAs, SignatureSet};
+use super::lru_map::{LruMap, Worth};
+use super::private_address::is_private;
+use super::signature_set::{Beacon, PortRange, STEPS_MAX, certificate_attributes};
+use super::{
+    Category, ConnectionOutcome, Ended, Field, FlowSummary, HostKey, IndicatorIndex, Opened, SeenAs, SignatureSet,
+};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-/// Clients and servers whose pace is followed.
-pub const PACES_MAX: usize = 1 << 16;
-/// Calls to connect back that are remembered.
-pub const CALLS_MAX: usize = 1 << 16;
+/// Clients and servers whose beacon interval is followed.
+pub const BEACON_PAIRS_MAX: usize = 1 << 16;
+/// Wake-up datagrams that are remembered.
+pub const WAKE_UPS_MAX: usize = 1 << 16;
 /// Clients of management ports whose servers are counted.
 pub const CLIENTS_MAX: usize = 1 << 16;
 /// Servers that one client may try at management ports before it is taken for a scanner: agents know a server, a stand-in, some
@@ -22,16 +24,16 @@ pub const SERVERS_TRIED_MAX: usize = 16;
 /// Lowest port that a client of datagrams has by itself, on any system of the last fifteen years (RFC 6335 section 6 begins at 49152, Linux
 /// at 32768). Both ends of a telephone call have lower ones, among them the management ports.
 const EPHEMERAL_MIN: u16 = 32_768;
-/// Connections of one client to one server that are remembered: those of the longest beat, each with another in between.
+/// Connections of one client to one server that are remembered: those of the longest beacon, each with another in between.
 pub const STARTS_MAX: usize = 2 * STEPS_MAX;
 
 /// What a flow to a port of interest said of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ProtocolEvidence {
     /// Its hello, or its request, was for somebody else; or it was in a protocol that the products do not use there.
-    Stranger,
+    Unrelated,
     /// Its hello was for a name that matches this.
-    Ours(IndicatorIndex),
+    Vendor(IndicatorIndex),
     /// Its server showed a certificate that it, or the vendor, signed; the subject.
     OwnCertificate(Box<str>),
     /// Its server showed a certificate that bears the vendor's name; the subject. It says whose the server is, whatever it is called.
@@ -41,28 +43,28 @@ pub enum Said {
 /// A flow to a port of interest, until it ends.
 #[derive(Clone, Debug, Default)]
 pub struct PortFlow {
-    is_strangers: bool,
-    ours: Option<IndicatorIndex>,
+    is_unrelated: bool,
+    vendor: Option<IndicatorIndex>,
     own_certificate: Option<Box<str>>,
     /// Whether that bears the vendor's name.
     is_named: bool,
-    /// What the call that it answers is evidence for, and the port that was called.
+    /// What the wake-up datagram that it answers is evidence for, and the port that was called.
     called: Option<(IndicatorIndex, PortRange)>,
 }
 
 impl PortFlow {
     /// Whether it is more than a packet to a port.
     pub const fn has_shown_something(&self) -> bool {
-        self.ours.is_some() || self.own_certificate.is_some() || self.called.is_some()
+        self.vendor.is_some() || self.own_certificate.is_some() || self.called.is_some()
     }
 
     /// Takes what the flow said.
-    pub fn hear(&mut self, said: Said) {
-        match said {
-            Said::Stranger => self.is_strangers = true,
-            Said::Ours(indicator) => self.ours = Some(indicator),
-            Said::OwnCertificate(subject) => self.own_certificate = Some(subject),
-            Said::NamedCertificate(subject) => {
+    pub fn observe(&mut self, evidence: ProtocolEvidence) {
+        match evidence {
+            ProtocolEvidence::Unrelated => self.is_unrelated = true,
+            ProtocolEvidence::Vendor(indicator) => self.vendor = Some(indicator),
+            ProtocolEvidence::OwnCertificate(subject) => self.own_certificate = Some(subject),
+            ProtocolEvidence::NamedCertificate(subject) => {
                 self.own_certificate = Some(subject);
                 self.is_named = true;
             }
@@ -100,7 +102,7 @@ impl Proof {
 /// Client, server, and the server's port.
 type Pair = (HostKey, IpAddr, u16);
 
-/// The beginning of a connection whose pace is followed.
+/// The beginning of a connection whose beacon interval is followed.
 #[derive(Debug)]
 struct Start {
     at: Timestamp,
@@ -121,12 +123,12 @@ enum State {
 
 /// Connections of a pair, in the order of their beginnings.
 #[derive(Debug, Default)]
-struct Pace {
+struct BeaconHistory {
     starts: VecDeque<Start>,
 }
 
-impl Worth for Pace {
-    /// Connections that may belong to a beat: those of a flood never come about.
+impl Worth for BeaconHistory {
+    /// Connections that may belong to a beacon: those of a flood never come about.
     fn worth(&self) -> u64 {
         let counts = |start: &&Start| matches!(start.state, State::Over(Some(_)) | State::Settled(true));
         self.starts.iter().filter(counts).count() as u64
@@ -147,19 +149,19 @@ impl Worth for Tried {
 /// What has to be remembered from flow to flow.
 #[derive(Debug)]
 pub struct Management {
-    paces: Recent<Pair, Pace>,
+    histories: LruMap<Pair, BeaconHistory>,
     /// By the host that was called, and the caller.
-    calls: Recent<(HostKey, IpAddr), Timestamp>,
+    calls: LruMap<(HostKey, IpAddr), Timestamp>,
     /// Servers that each client tried; one more than it may, at most.
-    tried: Recent<HostKey, Tried>,
+    tried: LruMap<HostKey, Tried>,
 }
 
 impl Default for Management {
     fn default() -> Self {
         Self {
-            paces: Recent::with_limit(PACES_MAX),
-            calls: Recent::with_limit(CALLS_MAX),
-            tried: Recent::with_limit(CLIENTS_MAX),
+            histories: LruMap::with_limit(BEACON_PAIRS_MAX),
+            calls: LruMap::with_limit(WAKE_UPS_MAX),
+            tried: LruMap::with_limit(CLIENTS_MAX),
         }
     }
 }
@@ -200,8 +202,8 @@ impl Management {
                 tried.push(dst);
             }
         }
-        if habits.beats.iter().any(|beat| is_at(beat, dst_port, protocol)) {
-            let pace = self.paces.get_or_insert_with((sender, dst, dst_port), Pace::default);
+        if habits.beacons.iter().any(|beacon| is_at(beacon, dst_port, protocol)) {
+            let pace = self.histories.get_or_insert_with((sender, dst, dst_port), BeaconHistory::default);
             if pace.starts.len() >= STARTS_MAX {
                 pace.starts.pop_front();
             }
@@ -219,18 +221,18 @@ impl Management {
         signatures: &SignatureSet,
     ) -> Vec<Proof> {
         // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
-        let is_strangers = flow.is_strangers && flow.ours.is_none() && !flow.is_named;
-        let beats = self.pace(summary, !is_strangers && ended.reached.came_about(), signatures);
-        let mut proofs = self.proofs_of(flow, is_strangers, summary, ended, signatures);
-        proofs.extend(beats);
+        let is_unrelated = flow.is_unrelated && flow.vendor.is_none() && !flow.is_named;
+        let beacons = self.pace(summary, !is_unrelated && ended.connection_outcome.came_about(), signatures);
+        let mut proofs = self.proofs_of(flow, is_unrelated, summary, ended, signatures);
+        proofs.extend(beacons);
         proofs
     }
 
-    /// What a flow proves by itself, or with the call that it answers.
+    /// What a flow proves by itself, or with the wake-up datagram that it answers.
     fn proofs_of(
         &mut self,
         flow: &PortFlow,
-        is_strangers: bool,
+        is_unrelated: bool,
         summary: &FlowSummary,
         ended: &Ended,
         signatures: &SignatureSet,
@@ -242,7 +244,7 @@ impl Management {
         if let Some((indicator, PortRange { low: called, .. })) = flow.called.filter(|_| ended.opener_is_client) {
             proofs.push(contact(indicator, Field::WakeUp, format!("udp/{called}, then {port}")));
         }
-        if is_strangers {
+        if is_unrelated {
             return proofs;
         }
         let client = HostKey { address: summary.client, zone: summary.zone };
@@ -268,14 +270,14 @@ impl Management {
         };
         if signatures.get(indicator).category == Category::CloudConsole {
             // The vendor's own servers: the port tells an agent from a person's browser, once the name is theirs.
-            if flow.ours.is_some_and(|name| signatures.get(name).category == Category::CloudConsole) {
+            if flow.vendor.is_some_and(|name| signatures.get(name).category == Category::CloudConsole) {
                 proofs.push(of_port(SeenAs::Contact, false));
             }
         } else if proofs.is_empty()
             && !scans
-            && ended.reached == Reached::DataExchanged
+            && ended.connection_outcome == ConnectionOutcome::DataExchanged
             && if protocol == FiveTuple::UDP { summary.client_port >= EPHEMERAL_MIN } else { ended.opening_seen }
-            && is_inside(server)
+            && is_private(server)
             // Who is called to connect back is no server.
             && !signatures.habits().wake_ups.iter().any(|wake| wake.call.contains(server_port, protocol))
         {
@@ -284,41 +286,42 @@ impl Management {
         proofs
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub const fn given_up(&self) -> [(&'static str, u64); 3] {
+    /// What was dropped at a bound, under the bound's name.
+    pub const fn dropped(&self) -> [(&'static str, u64); 3] {
         [
-            ("connection_paces", self.paces.given_up()),
-            ("wake_up_calls", self.calls.given_up()),
-            ("management_clients", self.tried.given_up()),
+            ("connection_paces", self.histories.dropped()),
+            ("wake_up_calls", self.calls.dropped()),
+            ("management_clients", self.tried.dropped()),
         ]
     }
 
-    /// Notes whether a connection counts for its pair's pace; the beats that are complete by it, each with its last flow.
+    /// Notes whether a connection counts for its pair's beacon; the beacons that are complete by it, each with its last flow.
     fn pace(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Vec<Proof> {
         let pair = (HostKey { address: flow.client, zone: flow.zone }, flow.server, flow.server_port);
-        let Some(beat) = signatures.habits().beats.iter().find(|beat| is_at(beat, flow.server_port, flow.protocol))
+        let Some(beacon) =
+            signatures.habits().beacons.iter().find(|beacon| is_at(beacon, flow.server_port, flow.protocol))
         else {
             return Vec::new();
         };
-        let Some(pace) = self.paces.get_mut(&pair) else { return Vec::new() };
+        let Some(pace) = self.histories.get_mut(&pair) else { return Vec::new() };
         if let Some(start) = pace.starts.iter_mut().find(|start| start.flow == flow.first_packet) {
             start.state = State::Over(counts.then(|| Box::new(*flow)));
             // Whoever knocks at every door must not push out what is remembered of others.
             if !counts && pace.starts.len() == 1 {
-                self.paces.remove(&pair);
+                self.histories.remove(&pair);
                 return Vec::new();
             }
         }
-        let observed = format!("tcp/{} every {} s", flow.server_port, beat.period_ns / 1_000_000_000);
-        let proof = |flow| Proof::contact(beat.indicator, Field::Beat, observed.clone(), flow);
-        pace.settle(beat).into_iter().map(proof).collect()
+        let observed = format!("tcp/{} every {} s", flow.server_port, beacon.period_ns / 1_000_000_000);
+        let proof = |flow| Proof::contact(beacon.indicator, Field::Beacon, observed.clone(), flow);
+        pace.settle(beacon).into_iter().map(proof).collect()
     }
 }
 
-impl Pace {
+impl BeaconHistory {
     /// Settles what can be, in the order of the beginnings, whatever the order of the ends; the last flows of the beats that are complete
     /// by it.
-    fn settle(&mut self, beat: &Beat) -> Vec<FlowSummary> {
+    fn settle(&mut self, beacon: &Beacon) -> Vec<FlowSummary> {
         let mut found = Vec::new();
         for at in 0..self.starts.len() {
             let Some(start) = self.starts.get_mut(at) else { break };
@@ -329,7 +332,7 @@ impl Pace {
             };
             start.state = State::Settled(flow.is_some());
             if let Some(flow) = flow
-                && self.completes_beat(at, beat)
+                && self.completes_beat(at, beacon)
             {
                 found.push(*flow);
             }
@@ -339,7 +342,7 @@ impl Pace {
 
     /// Whether a beat ends with the connection at this place. There may be no more other connections in between than the beat has
     /// gaps: among many, some are always as far apart as one likes.
-    fn completes_beat(&self, place: usize, beat: &Beat) -> bool {
+    fn completes_beat(&self, place: usize, beacon: &Beacon) -> bool {
         // For each start, how many of a beat lead to it, and where the first of them stands.
         let mut chains: Vec<(usize, usize)> = Vec::with_capacity(place + 1);
         for (at, start) in self.starts.iter().enumerate().take(place + 1) {
@@ -349,7 +352,7 @@ impl Pace {
                 let gap = start.at.0.saturating_sub(earlier.at.0);
                 if counts
                     && length > 0
-                    && gap.abs_diff(beat.period_ns) <= beat.tolerance_ns
+                    && gap.abs_diff(beacon.period_ns) <= beacon.tolerance_ns
                     && at - first <= 2 * length
                     && length + 1 > chain.0
                 {
@@ -358,12 +361,12 @@ impl Pace {
             }
             chains.push(chain);
         }
-        chains.last().is_some_and(|&(length, _)| length >= beat.connections)
+        chains.last().is_some_and(|&(length, _)| length >= beacon.connections)
     }
 }
 
-fn is_at(beat: &Beat, port: u16, protocol: u8) -> bool {
-    beat.ports.iter().any(|range| range.contains(port, protocol))
+fn is_at(beacon: &Beacon, port: u16, protocol: u8) -> bool {
+    beacon.ports.iter().any(|range| range.contains(port, protocol))
 }
 
 /// Whether an organisation or a common name of a certificate has the vendor's name in it as a word. Part of a host's name is none.
@@ -403,8 +406,8 @@ mod tests {
         src: (&'static str, u16),
         dst: (&'static str, u16),
         protocol: u8,
-        said: Vec<Said>,
-        reached: Reached,
+        evidence: Vec<ProtocolEvidence>,
+        connection_outcome: ConnectionOutcome,
         opening_seen: bool,
     }
 
@@ -413,12 +416,20 @@ mod tests {
 
     fn tcp(at_s: u64, dst_port: u16) -> Flow {
         let (src, dst) = ((AGENT, 40000), (SERVER, dst_port));
-        Flow { at_s, src, dst, protocol: 6, said: Vec::new(), reached: Reached::DataExchanged, opening_seen: true }
+        Flow {
+            at_s,
+            src,
+            dst,
+            protocol: 6,
+            evidence: Vec::new(),
+            connection_outcome: ConnectionOutcome::DataExchanged,
+            opening_seen: true,
+        }
     }
 
     fn call(at_s: u64) -> Flow {
         let (src, dst) = ((SERVER, 50000), (AGENT, 15000));
-        Flow { src, dst, protocol: 17, reached: Reached::Attempted, ..tcp(at_s, 0) }
+        Flow { src, dst, protocol: 17, connection_outcome: ConnectionOutcome::Attempted, ..tcp(at_s, 0) }
     }
 
     /// What is found when these flows begin in this order, and end in that of `ends`.
@@ -442,8 +453,8 @@ mod tests {
                 of_interest: true,
             };
             ledger.record(Event { packet, at, kind: EventKind::Opened(opened) });
-            for said in &flow.said {
-                let spoke = Spoke { flow: packet, said: said.clone() };
+            for evidence in &flow.evidence {
+                let spoke = Spoke { flow: packet, evidence: evidence.clone() };
                 ledger.record(Event { packet, at, kind: EventKind::Spoke(Box::new(spoke)) });
             }
         }
@@ -452,10 +463,10 @@ mod tests {
             let ended = Ended {
                 flow: number as u64 + 1,
                 opener_is_client: true,
-                named: !flow.said.is_empty(),
+                named: !flow.evidence.is_empty(),
                 matters: true,
                 opening_seen: flow.opening_seen,
-                reached: flow.reached,
+                connection_outcome: flow.connection_outcome,
                 counts: FlowCounts::default(),
             };
             ledger.record(Event { packet: 1000, at: Timestamp(u64::MAX), kind: EventKind::Ended(ended) });
@@ -487,8 +498,13 @@ mod tests {
         assert_eq!(found(&[tcp(0, 13000)]), both(Verdict::Suspected, &[("flow.server_port", "tcp/13000")]));
         let outside = Flow { dst: ("198.51.100.7", 13000), ..tcp(0, 13000) };
         assert!(found(&[outside]).is_empty(), "not inside the network");
-        for reached in [Reached::Attempted, Reached::Refused, Reached::Established] {
-            assert!(found(&[Flow { reached, ..tcp(0, 13000) }]).is_empty(), "a scan: {reached:?}");
+        for connection_outcome in
+            [ConnectionOutcome::Attempted, ConnectionOutcome::Refused, ConnectionOutcome::Established]
+        {
+            assert!(
+                found(&[Flow { connection_outcome, ..tcp(0, 13000) }]).is_empty(),
+                "a scan: {connection_outcome:?}"
+            );
         }
         assert!(found(&[Flow { opening_seen: false, ..tcp(0, 13000) }]).is_empty(), "who opened it is not known");
         assert!(found(&[Flow { src: (AGENT, 13000), ..tcp(0, 443) }]).is_empty(), "the client's port");
@@ -501,22 +517,24 @@ mod tests {
 
     #[test]
     fn a_flow_for_somebody_else_is_none_of_ours() {
-        let said = vec![Said::Stranger];
-        assert!(found(&[Flow { said: said.clone(), ..tcp(0, 13000) }]).is_empty());
-        let beats: Vec<_> = (0..9).map(|beat| Flow { said: said.clone(), ..tcp(beat * 900, 13000) }).collect();
-        assert!(found(&beats).is_empty());
+        let evidence = vec![ProtocolEvidence::Unrelated];
+        assert!(found(&[Flow { evidence: evidence.clone(), ..tcp(0, 13000) }]).is_empty());
+        let beacons: Vec<_> =
+            (0..9).map(|beacon| Flow { evidence: evidence.clone(), ..tcp(beacon * 900, 13000) }).collect();
+        assert!(found(&beacons).is_empty());
     }
 
     #[test]
     fn a_certificate_of_the_servers_own_raises_the_port() {
-        let said = vec![Said::OwnCertificate("CN=ksc.corp.example".into())];
-        let flow = Flow { said, ..tcp(0, 13000) };
+        let evidence = vec![ProtocolEvidence::OwnCertificate("CN=ksc.corp.example".into())];
+        let flow = Flow { evidence, ..tcp(0, 13000) };
         let expected = both(Verdict::Suspected, &[("tls.certificate", "CN=ksc.corp.example")]);
         assert_eq!(found(std::slice::from_ref(&flow)), expected);
-        let stranger_first = Flow { said: vec![Said::Stranger, flow.said[0].clone()], ..flow.clone() };
+        let stranger_first =
+            Flow { evidence: vec![ProtocolEvidence::Unrelated, flow.evidence[0].clone()], ..flow.clone() };
         assert!(found(&[stranger_first]).is_empty());
-        let named = Said::NamedCertificate("CN=ksc.corp.example".into());
-        assert_eq!(found(&[Flow { said: vec![Said::Stranger, named], ..flow.clone() }]), expected);
+        let named = ProtocolEvidence::NamedCertificate("CN=ksc.corp.example".into());
+        assert_eq!(found(&[Flow { evidence: vec![ProtocolEvidence::Unrelated, named], ..flow.clone() }]), expected);
         let other_port = Flow { dst: (SERVER, 14000), ..flow };
         assert_eq!(found(&[other_port]), both(Verdict::Suspected, &[("flow.server_port", "tcp/14000")]));
     }
@@ -543,7 +561,7 @@ mod tests {
             "10.1.0.16",
         ];
         let mut flows: Vec<_> = SERVERS.iter().map(|&server| Flow { dst: (server, 13000), ..tcp(0, 13000) }).collect();
-        flows[0].said = vec![Said::OwnCertificate("CN=ksc".into())];
+        flows[0].evidence = vec![ProtocolEvidence::OwnCertificate("CN=ksc".into())];
         let scanned = found(&flows);
         assert_eq!(scanned.len(), 1);
         assert_eq!(scanned[SERVER].1, Role::Server);
@@ -561,23 +579,23 @@ mod tests {
         let elsewhere = Flow { dst: ("10.0.0.3", 13000), ..tcp(101, 13000) };
         assert!(found(&[call(100), elsewhere]).values().all(|(verdict, ..)| *verdict == Verdict::Suspected));
         assert!(found(&[call(100)]).is_empty(), "a call alone");
-        let refused = found(&[call(100), Flow { reached: Reached::Refused, ..tcp(101, 13000) }]);
+        let refused = found(&[call(100), Flow { connection_outcome: ConnectionOutcome::Refused, ..tcp(101, 13000) }]);
         assert_eq!(refused[AGENT].0, Verdict::Confirmed, "an attempt counts");
     }
 
     #[test]
     fn a_steady_pace_proves_both() {
-        let beat = [("flow.beat", "tcp/13000 every 900 s"), ("flow.server_port", "tcp/13000")];
-        assert_eq!(found(&[tcp(0, 13000), tcp(930, 13000), tcp(1801, 13000)]), both(Verdict::Confirmed, &beat));
+        let beacon = [("flow.beat", "tcp/13000 every 900 s"), ("flow.server_port", "tcp/13000")];
+        assert_eq!(found(&[tcp(0, 13000), tcp(930, 13000), tcp(1801, 13000)]), both(Verdict::Confirmed, &beacon));
         let with_events = [0, 400, 900, 1500, 1800].map(|at| tcp(at, 13000));
-        assert_eq!(found(&with_events), both(Verdict::Confirmed, &beat));
+        assert_eq!(found(&with_events), both(Verdict::Confirmed, &beacon));
         let hint = both(Verdict::Suspected, &[("flow.server_port", "tcp/13000")]);
         assert_eq!(found(&[tcp(0, 13000), tcp(900, 13000)]), hint, "two are no pace");
         assert_eq!(found(&[tcp(0, 13000), tcp(950, 13000), tcp(1850, 13000)]), hint, "too slow");
         let busy: Vec<_> = (0..200).map(|minute| tcp(minute * 60, 13000)).collect();
         assert_eq!(found(&busy), hint, "among many, some are always 900 seconds apart");
         let mut refused = [0, 900, 1800].map(|at| tcp(at, 13000));
-        refused[1].reached = Reached::Refused;
+        refused[1].connection_outcome = ConnectionOutcome::Refused;
         assert_eq!(found(&refused), hint);
     }
 
@@ -597,17 +615,21 @@ mod tests {
     fn the_port_of_a_hosted_console_counts_with_its_name() {
         let signatures = SignatureSet::builtin();
         let name = signatures.match_name("a1.ksc.kaspersky.com").unwrap();
-        let flow = Flow { dst: ("198.51.100.7", 23150), said: vec![Said::Ours(name), Said::Stranger], ..tcp(0, 0) };
+        let flow = Flow {
+            dst: ("198.51.100.7", 23150),
+            evidence: vec![ProtocolEvidence::Vendor(name), ProtocolEvidence::Unrelated],
+            ..tcp(0, 0)
+        };
         let one = found(std::slice::from_ref(&flow));
         assert_eq!(one[AGENT].2, [("flow.server_port", "tcp/23150".to_owned())]);
         assert_eq!(one.len(), 1, "the vendor's server is no host of ours");
-        assert!(found(&[Flow { said: Vec::new(), ..flow }]).is_empty());
+        assert!(found(&[Flow { evidence: Vec::new(), ..flow }]).is_empty());
     }
 
     #[test]
     fn the_vendors_name_is_a_word_of_a_certificate() {
-        for ours in ["CN=Kaspersky Security Center CA", "C=CH, O=AO Kaspersky Lab, CN=ksc01", "O=KASPERSKY"] {
-            assert!(bears_vendors_name(ours), "{ours}");
+        for vendor in ["CN=Kaspersky Security Center CA", "C=CH, O=AO Kaspersky Lab, CN=ksc01", "O=KASPERSKY"] {
+            assert!(bears_vendors_name(vendor), "{vendor}");
         }
         for other in [
             "",
@@ -656,12 +678,12 @@ mod tests {
                 named: false,
                 matters: true,
                 opening_seen: true,
-                reached: Reached::Attempted,
+                connection_outcome: ConnectionOutcome::Attempted,
                 counts: FlowCounts::default(),
             };
             let summary = opened.summary(Timestamp(flow.at_s), &ended);
             assert!(management.ended(&port, &summary, &ended, &signatures).is_empty());
-            assert!(management.paces.get_mut(&(HostKey { address: src, zone }, dst, 13000)).is_none());
+            assert!(management.histories.get_mut(&(HostKey { address: src, zone }, dst, 13000)).is_none());
         }
     }
 
@@ -672,12 +694,12 @@ mod tests {
         fn no_order_of_flows_makes_it_stumble(
             steps in prop::collection::vec((0_u64..4000, 0_usize..6, 0_usize..4, 0_usize..4), 0..60),
         ) {
-            let flows: Vec<Flow> = steps.iter().map(|&(at_s, port, reached, said)| {
-                let reached =
-                    [Reached::Attempted, Reached::Refused, Reached::Established, Reached::DataExchanged][reached];
-                let said = [vec![], vec![Said::Stranger], vec![Said::OwnCertificate("CN=x".into())], vec![]][said].clone();
+            let flows: Vec<Flow> = steps.iter().map(|&(at_s, port, connection_outcome, evidence)| {
+                let connection_outcome =
+                    [ConnectionOutcome::Attempted, ConnectionOutcome::Refused, ConnectionOutcome::Established, ConnectionOutcome::DataExchanged][connection_outcome];
+                let evidence = [vec![], vec![ProtocolEvidence::Unrelated], vec![ProtocolEvidence::OwnCertificate("CN=x".into())], vec![]][evidence].clone();
                 let base = if port == 0 { call(at_s) } else { tcp(at_s, [0, 13000, 14000, 13111, 443, 13000][port]) };
-                Flow { reached, said, ..base }
+                Flow { connection_outcome, evidence, ..base }
             }).collect();
             let found = found(&flows);
             // What is held against the agent is held against the server, and the other way round.

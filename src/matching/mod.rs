@@ -4,29 +4,30 @@
 //! Out:   [`Alert`]: evidence with its place; [`HostFinding`]: what a host's evidence adds up to.
 //! Never: parses captured bytes, or does I/O.
 
+mod connection_outcome;
 mod event;
 mod evidence;
 mod found;
 mod hop_limits;
 mod host_record;
 mod indicator;
-mod inside;
-mod learned_names;
 mod ledger;
 mod link_addresses;
+mod lru_map;
 mod mail;
 mod management;
 mod observe;
+mod passive_dns;
+mod private_address;
 mod products;
-mod reached;
-mod recent;
+mod resolved_addresses;
 mod resolver_fallback;
-mod served;
+mod server_role;
 mod signature_set;
 mod stored;
-mod told_addresses;
 mod verdict;
 
+pub use connection_outcome::{ConnectionOutcome, Sent};
 pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther, Spoke};
 pub use evidence::{
     Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
@@ -36,11 +37,10 @@ pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::{FLOWS_MAX as LEDGER_FLOWS_MAX, Ledger};
 pub use link_addresses::{LINK_ADDRESSES_MAX, LinkAddress, NextHops};
-pub use management::Said;
-pub use observe::{Told, observe};
+pub use management::ProtocolEvidence;
+pub use observe::{Learned, observe};
 pub use products::Alternatives;
-pub use reached::{Reached, Sent};
+pub use resolved_addresses::ResolvedAddresses;
 pub use signature_set::{Explained, Explanation, Product, ProductKind, SignatureError, SignatureSet};
 pub use stored::{StoredHost, StoredLine, StoredNames};
-pub use told_addresses::ToldAddresses;
 pub use verdict::{Confidence, Role, Verdict, judge};

@@ -1,13 +1,13 @@
 //! Holds an observation against the signature set.
 
 use super::found::{Found, Place, cut};
-use super::inside::is_inside;
 use super::management::{bears_vendors_name, is_private_name};
+use super::private_address::is_private;
 use super::{
-    Answered, Application, Category, EventKind, Field, HostKey, IndicatorIndex, Reached, Resolved, ResolvedOther, Said,
-    SeenAs, SignatureSet, Spoke, Strength,
+    Answered, Application, Category, ConnectionOutcome, EventKind, Field, HostKey, IndicatorIndex, ProtocolEvidence,
+    Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength,
 };
-use super::{mail, served};
+use super::{mail, server_role};
 use crate::inspect::tls::Ja4Transport;
 use crate::inspect::{
     Certificate, DnsMessage, DomainName, Frames, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 /// What an observation told about its flow, whether or not it matched anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Learned {
     /// The flow said whom it is for.
     Name,
     /// It did not.
@@ -34,7 +34,7 @@ pub fn observe(
     observation: &Observation<'_>,
     place: &Place<'_>,
     mut emit: impl FnMut(EventKind),
-) -> Told {
+) -> Learned {
     match observation {
         Observation::Dns(message) => dns(signatures, message, place, &mut emit),
         Observation::TlsClientHello(hello) => {
@@ -55,19 +55,19 @@ pub fn observe(
                 let value = &signatures.get(indicator).value;
                 emit(Found::new(indicator, SeenAs::Hint, Field::HttpUpload, value).alert(place, Application::Unknown));
             }
-            Told::Nothing
+            Learned::Nothing
         }
         Observation::HttpResponse(response) => {
-            served::http(signatures, response, place, &mut emit);
-            Told::Nothing
+            server_role::http(signatures, response, place, &mut emit);
+            Learned::Nothing
         }
         Observation::FtpRequest(request) => {
-            served::ftp(signatures, request, place, &mut emit);
-            Told::Nothing
+            server_role::ftp(signatures, request, place, &mut emit);
+            Learned::Nothing
         }
         Observation::MailHeader(header) => {
             mail::header(signatures, header, place, &mut emit);
-            Told::Nothing
+            Learned::Nothing
         }
         Observation::UnknownStart(start) => {
             let flow = place.flow;
@@ -75,14 +75,14 @@ pub fn observe(
                 let value = &signatures.get(indicator).value;
                 emit(Found::new(indicator, SeenAs::Hint, Field::FirstBytes, value).alert(place, Application::Unknown));
             }
-            Told::Nothing
+            Learned::Nothing
         }
         Observation::ReputationFrames(frames) => {
             reputation_frames(signatures, *frames, place, &mut emit);
-            Told::Nothing
+            Learned::Nothing
         }
         Observation::ProxyRequest(request) => {
-            say(signatures, place, || Some(Said::Stranger), &mut emit);
+            say(signatures, place, || Some(ProtocolEvidence::Unrelated), &mut emit);
             // The HTTP kinds come beside the request itself, which says the same and more.
             if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
                 && let Some(indicator) = signatures.match_name(name.as_str())
@@ -90,9 +90,9 @@ pub fn observe(
                 let found = Found::new(indicator, SeenAs::Contact, Field::SocksDomain, name.as_str()).asking_server();
                 emit(found.alert(place, Application::Socks));
             }
-            if request.name.is_some() { Told::Name } else { Told::Nothing }
+            if request.name.is_some() { Learned::Name } else { Learned::Nothing }
         }
-        Observation::PassedOnFor(_) | Observation::GivenUp(_) => Told::Nothing,
+        Observation::PassedOnFor(_) | Observation::GivenUp(_) => Learned::Nothing,
     }
 }
 
@@ -100,18 +100,23 @@ pub fn observe(
 fn say(
     signatures: &SignatureSet,
     place: &Place<'_>,
-    said: impl FnOnce() -> Option<Said>,
+    evidence: impl FnOnce() -> Option<ProtocolEvidence>,
     emit: &mut impl FnMut(EventKind),
 ) {
     let flow = place.flow;
     if signatures.is_port_of_interest(flow.server_port, flow.protocol)
-        && let Some(said) = said()
+        && let Some(evidence) = evidence()
     {
-        emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, said })));
+        emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, evidence })));
     }
 }
 
-fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit: &mut impl FnMut(EventKind)) -> Told {
+fn dns(
+    signatures: &SignatureSet,
+    message: &DnsMessage,
+    place: &Place<'_>,
+    emit: &mut impl FnMut(EventKind),
+) -> Learned {
     // The strongest of several questions.
     let question = message
         .questions()
@@ -127,30 +132,30 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
     };
     // Whoever asks all its neighbours asks for itself, though the bit is clear (RFC 6762 section 18.6, RFC 4795 section 2.1.1).
     let asks_a_server = !place.flow.server.is_multicast();
-    let reached = || if message.is_response { answer(message) } else { Reached::Attempted };
+    let connection_outcome = || if message.is_response { answer(message) } else { ConnectionOutcome::Attempted };
     let lookup = |indicator, field, name: &DomainName| {
         let found = Found {
             on_behalf: asks_a_server && !message.recursion_desired,
             asks_server: asks_a_server && message.recursion_desired,
-            reached: Some(reached()),
+            connection_outcome: Some(connection_outcome()),
             ..Found::new(indicator, SeenAs::Lookup, field, name.as_str())
         };
         found.alert(place, application())
     };
     if !message.is_response {
         if question.is_none() {
-            return Told::Name;
+            return Learned::Name;
         }
-        let mut told = Vec::new();
+        let mut resolved = Vec::new();
         for (name, _) in message.questions() {
             if let Some(indicator) = signatures.match_name(name.as_str())
-                && !told.contains(&name)
+                && !resolved.contains(&name)
             {
-                told.push(name);
+                resolved.push(name);
                 emit(lookup(indicator, Field::DnsQuery, name));
             }
         }
-        return Told::Name;
+        return Learned::Name;
     }
     // The strongest of the names that the question led to: a chain may begin or end with ours.
     let chain = message
@@ -169,7 +174,7 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
                 server: place.flow.server,
                 indicator,
                 name: cut(name.as_str()),
-                reached: reached(),
+                connection_outcome: connection_outcome(),
             })));
         }
         (None, Some((indicator, name))) => emit(lookup(indicator, Field::DnsAnswer, name)),
@@ -200,19 +205,19 @@ fn dns(signatures: &SignatureSet, message: &DnsMessage, place: &Place<'_>, emit:
             }
         }
     }
-    Told::Name
+    Learned::Name
 }
 
-/// What a response came to.
-fn answer(message: &DnsMessage) -> Reached {
+/// The outcome of a response.
+fn answer(message: &DnsMessage) -> ConnectionOutcome {
     if message.response_code != 0 {
-        Reached::Refused
+        ConnectionOutcome::Refused
     } else if message.addresses.iter().any(|answer| leads_somewhere(answer.address)) {
-        Reached::DataExchanged
+        ConnectionOutcome::DataExchanged
     } else if message.addresses.is_empty() {
-        Reached::Established
+        ConnectionOutcome::Established
     } else {
-        Reached::Refused
+        ConnectionOutcome::Refused
     }
 }
 
@@ -229,24 +234,24 @@ fn client_hello(
     field: Field,
     application: &impl Fn() -> Application,
     emit: &mut impl FnMut(EventKind),
-) -> Told {
+) -> Learned {
     if let Some(name) = &hello.sni
         && let Some(indicator) = signatures.match_name(name.as_str())
     {
         emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
     }
-    let said = || match &hello.sni {
+    let evidence = || match &hello.sni {
         Some(name) => match signatures.match_name(name.as_str()) {
-            Some(indicator) => Some(Said::Ours(indicator)),
-            None => (!is_private_name(name.as_str())).then_some(Said::Stranger),
+            Some(indicator) => Some(ProtocolEvidence::Vendor(indicator)),
+            None => (!is_private_name(name.as_str())).then_some(ProtocolEvidence::Unrelated),
         },
         None => None,
     };
-    say(signatures, place, said, emit);
+    say(signatures, place, evidence, emit);
     fingerprints(signatures, hello, place, field, application, emit);
     // A hello that may be encrypted says no less here: browsers send an empty ECH extension beside the true name, and cannot be told
     // apart from those that hide one.
-    if hello.sni.is_some() { Told::Name } else { Told::Nothing }
+    if hello.sni.is_some() { Learned::Name } else { Learned::Nothing }
 }
 
 /// Fingerprints are hashes over the whole hello, so the cheap part of JA4 decides first whether any could match.
@@ -281,7 +286,7 @@ fn reputation_frames(signatures: &SignatureSet, frames: Frames, place: &Place<'_
     };
     let found = Found::new(indicator, SeenAs::Contact, Field::Protocol, observed);
     emit(found.alert(place, Application::Unknown));
-    if frames == Frames::Answered && is_inside(place.flow.server) && !place.proxied {
+    if frames == Frames::Answered && is_private(place.flow.server) && !place.proxied {
         emit(Found { at_server: true, ..found }.alert(place, Application::Unknown));
     }
 }
@@ -305,8 +310,8 @@ fn server_certificate(
     certificate: &Certificate<'_>,
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
-) -> Told {
-    // Most certificates are a stranger's, and their names are never spelled.
+) -> Learned {
+    // Most certificates are unrelated, and their names are never spelled.
     let subject = LazyCell::new(|| certificate.subject.to_string());
     let issuer = LazyCell::new(|| certificate.issuer.to_string());
     let matched = if signatures.may_match_certificate(certificate) {
@@ -317,7 +322,7 @@ fn server_certificate(
     let mut found = matched.map(|indicator| Found {
         // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
         // or passes the client's packets on (a host of containers), and has no address here.
-        at_server: place.proxied && is_inside(place.flow.server),
+        at_server: place.proxied && is_private(place.flow.server),
         ..Found::new(indicator, SeenAs::Contact, Field::TlsCertificate, &issuer)
     });
     let weakest = if found.is_none() && !place.named { weakest_name(signatures, certificate) } else { None };
@@ -336,19 +341,19 @@ fn server_certificate(
         };
         emit(found.alert(place, application));
     }
-    let said = || {
+    let evidence = || {
         let is_own = found.is_some() || (*subject == *issuer && !issuer.is_empty());
         // An interception authority keeps the subject of the site that it stands for: its own name says nothing of the server.
         Some(if bears_vendors_name(&subject) {
-            Said::NamedCertificate(cut(&subject))
+            ProtocolEvidence::NamedCertificate(cut(&subject))
         } else if is_own || bears_vendors_name(&issuer) {
-            Said::OwnCertificate(cut(&subject))
+            ProtocolEvidence::OwnCertificate(cut(&subject))
         } else {
-            Said::Stranger
+            ProtocolEvidence::Unrelated
         })
     };
-    say(signatures, place, said, emit);
-    if certificate.names().next().is_none() { Told::Nothing } else { Told::Name }
+    say(signatures, place, evidence, emit);
+    if certificate.names().next().is_none() { Learned::Nothing } else { Learned::Name }
 }
 
 /// What a certificate's names prove. One of a content network names many customers: it is the vendor's own only if every name is the
@@ -373,9 +378,9 @@ fn http(
     request: &HttpRequest<'_>,
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
-) -> Told {
+) -> Learned {
     // Neither agents nor their servers speak HTTP in the clear where they manage.
-    say(signatures, place, || Some(Said::Stranger), emit);
+    say(signatures, place, || Some(ProtocolEvidence::Unrelated), emit);
     let (name_field, asks_server) = match request.target_form {
         HttpTarget::Absolute => (Field::HttpTarget, true),
         HttpTarget::Authority => (Field::HttpConnect, true),
@@ -399,16 +404,16 @@ fn http(
     let matches = [host, path_match.filter(of_same), agent_match.filter(of_same)];
     let count = matches.iter().flatten().count();
     for (indicator, field, observed) in matches.into_iter().flatten() {
-        // A weak form of a path or of a user agent also fits strangers: it counts beside another part of the same request.
+        // A weak form of a path or of a user agent also fits unrelated software: it counts beside another part of the same request.
         let alone = count == 1 && field != name_field;
         if alone && signatures.get(indicator).strength != Strength::Installed {
             continue;
         }
         let on_behalf = request.is_forwarded();
         let found = Found { asks_server, on_behalf, ..Found::new(indicator, SeenAs::Contact, field, observed) };
-        emit(found.alert(place, served::http_application(request, &path, user_agent.as_deref())));
+        emit(found.alert(place, server_role::http_application(request, &path, user_agent.as_deref())));
     }
-    if request.host.is_some() { Told::Name } else { Told::Nothing }
+    if request.host.is_some() { Learned::Name } else { Learned::Nothing }
 }
 
 /// Stands for a name where only equality matters.
@@ -430,7 +435,7 @@ mod tests {
     use crate::matching::{FlowCounts, FlowSummary};
 
     /// What a certificate says of a server at a management port.
-    fn said(subject: &str, issuer: &str) -> Vec<Said> {
+    fn evidence(subject: &str, issuer: &str) -> Vec<ProtocolEvidence> {
         let flow = FlowSummary {
             first_packet: 1,
             started: Timestamp(0),
@@ -445,7 +450,7 @@ mod tests {
             tunnel: None,
             counts: FlowCounts::default(),
             client_hop_limit: None,
-            reached: Reached::DataExchanged,
+            connection_outcome: ConnectionOutcome::DataExchanged,
         };
         let place = Place { packet: 9, at: Timestamp(1), flow: &flow, named: true, proxied: false, passed_on: false };
         let body = made::message(&made::certificate(&made::named(subject), &made::named(issuer), &[]));
@@ -453,7 +458,7 @@ mod tests {
         let mut all = Vec::new();
         server_certificate(&SignatureSet::builtin(), &certificate, &place, &mut |event| {
             if let EventKind::Spoke(spoke) = event {
-                all.push(spoke.said);
+                all.push(spoke.evidence);
             }
         });
         all
@@ -461,15 +466,15 @@ mod tests {
 
     #[test]
     fn a_certificate_tells_whose_a_management_server_is() {
-        let own = |subject: &str| vec![Said::OwnCertificate(subject.into())];
-        assert_eq!(said("CN=ksc01", "CN=ksc01"), own("CN=ksc01"));
-        assert_eq!(said("CN=ksc01", "CN=Kaspersky Security Center CA"), own("CN=ksc01"));
+        let own = |subject: &str| vec![ProtocolEvidence::OwnCertificate(subject.into())];
+        assert_eq!(evidence("CN=ksc01", "CN=ksc01"), own("CN=ksc01"));
+        assert_eq!(evidence("CN=ksc01", "CN=Kaspersky Security Center CA"), own("CN=ksc01"));
         for named in ["CN=Kaspersky Security Center", "O=AO Kaspersky Lab, CN=ksc.corp.example"] {
-            assert_eq!(said(named, "O=Corp, CN=Corp CA"), [Said::NamedCertificate(named.into())]);
+            assert_eq!(evidence(named, "O=Corp, CN=Corp CA"), [ProtocolEvidence::NamedCertificate(named.into())]);
         }
-        assert_eq!(said("CN=kaspersky01.corp.example", "O=Corp, CN=Corp CA"), [Said::Stranger]);
+        assert_eq!(evidence("CN=kaspersky01.corp.example", "O=Corp, CN=Corp CA"), [ProtocolEvidence::Unrelated]);
         // An interception authority's certificate for somebody else's service.
         let root = "O=AO Kaspersky Lab, CN=Kaspersky Anti-Virus Personal Root Certificate";
-        assert_eq!(said("CN=shop.example", root), own("CN=shop.example"));
+        assert_eq!(evidence("CN=shop.example", root), own("CN=shop.example"));
     }
 }

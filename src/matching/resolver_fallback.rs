@@ -1,9 +1,9 @@
 //! Products that cannot resolve the vendor's names with the system's resolver ask public ones, in a fixed order. Where the names are
 //! blocked, this tells a product from a browser, which does not insist.
 
-use super::recent::{Recent, Worth};
+use super::lru_map::{LruMap, Worth};
 use super::signature_set::ResolverOrder;
-use super::{HostKey, IndicatorIndex, Reached, SignatureSet};
+use super::{ConnectionOutcome, HostKey, IndicatorIndex, SignatureSet};
 use crate::capture::Timestamp;
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ struct Lookup {
     last: Option<usize>,
     /// One bit for each place in the order that was asked.
     asked: u8,
-    told: bool,
+    resolved: bool,
 }
 
 impl Worth for Lookup {
@@ -33,12 +33,12 @@ impl Worth for Lookup {
 /// Lookups of names that matched, by client and name.
 #[derive(Debug)]
 pub struct ResolverFallback {
-    lookups: Recent<(HostKey, Box<str>), Lookup>,
+    lookups: LruMap<(HostKey, Box<str>), Lookup>,
 }
 
 impl Default for ResolverFallback {
     fn default() -> Self {
-        Self { lookups: Recent::with_limit(LOOKUPS_MAX) }
+        Self { lookups: LruMap::with_limit(LOOKUPS_MAX) }
     }
 }
 
@@ -58,7 +58,7 @@ impl ResolverFallback {
         let key = (client, name.into());
         let Some((order, place)) = found else {
             if !orders.is_empty() && !resolver.is_multicast() {
-                let fresh = || Lookup { since: at, usual: resolver, last: None, asked: 0, told: false };
+                let fresh = || Lookup { since: at, usual: resolver, last: None, asked: 0, resolved: false };
                 let lookup = self.lookups.get_or_insert_with(key, fresh);
                 let longest = orders.iter().map(|order| order.within_ns).max().unwrap_or(0);
                 if lookup.last.is_some() || at.0.saturating_sub(lookup.since.0) > longest {
@@ -78,14 +78,14 @@ impl ResolverFallback {
         }
         lookup.last = lookup.last.max(Some(place));
         lookup.asked |= bit;
-        let completes = lookup.asked.count_ones() as usize >= order.at_least && !lookup.told;
-        lookup.told |= completes;
+        let completes = lookup.asked.count_ones() as usize >= order.at_least && !lookup.resolved;
+        lookup.resolved |= completes;
         completes.then_some(order.indicator)
     }
 
     /// Takes an answer: one of use, by the usual resolver, leaves no reason to ask others.
-    pub fn answered(&mut self, client: HostKey, resolver: IpAddr, name: &str, reached: Reached) {
-        if !reached.came_about() {
+    pub fn answered(&mut self, client: HostKey, resolver: IpAddr, name: &str, connection_outcome: ConnectionOutcome) {
+        if !connection_outcome.came_about() {
             return;
         }
         let key = (client, name.into());
@@ -94,9 +94,9 @@ impl ResolverFallback {
         }
     }
 
-    /// Lookups that were given up at the bound.
-    pub const fn given_up(&self) -> u64 {
-        self.lookups.given_up()
+    /// Lookups that were dropped at the bound.
+    pub const fn dropped(&self) -> u64 {
+        self.lookups.dropped()
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     /// Which of the questions, each at its second to a resolver, complete an order.
-    fn completing(questions: &[(u64, &str)], answer: Option<(&str, Reached)>) -> Vec<usize> {
+    fn completing(questions: &[(u64, &str)], answer: Option<(&str, ConnectionOutcome)>) -> Vec<usize> {
         let signatures = SignatureSet::builtin();
         let client = HostKey { address: "10.0.0.1".parse().unwrap(), zone: Zone::default() };
         let mut fallback = ResolverFallback::default();
@@ -124,8 +124,8 @@ mod tests {
             if fallback.asked(at, client, resolver.parse().unwrap(), NAME, &signatures).is_some() {
                 found.push(number);
             }
-            if let (0, Some((resolver, reached))) = (number, answer) {
-                fallback.answered(client, resolver.parse().unwrap(), NAME, reached);
+            if let (0, Some((resolver, connection_outcome))) = (number, answer) {
+                fallback.answered(client, resolver.parse().unwrap(), NAME, connection_outcome);
             }
         }
         found
@@ -137,7 +137,7 @@ mod tests {
     fn the_order_after_a_failure_is_told_once() {
         let all = [(0, USUAL), (5, "8.8.8.8"), (6, "1.1.1.1"), (7, "223.6.6.6"), (8, "9.9.9.9")];
         assert_eq!(completing(&all, None), [2]);
-        assert_eq!(completing(&all, Some((USUAL, Reached::Refused))), [2]);
+        assert_eq!(completing(&all, Some((USUAL, ConnectionOutcome::Refused))), [2]);
         let side_by_side = [(0, USUAL), (5, "8.8.8.8"), (6, "1.1.1.1"), (6, "8.8.8.8"), (7, "1.1.1.1")];
         assert_eq!(completing(&side_by_side, None), [2]);
         let with_repetition = [(0, USUAL), (0, USUAL), (5, "8.8.8.8"), (5, "8.8.8.8"), (6, "223.6.6.6")];
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(completing(&[(0, USUAL), (5, "1.1.1.1"), (6, "8.8.8.8")], None), [0; 0], "not in order");
         assert_eq!(completing(&[(0, USUAL), (5, "8.8.8.8"), (61, "1.1.1.1")], None), [0; 0], "too late");
         let answered = [(0, USUAL), (5, "8.8.8.8"), (6, "1.1.1.1")];
-        assert_eq!(completing(&answered, Some((USUAL, Reached::DataExchanged))), [0; 0], "no failure");
+        assert_eq!(completing(&answered, Some((USUAL, ConnectionOutcome::DataExchanged))), [0; 0], "no failure");
         assert_eq!(completing(&[(0, USUAL), (5, "8.8.8.8"), (5, USUAL), (6, "1.1.1.1")], None), [0; 0]);
     }
 

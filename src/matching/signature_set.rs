@@ -18,12 +18,12 @@ mod texts;
 pub(super) use certificates::attributes as certificate_attributes;
 pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
-pub use habits::{Beat, Habits, ResolverOrder, STEPS_MAX};
+pub use habits::{Beacon, Habits, ResolverOrder, STEPS_MAX};
 pub use ports::PortRange;
 pub use products::{Product, ProductKind};
 
 use super::{Indicator, IndicatorIndex, MatchKind};
-use crate::capture::spelled;
+use crate::capture::display_path;
 use crate::inspect::{Certificate, Frames};
 use addresses::Addresses;
 use certificates::Certificates;
@@ -149,7 +149,7 @@ impl SignatureSet {
             loader.forget_version();
             for path in files {
                 match text_of(&path) {
-                    Ok(text) => loader.read(&spelled(&path), &text, &mut faults),
+                    Ok(text) => loader.read(&display_path(&path), &text, &mut faults),
                     Err(fault) => faults.push(fault),
                 }
             }
@@ -459,14 +459,14 @@ impl SignatureSet {
 /// Reads the signature files of a folder in the order of their names.
 fn read_folder(folder: &Path, loader: &mut Loader) -> Result<(), SignatureError> {
     for path in files_of(folder)? {
-        loader.file(&spelled(&path), &text_of(&path)?)?;
+        loader.file(&display_path(&path), &text_of(&path)?)?;
     }
     Ok(())
 }
 
 /// The signature files of a folder, in the order of their names; at least one.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SignatureError> {
-    let refused = |cause| SignatureError::Read { path: spelled(folder), cause };
+    let refused = |cause| SignatureError::Read { path: display_path(folder), cause };
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(refused)? {
         let path = entry.map_err(refused)?.path();
@@ -475,24 +475,24 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SignatureError> {
         }
     }
     if files.is_empty() {
-        return Err(SignatureError::Empty { path: spelled(folder) });
+        return Err(SignatureError::Empty { path: display_path(folder) });
     }
     files.sort();
     Ok(files)
 }
 
 fn text_of(path: &Path) -> Result<String, SignatureError> {
-    let refused = |cause| SignatureError::Read { path: spelled(path), cause };
+    let refused = |cause| SignatureError::Read { path: display_path(path), cause };
     let bytes = std::fs::metadata(path).map_err(refused)?.len();
     if bytes > FILE_BYTES_MAX {
-        return Err(SignatureError::TooLong { path: spelled(path), bytes, most: FILE_BYTES_MAX });
+        return Err(SignatureError::TooLong { path: display_path(path), bytes, most: FILE_BYTES_MAX });
     }
     let bytes = std::fs::read(path).map_err(refused)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = 1 + memchr::memchr_iter(b'\n', good).count();
         SignatureError::Bad {
-            path: spelled(path),
+            path: display_path(path),
             line,
             what: "not UTF-8, as TOML files are; save it in that encoding".to_owned(),
         }

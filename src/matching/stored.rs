@@ -24,8 +24,8 @@ pub struct StoredHost {
     pub connects: StoredNames,
     /// For hop limits that begin at 64, 128 and 255: when one was seen last, and whether together with another.
     pub hop_limits: [(Option<Timestamp>, bool); 3],
-    /// Lines of evidence that were given up.
-    pub given_up: u64,
+    /// Lines of evidence that were dropped.
+    pub dropped: u64,
 }
 
 /// Names that others asked a host for.
@@ -64,7 +64,7 @@ impl HostRecord {
             resolves: names(&self.resolves),
             connects: names(&self.connects),
             hop_limits: self.hop_limits.to_parts(),
-            given_up: self.given_up,
+            dropped: self.dropped,
         }
     }
 
@@ -87,7 +87,7 @@ impl HostRecord {
             resolves: names(stored.resolves),
             connects: names(stored.connects),
             hop_limits: HopLimits::from_parts(stored.hop_limits),
-            given_up: stored.given_up,
+            dropped: stored.dropped,
             ..Self::default()
         };
         stored.links.into_iter().for_each(|address| record.note_link_address(address));
@@ -104,13 +104,13 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::decode::MacAddress;
-    use crate::matching::{Field, Position, Reached, Role, SeenAs};
+    use crate::matching::{ConnectionOutcome, Field, Position, Role, SeenAs};
 
     fn line(indicator: &str, observed: &str) -> StoredLine {
         StoredLine {
             indicator: indicator.into(),
             seen_as: SeenAs::Lookup,
-            reached: Reached::Refused,
+            connection_outcome: ConnectionOutcome::Refused,
             field: Field::DnsQuery,
             observed: observed.into(),
             count: 3,
@@ -147,7 +147,7 @@ mod tests {
             resolves: StoredNames { names: vec!["a.example".into(), "b.example".into()], overflowed: false },
             connects: StoredNames { names: vec![], overflowed: true },
             hop_limits: [(Some(Timestamp(1)), true), (None, false), (Some(Timestamp(2)), true)],
-            given_up: 7,
+            dropped: 7,
         }
     }
 
@@ -176,14 +176,19 @@ mod tests {
         assert_eq!(twice.to_stored(&signatures).lines[0].count, 6);
         let many = (0..LINES_MAX + 5).map(|number| line(known, &number.to_string())).collect();
         let many = HostRecord::from_stored(host(many), &signatures);
-        assert_eq!((many.line_count(), many.given_up()), (LINES_MAX, 7 + 5));
+        assert_eq!((many.line_count(), many.dropped()), (LINES_MAX, 7 + 5));
     }
 
     #[test]
     fn names_of_what_is_stored_lead_back_to_it() {
         assert!(Field::ALL.into_iter().all(|field| Field::from_name(field.name()) == Some(field)));
         assert!(SeenAs::ALL.into_iter().all(|seen_as| SeenAs::from_name(seen_as.name()) == Some(seen_as)));
-        assert!(Reached::ALL.into_iter().all(|reached| Reached::from_name(reached.name()) == Some(reached)));
+        assert!(
+            ConnectionOutcome::ALL
+                .into_iter()
+                .all(|connection_outcome| ConnectionOutcome::from_name(connection_outcome.name())
+                    == Some(connection_outcome))
+        );
         assert!(Role::ALL.into_iter().all(|role| Role::from_name(role.name()) == Some(role)));
     }
 }

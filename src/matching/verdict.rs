@@ -125,7 +125,7 @@ impl Kind {
             Field::Address => Self::AddressRange,
             Field::Ja3 | Field::Ja4 => Self::Fingerprint,
             // A beat and a call need the port, so they are no further kinds.
-            Field::ServerPort | Field::Beat | Field::WakeUp => Self::Management,
+            Field::ServerPort | Field::Beacon | Field::WakeUp => Self::Management,
             Field::ResolverOrder => Self::Behaviour,
             Field::FtpPath => Self::Ftp,
             Field::MailHeader => Self::Mail,
@@ -241,7 +241,7 @@ mod tests {
         EvidenceLine {
             indicator: IndicatorIndex(number * 3 + strength as u32),
             seen_as,
-            reached: crate::matching::Reached::DataExchanged,
+            connection_outcome: crate::matching::ConnectionOutcome::DataExchanged,
             field,
             observed: "x".into(),
             count: 1,
@@ -307,10 +307,10 @@ mod tests {
     #[test]
     fn a_port_is_no_kind_beside_what_needs_it() {
         let hint = line(Strength::Ambiguous, SeenAs::Hint, Field::ServerPort, 0);
-        let beat = line(Strength::Installed, SeenAs::Contact, Field::Beat, 1);
+        let beacon = line(Strength::Installed, SeenAs::Contact, Field::Beacon, 1);
         let certificate = line(Strength::Ambiguous, SeenAs::Contact, Field::TlsCertificate, 2);
-        assert_eq!(verdict(&[beat.clone(), hint.clone()]), (Verdict::Confirmed, 91));
-        assert_eq!(verdict(&[beat, hint.clone(), certificate]), (Verdict::Confirmed, 94));
+        assert_eq!(verdict(&[beacon.clone(), hint.clone()]), (Verdict::Confirmed, 91));
+        assert_eq!(verdict(&[beacon, hint.clone(), certificate]), (Verdict::Confirmed, 94));
         let order = line(Strength::Installed, SeenAs::Hint, Field::ResolverOrder, 3);
         let lookup = line(Strength::Installed, SeenAs::Lookup, Field::DnsQuery, 4);
         assert_eq!(verdict(&[lookup, order]), (Verdict::Suspected, 57));

@@ -5,7 +5,7 @@ use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, tcp_flags};
 use crate::flow::{FlowState, Side, Tier, is_dropped, timestamps};
 use crate::inspect::quic::ConnectionId;
-use crate::matching::{FlowCounts, Reached, Sent};
+use crate::matching::{ConnectionOutcome, FlowCounts, Sent};
 
 /// How long a TCP connection may be silent before its next packet is taken for another's.
 const TCP_IDLE_S: u32 = 600;
@@ -171,12 +171,12 @@ impl FlowRecord {
         }
     }
 
-    pub(super) fn reached(&self) -> Reached {
+    pub(super) fn connection_outcome(&self) -> ConnectionOutcome {
         let (client, server) = (self.client(), self.client().other());
         if self.marks.has(Marks::TCP) {
-            Reached::of_tcp(pick(self.sent, client), pick(self.sent, server))
+            ConnectionOutcome::of_tcp(pick(self.sent, client), pick(self.sent, server))
         } else {
-            Reached::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
+            ConnectionOutcome::of_udp(pick(self.packets, client) > 0, pick(self.packets, server) > 0)
         }
     }
 

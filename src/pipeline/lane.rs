@@ -2,9 +2,9 @@
 //! nothing in it is locked or shared.
 
 use super::flow_record::{Begun, FlowRecord, Marks, Phase, Syn, count, is_syn, pick, pick_mut, syn_meaning, tier_of};
-use super::gist::{Gist, Part};
+use super::packet_summary::{PacketKind, PacketSummary};
 use super::pool::{Handle, Pool};
-use super::{Opening, Outlet, Route, VersionCounters};
+use super::{EventSink, Opening, Route, VersionCounters};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, TunnelKind, Zone, looks_like_tunnel, tcp_flags};
 use crate::flow::{
@@ -16,7 +16,7 @@ use crate::inspect::{
     Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
     recognise_datagram,
 };
-use crate::matching::{Ended, Event, EventKind, FlowSummary, Place, Sent, SignatureSet, Told, observe};
+use crate::matching::{Ended, Event, EventKind, FlowSummary, Learned, Place, Sent, SignatureSet, observe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,9 +50,9 @@ pub struct LaneCounters {
     /// What became of TCP segments.
     pub streams: StreamCounters,
     /// Conversations that made room for others.
-    pub conversations_given_up: u64,
+    pub conversations_evicted: u64,
     /// Conversations that held too many bytes.
-    pub held_bytes_given_up: u64,
+    pub held_bytes_dropped: u64,
     /// TCP connections with payload that have ended.
     pub carried: u64,
     /// Those of them of which only one side was seen.
@@ -60,7 +60,7 @@ pub struct LaneCounters {
     /// Those of them whose beginning was not seen.
     pub midstream: u64,
     /// What was met while payload was read.
-    pub heard: Heard,
+    pub read: ReadCounters,
     /// Flows that began with a QUIC packet of a version that we cannot open.
     pub unknown_quic_versions: u64,
     /// The same by version.
@@ -71,11 +71,11 @@ pub struct LaneCounters {
 
 /// What was met while payload was read.
 #[derive(Clone, Debug, Default)]
-pub struct Heard {
+pub struct ReadCounters {
     /// Client hellos that may hide the name that is meant.
     pub encrypted_hellos: u64,
     /// Bounds within one message or connection.
-    pub given_up: BoundCounters,
+    pub dropped: BoundCounters,
 }
 
 /// The parts of a lane that a flow's payload meets; apart from the table, so that both can be borrowed.
@@ -118,13 +118,13 @@ pub struct Lane {
     inspection: Inspection,
 }
 
-/// What the first look at a packet came to.
+/// What the fast path did with a packet.
 #[derive(Clone, Copy, Debug)]
-pub enum FirstLook {
+pub enum FastPath {
     /// It is taken.
-    Passed,
+    Done,
     /// It has to be looked into. Its flow, if that was met.
-    MaySayMore(Option<Slot>),
+    SlowPath(Option<Slot>),
 }
 
 /// The packet at hand.
@@ -154,47 +154,54 @@ impl Lane {
         }
     }
 
-    /// Asks for the memory that a packet with this route will need first.
+    /// Prefetches the memory that a packet with this route needs first.
     pub fn prefetch(&self, route: &Route) {
         self.table.prefetch(route.hash);
     }
 
-    /// Asks for the memory that it will need next; call some packets after [`Self::prefetch`].
+    /// Prefetches the memory that it needs next; call some packets after [`Self::prefetch`].
     pub fn prefetch_flow(&self, route: &Route) {
         self.table.prefetch_entry(route.hash);
     }
 
-    /// Takes the next packet of one of this lane's flows. What it brings about goes to `outlet`.
+    /// Takes the next packet of one of this lane's flows. What it brings about goes to `sink`.
     #[inline(always)]
-    pub fn accept(&mut self, packet: u64, gist: &Gist, segment: &Segment<'_>, route: &Route, outlet: &mut impl Outlet) {
-        if let FirstLook::MaySayMore(known) = self.first_look(gist, route, outlet) {
-            self.look_into(known, packet, gist.wire_len, segment, route, outlet);
+    pub fn accept(
+        &mut self,
+        packet: u64,
+        packet_summary: &PacketSummary,
+        segment: &Segment<'_>,
+        route: &Route,
+        sink: &mut impl EventSink,
+    ) {
+        if let FastPath::SlowPath(known) = self.fast_path(packet_summary, route, sink) {
+            self.slow_path(known, packet, packet_summary.wire_len, segment, route, sink);
         }
     }
 
-    /// Takes a packet that says nothing new of its flow, as nearly all do. Any other is left to [`Self::look_into`], which must come next.
+    /// Takes a packet that says nothing new of its flow, as nearly all do. Any other is left to [`Self::slow_path`], which must come next.
     #[inline(always)]
-    pub fn first_look(&mut self, gist: &Gist, route: &Route, outlet: &impl Outlet) -> FirstLook {
+    pub fn fast_path(&mut self, packet_summary: &PacketSummary, route: &Route, sink: &impl EventSink) -> FastPath {
         // A turn says something new whatever is known.
-        if gist.part == Part::Turn {
-            return FirstLook::MaySayMore(None);
+        if packet_summary.kind == PacketKind::Control {
+            return FastPath::SlowPath(None);
         }
-        let Some((slot, record)) = self.table.first_look(&route.key, route.hash, gist.at) else {
-            return FirstLook::MaySayMore(None);
+        let Some((slot, record)) = self.table.fast_path(&route.key, route.hash, packet_summary.at) else {
+            return FastPath::SlowPath(None);
         };
-        if passes(record, gist, route.side, outlet) { FirstLook::Passed } else { FirstLook::MaySayMore(Some(slot)) }
+        if passes(record, packet_summary, route.side, sink) { FastPath::Done } else { FastPath::SlowPath(Some(slot)) }
     }
 
-    /// Takes a packet that may say something new; `known` is what the first look gave.
+    /// Takes a packet that may say something new; `known` is what the fast path gave.
     #[inline(never)]
-    pub fn look_into(
+    pub fn slow_path(
         &mut self,
         known: Option<Slot>,
         packet: u64,
         wire_len: u32,
         segment: &Segment<'_>,
         route: &Route,
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) {
         let Self { table, inspection } = self;
         let &Route { ref key, side, hash } = route;
@@ -214,7 +221,7 @@ impl Lane {
                 segment.at,
                 tier_of(segment),
                 || FlowRecord::open(packet, segment, side),
-                |key, record| inspection.end(packet, segment.at, key, record, outlet),
+                |key, record| inspection.end(packet, segment.at, key, record, sink),
             ),
         };
         let mut slot = match found {
@@ -223,7 +230,7 @@ impl Lane {
                 if let Transport::Tcp { flags, .. } = segment.transport
                     && flags & tcp_flags::SYN == 0
                 {
-                    if record.is_of_no_interest() && !outlet.is_undecided(record.first_packet) {
+                    if record.is_of_no_interest() && !sink.is_undecided(record.first_packet) {
                         record.note_end(flags);
                         return;
                     }
@@ -237,25 +244,25 @@ impl Lane {
                         }
                         Syn::New => {
                             let old = table.replace(slot, FlowRecord::open(packet, segment, side));
-                            inspection.end(packet, segment.at, key, old, outlet);
-                            inspection.open(packet, segment, table.state(slot), outlet);
+                            inspection.end(packet, segment.at, key, old, sink);
+                            inspection.open(packet, segment, table.state(slot), sink);
                         }
                     }
                 }
                 slot
             }
             Found::Opened(slot) => {
-                inspection.open(packet, segment, table.state(slot), outlet);
+                inspection.open(packet, segment, table.state(slot), sink);
                 if inspection.counters.flows.is_multiple_of(SWEPT_TOGETHER) {
                     table.sweep(segment.at, SWEPT_TOGETHER as usize, |key, record| {
-                        inspection.end(packet, segment.at, key, record, outlet);
+                        inspection.end(packet, segment.at, key, record, sink);
                     });
                 }
                 slot
             }
         };
         if slot.tier() == Tier::HalfOpen && (segment.payload_len > 0 || table.state(slot).is_worth_keeping()) {
-            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, outlet));
+            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, sink));
         }
         let record = table.state(slot);
         count(record, side, wire_len);
@@ -272,16 +279,16 @@ impl Lane {
         let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {
-                inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, outlet)
+                inspection.tcp(record, slot, current, side, (seq, ack, flags), segment, sink)
             }
-            Transport::Udp => inspection.udp(record, slot, current, side, segment.payload, outlet),
+            Transport::Udp => inspection.udp(record, slot, current, side, segment.payload, sink),
         };
         let is_worth_keeping = record.is_worth_keeping();
         for displaced in displaced.into_iter().flatten() {
             table.state(displaced).phase = Phase::Settled;
         }
         if slot.tier() == Tier::Datagrams && is_worth_keeping {
-            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, outlet));
+            slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, sink));
             if let Phase::Initials(handle) = table.state(slot).phase {
                 inspection.openings.give_to(handle, slot);
             }
@@ -295,9 +302,9 @@ impl Lane {
 
     /// Looks at the next `count` entries of each tier and ends the flows that have been idle for too long at `now`, after packet number
     /// `packet`.
-    pub fn sweep(&mut self, packet: u64, now: Timestamp, count: usize, outlet: &mut impl Outlet) {
+    pub fn sweep(&mut self, packet: u64, now: Timestamp, count: usize, sink: &mut impl EventSink) {
         let Self { table, inspection } = self;
-        table.sweep(now, count, |key, record| inspection.end(packet, now, key, record, outlet));
+        table.sweep(now, count, |key, record| inspection.end(packet, now, key, record, sink));
     }
 
     /// Flows that are followed now.
@@ -323,7 +330,7 @@ impl Lane {
     }
 
     /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
-    pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, outlet: &mut impl Outlet) {
+    pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, sink: &mut impl EventSink) {
         let mut open = Vec::new();
         for (number, lane) in lanes.iter_mut().enumerate() {
             lane.table.drain(|key, record| {
@@ -335,7 +342,7 @@ impl Lane {
         open.sort_unstable_by_key(|&(first_packet, ..)| first_packet);
         for (_, number, key, record) in open {
             if let Some(lane) = lanes.get_mut(number) {
-                lane.inspection.end(packet, at, &key, record, outlet);
+                lane.inspection.end(packet, at, &key, record, sink);
             }
         }
     }
@@ -352,21 +359,21 @@ impl Lane {
         &self.inspection.counters
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+    /// What was dropped at a bound, under the bound's name.
+    pub fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
         let counters = &self.inspection.counters;
         for (name, count) in [
             ("flows", self.table.evicted(Tier::Kept)),
             ("half_open_flows", self.table.evicted(Tier::HalfOpen)),
             ("datagram_flows", self.table.evicted(Tier::Datagrams)),
-            ("conversations", counters.conversations_given_up),
-            ("held_bytes", counters.held_bytes_given_up),
+            ("conversations", counters.conversations_evicted),
+            ("held_bytes", counters.held_bytes_dropped),
             ("stream_gaps", counters.streams.gaps),
             ("segments_out_of_window", counters.streams.out_of_window),
             ("overlapping_segments", counters.streams.differing),
         ]
         .into_iter()
-        .chain(counters.heard.given_up.non_zero())
+        .chain(counters.read.dropped.non_zero())
         .chain(counters.quic_versions.non_zero())
         {
             if count > 0 {
@@ -380,7 +387,7 @@ impl Lane {
 }
 
 impl Inspection {
-    fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, outlet: &mut impl Outlet) {
+    fn open(&mut self, packet: u64, segment: &Segment<'_>, record: &mut FlowRecord, sink: &mut impl EventSink) {
         self.counters.flows += 1;
         let FiveTuple { src, dst, src_port, dst_port, protocol } = segment.five_tuple;
         let signatures = &*self.signatures;
@@ -391,19 +398,19 @@ impl Inspection {
             || signatures.is_port_of_interest(dst_port, protocol);
         record.marks.put(Marks::OF_INTEREST, of_interest);
         let opening = Opening { packet, segment, src_range, dst_range, of_interest };
-        record.marks.put(Marks::REMEMBERED, outlet.opened(&opening));
+        record.marks.put(Marks::REMEMBERED, sink.opened(&opening));
     }
 
-    fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, outlet: &mut impl Outlet) {
+    fn end(&mut self, packet: u64, at: Timestamp, key: &FlowKey, mut record: FlowRecord, sink: &mut impl EventSink) {
         match record.phase {
             Phase::Conversing(handle) => {
                 let current = Current { packet, at, key, link: None };
-                self.finish_conversation(&mut record, handle, current, outlet);
+                self.finish_conversation(&mut record, handle, current, sink);
             }
             Phase::Initials(handle) => {
                 let QuicOpening { initials, last, .. } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, &mut record, current, outlet);
+                let mut talk = Talk::new(&self.signatures, &mut self.counters.read, &mut record, current, sink);
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
                 self.release_opening(handle);
             }
@@ -416,10 +423,10 @@ impl Inspection {
             counters.midstream += u64::from(!record.sent.iter().any(|sent| sent.shook_hands()));
         }
         let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
-        if !matters && !outlet.is_undecided(record.first_packet) {
+        if !matters && !sink.is_undecided(record.first_packet) {
             return;
         }
-        outlet.event(Event {
+        sink.event(Event {
             packet,
             at,
             kind: EventKind::Ended(Ended {
@@ -428,7 +435,7 @@ impl Inspection {
                 named: record.marks.has(Marks::NAMED),
                 matters,
                 opening_seen: record.sent.iter().any(|sent| sent.shook_hands()),
-                reached: record.reached(),
+                connection_outcome: record.connection_outcome(),
                 counts: record.counts(),
             }),
         });
@@ -444,7 +451,7 @@ impl Inspection {
         side: Side,
         (seq, ack, flags): (u32, u32, u8),
         segment: &Segment<'_>,
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) -> [Option<Slot>; 2] {
         record.note_segment(side, seq, flags, segment);
         let first_byte = if flags & tcp_flags::SYN != 0 { seq.wrapping_add(1) } else { seq };
@@ -454,7 +461,7 @@ impl Inspection {
             Phase::Waiting if !segment.payload.is_empty() => {
                 let (handle, victim) = self.conversations.claim(slot);
                 if let Some(victim) = victim {
-                    self.counters.conversations_given_up += 1;
+                    self.counters.conversations_evicted += 1;
                     displaced = Some(victim);
                 }
                 let claimed = self.conversations.get(handle);
@@ -478,7 +485,7 @@ impl Inspection {
         let TcpConversation { streams, conversation, last, timestamps: seen, .. } = tcp;
         let mut is_read = false;
         let mut is_sound = true;
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
         if is_syn(flags) {
@@ -554,7 +561,7 @@ impl Inspection {
         }
         if tcp.has_ended() {
             // A reset may be forged; two ends without a gap before either cannot be followed by more.
-            self.finish_conversation(record, handle, current, outlet);
+            self.finish_conversation(record, handle, current, sink);
             record.phase = Phase::Settled;
             return [displaced, None];
         }
@@ -580,10 +587,10 @@ impl Inspection {
         record: &mut FlowRecord,
         handle: Handle,
         current: Current<'_>,
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -607,7 +614,7 @@ impl Inspection {
     /// Room for the beginning of a QUIC connection, and the slot of the flow that had to make it.
     fn claim_opening(&mut self, slot: Slot) -> (Handle, Option<Slot>) {
         let (handle, victim) = self.openings.claim(slot);
-        self.counters.conversations_given_up += u64::from(victim.is_some());
+        self.counters.conversations_evicted += u64::from(victim.is_some());
         self.clear_opening(handle);
         (handle, victim)
     }
@@ -624,12 +631,12 @@ impl Inspection {
         self.openings.release(handle);
     }
 
-    /// Gives up whoever holds most, if all together hold too much: a hello takes little. Gives the slot of its flow.
+    /// Evicts whoever holds most, if all together hold too much: a hello takes little. Gives the slot of its flow.
     fn relieve(&mut self) -> Option<Slot> {
         if self.held_bytes <= HELD_BYTES_MAX {
             return None;
         }
-        self.counters.held_bytes_given_up += 1;
+        self.counters.held_bytes_dropped += 1;
         let (connection, opening) = (self.conversations.heaviest(), self.openings.heaviest());
         let weight = |heaviest: Option<(Handle, Slot, u32)>| heaviest.map_or(0, |(.., weight)| weight);
         if weight(connection) >= weight(opening) {
@@ -650,7 +657,7 @@ impl Inspection {
         current: Current<'_>,
         side: Side,
         datagram: &[u8],
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) -> [Option<Slot>; 2] {
         let origin = Origin { packet: current.packet, at: current.at };
         let mut displaced = None;
@@ -661,7 +668,7 @@ impl Inspection {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
                         talk.tell(origin, client, &Observation::Dns(&self.message));
                         if self.message.over_bound {
                             talk.tell(origin, client, &Observation::GivenUp(Bound::DnsMessage));
@@ -672,7 +679,7 @@ impl Inspection {
                 DatagramProtocol::GoogleQuic => {
                     record.phase = Phase::Settled;
                     if let Some((version, hello)) = quic::google_client_hello(datagram) {
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
                         talk.tell(origin, side, &Observation::QuicClientHello { version, hello: &hello });
                     }
                     return [None; 2];
@@ -695,7 +702,7 @@ impl Inspection {
                     }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
@@ -717,7 +724,7 @@ impl Inspection {
             _ => return [None; 2],
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.heard, record, current, outlet);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {
@@ -765,19 +772,19 @@ fn doubt_of(
 
 /// Takes a packet that says nothing new of its flow. Says no to any other, having done nothing.
 #[inline(always)]
-fn passes(record: &mut FlowRecord, gist: &Gist, side: Side, outlet: &impl Outlet) -> bool {
-    match (gist.part, record.phase) {
-        (Part::Stream | Part::Empty(_), Phase::Settled) => {
-            record.is_of_no_interest() && !outlet.is_undecided(record.first_packet)
+fn passes(record: &mut FlowRecord, packet_summary: &PacketSummary, side: Side, sink: &impl EventSink) -> bool {
+    match (packet_summary.kind, record.phase) {
+        (PacketKind::Stream | PacketKind::NoPayload(_), Phase::Settled) => {
+            record.is_of_no_interest() && !sink.is_undecided(record.first_packet)
         }
         // Of a handshake, or a flood of them, there is nothing to read yet.
-        (Part::Empty(flags), Phase::Waiting) if !record.is_worth_keeping() => {
-            count(record, side, gist.wire_len);
+        (PacketKind::NoPayload(flags), Phase::Waiting) if !record.is_worth_keeping() => {
+            count(record, side, packet_summary.wire_len);
             pick_mut(&mut record.sent, side).note(flags, 0, &[]);
             true
         }
-        (Part::Datagram, Phase::Settled) => {
-            count(record, side, gist.wire_len);
+        (PacketKind::Datagram, Phase::Settled) => {
+            count(record, side, packet_summary.wire_len);
             true
         }
         // Another connection may begin between the same ports.
@@ -788,21 +795,21 @@ fn passes(record: &mut FlowRecord, gist: &Gist, side: Side, outlet: &impl Outlet
 /// One flow's bytes on their way through inspection and matching.
 struct Talk<'a, 's, O> {
     signatures: &'s SignatureSet,
-    heard: &'a mut Heard,
+    read: &'a mut ReadCounters,
     record: &'a mut FlowRecord,
     current: Current<'a>,
-    outlet: &'a mut O,
+    sink: &'a mut O,
 }
 
-impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
+impl<'a, 's, O: EventSink> Talk<'a, 's, O> {
     fn new(
         signatures: &'s SignatureSet,
-        heard: &'a mut Heard,
+        read: &'a mut ReadCounters,
         record: &'a mut FlowRecord,
         current: Current<'a>,
-        outlet: &'a mut O,
+        sink: &'a mut O,
     ) -> Self {
-        Self { signatures, heard, record, current, outlet }
+        Self { signatures, read, record, current, sink }
     }
 
     fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
@@ -811,7 +818,7 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
         match observation {
-            Observation::GivenUp(bound) => return self.heard.given_up.bump(*bound),
+            Observation::GivenUp(bound) => return self.read.dropped.bump(*bound),
             Observation::PassedOnFor(source) => {
                 let sender = self.address_of(client);
                 return self.record.marks.put(Marks::PASSED_ON, *source != sender);
@@ -827,21 +834,21 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
         let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));
         let passed_on = marks.has(Marks::PASSED_ON);
         let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied, passed_on };
-        let Self { record, outlet, current, heard, .. } = self;
-        outlet.observation(&place, observation);
-        let told = observe(self.signatures, observation, &place, |kind| {
+        let Self { record, sink, current, read, .. } = self;
+        sink.observation(&place, observation);
+        let resolved = observe(self.signatures, observation, &place, |kind| {
             if !matches!(kind, EventKind::ResolvedOther(_)) {
                 record.marks.set(Marks::MATCHED);
             }
-            outlet.event(Event { packet: current.packet, at: current.at, kind });
+            sink.event(Event { packet: current.packet, at: current.at, kind });
         });
-        if told == Told::Name {
+        if resolved == Learned::Name {
             record.marks.set(Marks::NAMED);
         }
         match observation {
             Observation::ProxyRequest(_) => record.marks.set(Marks::PROXIED),
             Observation::TlsClientHello(hello) | Observation::QuicClientHello { hello, .. } if hello.ech => {
-                heard.encrypted_hellos += 1;
+                read.encrypted_hellos += 1;
             }
             _ => {}
         }
@@ -884,7 +891,7 @@ impl<'a, 's, O: Outlet> Talk<'a, 's, O> {
             server_mac: server.2,
             tunnel: self.current.link.and_then(|(segment, _)| segment.tunnel),
             counts: record.counts(),
-            reached: record.reached(),
+            connection_outcome: record.connection_outcome(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, FRAMES_AHEAD, Gist, Lane, LaneCounters, Outlet, Route};
+use super::{BATCH, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
 use crate::matching::{Opened, SignatureSet};
@@ -28,7 +28,7 @@ impl Numbering {
 
 /// How much was seen of TCP connections that carried payload, and what of it could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SeenInPart {
+pub struct Coverage {
     /// Connections that have ended.
     pub ended: u64,
     /// Those of which only one side was seen.
@@ -42,7 +42,7 @@ pub struct SeenInPart {
     pub unknown_quic_versions: u64,
 }
 
-impl SeenInPart {
+impl Coverage {
     /// Adds what another saw.
     pub fn add(&mut self, other: Self) {
         self.ended += other.ended;
@@ -53,7 +53,7 @@ impl SeenInPart {
     }
 }
 
-/// The lanes of one thread. What frames bring about goes to an [`Outlet`].
+/// The lanes of one thread. What frames bring about goes to an [`EventSink`].
 #[derive(Debug)]
 pub struct Lanes {
     seed: u64,
@@ -95,14 +95,14 @@ impl Lanes {
     }
 
     /// Takes the next frame.
-    pub fn feed(&mut self, frame: &Frame<'_>, outlet: &mut impl Outlet) -> Outcome {
+    pub fn feed(&mut self, frame: &Frame<'_>, sink: &mut impl EventSink) -> Outcome {
         let number = self.numbering.number(frame.number);
         self.last = (number, frame.at);
         let Self { seed, decoder, lanes, .. } = self;
         let outcome = match decoder.decode(frame) {
             Ok(segment) => {
                 let route = Route::of(&segment, *seed);
-                accept(lanes, number, frame.wire_len, &segment, &route, outlet);
+                accept(lanes, number, frame.wire_len, &segment, &route, sink);
                 Outcome::Inspected
             }
             Err(outcome) => outcome,
@@ -116,7 +116,7 @@ impl Lanes {
         &mut self,
         frames: Frames<'_>,
         mut accepts: impl FnMut(&Frame<'_>) -> bool,
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) {
         // On the stack, so that a block costs no allocation.
         let mut batch = [Dissected::Other(Outcome::Filtered); BATCH];
@@ -152,10 +152,10 @@ impl Lanes {
                 let number = self.numbering.number(frame.number);
                 let outcome = match dissected {
                     Dissected::Segment(segment) => {
-                        accept(&mut self.lanes, number, frame.wire_len, segment, route, outlet);
+                        accept(&mut self.lanes, number, frame.wire_len, segment, route, sink);
                         Outcome::Inspected
                     }
-                    Dissected::Fragment(fragment) => self.resume(number, frame.wire_len, fragment, outlet),
+                    Dissected::Fragment(fragment) => self.resume(number, frame.wire_len, fragment, sink),
                     Dissected::Other(outcome) => *outcome,
                 };
                 self.outcomes.bump(outcome);
@@ -164,12 +164,12 @@ impl Lanes {
         }
     }
 
-    fn resume(&mut self, number: u64, wire_len: u32, fragment: &Fragment<'_>, outlet: &mut impl Outlet) -> Outcome {
+    fn resume(&mut self, number: u64, wire_len: u32, fragment: &Fragment<'_>, sink: &mut impl EventSink) -> Outcome {
         let Self { seed, decoder, lanes, .. } = self;
         match decoder.resume(fragment) {
             Ok(segment) => {
                 let route = Route::of(&segment, *seed);
-                accept(lanes, number, wire_len, &segment, &route, outlet);
+                accept(lanes, number, wire_len, &segment, &route, sink);
                 Outcome::Inspected
             }
             Err(outcome) => outcome,
@@ -178,10 +178,10 @@ impl Lanes {
 
     /// Looks at the next `count` entries of each lane and tier, and ends the flows that have been idle for too long at `now`: for traffic
     /// that opens no flows, whose own packets would do it.
-    pub fn sweep(&mut self, now: Timestamp, count: usize, outlet: &mut impl Outlet) {
+    pub fn sweep(&mut self, now: Timestamp, count: usize, sink: &mut impl EventSink) {
         let (packet, _) = self.last;
         for lane in &mut self.lanes {
-            lane.sweep(packet, now, count, outlet);
+            lane.sweep(packet, now, count, sink);
         }
     }
 
@@ -214,13 +214,13 @@ impl Lanes {
 
     /// How much was seen so far of the connections that have ended, and what could not be read.
     #[must_use]
-    pub fn seen_in_part(&self) -> SeenInPart {
-        let mut sum = SeenInPart::default();
-        for &LaneCounters { carried, one_sided, midstream, ref heard, unknown_quic_versions, .. } in
+    pub fn coverage(&self) -> Coverage {
+        let mut sum = Coverage::default();
+        for &LaneCounters { carried, one_sided, midstream, ref read, unknown_quic_versions, .. } in
             self.lanes.iter().map(Lane::counters)
         {
-            let encrypted_hellos = heard.encrypted_hellos;
-            sum.add(SeenInPart { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
+            let encrypted_hellos = read.encrypted_hellos;
+            sum.add(Coverage { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
         }
         sum
     }
@@ -237,18 +237,18 @@ impl Lanes {
         self.lanes.iter().map(Lane::memory_bytes).sum()
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub fn add_given_up(&self, total: &mut BTreeMap<&'static str, u64>) {
+    /// What was dropped at a bound, under the bound's name.
+    pub fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
         for lane in &self.lanes {
-            lane.add_given_up(total);
+            lane.add_dropped(total);
         }
-        self.decoder.add_given_up(total);
+        self.decoder.add_dropped(total);
     }
 
     /// Ends every flow.
-    pub fn finish(&mut self, outlet: &mut impl Outlet) {
+    pub fn finish(&mut self, sink: &mut impl EventSink) {
         let (packet, at) = self.last;
-        Lane::finish(&mut self.lanes, packet, at, outlet);
+        Lane::finish(&mut self.lanes, packet, at, sink);
     }
 
     /// Forgets what was counted, once [`Self::finish`] has ended every flow: the lanes are then as new.
@@ -270,10 +270,10 @@ fn accept(
     wire_len: u32,
     segment: &Segment<'_>,
     route: &Route,
-    outlet: &mut impl Outlet,
+    sink: &mut impl EventSink,
 ) {
     let lane = route.lane(lanes.len());
     if let Some(lane) = lanes.get_mut(lane) {
-        lane.accept(number, &Gist::of(segment, wire_len), segment, route, outlet);
+        lane.accept(number, &PacketSummary::of(segment, wire_len), segment, route, sink);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Headers are read once, by whoever draws the plan. A lane meets a packet itself only if that may say something new of its flow.
 
-use super::{FRAMES_AHEAD, FirstLook, Gist, LANES, Lane, OFFLINE_SEED, Outlet, Route};
+use super::{EventSink, FRAMES_AHEAD, FastPath, LANES, Lane, OFFLINE_SEED, PacketSummary, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, TunnelPorts, Zone,
@@ -28,7 +28,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug)]
 struct Planned {
     route: Route,
-    gist: Gist,
+    packet_summary: PacketSummary,
     /// In its block.
     index: u32,
 }
@@ -129,7 +129,7 @@ impl Plan {
         ports: &TunnelPorts,
         number: usize,
         lane: &mut Lane,
-        outlet: &mut impl Outlet,
+        sink: &mut impl EventSink,
     ) {
         let all = self.lanes.get(number).map_or(&[][..], Vec::as_slice);
         let mut dissected = Dissected::Other(Outcome::Filtered);
@@ -141,7 +141,7 @@ impl Plan {
             block.prefetch(planned.index as usize);
             lane.prefetch_flow(&planned.route);
         }
-        for (place, &Planned { ref route, ref gist, index }) in all.iter().enumerate() {
+        for (place, &Planned { ref route, ref packet_summary, index }) in all.iter().enumerate() {
             if let Some(planned) = all.get(place + 2 * PACKETS_AHEAD) {
                 lane.prefetch(&planned.route);
             }
@@ -149,7 +149,7 @@ impl Plan {
                 block.prefetch(planned.index as usize);
                 lane.prefetch_flow(&planned.route);
             }
-            let FirstLook::MaySayMore(known) = lane.first_look(gist, route, outlet) else { continue };
+            let FastPath::SlowPath(known) = lane.fast_path(packet_summary, route, sink) else { continue };
             let Some(frame) = block.frame(index as usize) else { continue };
             if let Some(whole) = self.whole_at(index) {
                 dissected = Dissected::Segment(whole.borrow());
@@ -157,7 +157,7 @@ impl Plan {
                 dissect_into(&frame, ports, &mut dissected);
             }
             if let Dissected::Segment(segment) = &dissected {
-                lane.look_into(known, frame.number, gist.wire_len, segment, route, outlet);
+                lane.slow_path(known, frame.number, packet_summary.wire_len, segment, route, sink);
             }
         }
     }
@@ -172,6 +172,6 @@ impl Plan {
 impl Planned {
     #[inline(always)]
     fn of(segment: &Segment<'_>, wire_len: u32, index: u32) -> Self {
-        Self { route: Route::of(segment, OFFLINE_SEED), gist: Gist::of(segment, wire_len), index }
+        Self { route: Route::of(segment, OFFLINE_SEED), packet_summary: PacketSummary::of(segment, wire_len), index }
     }
 }

@@ -4,10 +4,10 @@
 //! until all lanes are through with the round and everybody knows every answer in it; then each thread drops what matters to nobody. Few
 //! events are left for the ledger, which takes them in packet order.
 
-use super::{Opening, Outlet};
+use super::{EventSink, Opening};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
-use crate::matching::{Ended, Event, EventKind, Opened, ToldAddresses};
+use crate::matching::{Ended, Event, EventKind, Opened, ResolvedAddresses};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -17,8 +17,8 @@ pub struct RoundEvents {
     events: Vec<Event>,
     /// Number of the round's first packet.
     first_packet: u64,
-    /// Addresses that clients were told in this round.
-    told: Vec<(IpAddr, Timestamp)>,
+    /// Addresses that clients got from DNS in this round.
+    resolved: Vec<(IpAddr, Timestamp)>,
     /// First packets of the flows of this round that matter for their addresses.
     remembered: HashSet<u64>,
 }
@@ -30,14 +30,14 @@ impl RoundEvents {
         self.remembered.clear();
     }
 
-    /// Takes the addresses that clients were told since the last call, for all threads to know.
-    pub fn take_told(&mut self, into: &mut ToldAddresses) {
-        self.told.drain(..).for_each(|(address, at)| into.insert(address, at));
+    /// Takes the addresses that clients got from DNS since the last call, for all threads to know.
+    pub fn take_told(&mut self, into: &mut ResolvedAddresses) {
+        self.resolved.drain(..).for_each(|(address, at)| into.insert(address, at));
     }
 
     /// Takes the same one by one, each with its time.
     pub fn drain_told(&mut self) -> impl Iterator<Item = (IpAddr, Timestamp)> {
-        self.told.drain(..)
+        self.resolved.drain(..)
     }
 
     /// Takes flows that matter in an earlier round for flows of this one, which may have seen their ends.
@@ -45,9 +45,9 @@ impl RoundEvents {
         self.remembered.extend(&earlier.remembered);
     }
 
-    /// Drops what matters to nobody; `told` knows the addresses of this round and of all before. The lane of a flow that matters is to
+    /// Drops what matters to nobody; `resolved` knows the addresses of this round and of all before. The lane of a flow that matters is to
     /// `remember` it, given its opening and its first packet; unless it has ended, which was noted.
-    pub fn sift(&mut self, told: &ToldAddresses, mut remember: impl FnMut(&Opened, u64)) {
+    pub fn sift(&mut self, resolved: &ResolvedAddresses, mut remember: impl FnMut(&Opened, u64)) {
         let Self { events, remembered, .. } = self;
         events.retain(|event| match &event.kind {
             EventKind::Opened(opened) => {
@@ -55,7 +55,7 @@ impl RoundEvents {
                 if opened.of_interest {
                     return true;
                 }
-                let matters = told.may_contain(src) || told.may_contain(dst);
+                let matters = resolved.may_contain(src) || resolved.may_contain(dst);
                 if matters {
                     remembered.insert(event.packet);
                     remember(opened, event.packet);
@@ -85,10 +85,10 @@ impl RoundEvents {
     }
 }
 
-impl Outlet for RoundEvents {
+impl EventSink for RoundEvents {
     fn event(&mut self, event: Event) {
         if let EventKind::Resolved(resolved) = &event.kind {
-            self.told.extend(resolved.addresses.iter().map(|&(address, _)| (address, event.at)));
+            self.resolved.extend(resolved.addresses.iter().map(|&(address, _)| (address, event.at)));
         }
         self.events.push(event);
     }

@@ -4,7 +4,7 @@
 //!
 //! - [`inputs`]: what the user named in, captures to read out.
 //! - [`process`]: clock, panics, files that are written.
-//! - [`sandbox`]: privileges and system calls that are given up.
+//! - [`sandbox`]: privileges and system calls that are dropped.
 //! - [`scan`]: captures in, the hosts that they show out.
 //! - [`state`]: the inventory in a file.
 //! - [`status`]: what the sensor says of itself.

@@ -1,4 +1,4 @@
-//! Observed values are a stranger's words: nothing in them may move a cursor, change a colour, hide a character, or become a
+//! Observed values come from an attacker, perhaps: nothing in them may move a cursor, change a colour, hide a character, or become a
 //! formula.
 
 use std::borrow::Cow;

@@ -254,7 +254,7 @@ fn alert_record<'a>(
             kaspector_strength: [indicator.strength.name()],
             kaspector_indicator: [Cow::Borrowed(&indicator.id)],
             kaspector_seen_as: [alert.seen_as.name()],
-            kaspector_reached: [alert.reached.name()],
+            kaspector_reached: [alert.connection_outcome.name()],
             kaspector_field: [alert.field.name()],
             kaspector_observed: [Cow::Borrowed(&alert.observed)],
             kaspector_signature_set: [Cow::Borrowed(version)],

@@ -39,8 +39,8 @@ pub struct ScanReport {
     pub bytes: u64,
     /// Flows seen.
     pub flows: u64,
-    /// What was given up at a bound, under the bound's name; bounds that were not met are absent.
-    pub given_up: BTreeMap<&'static str, u64>,
+    /// What was dropped at a bound, under the bound's name; bounds that were not met are absent.
+    pub dropped: BTreeMap<&'static str, u64>,
     /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `special_file` (sockets, pipes,
     /// devices); kinds that were not met are absent.
     pub left_out: BTreeMap<&'static str, u64>,

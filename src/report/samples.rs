@@ -6,8 +6,8 @@ use super::{InputReport, ScanReport};
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::decode::{MacAddress, Outcome, Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
-    Alert, Alternatives, Application, Confidence, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey,
-    IndicatorIndex, Position, Reached, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Alternatives, Application, Confidence, ConnectionOutcome, EvidenceLine, Field, FlowCounts, FlowSummary,
+    HostFinding, HostKey, IndicatorIndex, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 
 /// 2026-11-23T15:43:54.449556Z.
@@ -37,7 +37,7 @@ fn flow() -> FlowSummary {
         server_mac: None,
         tunnel: None,
         counts: FlowCounts { packets_to_server: 3, packets_to_client: 1, bytes_to_server: 749, bytes_to_client: 74 },
-        reached: Reached::Established,
+        connection_outcome: ConnectionOutcome::Established,
     }
 }
 
@@ -47,7 +47,7 @@ pub fn tls() -> Alert {
         packet: 4,
         indicator: indicator("update", Strength::Installed),
         seen_as: SeenAs::Contact,
-        reached: Reached::Established,
+        connection_outcome: ConnectionOutcome::Established,
         field: Field::TlsSni,
         observed: "s07.upd.kaspersky.com".into(),
         host_is_server: false,
@@ -111,7 +111,7 @@ pub fn line(seen_as: SeenAs, field: Field, observed: &str, packet: u64) -> Evide
     EvidenceLine {
         indicator: indicator("update", Strength::Installed),
         seen_as,
-        reached: Reached::DataExchanged,
+        connection_outcome: ConnectionOutcome::DataExchanged,
         field,
         observed: observed.into(),
         count: 1,

@@ -11,7 +11,7 @@ use std::io;
 /// Writes a header, then one row per host and piece of evidence: what is known of the host stands in each of its rows, so that
 /// rows can be sorted and filtered. Lists within a cell are separated by `; `.
 ///
-/// Control characters are spelt out, and a text that a spreadsheet would calculate begins with an apostrophe; the exact values are
+/// Control characters are written out, and a text that a spreadsheet would calculate begins with an apostrophe; the exact values are
 /// in the JSON form.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ fn of_evidence<'a>(
         indicator.category.name().into(),
         indicator.strength.name().into(),
         line.seen_as.name().into(),
-        line.reached.name().into(),
+        line.connection_outcome.name().into(),
         line.field.name().into(),
         (&*line.observed).into(),
         line.count.to_string().into(),

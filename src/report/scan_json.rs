@@ -28,7 +28,7 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             bytes: report.bytes,
             flows: report.flows,
             outcomes: Outcomes(report),
-            bounds: &report.given_up,
+            bounds: &report.dropped,
             left_out: &report.left_out,
         },
         hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
@@ -228,7 +228,8 @@ struct Evidence<'a> {
     category: &'static str,
     strength: &'static str,
     seen_as: &'static str,
-    reached: &'static str,
+    #[serde(rename = "reached")]
+    connection_outcome: &'static str,
     field: &'static str,
     observed: &'a str,
     count: u64,
@@ -247,7 +248,7 @@ impl<'a> Evidence<'a> {
             category: indicator.category.name(),
             strength: indicator.strength.name(),
             seen_as: line.seen_as.name(),
-            reached: line.reached.name(),
+            connection_outcome: line.connection_outcome.name(),
             field: line.field.name(),
             observed: &line.observed,
             count: line.count,
@@ -415,7 +416,7 @@ mod tests {
     #[test]
     fn bounds_are_listed_when_one_was_met() {
         let mut report = samples::report();
-        report.given_up.insert("flows", 3);
+        report.dropped.insert("flows", 3);
         let answer: Value = serde_json::from_str(&text(&report)).unwrap();
         assert_eq!(answer["counters"]["bounds"], json!({"flows": 3}));
     }

@@ -10,7 +10,7 @@ use super::report::Inputs;
 use super::spelling::{formatted, named};
 use anstyle::{AnsiColor, Style};
 use kaspector::decode::{MacAddress, Outcome};
-use kaspector::matching::{Field, HostFinding, Reached, Role, SignatureSet, Verdict};
+use kaspector::matching::{ConnectionOutcome, Field, HostFinding, Role, SignatureSet, Verdict};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -207,11 +207,11 @@ fn evidence(host: &HostFinding, inputs: &impl Inputs, signatures: &SignatureSet,
         lines => format!(", +{} more", lines - 1),
     };
     // Worth a word only when it did not come to what one would think.
-    let reached = match line.reached {
-        Reached::Attempted | Reached::Refused => format!(", {}", line.reached.name()),
-        Reached::Established | Reached::DataExchanged => String::new(),
+    let connection_outcome = match line.connection_outcome {
+        ConnectionOutcome::Attempted | ConnectionOutcome::Refused => format!(", {}", line.connection_outcome.name()),
+        ConnectionOutcome::Established | ConnectionOutcome::DataExchanged => String::new(),
     };
-    let end = format!(" #{}{reached}{more}", line.example.packet);
+    let end = format!(" #{}{connection_outcome}{more}", line.example.packet);
     let (mut observed, path) = (for_terminal(&line.observed), for_terminal(inputs.name_of(line.example)));
     if line.field == Field::Address {
         // Ranges change hands, so how old the knowledge is belongs to it.
@@ -287,8 +287,8 @@ fn trouble(report: &ScanReport) -> Option<String> {
     if partial > 0 {
         parts.push(format!("{} could be read only in part.", counted(partial, "input")));
     }
-    if !report.given_up.is_empty() {
-        let bounds: Vec<String> = report.given_up.iter().map(|(bound, count)| format!("{bound} {count}")).collect();
+    if !report.dropped.is_empty() {
+        let bounds: Vec<String> = report.dropped.iter().map(|(bound, count)| format!("{bound} {count}")).collect();
         parts.push(format!("Given up at a bound: {}.", bounds.join(", ")));
     }
     if !report.left_out.is_empty() {
@@ -441,7 +441,7 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)
         report.hosts.truncate(1);
         report.hosts[0].evidence = vec![samples::line(SeenAs::Hint, Field::Address, "37.203.128.1", 7)];
         report.hosts[0].evidence[0].indicator = range;
-        report.hosts[0].evidence[0].reached = Reached::Attempted;
+        report.hosts[0].evidence[0].connection_outcome = ConnectionOutcome::Attempted;
         let table = table(&report, 100, false);
         assert!(
             table.contains(" ip.address 37.203.128.1 (range: 2026-05-19), captures/a.pcap #7, attempted\n"),
@@ -475,7 +475,7 @@ HOST                         VERDICT    SURE  FIRST SEEN (UTC)  LAST SEEN (UTC)
         host.products = Alternatives::of([&["卡".repeat(200)][..]]);
         report.hosts.push(host);
         report.hosts.push(samples::host("10.0.0.1", Zone::default(), Verdict::Confirmed, 99, vec![long]));
-        report.given_up.extend([("flows", u64::MAX), ("names", u64::MAX), ("reassembly", u64::MAX)]);
+        report.dropped.extend([("flows", u64::MAX), ("names", u64::MAX), ("reassembly", u64::MAX)]);
         for width in 60..240 {
             for line in table(&report, width, false).lines() {
                 // An address is never cut, so a label alone may be wider.
@@ -550,7 +550,7 @@ No host shows Kaspersky traffic.
     fn what_the_answer_does_not_cover_is_said_too() {
         let mut report = samples::report();
         report.inputs[0].error = Some("cut".to_owned());
-        report.given_up.insert("flows", 3);
+        report.dropped.insert("flows", 3);
         report.leave_out("not_a_capture", 2);
         report.leave_out("dangling_link", 0);
         report.leave_out("special_file", 1);

@@ -1,4 +1,4 @@
-//! How times, link-layer addresses and link types are spelt outside of EVE.
+//! How times, link-layer addresses and link types are written outside of EVE.
 
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::matching::Alternatives;

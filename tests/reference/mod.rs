@@ -20,7 +20,8 @@ use kaspector::inspect::{
     recognise_datagram,
 };
 use kaspector::matching::{
-    Ended, Event, EventKind, FlowCounts, FlowSummary, Ledger, Opened, Place, Reached, Sent, SignatureSet, Told, observe,
+    ConnectionOutcome, Ended, Event, EventKind, FlowCounts, FlowSummary, Learned, Ledger, Opened, Place, Sent,
+    SignatureSet, observe,
 };
 use kaspector::pipeline::{Findings, VersionCounters};
 use std::collections::{BTreeMap, HashMap};
@@ -201,12 +202,12 @@ impl Flow {
         }
     }
 
-    fn reached(&mut self) -> Reached {
+    fn connection_outcome(&mut self) -> ConnectionOutcome {
         let (client, server) = (self.client, self.client.other());
         if self.tcp {
-            Reached::of_tcp(*self.sent.of(client), *self.sent.of(server))
+            ConnectionOutcome::of_tcp(*self.sent.of(client), *self.sent.of(server))
         } else {
-            Reached::of_udp(*self.packets.of(client) > 0, *self.packets.of(server) > 0)
+            ConnectionOutcome::of_udp(*self.packets.of(client) > 0, *self.packets.of(server) > 0)
         }
     }
 
@@ -235,7 +236,7 @@ impl Flow {
             server_mac: server.2,
             tunnel: link.and_then(|(segment, _)| segment.tunnel),
             counts: self.counts(),
-            reached: self.reached(),
+            connection_outcome: self.connection_outcome(),
         }
     }
 }
@@ -261,21 +262,21 @@ struct Now<'a> {
 }
 
 /// Where observations go.
-struct Desk {
+struct EventMerger {
     signatures: Arc<SignatureSet>,
     ledger: Ledger,
     observations: Vec<String>,
-    given_up: BoundCounters,
+    dropped: BoundCounters,
 }
 
-impl Desk {
+impl EventMerger {
     fn record(&mut self, now: Now<'_>, kind: EventKind) {
         self.ledger.record(Event { packet: now.packet, at: now.at, kind });
     }
 
     fn tell(&mut self, flow: &mut Flow, now: Now<'_>, origin: Origin, client: Side, observation: &Observation<'_>) {
         match observation {
-            Observation::GivenUp(bound) => return self.given_up.bump(*bound),
+            Observation::GivenUp(bound) => return self.dropped.bump(*bound),
             Observation::PassedOnFor(source) => {
                 let FiveTuple { src, dst, .. } = flow.key.endpoints().0;
                 flow.passed_on = *source != if client == Side::Low { src } else { dst };
@@ -294,7 +295,7 @@ impl Desk {
         let told = observe(&self.signatures, observation, &place, |kind| {
             self.ledger.record(Event { packet: now.packet, at: now.at, kind });
         });
-        flow.named |= told == Told::Name;
+        flow.named |= told == Learned::Name;
         flow.proxied |= matches!(observation, Observation::ProxyRequest(_));
     }
 }
@@ -322,7 +323,7 @@ pub fn spell(place: &Place<'_>, observation: &Observation<'_>) -> String {
 
 /// The pipeline of this file.
 pub struct Reference {
-    desk: Desk,
+    merger: EventMerger,
     decoder: Decoder,
     flows: HashMap<FlowKey, (Flow, Reading)>,
     outcomes: OutcomeCounters,
@@ -337,11 +338,11 @@ impl Reference {
     /// Nothing seen yet.
     pub fn new(signatures: &Arc<SignatureSet>) -> Self {
         Self {
-            desk: Desk {
+            merger: EventMerger {
                 signatures: Arc::clone(signatures),
                 ledger: Ledger::new(signatures, 0),
                 observations: Vec::new(),
-                given_up: BoundCounters::default(),
+                dropped: BoundCounters::default(),
             },
             decoder: Decoder::default(),
             flows: HashMap::new(),
@@ -378,7 +379,7 @@ impl Reference {
 
     /// What was observed since the last call, in words.
     pub fn take_observations(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.desk.observations)
+        std::mem::take(&mut self.merger.observations)
     }
 
     /// Ends every flow.
@@ -389,28 +390,29 @@ impl Reference {
         for (flow, reading) in rest {
             self.end(flow, reading, Now { packet, at, link: None });
         }
-        let alerts = self.desk.ledger.take_alerts();
-        self.desk.ledger.close();
-        let mut given_up = self.desk.ledger.given_up();
-        given_up.append(&mut self.tunnels_elsewhere);
-        self.decoder.add_given_up(&mut given_up);
+        let alerts = self.merger.ledger.take_alerts();
+        self.merger.ledger.close();
+        let mut dropped = self.merger.ledger.dropped();
+        dropped.append(&mut self.tunnels_elsewhere);
+        self.decoder.add_dropped(&mut dropped);
         let of_streams = [
             ("stream_gaps", self.streams.gaps),
             ("segments_out_of_window", self.streams.out_of_window),
             ("overlapping_segments", self.streams.differing),
         ];
-        for (name, count) in of_streams.into_iter().chain(self.desk.given_up.non_zero()).chain(self.versions.non_zero())
+        for (name, count) in
+            of_streams.into_iter().chain(self.merger.dropped.non_zero()).chain(self.versions.non_zero())
         {
             if count > 0 {
-                *given_up.entry(name).or_default() += count;
+                *dropped.entry(name).or_default() += count;
             }
         }
         Findings {
             alerts,
-            hosts: self.desk.ledger.into_hosts().collect(),
+            hosts: self.merger.ledger.into_hosts().collect(),
             outcomes: self.outcomes,
             flows: self.opened,
-            given_up,
+            dropped,
         }
     }
 
@@ -470,11 +472,11 @@ impl Reference {
             zone: segment.zone,
             macs: segment.macs,
             tunnel: segment.tunnel.map(Box::new),
-            src_range: self.desk.signatures.match_address(src),
-            dst_range: self.desk.signatures.match_address(dst),
+            src_range: self.merger.signatures.match_address(src),
+            dst_range: self.merger.signatures.match_address(dst),
             of_interest: true,
         };
-        self.desk.record(Now { packet, at: segment.at, link: None }, EventKind::Opened(opened));
+        self.merger.record(Now { packet, at: segment.at, link: None }, EventKind::Opened(opened));
         let flow = Flow::open(packet, segment, key, side);
         let reading = if flow.tcp { Reading::Silent } else { Reading::Datagrams(0) };
         (flow, reading)
@@ -484,7 +486,7 @@ impl Reference {
         match reading {
             Reading::Connection(connection) => self.finish_connection(&mut flow, *connection, now),
             Reading::Initials(mut initials, last) => {
-                initials.finish(|client, observation| self.desk.tell(&mut flow, now, last, client, observation));
+                initials.finish(|client, observation| self.merger.tell(&mut flow, now, last, client, observation));
             }
             Reading::Silent | Reading::Datagrams(_) | Reading::Settled => {}
         }
@@ -494,10 +496,10 @@ impl Reference {
             named: flow.named,
             matters: true,
             opening_seen: flow.sent.low.shook_hands() || flow.sent.high.shook_hands(),
-            reached: flow.reached(),
+            connection_outcome: flow.connection_outcome(),
             counts: flow.counts(),
         };
-        self.desk.record(now, EventKind::Ended(ended));
+        self.merger.record(now, EventKind::Ended(ended));
     }
 
     fn tcp(
@@ -541,11 +543,11 @@ impl Reference {
         if is_syn(flags) {
             streams.of(side).synchronise(seq);
         }
-        let desk = &mut self.desk;
+        let merger = &mut self.merger;
         let mut hear = |conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]| {
             *last.of(from) = origin;
             conversation.accept(from, offset, bytes, |client, observation| {
-                desk.tell(flow, now, origin, client, observation);
+                merger.tell(flow, now, origin, client, observation);
             });
         };
         if has(tcp_flags::ACK) {
@@ -615,11 +617,11 @@ impl Reference {
             streams.of(side).finish(&mut self.streams, |origin, offset, bytes| {
                 *last.of(side) = origin;
                 conversation.accept(side, offset, bytes, |client, observation| {
-                    self.desk.tell(flow, now, origin, client, observation);
+                    self.merger.tell(flow, now, origin, client, observation);
                 });
             });
             let origin = *last.of(side);
-            conversation.finish(side, |client, observation| self.desk.tell(flow, now, origin, client, observation));
+            conversation.finish(side, |client, observation| self.merger.tell(flow, now, origin, client, observation));
         }
     }
 
@@ -634,16 +636,16 @@ impl Reference {
                         return Reading::Datagrams(unknown);
                     }
                     let client = if message.is_response { side.other() } else { side };
-                    self.desk.tell(flow, now, origin, client, &Observation::Dns(&message));
+                    self.merger.tell(flow, now, origin, client, &Observation::Dns(&message));
                     if message.over_bound {
-                        self.desk.tell(flow, now, origin, client, &Observation::GivenUp(Bound::DnsMessage));
+                        self.merger.tell(flow, now, origin, client, &Observation::GivenUp(Bound::DnsMessage));
                     }
                     return Reading::Datagrams(0);
                 }
                 DatagramProtocol::QuicInitial => Box::default(),
                 DatagramProtocol::GoogleQuic => {
                     let (version, hello) = quic::google_client_hello(datagram).unwrap();
-                    self.desk.tell(flow, now, origin, side, &Observation::QuicClientHello { version, hello: &hello });
+                    self.merger.tell(flow, now, origin, side, &Observation::QuicClientHello { version, hello: &hello });
                     return Reading::Settled;
                 }
                 DatagramProtocol::Unknown => {
@@ -663,9 +665,9 @@ impl Reference {
                     {
                         self.versions.bump(version);
                     }
-                    if unknown == 0 && self.desk.signatures.may_match_stream(datagram) {
+                    if unknown == 0 && self.merger.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        self.desk.tell(flow, now, origin, side, &Observation::UnknownStart(start));
+                        self.merger.tell(flow, now, origin, side, &Observation::UnknownStart(start));
                     }
                     let more = unknown + 1 < UNKNOWN_DATAGRAMS_MAX;
                     return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
@@ -680,7 +682,7 @@ impl Reference {
             }
             other => return other,
         };
-        initials.accept(side, datagram, |client, observation| self.desk.tell(flow, now, origin, client, observation));
+        initials.accept(side, datagram, |client, observation| self.merger.tell(flow, now, origin, client, observation));
         if initials.is_settled() {
             flow.quic = initials.connection();
             return Reading::Settled;

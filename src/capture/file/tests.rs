@@ -42,14 +42,14 @@ fn read_in_turn(mut file: CaptureFile) -> Seen {
     }
 }
 
-/// Takes `width` stretches at a time and fetches the last of them first.
+/// Takes `width` chunks at a time and fetches the last of them first.
 fn read_backwards(mut file: CaptureFile, width: usize) -> Seen {
     let mut seen = Seen::default();
     let mut blocks: Vec<Block> = (0..width).map(|_| Block::default()).collect();
     while file.has_more() {
-        let stretches: Vec<Stretch> = blocks.iter_mut().map(|block| file.next_stretch(block)).collect();
+        let chunks: Vec<ReadChunk> = blocks.iter_mut().map(|block| file.next_chunk(block)).collect();
         let mut fetched: Vec<Fetched> =
-            stretches.into_iter().zip(&mut blocks).rev().map(|(stretch, block)| stretch.fetch(block)).collect();
+            chunks.into_iter().zip(&mut blocks).rev().map(|(chunk, block)| chunk.fetch(block)).collect();
         for block in &mut blocks {
             match file.walk(fetched.pop().unwrap(), block) {
                 Ok(()) => note(block, &mut seen),
@@ -96,7 +96,7 @@ fn read_every_way(bytes: &[u8], step: usize) -> Seen {
 
 #[test]
 fn records_across_the_ends_of_stretches_are_whole() {
-    // The first record ends just before, at and just behind the end of the first stretch; and so does a header.
+    // The first record ends just before, at and just behind the end of the first chunk; and so does a header.
     for short in [0, 3, 4, 5, 19, 20, 21, 36] {
         let first = BLOCK_BYTES - Pcap::HEADER_BYTES - 20 - short;
         let lengths = [first, 0, 1, 500, BLOCK_BYTES, 3];

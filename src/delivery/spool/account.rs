@@ -68,7 +68,7 @@ impl Loss {
     }
 }
 
-/// Messages of one output that were given up for one reason.
+/// Messages of one output that were dropped for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
     /// Why.

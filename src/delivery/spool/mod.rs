@@ -6,7 +6,7 @@
 //! checkpoint file. A segment is named by the number of its first message: whatever is missing or cannot be read, the numbers around it
 //! tell how many messages that were, and each output that had not taken them counts so many as lost and goes on behind them.
 //!
-//! Without a folder, and as long as the disk refuses, messages stay in memory, bounded and given up in the same order.
+//! Without a folder, and as long as the disk refuses, messages stay in memory, bounded and dropped in the same order.
 
 mod account;
 mod by_weight;

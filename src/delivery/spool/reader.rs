@@ -88,7 +88,7 @@ impl Reader {
         let horizon = self.shared.state().last;
         let takes_stats = self.with_taker(|taker| taker.takes_stats).unwrap_or(false);
         for cursor in self.cursors.iter_mut() {
-            // It may have been given up, or moved to disk.
+            // It may have been dropped, or moved to disk.
             cursor.head.take_if(|head| head.segment.is_none());
         }
         let mut batch = Batch { last: self.handed, ..Batch::default() };
@@ -136,7 +136,7 @@ impl Reader {
         &self.account
     }
 
-    /// Messages of this output that were given up or could not be read.
+    /// Messages of this output that were dropped or could not be read.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.account.lost().iter().map(|lost| lost.alerts + lost.counters).sum()

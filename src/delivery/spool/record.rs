@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Longest body that is written or believed. A line has at most 64 KiB.
 pub(super) const BODY_MAX: usize = 256 << 10;
 
-// FF stands in no UTF-8 text, so nothing that a stranger said can pass for the begin of a record.
+// FF stands in no UTF-8 text, so nothing that comes off the wire can pass for the begin of a record.
 const MARK: [u8; 4] = [0xff, b'K', b'S', 2];
 const HEAD: usize = 12;
 const BODY_HEAD: usize = 27;

@@ -289,7 +289,7 @@ impl State {
         self.damage.as_ref().filter(|(at, _)| at.elapsed() < DAMAGE_SHOWN).map(|(_, text)| text.as_str())
     }
 
-    /// Keeps a message in memory, and gives up what is too much then.
+    /// Keeps a message in memory, and drops what is too much then.
     pub fn hold(&mut self, place: Place, message: Arc<Message>, memory_bytes: usize) {
         self.held_bytes += cost(&message);
         self.rows.of_mut(message.weight).held.push_back((place, message));
@@ -362,7 +362,7 @@ impl State {
         }
     }
 
-    /// Gives up the oldest segment of the least weight, up to `heaviest`. `false` when there is none.
+    /// Drops the oldest segment of the least weight, up to `heaviest`. `false` when there is none.
     pub fn give_up_segment(&mut self, heaviest: Weight, writers: &mut ByWeight<Option<Writer>>) -> bool {
         let lightest = WEIGHTS.into_iter().find(|&weight| !self.rows.of(weight).segments.is_empty());
         let Some(weight) = lightest.filter(|&weight| weight <= heaviest) else { return false };

@@ -32,7 +32,7 @@ pub(super) struct Answers {
     aliases: Vec<Alias>,
     addresses: Vec<Address>,
     /// Names that the question leads to, each with the time to live of the way to it.
-    reached: Vec<(NameId, u32)>,
+    connection_outcome: Vec<(NameId, u32)>,
     /// Whether something was left out for want of room.
     cut: bool,
 }
@@ -84,25 +84,29 @@ impl Answers {
 
     /// Walks from the questions along the aliases, whatever order they came in. Says whether there was room for all.
     pub(super) fn follow(&mut self, names: &mut Vec<DomainName>, addresses: &mut Vec<ResolvedAddress>) -> bool {
-        self.reached.clear();
+        self.connection_outcome.clear();
         let questions = self.names.questions();
-        self.reached.extend(questions.iter().map(|&question| (question, u32::MAX)));
+        self.connection_outcome.extend(questions.iter().map(|&question| (question, u32::MAX)));
         // Each name enters once and their number is bounded, so a loop of aliases ends.
         let mut done = 0;
-        while let Some(&(name, ttl_s)) = self.reached.get(done) {
+        while let Some(&(name, ttl_s)) = self.connection_outcome.get(done) {
             done += 1;
             for alias in self.aliases.iter().filter(|alias| alias.from == name) {
-                let known = self.reached.iter().any(|(reached, _)| *reached == alias.to);
-                if !known && self.reached.len() < questions.len() + NAMES_MAX {
-                    self.reached.push((alias.to, ttl_s.min(alias.ttl_s)));
+                let known =
+                    self.connection_outcome.iter().any(|(connection_outcome, _)| *connection_outcome == alias.to);
+                if !known && self.connection_outcome.len() < questions.len() + NAMES_MAX {
+                    self.connection_outcome.push((alias.to, ttl_s.min(alias.ttl_s)));
                 } else {
                     self.cut |= !known;
                 }
             }
         }
-        names.extend(self.reached.iter().skip(questions.len()).filter_map(|&(name, _)| self.names.get(name)));
+        names
+            .extend(self.connection_outcome.iter().skip(questions.len()).filter_map(|&(name, _)| self.names.get(name)));
         for record in &self.addresses {
-            let Some(&(name, ttl_s)) = self.reached.iter().find(|(name, _)| *name == record.owner) else { continue };
+            let Some(&(name, ttl_s)) = self.connection_outcome.iter().find(|(name, _)| *name == record.owner) else {
+                continue;
+            };
             // An additional record counts for the target of a service record, not for the question itself.
             let belongs = record.answer || !questions.contains(&name);
             if belongs && addresses.len() < ADDRESSES_MAX {

@@ -258,17 +258,17 @@ fn a_hello_comes_in_as_many_datagrams_as_it_takes_and_then_is_counted() {
     for (datagrams, expected) in [(500_u16, (1, 0)), (520, (0, 1))] {
         let message = hello("a.example", 16_000);
         let mut conversation = InitialConversation::default();
-        let (mut hellos, mut given_up) = (0, 0);
+        let (mut hellos, mut dropped) = (0, 0);
         for number in 0..datagrams {
             // The first datagram's bytes again and again, and the rest at last.
             let is_last = number + 1 == datagrams;
             let frames = if is_last { crypto(600, &message[600..]) } else { crypto(0, &message[..600]) };
             let datagram = datagram(QuicVersion::V1, &DCID, 1, frames);
             conversation.accept(Side::Low, &datagram, |_, observation| match observation {
-                Observation::GivenUp(_) => given_up += 1,
+                Observation::GivenUp(_) => dropped += 1,
                 _ => hellos += 1,
             });
         }
-        assert_eq!((hellos, given_up), expected, "{datagrams}");
+        assert_eq!((hellos, dropped), expected, "{datagrams}");
     }
 }

@@ -1,4 +1,4 @@
-//! The alerts of one ledger until they are taken, within a bound: repetitions give up first.
+//! The alerts of one ledger until they are taken, within a bound: repetitions are dropped first.
 
 use super::known_hosts::KnownHosts;
 use crate::matching::{Alert, SignatureSet, Verdict};
@@ -14,7 +14,7 @@ const ALERTS_CROWDED: usize = ALERTS_MAX + ALERTS_MAX / 4;
 #[derive(Debug, Default)]
 pub struct Alerts {
     kept: Vec<Alert>,
-    given_up: u64,
+    dropped: u64,
     discards: bool,
 }
 
@@ -41,23 +41,23 @@ impl Alerts {
         std::mem::take(&mut self.kept)
     }
 
-    /// Alerts that were given up.
-    pub const fn given_up(&self) -> u64 {
-        self.given_up
+    /// Alerts that were dropped.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
-    /// Gives up those that matter least of what is too much: repetitions before the first of a host and an indicator, seen as closely;
+    /// Drops those that matter least of what is too much: repetitions before the first of a host and an indicator, seen as closely;
     /// of the first ones, those of the hosts with the weaker verdicts, as far as is known by now; then what says less; then the later ones.
     fn trim(&mut self, hosts: &KnownHosts, signatures: &SignatureSet) {
         if self.kept.len() <= ALERTS_MAX {
             return;
         }
-        let mut told: HashSet<_, FixedState> = HashSet::default();
+        let mut resolved: HashSet<_, FixedState> = HashSet::default();
         let mut ranked: Vec<_> = (0_u32..)
             .zip(&self.kept)
             .map(|(at, alert)| {
                 let host = alert.host();
-                let repeats = !told.insert((host, alert.indicator, alert.seen_as));
+                let repeats = !resolved.insert((host, alert.indicator, alert.seen_as));
                 let says = Verdict::of(signatures.get(alert.indicator).strength, alert.seen_as, alert.on_behalf);
                 let standing = if repeats { None } else { hosts.standing(&host, signatures) };
                 (repeats, standing.map_or(says, |(verdict, ..)| verdict), says, at)
@@ -72,6 +72,6 @@ impl Alerts {
         }
         let mut goes = goes.into_iter();
         self.kept.retain(|_| !goes.next().unwrap_or(false));
-        self.given_up += ranked.len().saturating_sub(ALERTS_MAX) as u64;
+        self.dropped += ranked.len().saturating_sub(ALERTS_MAX) as u64;
     }
 }

@@ -1,4 +1,4 @@
-//! The hosts of one ledger, within bounds: the weakest give up first.
+//! The hosts of one ledger, within bounds: the weakest are evicted first.
 
 use crate::matching::host_record::{ASKED_NAMES_MAX, HostRecord, LINES_MAX, Standing};
 use crate::matching::{Alert, Field, HostKey, LinkAddress, SignatureSet};
@@ -36,11 +36,11 @@ pub struct KnownHosts {
     lines: usize,
     /// Names that others asked them for.
     names: usize,
-    given_up: u64,
+    dropped: u64,
     asked_given_up: u64,
     /// Hosts that were asked for more names than are kept.
     asked_too_much: u64,
-    /// Lines that hosts had given up that are not here any more.
+    /// Lines that hosts had lost that are not here any more.
     lines_given_up: u64,
     /// Link-layer addresses likewise.
     links_given_up: u64,
@@ -129,17 +129,17 @@ impl KnownHosts {
         self.noted.as_mut().map(|noted| std::mem::take(&mut noted.retired)).unwrap_or_default()
     }
 
-    /// Gives up what is over the bounds, for the last time.
+    /// Drops what is over the bounds, for the last time.
     pub fn settle(&mut self, signatures: &SignatureSet) {
         self.trim_hosts(signatures);
     }
 
-    /// What was given up at a bound, under the bound's name.
-    pub fn given_up(&self) -> [(&'static str, u64); 5] {
-        let lines = self.hosts.values().map(HostRecord::given_up).sum::<u64>();
+    /// What was dropped at a bound, under the bound's name.
+    pub fn dropped(&self) -> [(&'static str, u64); 5] {
+        let lines = self.hosts.values().map(HostRecord::dropped).sum::<u64>();
         let links = self.hosts.values().map(|record| u64::from(record.link_addresses_given_up())).sum::<u64>();
         [
-            ("hosts", self.given_up),
+            ("hosts", self.dropped),
             ("asked_hosts", self.asked_given_up),
             ("asked_names", self.asked_too_much),
             ("evidence_lines", self.lines_given_up + lines),
@@ -168,7 +168,7 @@ impl KnownHosts {
         self.hosts.entry(host).or_default()
     }
 
-    /// Gives up the weakest of the hosts that are too many. Of those that others asked for something, that much is kept.
+    /// Evicts the weakest of the hosts that are too many. Of those that others asked for something, that much is kept.
     fn trim_hosts(&mut self, signatures: &SignatureSet) {
         let mut with_evidence: Vec<(Standing, HostKey)> = Vec::with_capacity(self.hosts.len());
         for (&host, record) in &self.hosts {
@@ -189,7 +189,7 @@ impl KnownHosts {
         }
     }
 
-    /// Has the weakest hosts give up lines, those that stand for a host's verdict last.
+    /// Drops lines of the weakest hosts, those that stand for a host's verdict last.
     fn trim_lines(&mut self, signatures: &SignatureSet) {
         let standing = |(&host, record): (&HostKey, &HostRecord)| Some((record.standing(signatures)?, host));
         let mut ranked: Vec<_> = self.hosts.iter().filter_map(standing).collect();
@@ -231,7 +231,7 @@ impl KnownHosts {
         }
         match record.line_count() {
             0 => self.asked_given_up += 1,
-            _ => self.given_up += 1,
+            _ => self.dropped += 1,
         }
         Some(record)
     }
@@ -240,7 +240,7 @@ impl KnownHosts {
         let record = self.hosts.remove(host)?;
         self.lines -= record.line_count();
         self.names -= record.asked_count();
-        self.lines_given_up += record.given_up();
+        self.lines_given_up += record.dropped();
         self.links_given_up += u64::from(record.link_addresses_given_up());
         if let Some(noted) = &mut self.noted {
             noted.changed.remove(host);

@@ -3,7 +3,7 @@ use super::alerts::ALERTS_MAX;
 use super::known_hosts::{ASKED_MAX, HOSTS_MAX};
 use super::*;
 use crate::decode::Zone;
-use crate::matching::{FlowSummary, IndicatorIndex, LINES_MAX, Reached, Role, Verdict};
+use crate::matching::{ConnectionOutcome, FlowSummary, IndicatorIndex, LINES_MAX, Role, Verdict};
 use std::net::Ipv4Addr;
 
 const NAME: &str = "dnl-01.geo.kaspersky.com";
@@ -16,7 +16,7 @@ enum Change {
     DuringTheFlow,
 }
 
-/// A client is told an address for a name, and connects to it without a word about whom it wants. Says what alerts come of it.
+/// A client gets an address for a name from DNS, and connects to it without a word about whom it wants. Says what alerts come of it.
 fn alerts(set: &Arc<SignatureSet>, later: &Arc<SignatureSet>, change: Change) -> Vec<Alert> {
     let client: IpAddr = "10.0.0.5".parse().unwrap();
     let server: IpAddr = "203.0.113.9".parse().unwrap();
@@ -55,7 +55,7 @@ fn alerts(set: &Arc<SignatureSet>, later: &Arc<SignatureSet>, change: Change) ->
         opening_seen: true,
         matters: true,
         counts: FlowCounts::default(),
-        reached: Reached::DataExchanged,
+        connection_outcome: ConnectionOutcome::DataExchanged,
     };
     record(&mut ledger, 3, EventKind::Ended(ended));
     ledger.take_alerts()
@@ -91,7 +91,7 @@ fn alert(set: &SignatureSet, packet: u64, client: u32, seen_as: SeenAs) -> Alert
         packet,
         indicator,
         seen_as,
-        reached: Reached::Attempted,
+        connection_outcome: ConnectionOutcome::Attempted,
         field: if seen_as == SeenAs::Lookup { Field::DnsQuery } else { Field::TlsSni },
         observed: NAME.into(),
         host_is_server: false,
@@ -111,7 +111,7 @@ fn alert(set: &SignatureSet, packet: u64, client: u32, seen_as: SeenAs) -> Alert
             server_mac: None,
             tunnel: None,
             counts: FlowCounts::default(),
-            reached: Reached::Attempted,
+            connection_outcome: ConnectionOutcome::Attempted,
         },
         application: Application::Unknown,
     }
@@ -128,7 +128,7 @@ fn tell(ledger: &mut Ledger, alert: Alert) {
         opening_seen: false,
         matters: true,
         counts: FlowCounts::default(),
-        reached: Reached::Attempted,
+        connection_outcome: ConnectionOutcome::Attempted,
     };
     ledger.record(Event { packet, at, kind: EventKind::Ended(ended) });
 }
@@ -157,7 +157,7 @@ fn no_flood_of_lookups_hides_a_confirmed_host_or_one_that_insists() {
             }
         }
         ledger.close();
-        assert_eq!(ledger.given_up().get("hosts"), Some(&u64::from(FLOOD + 2 - HOSTS_MAX as u32)));
+        assert_eq!(ledger.dropped().get("hosts"), Some(&u64::from(FLOOD + 2 - HOSTS_MAX as u32)));
         let hosts: HashMap<_, _> = ledger.into_hosts().collect();
         assert_eq!(hosts.len(), HOSTS_MAX);
         assert_eq!(verdict(&set, &hosts, STRONG), Some((Verdict::Confirmed, Role::Endpoint)), "at {place}");
@@ -183,7 +183,7 @@ fn a_relay_that_had_to_go_is_still_one() {
     }
     tell(&mut ledger, alert(&set, 2_000_000, 7, SeenAs::Contact));
     ledger.close();
-    assert!(ledger.given_up().contains_key("asked_hosts"));
+    assert!(ledger.dropped().contains_key("asked_hosts"));
     let hosts: HashMap<_, _> = ledger.into_hosts().collect();
     assert_eq!(hosts.values().filter(|record| record.line_count() == 0).count(), ASKED_MAX);
     assert_eq!(verdict(&set, &hosts, STRONG), Some((Verdict::Confirmed, Role::Endpoint)));
@@ -201,7 +201,7 @@ fn what_a_sensor_has_no_room_for_is_kept_until_it_is_taken() {
     let mut seen: std::collections::HashSet<_> = ledger.take_changed().into_iter().map(|(host, _)| host).collect();
     seen.extend(ledger.make_room().into_iter().map(|(host, _)| host));
     assert_eq!(seen.len(), FLOOD as usize);
-    assert!(!ledger.is_crowded() && !ledger.given_up().contains_key("hosts"));
+    assert!(!ledger.is_crowded() && !ledger.dropped().contains_key("hosts"));
 }
 
 #[test]
@@ -221,14 +221,14 @@ fn lines_of_the_weakest_make_room_for_those_of_the_strong() {
     (0..5_000).for_each(|client| lines(&mut ledger, client, SeenAs::Lookup));
     lines(&mut ledger, STRONG + 1, SeenAs::Contact);
     ledger.close();
-    let given_up = ledger.given_up();
+    let dropped = ledger.dropped();
     let hosts: HashMap<_, _> = ledger.into_hosts().collect();
     let count = |number| hosts.get(&host(number)).unwrap().line_count();
     assert_eq!((count(STRONG), count(STRONG + 1)), (LINES_MAX, LINES_MAX));
     assert_eq!(hosts.values().map(HostRecord::line_count).min(), Some(4), "as many as still help");
     let kept: usize = hosts.values().map(HostRecord::line_count).sum();
     assert!(kept <= 1 << 18);
-    assert_eq!(given_up.get("evidence_lines"), Some(&((5_002 * LINES_MAX - kept) as u64)));
+    assert_eq!(dropped.get("evidence_lines"), Some(&((5_002 * LINES_MAX - kept) as u64)));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn repetitions_leave_room_for_what_is_told_first_and_the_weak_for_the_strong() {
     }
     tell(&mut ledger, alert(&set, noise + 1, STRONG, SeenAs::Contact));
     let alerts = ledger.take_alerts();
-    assert_eq!((alerts.len(), ledger.given_up().get("alerts")), (ALERTS_MAX, Some(&(noise + 1 - ALERTS_MAX as u64))));
+    assert_eq!((alerts.len(), ledger.dropped().get("alerts")), (ALERTS_MAX, Some(&(noise + 1 - ALERTS_MAX as u64))));
     assert!(alerts.is_sorted_by_key(|alert| alert.packet));
     assert_eq!(alerts.first().unwrap().packet, 1);
     assert_eq!(alerts.last().unwrap().host(), host(STRONG));
@@ -285,7 +285,7 @@ fn a_host_that_is_asked_for_too_many_names_is_counted_once() {
     let set = Arc::new(SignatureSet::builtin());
     let mut ledger = Ledger::new(&set, 0).without_alerts();
     for number in 0..1_030 {
-        assert_eq!(ledger.given_up().get("asked_names"), (number > 1_024).then_some(&1), "after {number}");
+        assert_eq!(ledger.dropped().get("asked_names"), (number > 1_024).then_some(&1), "after {number}");
         let mut asks = alert(&set, 1 + number, 1, SeenAs::Lookup);
         asks.observed = format!("s{number}.geo.kaspersky.com").into();
         (asks.asks_server, asks.flow.server) = (true, host(7).address);

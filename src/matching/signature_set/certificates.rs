@@ -111,7 +111,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is wanted, in a name that is made of pieces of it, is never passed over; and strangers' names are.
+        /// What is wanted, in a name that is made of pieces of it, is never passed over; and unrelated names are.
         #[test]
         fn names_are_spelled_if_they_may_match(
             wanted in prop::sample::select(vec!["O=AO Kaspersky Lab", "O=AO Kaspersky Lab, CN=Root", "CN=a\\, b", "CN=", "CN=x=y", "CN=O=x"]),

@@ -11,16 +11,16 @@ const SPAN_MAX_S: u64 = 7 * 24 * 3600;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Connections of one client to one server at a steady pace.
+/// Connections of one client to one server at a steady interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beat {
+pub struct Beacon {
     /// What it is evidence for.
     pub indicator: IndicatorIndex,
     /// The server's ports.
     pub ports: Vec<PortRange>,
     /// From one connection to the next.
     pub period_ns: u64,
-    /// How much the pace may vary either way.
+    /// How much the interval may vary either way.
     pub tolerance_ns: u64,
     /// How many connections make a beat.
     pub connections: usize,
@@ -65,7 +65,7 @@ pub struct ResolverOrder {
 #[derive(Debug, Default)]
 pub struct Habits {
     /// Beats.
-    pub beats: Vec<Beat>,
+    pub beacons: Vec<Beacon>,
     /// Calls to connect back.
     pub wake_ups: Vec<WakeUp>,
     /// Ports with certificates of the server's own making.
@@ -80,7 +80,7 @@ impl Habits {
         let mut habits = Self::default();
         for &(index, one) in indicators {
             match one.kind {
-                MatchKind::Beat => habits.beats.extend(beat(index, &one.value)),
+                MatchKind::Beacon => habits.beacons.extend(beacon(index, &one.value)),
                 MatchKind::WakeUp => habits.wake_ups.extend(wake_up(index, &one.value)),
                 MatchKind::SelfSigned => habits.self_signed.extend(self_signed(index, &one.value)),
                 MatchKind::ResolverOrder => habits.resolver_orders.extend(resolver_order(index, &one.value)),
@@ -92,10 +92,10 @@ impl Habits {
 
     /// Ports that some habit is followed at.
     pub fn ports(&self) -> impl Iterator<Item = PortRange> {
-        let beats = self.beats.iter().flat_map(|beat| beat.ports.iter());
+        let beacons = self.beacons.iter().flat_map(|beacon| beacon.ports.iter());
         let calls = self.wake_ups.iter().flat_map(|wake| std::iter::once(&wake.call).chain(&wake.then));
         let signed = self.self_signed.iter().flat_map(|one| one.ports.iter());
-        beats.chain(calls).chain(signed).copied()
+        beacons.chain(calls).chain(signed).copied()
     }
 }
 
@@ -103,7 +103,7 @@ impl Habits {
 pub fn check(kind: MatchKind, value: &str) -> Result<(), String> {
     let index = IndicatorIndex(0);
     match kind {
-        MatchKind::Beat => beat(index, value).map(|_| ()),
+        MatchKind::Beacon => beacon(index, value).map(|_| ()),
         MatchKind::WakeUp => wake_up(index, value).map(|_| ()),
         MatchKind::SelfSigned => self_signed(index, value).map(|_| ()),
         MatchKind::ResolverOrder => resolver_order(index, value).map(|_| ()),
@@ -111,7 +111,7 @@ pub fn check(kind: MatchKind, value: &str) -> Result<(), String> {
     }
 }
 
-fn beat(indicator: IndicatorIndex, value: &str) -> Result<Beat, String> {
+fn beacon(indicator: IndicatorIndex, value: &str) -> Result<Beacon, String> {
     let wrong = || {
         format!(
             "bad beat {value:?}; expected the form \"tcp/13000 tcp/14000; every 900 s; give or take 45 s; 3 times\", \
@@ -125,7 +125,7 @@ fn beat(indicator: IndicatorIndex, value: &str) -> Result<Beat, String> {
     if !(3..=STEPS_MAX).contains(&connections) || tolerance_ns * 2 >= period_ns {
         return Err(wrong());
     }
-    Ok(Beat { indicator, ports: port_list(at)?, period_ns, tolerance_ns, connections })
+    Ok(Beacon { indicator, ports: port_list(at)?, period_ns, tolerance_ns, connections })
 }
 
 fn wake_up(indicator: IndicatorIndex, value: &str) -> Result<WakeUp, String> {
@@ -183,8 +183,8 @@ mod tests {
     fn the_habits_of_the_builtin_set_are_followed() {
         let set = SignatureSet::builtin();
         let habits = set.habits();
-        assert_eq!(habits.beats[0].period_ns, 900 * SECOND_NS);
-        assert!(habits.beats[0].ports.iter().any(|range| range.contains(13000, 6)));
+        assert_eq!(habits.beacons[0].period_ns, 900 * SECOND_NS);
+        assert!(habits.beacons[0].ports.iter().any(|range| range.contains(13000, 6)));
         assert!(habits.wake_ups[0].call.contains(15000, 17));
         assert!(habits.self_signed[0].ports.iter().any(|range| range.contains(13299, 6)));
         assert_eq!(habits.resolver_orders[0].resolvers.len(), 5);
@@ -193,12 +193,12 @@ mod tests {
     #[test]
     fn what_cannot_be_followed_is_refused_in_words() {
         for (kind, value) in [
-            (MatchKind::Beat, "tcp/13000; every 900 s"),
-            (MatchKind::Beat, "tcp/13000; every 900 s; give or take 450 s; 3 times"),
-            (MatchKind::Beat, "tcp/13000; every 900 s; give or take 45 s; 2 times"),
-            (MatchKind::Beat, "tcp/13000; every 900 s; give or take 45 s; 9 times"),
-            (MatchKind::Beat, "13000; every 900 s; give or take 45 s; 3 times"),
-            (MatchKind::Beat, "tcp/13000; every 18446744073709551615 s; give or take 45 s; 3 times"),
+            (MatchKind::Beacon, "tcp/13000; every 900 s"),
+            (MatchKind::Beacon, "tcp/13000; every 900 s; give or take 450 s; 3 times"),
+            (MatchKind::Beacon, "tcp/13000; every 900 s; give or take 45 s; 2 times"),
+            (MatchKind::Beacon, "tcp/13000; every 900 s; give or take 45 s; 9 times"),
+            (MatchKind::Beacon, "13000; every 900 s; give or take 45 s; 3 times"),
+            (MatchKind::Beacon, "tcp/13000; every 18446744073709551615 s; give or take 45 s; 3 times"),
             (MatchKind::WakeUp, "udp/15000; tcp/13000; within 15 s"),
             (MatchKind::WakeUp, "udp/15000; then tcp/13000; within 15"),
             (MatchKind::SelfSigned, "tcp/13000, tcp/13291"),

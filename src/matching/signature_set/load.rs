@@ -14,10 +14,10 @@ use toml::de::{DeTable, DeValue};
 /// Most names that all templates of a set may stand for.
 const TEMPLATE_NAMES_MAX: usize = 200_000;
 
-/// Shortest path that may be looked for: anything shorter also stands in the paths of strangers.
+/// Shortest path that may be looked for: anything shorter also stands in unrelated paths.
 const PATH_BYTES_MIN: usize = 8;
 
-/// Shortest text that may be looked for in uploads: anything shorter also stands in what strangers write.
+/// Shortest text that may be looked for in uploads: anything shorter also stands in unrelated text.
 const UPLOAD_BYTES_MIN: usize = 24;
 
 /// How the ids of the built-in set begin, and of sets that replace it.
@@ -593,7 +593,7 @@ fn check(indicator: &Indicator) -> Result<(), String> {
             Ok(())
         }
         MatchKind::Port => ports::parse(value).map(|_| ()),
-        kind @ (MatchKind::Beat | MatchKind::WakeUp | MatchKind::SelfSigned | MatchKind::ResolverOrder) => {
+        kind @ (MatchKind::Beacon | MatchKind::WakeUp | MatchKind::SelfSigned | MatchKind::ResolverOrder) => {
             habits::check(kind, value)
         }
         MatchKind::UploadContains if value.len() < UPLOAD_BYTES_MIN => Err(format!(

@@ -5,7 +5,7 @@
 use crate::matching::{Indicator, IndicatorIndex, MatchKind, Strength};
 use std::cmp::Reverse;
 
-/// Fewest bytes that may be looked for: fewer also begin what strangers send.
+/// Fewest bytes that may be looked for: fewer also begin unrelated data.
 const BYTES_MIN: usize = 4;
 /// Most bytes that may be looked for in a body, and in a flow: no more of them is read.
 const BODY_BYTES_MAX: usize = 64;

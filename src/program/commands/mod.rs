@@ -17,7 +17,7 @@ use crate::cli::{Compat, SignatureFolders, SignaturesCommand};
 use crate::state::StateError;
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use kaspector::matching::SignatureSet;
 use kaspector_report::{EveCompat, TableStyle};
 use std::fmt::Display;
@@ -94,7 +94,7 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
 
 /// A set without indicators finds nothing, which would look like a clean network.
 fn holds_nothing(folder: &Path) -> Usage {
-    Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", spelled(folder)))
+    Usage(format!("{}: no indicator in this folder's files; each begins with [[indicator]]", display_path(folder)))
 }
 
 /// A state file that another name would help with is bad usage.

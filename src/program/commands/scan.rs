@@ -4,11 +4,11 @@ use super::{Exit, Usage, complain, is_closed_pipe, load, of_state, say, table_st
 use crate::cli::{Format, ScanArguments};
 use crate::inputs::expand;
 use crate::process::output_file::{AlertsFile, Claims, OutputFileError, cut_half_line};
-use crate::scan::attend::{ScanError, attend, rate, scaled};
+use crate::scan::interactive::{ScanError, rate, scaled, scan_interactively};
 use crate::scan::{Inventory, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
 use anyhow::Context;
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
@@ -46,10 +46,11 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
-    let (mut scan, elapsed) = attend(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
-        ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
-        other => other.into(),
-    })?;
+    let (mut scan, elapsed) =
+        scan_interactively(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
+            ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
+            other => other.into(),
+        })?;
     let inventory = std::mem::take(&mut scan.inventory);
     let report = &scan.report;
     complain_of(report);
@@ -64,7 +65,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let name = if eve_on_stdout {
             "standard output".to_owned()
         } else {
-            arguments.eve.as_deref().map(spelled).unwrap_or_default()
+            arguments.eve.as_deref().map(display_path).unwrap_or_default()
         };
         note(file.finish().with_context(|| format!("{name}: not all alerts could be written")));
     }
@@ -74,7 +75,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     if let (Some(mut state), Some(path)) = (state, arguments.state.as_deref()) {
         if scan.interrupted {
             // Half a capture is another capture, so the whole one would count besides it.
-            warn(format_args!("{}: nothing was merged, since the scan was interrupted", spelled(path)));
+            warn(format_args!("{}: nothing was merged, since the scan was interrupted", display_path(path)));
         } else {
             let merged = merge(&mut state, report, inventory, arguments, &signatures);
             if let (Ok(merged), false) = (&merged, arguments.quiet) {
@@ -252,7 +253,7 @@ fn merge(
     arguments: &ScanArguments,
     signatures: &SignatureSet,
 ) -> Result<Vec<String>, StateError> {
-    let file = arguments.state.as_deref().map(spelled).unwrap_or_default();
+    let file = arguments.state.as_deref().map(display_path).unwrap_or_default();
     let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
     let mut inputs = inventory.into_inputs();
     let (mut said, mut merged) = (Vec::new(), 0_usize);
@@ -314,7 +315,7 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
         for (name, count) in outcomes {
             say(format_args!("  packets {name}: {count}"));
         }
-        for (name, count) in &report.given_up {
+        for (name, count) in &report.dropped {
             say(format_args!("  given up at bound {name}: {count}"));
         }
         for (name, count) in &report.left_out {

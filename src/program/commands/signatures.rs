@@ -2,7 +2,7 @@
 
 use super::{Exit, Usage, complain, holds_nothing, load, of_stdout};
 use crate::cli::SignaturesCommand;
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use kaspector::matching::{Explanation, Indicator, SignatureSet};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
@@ -37,7 +37,7 @@ pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
             writeln!(
                 out,
                 "{}: {} indicator{}, version {}, sha256 {}",
-                spelled(folder),
+                display_path(folder),
                 set.len(),
                 if set.len() == 1 { "" } else { "s" },
                 set.version(),

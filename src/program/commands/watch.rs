@@ -8,7 +8,7 @@ use crate::config::{
 };
 use crate::process::output_file::{OutputFileError, check_growing};
 use crate::sandbox::{Privileges, Sandbox, SandboxMode, folder_of};
-use crate::scan::attend::{rate, scaled};
+use crate::scan::interactive::{rate, scaled};
 use crate::sensor::{
     Attention, Log, Notice, Reload, Renewed, Settings, WatchError, WatchOptions, Watched, watch as run,
 };
@@ -269,7 +269,7 @@ fn summary(watched: &Watched, started: Instant) -> String {
     for (outcome, count) in watched.outcomes.non_zero() {
         _ = writeln!(text, "  packets {}: {count}", outcome.name());
     }
-    for (name, count) in &watched.given_up {
+    for (name, count) in &watched.dropped {
         _ = writeln!(text, "  given up at bound {name}: {count}");
     }
     for output in &watched.outputs {

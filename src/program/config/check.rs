@@ -2,7 +2,7 @@
 
 use super::WatchConfig;
 use crate::process::output_file::{Claims, OutputFileError, check_growing};
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use kaspector::matching::SignatureSet;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -54,7 +54,7 @@ pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
     if let Some(folder) = &config.spool {
         // It is made when it is not there.
         let nearest = folder.ancestors().find(|path| path.exists()).unwrap_or(folder);
-        writable_folder(nearest, &format!("spool {}", spelled(folder)), &mut checked);
+        writable_folder(nearest, &format!("spool {}", display_path(folder)), &mut checked);
     }
     if let Some(file) = &config.state {
         writable_file(file, "state", &mut checked);
@@ -122,7 +122,7 @@ fn check_signatures(config: &WatchConfig, checked: &mut Checked) {
 
 fn readable(path: &Path, whose: &str, checked: &mut Checked) {
     if let Err(cause) = fs::File::open(path) {
-        checked.problems.push(format!("{whose}: {} cannot be read: {cause}", spelled(path)));
+        checked.problems.push(format!("{whose}: {} cannot be read: {cause}", display_path(path)));
     }
 }
 
@@ -132,9 +132,9 @@ fn writable_file(path: &Path, whose: &str, checked: &mut Checked) {
         Ok(_) => {}
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            writable_folder(folder, &format!("{whose} {}", spelled(path)), checked);
+            writable_folder(folder, &format!("{whose} {}", display_path(path)), checked);
         }
-        Err(cause) => checked.problems.push(format!("{whose} {}: cannot be written: {cause}", spelled(path))),
+        Err(cause) => checked.problems.push(format!("{whose} {}: cannot be written: {cause}", display_path(path))),
     }
 }
 
@@ -143,7 +143,7 @@ fn writable_folder(folder: &Path, whose: &str, checked: &mut Checked) {
     match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_) => _ = fs::remove_file(&probe),
         Err(cause) => {
-            let folder = spelled(folder);
+            let folder = display_path(folder);
             checked
                 .problems
                 .push(format!("{whose}: no file can be made in {folder}: {cause}; make it writable for this user"));

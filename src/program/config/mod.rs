@@ -18,7 +18,7 @@ pub use value::{
     Size, Span, ValueError,
 };
 
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::pipeline::LANES;
 use kaspector_delivery::OutputSpec;
@@ -195,7 +195,7 @@ pub struct HttpConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {cause}; give another with --config", spelled(file))]
+    #[error("{}: cannot be read: {cause}; give another with --config", display_path(file))]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -203,13 +203,13 @@ pub enum ConfigError {
         cause: io::Error,
     },
     /// The file is no configuration.
-    #[error("{}: longer than {FILE_BYTES_MAX} bytes; this is no configuration", spelled(file))]
+    #[error("{}: longer than {FILE_BYTES_MAX} bytes; this is no configuration", display_path(file))]
     TooLong {
         /// The file.
         file: PathBuf,
     },
     /// Something in the file.
-    #[error("{}:{line}: {what}", spelled(file))]
+    #[error("{}:{line}: {what}", display_path(file))]
     Wrong {
         /// The file.
         file: PathBuf,

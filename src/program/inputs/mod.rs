@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use kaspector::capture::{CaptureError, CaptureFile, ForeignKind, spelled};
+use kaspector::capture::{CaptureError, CaptureFile, ForeignKind, display_path};
 use pattern::leads_up;
 
 /// One input that can be opened.
@@ -89,7 +89,7 @@ pub fn expand(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Inputs 
             Ok(_) => list.add_existing(path),
             // A link of this name that leads nowhere is meant, too.
             Err(_) if is_pattern && path.symlink_metadata().is_err() => list.add_matching(path),
-            Err(cause) => list.fail(CaptureError::Open { input: spelled(path), cause }),
+            Err(cause) => list.fail(CaptureError::Open { input: display_path(path), cause }),
         }
     }
     list.inputs
@@ -130,7 +130,7 @@ impl List {
                 Err(error) if is_hidden_error(&error) => {}
                 Err(error) if is_dangling(&error) => self.inputs.dangling_links += 1,
                 Err(error) => {
-                    let input = spelled(error.path().unwrap_or(path));
+                    let input = display_path(error.path().unwrap_or(path));
                     self.fail(CaptureError::Open { input, cause: error.into() });
                 }
             }
@@ -138,7 +138,7 @@ impl List {
     }
 
     fn add_matching(&mut self, pattern: &Path) {
-        let input = spelled(pattern);
+        let input = display_path(pattern);
         let matches = match pattern::find(pattern) {
             Ok(matches) if matches.is_empty() => return self.fail(CaptureError::NoMatch { input }),
             Ok(matches) => matches,
@@ -147,7 +147,7 @@ impl List {
         for (path, trouble) in matches {
             match trouble {
                 None => self.add_existing(&path),
-                Some(cause) => self.fail(CaptureError::Open { input: spelled(&path), cause }),
+                Some(cause) => self.fail(CaptureError::Open { input: display_path(&path), cause }),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Files that the program writes: tried before anything is read, and never written over what is read or belongs to somebody else.
 
 use crate::inputs::{Input, Inputs};
-use kaspector::capture::{CaptureFile, spelled};
+use kaspector::capture::{CaptureFile, display_path};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
@@ -73,7 +73,7 @@ impl OutputFileError {
     pub fn closed(path: &Path, cause: io::Error) -> Self {
         let advice = match cause.kind() {
             io::ErrorKind::NotFound => {
-                let folder = path.parent().map(spelled).unwrap_or_default();
+                let folder = path.parent().map(display_path).unwrap_or_default();
                 format!("make its folder first: install -d -m 0750 '{}'", folder.replace('\'', r"'\''"))
             }
             io::ErrorKind::NotADirectory => "what it names as a folder is a file".to_owned(),
@@ -84,7 +84,7 @@ impl OutputFileError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room".to_owned(),
             _ => "name another file".to_owned(),
         };
-        Self::Closed { file: spelled(path), cause, advice }
+        Self::Closed { file: display_path(path), cause, advice }
     }
 }
 
@@ -181,7 +181,7 @@ impl Claims {
     /// [`OutputFileError::Claimed`] or [`OutputFileError::Capture`].
     pub fn check(&self, path: &Path, option: &'static str) -> Result<(), OutputFileError> {
         let Ok(metadata) = path.metadata() else { return Ok(()) };
-        let file = || spelled(path);
+        let file = || display_path(path);
         if let Some(what) = self.of(&metadata) {
             return Err(OutputFileError::Claimed { file: file(), what, option });
         }
@@ -202,7 +202,7 @@ impl Claims {
         let [_, beside @ ..] = files;
         for (file, begins) in beside.iter().zip([is_log_of_database, is_index_of_database, is_journal_of_database]) {
             if file.metadata().is_ok_and(|metadata| metadata.is_file()) && !begins_so(file, begins) {
-                let (file, holds) = (spelled(file), "what SQLite keeps beside an inventory");
+                let (file, holds) = (display_path(file), "what SQLite keeps beside an inventory");
                 return Err(OutputFileError::Foreign { file, holds, option, advice: ", or move it away" });
             }
         }
@@ -288,7 +288,12 @@ impl AlertsFile {
         let metadata = file.metadata().map_err(closed)?;
         if is_regular && metadata.len() > 0 && !force && !is_of_a_scan(&file).map_err(closed)? {
             let advice = ", or have it replaced with --force";
-            return Err(OutputFileError::Foreign { file: spelled(path), holds: "alerts of a scan", option, advice });
+            return Err(OutputFileError::Foreign {
+                file: display_path(path),
+                holds: "alerts of a scan",
+                option,
+                advice,
+            });
         }
         Ok(Self { file, is_new: found.is_none(), is_regular })
     }
@@ -421,8 +426,12 @@ pub fn check_growing(path: &Path, option: &'static str, claims: &Claims) -> Resu
         // A disk that was full may have cut the first line.
         Err(error) => error.is_eof() && line.starts_with(br#"{"timestamp":""#),
     };
-    let foreign =
-        || OutputFileError::Foreign { file: spelled(path), holds: "EVE lines", option, advice: ", or move it away" };
+    let foreign = || OutputFileError::Foreign {
+        file: display_path(path),
+        holds: "EVE lines",
+        option,
+        advice: ", or move it away",
+    };
     if is_eve { Ok(()) } else { Err(foreign()) }
 }
 

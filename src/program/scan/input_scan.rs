@@ -1,9 +1,9 @@
-//! What one input came to, and the report that is counted while it is read.
+//! The result of one input, and the report that is counted while it is read.
 
 use super::progress::Progress;
 use crate::inputs::Input;
 use crate::process::panics::Failure;
-use kaspector::capture::{Block, CaptureError, CaptureFile, spelled};
+use kaspector::capture::{Block, CaptureError, CaptureFile, display_path};
 use kaspector::pipeline::Findings;
 use kaspector_live::Filter;
 use kaspector_report::InputReport;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// Bytes at the start of an input that identify it, together with its length.
 const DIGESTED_BYTES: usize = 64 << 10;
 
-/// What one input came to.
+/// The result of one input.
 #[derive(Debug, Default)]
 pub struct InputScan {
     /// The input itself.
@@ -61,7 +61,7 @@ impl InputScan {
 fn name(input: &Input) -> String {
     match input {
         Input::Stdin => "-".to_owned(),
-        Input::Named(path) | Input::Found(path) => spelled(path),
+        Input::Named(path) | Input::Found(path) => display_path(path),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every host met, out of whichever inputs: inputs are deposited in their order, and beyond a bound the weakest hosts give up first.
+//! Every host met, out of whichever inputs: inputs are deposited in their order, and beyond a bound the weakest hosts are evicted first.
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
@@ -16,11 +16,11 @@ type Shown = (u32, HostRecord);
 #[derive(Debug, Default)]
 pub struct Inventory {
     hosts: DashMap<HostKey, Vec<Shown>, FixedState>,
-    given_up: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl Inventory {
-    /// Adds what input number `input` showed; inputs come in their order, so that the same hosts are given up whatever the number of
+    /// Adds what input number `input` showed; inputs come in their order, so that the same hosts are evicted whatever the number of
     /// threads.
     pub fn deposit(
         &self,
@@ -48,7 +48,7 @@ impl Inventory {
         self.give_up_beyond(hosts_max, signatures);
     }
 
-    /// Gives up the hosts that stand weakest by the strongest of what each input showed.
+    /// Evicts the hosts that stand weakest by the strongest of what each input showed.
     fn give_up_beyond(&self, hosts_max: usize, signatures: &SignatureSet) {
         if self.hosts.len() <= hosts_max {
             return;
@@ -64,14 +64,14 @@ impl Inventory {
         ranked.select_nth_unstable(hosts_max);
         for (is_bare, _, host) in ranked.iter().skip(hosts_max) {
             self.hosts.remove(host);
-            self.given_up.fetch_add(u64::from(!is_bare), Ordering::Relaxed);
+            self.dropped.fetch_add(u64::from(!is_bare), Ordering::Relaxed);
         }
     }
 
-    /// Hosts with evidence that were given up.
+    /// Hosts with evidence that were evicted.
     #[must_use]
-    pub fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::Relaxed)
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Gives inputs other numbers, in the same order: `numbers` by the earlier ones; what is not there stays.
@@ -154,7 +154,7 @@ mod tests {
         inventory.deposit_within(50, 3, hosts(120..200, SeenAs::Lookup, 4), &signatures);
         let found = inventory.findings(&signatures);
         let of = |verdict| found.iter().filter(|host| host.verdict == verdict).count();
-        assert_eq!((of(Verdict::Confirmed), of(Verdict::Suspected), inventory.given_up()), (30, 20, 150));
+        assert_eq!((of(Verdict::Confirmed), of(Verdict::Suspected), inventory.dropped()), (30, 20, 150));
         assert_eq!(found.last().unwrap().first_seen, Timestamp(1), "of equals, those that were seen first");
         assert_eq!(inventory.into_inputs().keys().copied().collect::<Vec<_>>(), [0, 2]);
     }

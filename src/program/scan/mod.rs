@@ -7,12 +7,12 @@
 //! Small inputs are spread over the threads, one thread each; a big one gets all threads (`rounds`). Either way an input has its own
 //! flows and its own ledger, and hosts are merged in input order, so the number of threads never shows in the answer.
 
-pub mod attend;
+mod barrier;
 mod input_scan;
+pub mod interactive;
 mod inventory;
-mod meeting;
+mod parallel;
 mod progress;
-mod rounds;
 
 pub use input_scan::InputScan;
 pub use inventory::Inventory;
@@ -91,21 +91,21 @@ pub fn scan(
     let put = |index: usize, input: Option<InputScan>| results.put(index, input, &hand_on);
     let is_big = |input: &Input| threads > 1 && size(input).is_none_or(|size| size >= BIG_INPUT);
     // Small ones until the next big one: what comes behind a big one would wait for it with all that it showed.
-    let (mut small, mut stretches) = (Vec::new(), Vec::new());
+    let (mut small, mut chunks) = (Vec::new(), Vec::new());
     for (index, input) in inputs.iter().enumerate() {
         match input {
-            Ok(input) if is_big(input) => stretches.push((std::mem::take(&mut small), Some((index, input)))),
+            Ok(input) if is_big(input) => chunks.push((std::mem::take(&mut small), Some((index, input)))),
             Ok(input) => small.push((index, input)),
             Err(error) => put(index, Some(InputScan::unreadable(error))),
         }
     }
-    stretches.push((small, None));
+    chunks.push((small, None));
     let reading = Reading { signatures, progress, filter, ports: &ports, keeps_alerts: take_alerts.is_some() };
-    for (small, big) in &stretches {
+    for (small, big) in &chunks {
         let mut panicked = reading.scan_small(small, threads, &put);
         if let Some((index, input)) = *big {
             let together = |file| {
-                rounds::run(file, number(index), signatures, threads, filter, &ports, take_alerts.is_some(), progress)
+                parallel::run(file, number(index), signatures, threads, filter, &ports, take_alerts.is_some(), progress)
             };
             match reading.scan(input, together) {
                 Ok(scan) => put(index, scan),
@@ -277,7 +277,7 @@ impl Results {
         Self { scans: (0..count).map(|_| Mutex::default()).collect(), handed_on: Mutex::default() }
     }
 
-    /// Notes what an input came to, and hands on those whose turn it is, each with its number.
+    /// Notes the result of an input, and hands on those whose turn it is, each with its number.
     fn put(&self, index: usize, scan: Option<InputScan>, hand_on: &impl Fn(u32, &mut InputScan)) {
         if let Some(place) = self.scans.get(index) {
             *lock(place) = Some(scan);
@@ -330,13 +330,13 @@ fn collect(
         total.bytes += report.bytes;
         total.outcomes.add(&findings.outcomes);
         total.flows += findings.flows;
-        for (bound, count) in findings.given_up {
-            *total.given_up.entry(bound).or_default() += count;
+        for (bound, count) in findings.dropped {
+            *total.dropped.entry(bound).or_default() += count;
         }
         total.inputs.push(report);
     }
-    if inventory.given_up() > 0 {
-        *total.given_up.entry("hosts").or_default() += inventory.given_up();
+    if inventory.dropped() > 0 {
+        *total.dropped.entry("hosts").or_default() += inventory.dropped();
     }
     inventory.renumber_inputs(&numbers);
     total.hosts = inventory.findings(signatures);

@@ -1,14 +1,14 @@
 //! The control thread: takes what the workers report, keeps what it proves, and hands it on to the outputs.
 
+use super::alert_publisher::AlertPublisher;
 use super::counters::Detail;
-use super::desk::Desk;
+use super::event_merger::EventMerger;
 use super::hosts::{Hosts, Novelty, Rise};
 use super::interfaces::Interfaces;
-use super::keeper::Keeper;
-use super::renewal::{Current, Renewal};
+use super::reload::{Current, Reloaded};
 use super::repeats::{Repeats, Sighting};
-use super::signals::{Signals, Wish};
-use super::teller::Teller;
+use super::signals::{Request, Signals};
+use super::state_writer::StateWriter;
 use super::{HOSTS_TOLD, Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
 use crate::sensor::Notify;
 use crate::status::Status;
@@ -37,7 +37,7 @@ const PUBLISH: Duration = Duration::from_millis(250);
 const LOOK_AT_HOSTS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
 const SAVE: Duration = Duration::from_secs(5);
-/// How long an alert waits to hear whether the state file has the same of its host, and how many may; others are told as first sights.
+/// How long an alert waits until it is known whether the state file has the same of its host, and how many may; others are told as first sights.
 const UNCLEAR: Duration = Duration::from_secs(5);
 const UNCLEAR_MAX: usize = 1 << 14;
 /// The same at the end.
@@ -55,14 +55,14 @@ pub struct Control<'w> {
     started: Instant,
     began: Timestamp,
     /// By interface.
-    desks: Vec<Desk>,
+    mergers: Vec<EventMerger>,
     interfaces: Interfaces<'w>,
-    teller: Teller<'w>,
+    publisher: AlertPublisher<'w>,
     repeats: Repeats,
     /// Summaries whose turn has come.
     due: VecDeque<(Sighting, Occasion)>,
     hosts: Hosts,
-    keeper: Option<Keeper>,
+    state_writer: Option<StateWriter>,
     /// Alerts of hosts that are being recalled out of the state file.
     unclear: VecDeque<(Instant, Sighting)>,
     /// Names of what evidence points into.
@@ -76,21 +76,21 @@ pub struct Control<'w> {
     lost_told: u64,
 }
 
-type Reloading = JoinHandle<Result<Renewal, String>>;
+type Reloading = JoinHandle<Result<Reloaded, String>>;
 
 impl<'w> Control<'w> {
     /// The control thread of a watch that is about to begin.
     pub fn new(
         options: &'w WatchOptions,
         (settings, choice, is_confined): (Settings, Arc<Choice>, bool),
-        desks: Vec<Desk>,
+        mergers: Vec<EventMerger>,
         interfaces: Interfaces<'w>,
-        teller: Teller<'w>,
-        (hosts, keeper): (Hosts, Option<(Keeper, Vec<String>)>),
+        publisher: AlertPublisher<'w>,
+        (hosts, state_writer): (Hosts, Option<(StateWriter, Vec<String>)>),
         web: Option<Web>,
     ) -> Self {
-        let (keeper, inputs) =
-            keeper.map_or_else(|| (None, options.interfaces.clone()), |(keeper, inputs)| (Some(keeper), inputs));
+        let (state_writer, inputs) = state_writer
+            .map_or_else(|| (None, options.interfaces.clone()), |(state_writer, inputs)| (Some(state_writer), inputs));
         Self {
             options,
             repeats: Repeats::every(settings.summary_interval_s),
@@ -101,11 +101,11 @@ impl<'w> Control<'w> {
             began: now(),
             due: VecDeque::new(),
             lost_told: 0,
-            desks,
+            mergers,
             interfaces,
-            teller,
+            publisher,
             hosts,
-            keeper,
+            state_writer,
             unclear: VecDeque::new(),
             inputs,
             web,
@@ -138,7 +138,7 @@ impl<'w> Control<'w> {
             tokio::select! {
                 () = tokio::time::sleep(self.pause(quiet)) => {
                     // At the end nothing hurries: what workers have is taken as the outputs have room for it, as long as they may take.
-                    if stop.load(Ordering::Relaxed) && !self.teller.has_room() {
+                    if stop.load(Ordering::Relaxed) && !self.publisher.has_room() {
                         let since = *ends.get_or_insert_with(Instant::now);
                         if since.elapsed() < self.options.patience {
                             self.hand_on();
@@ -161,10 +161,10 @@ impl<'w> Control<'w> {
                     self.report(tell);
                 }
                 wish = signals.next() => match wish {
-                    Wish::End => end(stop),
-                    Wish::Count => tell(Notice::SoFar(&self.so_far())),
-                    Wish::Reload => {
-                        self.teller.outputs().reopen();
+                    Request::End => end(stop),
+                    Request::Count => tell(Notice::SoFar(&self.so_far())),
+                    Request::Reload => {
+                        self.publisher.outputs().reopen();
                         // What is being read now may be older than the wish.
                         reloads_again = reloading.is_some();
                         if reloading.is_none() {
@@ -181,7 +181,7 @@ impl<'w> Control<'w> {
                     }
                 }
             }
-            if self.teller.outputs().are_closed() {
+            if self.publisher.outputs().are_closed() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
@@ -192,7 +192,7 @@ impl<'w> Control<'w> {
             tokio::select! {
                 watched = &mut finished => return watched,
                 // Files that are about to be closed need not be opened anew, and the summary is about to come.
-                wish = signals.next() => if wish == Wish::End { end(stop) },
+                wish = signals.next() => if wish == Request::End { end(stop) },
             }
         }
     }
@@ -210,13 +210,13 @@ impl<'w> Control<'w> {
             sensor: Arc::clone(&self.options.output_options.sensor),
             confined: self.is_confined.then(|| self.options.sandbox.clone()),
         };
-        let handle = self.teller.outputs().handle();
-        Some(handle.spawn_blocking(move || Renewal::read(&reload, current)))
+        let handle = self.publisher.outputs().handle();
+        Some(handle.spawn_blocking(move || Reloaded::read(&reload, current)))
     }
 
     /// Takes up what was read again, or says why everything stays as it was.
-    fn renew(&mut self, renewed: Result<Renewal, String>, tell: Tell<'_>) {
-        let Renewal { settings, choice, outputs, remarks } = match renewed {
+    fn renew(&mut self, renewed: Result<Reloaded, String>, tell: Tell<'_>) {
+        let Reloaded { settings, choice, outputs, remarks } = match renewed {
             Ok(renewal) => renewal,
             Err(error) => {
                 tell(Notice::Warning(&format!("not reloaded, everything stays as it was: {error}")));
@@ -225,8 +225,8 @@ impl<'w> Control<'w> {
         };
         remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
         let signatures = &settings.signatures;
-        for desk in &mut self.desks {
-            desk.set(signatures, &choice);
+        for merger in &mut self.mergers {
+            merger.set(signatures, &choice);
         }
         self.repeats.set_interval(settings.summary_interval_s);
         if let Some(web) = &self.web {
@@ -244,7 +244,7 @@ impl<'w> Control<'w> {
             tell(Notice::Event(&format!("reloaded: filter: {filter}; snap length: {snaplen}")));
         }
         if let Some(prepared) = outputs {
-            self.teller.outputs_mut().replace(prepared);
+            self.publisher.outputs_mut().replace(prepared);
             let names: Vec<String> = settings.outputs.iter().map(ToString::to_string).collect();
             tell(Notice::Event(&format!("reloaded: outputs: {}", names.join(", "))));
         }
@@ -259,8 +259,8 @@ impl<'w> Control<'w> {
     /// Takes what the workers found, and hands on what the outputs have room for. Says whether there was anything.
     fn look(&mut self) -> bool {
         let before = self.alerts;
-        for interface in 0..self.desks.len() {
-            let alerts = self.desks.get_mut(interface).map(Desk::look).unwrap_or_default();
+        for interface in 0..self.mergers.len() {
+            let alerts = self.mergers.get_mut(interface).map(EventMerger::look).unwrap_or_default();
             let interface = u32::try_from(interface).unwrap_or(u32::MAX);
             for alert in alerts {
                 self.alerts += 1;
@@ -276,7 +276,7 @@ impl<'w> Control<'w> {
                 }
             }
         }
-        if self.hosts.are_leaving() || self.desks.iter().any(Desk::is_crowded) {
+        if self.hosts.are_leaving() || self.mergers.iter().any(EventMerger::is_crowded) {
             self.look_at_hosts();
         }
         self.recall(UNCLEAR);
@@ -286,17 +286,17 @@ impl<'w> Control<'w> {
             self.summarise(due);
         }
         self.hand_on();
-        self.alerts > before || !self.due.is_empty() || !self.teller.is_through()
+        self.alerts > before || !self.due.is_empty() || !self.publisher.is_through()
     }
 
     /// Hands on what the outputs have room for, and summaries as far as there is room behind that.
     fn hand_on(&mut self) {
-        self.teller.hand_on();
-        while self.teller.has_room()
+        self.publisher.hand_on();
+        while self.publisher.has_room()
             && let Some((sighting, occasion)) = self.due.pop_front()
         {
             self.tell_of(&sighting, occasion);
-            self.teller.hand_on();
+            self.publisher.hand_on();
         }
     }
 
@@ -312,15 +312,15 @@ impl<'w> Control<'w> {
 
     /// Has hosts that left memory looked up in the state file, and tells what waited for that, or for longer than `patience`.
     fn recall(&mut self, patience: Duration) {
-        let Some(keeper) = &self.keeper else { return };
+        let Some(state_writer) = &self.state_writer else { return };
         let signatures = Arc::clone(&self.settings.signatures);
         let hosts = self.hosts.take_to_recall();
         if !hosts.is_empty()
-            && let Err(refused) = keeper.recall(&signatures, hosts)
+            && let Err(refused) = state_writer.recall(&signatures, hosts)
         {
             self.hosts.not_recalled(refused);
         }
-        let recalled = keeper.take_recalled().into_iter();
+        let recalled = state_writer.take_recalled().into_iter();
         let rises: Vec<Rise> = recalled
             .filter_map(|(host, question, record)| self.hosts.recalled(&host, question, record, &signatures))
             .collect();
@@ -341,7 +341,7 @@ impl<'w> Control<'w> {
 
     fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
         let known_since = self.hosts.known_since(&sighting.host());
-        self.teller.tell_of(sighting, occasion, known_since, &self.settings.signatures);
+        self.publisher.tell_of(sighting, occasion, known_since, &self.settings.signatures);
     }
 
     fn summarise(&mut self, due: Vec<(Sighting, u64)>) {
@@ -358,17 +358,17 @@ impl<'w> Control<'w> {
     fn look_at_hosts(&mut self) {
         let signatures = Arc::clone(&self.settings.signatures);
         let mut rises = Vec::new();
-        for (interface, desk) in (0..).zip(&mut self.desks) {
-            for (host, record) in desk.take_changed() {
+        for (interface, merger) in (0..).zip(&mut self.mergers) {
+            for (host, record) in merger.take_changed() {
                 rises.extend(self.hosts.update(host, record, interface, &signatures));
             }
-            for (host, record) in desk.make_room() {
+            for (host, record) in merger.make_room() {
                 rises.extend(self.hosts.retire(host, record, interface, &signatures));
             }
         }
         // Now the ledgers hold nothing of these hosts that is not known here.
         for host in self.hosts.leaving() {
-            self.desks.iter_mut().for_each(|desk| desk.let_go(&host));
+            self.mergers.iter_mut().for_each(|merger| merger.let_go(&host));
         }
         self.hosts.leave(&signatures);
         self.tell_rises(rises);
@@ -382,11 +382,10 @@ impl<'w> Control<'w> {
         let Some(web) = self.web.clone() else { return };
         let interfaces = self.interfaces.status();
         let signatures = &self.settings.signatures;
-        let Detail { outcomes, flows_active, memory_bytes, seen_in_part: seen, given_up, .. } =
-            self.interfaces.detail();
-        let given_up = self.given_up(given_up);
-        let bound = |names: &[&str]| names.iter().filter_map(|name| given_up.get(name)).sum();
-        let (outputs, spool) = self.teller.outputs().watcher().status();
+        let Detail { outcomes, flows_active, memory_bytes, coverage: seen, dropped, .. } = self.interfaces.detail();
+        let dropped = self.dropped(dropped);
+        let bound = |names: &[&str]| names.iter().filter_map(|name| dropped.get(name)).sum();
+        let (outputs, spool) = self.publisher.outputs().watcher().status();
         web.publish(Status {
             started: self.began,
             signatures_version: signatures.version().to_owned(),
@@ -419,8 +418,8 @@ impl<'w> Control<'w> {
             endpoints_with_findings: self.hosts.count(),
             outputs,
             spool,
-            messages: self.teller.made(),
-            no_room: self.teller.lost(),
+            messages: self.publisher.made(),
+            no_room: self.publisher.lost(),
             flow_memory_bytes: memory_bytes,
         });
         if web.wants_hosts() {
@@ -434,12 +433,15 @@ impl<'w> Control<'w> {
 
     /// Hands the hosts that changed to the state file.
     fn save(&mut self) {
-        let Some(keeper) = &self.keeper else { return };
+        let Some(state_writer) = &self.state_writer else { return };
         let signatures = &self.settings.signatures;
-        let unsaved =
-            if keeper.lacks_all() { self.hosts.take_all(signatures) } else { self.hosts.take_unsaved(signatures) };
+        let unsaved = if state_writer.lacks_all() {
+            self.hosts.take_all(signatures)
+        } else {
+            self.hosts.take_unsaved(signatures)
+        };
         if !unsaved.is_empty()
-            && let Err(refused) = keeper.save(signatures, unsaved)
+            && let Err(refused) = state_writer.save(signatures, unsaved)
         {
             self.hosts.not_saved(refused);
         }
@@ -448,44 +450,44 @@ impl<'w> Control<'w> {
     /// Tells what was counted, and says what the log should have of it.
     fn report(&mut self, tell: Tell<'_>) {
         self.interfaces.remark(tell);
-        if let Some(trouble) = self.keeper.as_ref().and_then(Keeper::trouble) {
+        if let Some(trouble) = self.state_writer.as_ref().and_then(StateWriter::trouble) {
             tell(Notice::Warning(&format!("{trouble}; what was not saved is tried again")));
         }
-        let lost = self.teller.lost().sum();
+        let lost = self.publisher.lost().sum();
         if lost > self.lost_told {
             let more = lost - std::mem::replace(&mut self.lost_told, lost);
             tell(Notice::Warning(&format!("{more} messages were lost, because no output had room for them")));
         }
         let uptime_s = self.started.elapsed().as_secs();
         let stats = EveStats { uptime_s, alerts: self.alerts, ..self.interfaces.stats() };
-        self.teller.tell_counters(&stats);
+        self.publisher.tell_counters(&stats);
     }
 
-    /// What was given up at a bound anywhere, under the bound's name: by workers, `of_workers`, and by the ledgers behind them.
-    fn given_up(&self, of_workers: BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    /// What was dropped at any bound, under the bound's name: by workers, `of_workers`, and by the ledgers behind them.
+    fn dropped(&self, of_workers: BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
         let mut total = of_workers;
-        for (bound, count) in self.desks.iter().flat_map(Desk::given_up) {
+        for (bound, count) in self.mergers.iter().flat_map(EventMerger::dropped) {
             *total.entry(bound).or_default() += count;
         }
-        if self.hosts.given_up() > 0 {
-            *total.entry("hosts").or_default() += self.hosts.given_up();
+        if self.hosts.dropped() > 0 {
+            *total.entry("hosts").or_default() += self.hosts.dropped();
         }
         total
     }
 
     /// What the watch has come to.
     fn so_far(&mut self) -> Watched {
-        let Detail { outcomes, flows, given_up, .. } = self.interfaces.detail();
+        let Detail { outcomes, flows, dropped, .. } = self.interfaces.detail();
         Watched {
             interfaces: self.interfaces.status(),
-            outputs: self.teller.outputs().status(),
+            outputs: self.publisher.outputs().status(),
             behind: 0,
             outcomes,
             flows,
-            given_up: self.given_up(given_up),
+            dropped: self.dropped(dropped),
             hosts: self.hosts.first_findings(HOSTS_TOLD, &self.settings.signatures),
             hosts_in_all: self.hosts.count(),
-            no_room: self.teller.lost(),
+            no_room: self.publisher.lost(),
         }
     }
 
@@ -517,7 +519,7 @@ impl<'w> Control<'w> {
         let deadline = Instant::now() + patience;
         self.hand_on();
         let mut shown = Instant::now();
-        while !(self.due.is_empty() && self.teller.is_through()) && Instant::now() < deadline {
+        while !(self.due.is_empty() && self.publisher.is_through()) && Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
             self.hand_on();
             if shown.elapsed() >= PUBLISH {
@@ -525,12 +527,12 @@ impl<'w> Control<'w> {
                 shown = Instant::now();
             }
         }
-        self.teller.give_up(self.due.len());
+        self.publisher.give_up(self.due.len());
         self.publish();
         let mut watched = self.so_far();
-        let handle = self.teller.outputs().handle().clone();
-        let watcher = self.teller.outputs().watcher();
-        let draining = self.teller.into_outputs().drain(patience);
+        let handle = self.publisher.outputs().handle().clone();
+        let watcher = self.publisher.outputs().watcher();
+        let draining = self.publisher.into_outputs().drain(patience);
         tokio::pin!(draining);
         let mut publish = every(PUBLISH);
         let Drained { behind, outputs } = loop {
@@ -543,10 +545,10 @@ impl<'w> Control<'w> {
             }
         };
         (watched.behind, watched.outputs) = (behind, outputs);
-        if let Some(keeper) = self.keeper.take() {
+        if let Some(state_writer) = self.state_writer.take() {
             let last = self.hosts.take_last_unsaved(&self.settings.signatures);
             let signatures = Arc::clone(&self.settings.signatures);
-            let closed = handle.spawn_blocking(|| keeper.close(signatures, last));
+            let closed = handle.spawn_blocking(|| state_writer.close(signatures, last));
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }
@@ -574,8 +576,8 @@ fn every(period: Duration) -> tokio::time::Interval {
     interval
 }
 
-/// What a reload came to, once it is through; never, while none is under way.
-async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<Renewal, String>> {
+/// The result of a reload, once it is through; never, while none is under way.
+async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<Reloaded, String>> {
     match reloading {
         Some(task) => Some(task.await.unwrap_or_else(|error| Err(format!("the reload failed: {error}")))),
         None => std::future::pending().await,

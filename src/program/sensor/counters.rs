@@ -3,7 +3,7 @@
 use crate::status::InterfaceStatus;
 use kaspector::capture::Timestamp;
 use kaspector::decode::OutcomeCounters;
-use kaspector::pipeline::SeenInPart;
+use kaspector::pipeline::Coverage;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -56,9 +56,9 @@ pub struct Detail {
     /// Bytes of memory that flow tables and what is held back take.
     pub memory_bytes: u64,
     /// How much was seen of TCP connections.
-    pub seen_in_part: SeenInPart,
-    /// What was given up at a bound, under the bound's name.
-    pub given_up: BTreeMap<&'static str, u64>,
+    pub coverage: Coverage,
+    /// What was dropped at a bound, under the bound's name.
+    pub dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Detail {
@@ -68,9 +68,9 @@ impl Detail {
         self.flows += other.flows;
         self.flows_active += other.flows_active;
         self.memory_bytes += other.memory_bytes;
-        self.seen_in_part.add(other.seen_in_part);
-        for (&bound, count) in &other.given_up {
-            *self.given_up.entry(bound).or_default() += count;
+        self.coverage.add(other.coverage);
+        for (&bound, count) in &other.dropped {
+            *self.dropped.entry(bound).or_default() += count;
         }
     }
 }

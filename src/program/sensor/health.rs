@@ -2,7 +2,7 @@
 
 use super::WatchOptions;
 use super::counters::WorkerCounters;
-use kaspector::pipeline::SeenInPart;
+use kaspector::pipeline::Coverage;
 use kaspector_live::{CaptureKind, Facts, RingOptions, advice};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -74,8 +74,8 @@ impl Health {
                  can (ethtool -T {interface}): hwstamp_ctl -i {interface} -r 1"
             ));
         }
-        let mut seen = SeenInPart::default();
-        workers.iter().for_each(|worker| seen.add(worker.detail().seen_in_part));
+        let mut seen = Coverage::default();
+        workers.iter().for_each(|worker| seen.add(worker.detail().coverage));
         if seen.ended >= CONNECTIONS_MIN && seen.one_sided.saturating_mul(10) > seen.ended.saturating_mul(9) {
             said.push(format!(
                 "of {} of {} connections on {interface} only one direction was seen; set the mirror port to copy both, received and \
@@ -123,8 +123,8 @@ mod tests {
     fn worker(packets: u64, ended: u64, one_sided: u64) -> WorkerCounters {
         let counters = WorkerCounters::default();
         counters.packets.store(packets, Ordering::Relaxed);
-        let seen_in_part = SeenInPart { ended, one_sided, ..SeenInPart::default() };
-        counters.set_detail(Detail { seen_in_part, ..Detail::default() });
+        let coverage = Coverage { ended, one_sided, ..Coverage::default() };
+        counters.set_detail(Detail { coverage, ..Detail::default() });
         counters
     }
 

@@ -37,7 +37,7 @@ pub struct Hosts {
     leaving: HashMap<HostKey, Known>,
     /// Of hosts that have left, what was not saved.
     left: Vec<Unsaved>,
-    given_up: u64,
+    dropped: u64,
 }
 
 /// Hosts that have left and wait to be saved; what finds no room is lost, and counted with those that were forgotten.
@@ -110,7 +110,7 @@ impl Hosts {
         known.verdict = known.verdict(signatures);
         self.trim_lines(signatures);
         // Those that found no room are still in the file.
-        self.given_up += self.leaving.drain().count() as u64;
+        self.dropped += self.leaving.drain().count() as u64;
     }
 
     /// From now on what leaves is saved in the state file, and looked up there.
@@ -281,7 +281,7 @@ impl Hosts {
     /// Notes that the ledgers hold nothing of them any more. What was not saved of them is to be saved.
     pub fn leave(&mut self, signatures: &SignatureSet) {
         for (host, known) in std::mem::take(&mut self.leaving) {
-            self.given_up += 1;
+            self.dropped += 1;
             self.to_recall.remove(&host);
             if self.unsaved.remove(&host) && self.left.len() < LEFT_MAX {
                 self.left.extend(known.unsaved(host, signatures));
@@ -303,8 +303,8 @@ impl Hosts {
 
     /// Hosts that were forgotten, since there were too many.
     #[must_use]
-    pub const fn given_up(&self) -> u64 {
-        self.given_up
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// All hosts as they are now. Takes no more than a moment, however many there are: what they add up to is left to who lists them.
@@ -341,7 +341,7 @@ impl Hosts {
         ranked
     }
 
-    /// Has the weakest hosts give up lines once there are too many.
+    /// Drops lines of the weakest hosts once there are too many.
     fn trim_lines(&mut self, signatures: &SignatureSet) {
         if self.lines <= LINES_MAX {
             return;
@@ -370,7 +370,7 @@ impl Hosts {
                 let known = self.leaving.remove(&host).unwrap_or_else(|| {
                     let mut known = Known::default();
                     // As long as nobody had to leave, memory has all that the file has.
-                    if self.has_file && self.given_up > 0 {
+                    if self.has_file && self.dropped > 0 {
                         self.recalls += 1;
                         self.to_recall.insert(host, self.recalls);
                         known.recall = Some(self.recalls);
@@ -540,7 +540,7 @@ mod tests {
         }
         hosts.update(host(u32::MAX >> 8), weak, 0, &signatures);
         hosts.leave(&signatures);
-        assert_eq!(hosts.given_up(), (HOSTS_MAX / 8) as u64);
+        assert_eq!(hosts.dropped(), (HOSTS_MAX / 8) as u64);
         assert!(hosts.hosts.contains_key(&host(0)), "old, and confirmed");
         assert!(hosts.hosts.contains_key(&host(u32::MAX >> 8)));
     }
@@ -596,7 +596,7 @@ mod tests {
         fill(&mut hosts, &signatures);
         hosts.update(host(999_999), record(0, SeenAs::Lookup, 9, &signatures).1, 0, &signatures);
         hosts.leave(&signatures);
-        assert!(hosts.given_up() > 0);
+        assert!(hosts.dropped() > 0);
         hosts.take_unsaved(&signatures);
         hosts.update(host(1), record(1, SeenAs::Contact, 10, &signatures).1, 0, &signatures);
         let last = hosts.take_last_unsaved(&signatures);

@@ -5,7 +5,7 @@
 //! Never: sends a packet into the traffic.
 //!
 //! ```text
-//! ring -> worker: lanes -> reports -> desk: ledger -> alerts  -> outputs
+//! ring -> worker: lanes -> reports -> event merger: ledger -> alerts  -> outputs
 //!          ^                            |       \ -> records -> hosts
 //!          +--------- snapshot ---------+
 //! ```
@@ -13,22 +13,22 @@
 //! A worker owns its ring and its flows, and shares nothing but a bounded queue with one writer and one reader, and the latest snapshot
 //! of what it needs to know. The control thread looks at the queues every few milliseconds, so no worker ever wakes anybody.
 
+mod alert_publisher;
 mod control;
 mod counters;
-mod desk;
+mod event_merger;
 mod health;
 mod hosts;
 mod interfaces;
-mod keeper;
 mod listed;
 mod log;
-mod means;
 mod notify;
-mod renewal;
+mod reload;
 mod repeats;
+mod resources;
 mod signals;
 mod snapshot;
-mod teller;
+mod state_writer;
 mod worker;
 
 pub use log::Log;
@@ -39,9 +39,10 @@ use crate::sandbox::{PrivilegeError, Privileges, Sandbox, SandboxError, SandboxM
 use crate::state::StateError;
 use crate::status::{InterfaceStatus, MessageCounts};
 use crate::web::{Web, WebOptions, serve};
+use alert_publisher::AlertPublisher;
 use control::Control;
 use counters::WorkerCounters;
-use desk::Desk;
+use event_merger::EventMerger;
 use hosts::Hosts;
 use interfaces::Interfaces;
 use kaspector::decode::{OutcomeCounters, TunnelPort, TunnelPorts};
@@ -50,10 +51,10 @@ use kaspector::pipeline::{LANES, Numbering};
 use kaspector_delivery::{OutputOptions, OutputSpec, OutputStatus, Outputs, OutputsError};
 use kaspector_live::{CaptureKind, Choice, Facts, Filter, FilterError, Listener, LiveError, RingOptions};
 use kaspector_report::EveCompat;
-use keeper::Keeper;
 use rtrb::RingBuffer;
 pub use signals::Attention;
 use signals::Signals;
+use state_writer::StateWriter;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
@@ -61,7 +62,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use teller::Teller;
 use worker::Worker;
 
 /// Hosts that a summary names: all of them, in full, would take more memory than the watch itself.
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Reload {
     }
 }
 
-/// What a watch came to.
+/// The result of a watch.
 #[derive(Debug, Default)]
 pub struct Watched {
     /// One entry per interface, in the order given.
@@ -170,8 +170,8 @@ pub struct Watched {
     pub outcomes: OutcomeCounters,
     /// Flows seen.
     pub flows: u64,
-    /// What was given up at a bound, under the bound's name.
-    pub given_up: BTreeMap<&'static str, u64>,
+    /// What was dropped at a bound, under the bound's name.
+    pub dropped: BTreeMap<&'static str, u64>,
     /// The first [`HOSTS_TOLD`] hosts with evidence: strongest verdict first, then by address.
     pub hosts: Vec<HostFinding>,
     /// How many there are in all.
@@ -189,7 +189,7 @@ pub enum Notice<'a> {
     Event(&'a str),
     /// The counters of an interval.
     Detail(&'a str),
-    /// What the watch has come to so far: somebody asked.
+    /// The result of the watch so far: somebody asked.
     SoFar(&'a Watched),
     /// Something is wrong, and the watch goes on.
     Warning(&'a str),
@@ -237,7 +237,7 @@ pub enum WatchError {
 
 /// Watches until SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads settings again and opens output files anew;
 /// SIGUSR1 has told what was counted so far.
-/// `attention` has listened since the process began; `tell` hears how it goes.
+/// `attention` has listened since the process began; `tell` is called with how it goes.
 ///
 /// # Errors
 /// When an interface or an output cannot be opened, or an interface fails for good.
@@ -275,14 +275,14 @@ pub fn watch(
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let rings = options.interfaces.len() * workers;
-    let runtime = means::runtime(settings.outputs.len(), rings).map_err(WatchError::Threads)?;
+    let runtime = resources::runtime(settings.outputs.len(), rings).map_err(WatchError::Threads)?;
     let Attention { runtime: control_runtime, hang_up, user } = attention;
     let signals = control_runtime.block_on(async { Signals::listen(hang_up, user) })?;
     let mut hosts = Hosts::default();
-    let keeper = match &options.state {
+    let state_writer = match &options.state {
         Some(path) => {
             let sensor = &options.output_options.sensor;
-            Some(Keeper::open(path, sensor, &options.interfaces, &settings.signatures, &mut hosts)?)
+            Some(StateWriter::open(path, sensor, &options.interfaces, &settings.signatures, &mut hosts)?)
         }
         None => None,
     };
@@ -304,17 +304,17 @@ pub fn watch(
     let stop = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
         let _release = Release(&stop);
-        let (mut desks, mut threads) = (Vec::new(), Vec::new());
+        let (mut mergers, mut threads) = (Vec::new(), Vec::new());
         for ((interface, listeners), (name, counters)) in
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
         {
             let (producers, queues): (Vec<_>, Vec<_>) = listeners.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
-            let desk = Desk::new(interface, &settings.signatures, &choice, queues);
+            let merger = EventMerger::new(interface, &settings.signatures, &choice, queues);
             for ((thread, listener), (producer, counters)) in
                 (0..).zip(listeners).zip(producers.into_iter().zip(counters))
             {
                 let numbering = Numbering { thread, threads: workers as u64 };
-                let latest = Arc::clone(desk.latest());
+                let latest = Arc::clone(merger.latest());
                 let worker = Worker::new(
                     listener,
                     options.ring.retire,
@@ -332,17 +332,17 @@ pub fn watch(
                 // Those that run already would be waited for.
                 threads.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
             }
-            desks.push(desk);
+            mergers.push(merger);
         }
         let interfaces = Interfaces::new(options, &counters);
-        let teller = Teller::new(options, run, outputs, web.clone());
+        let publisher = AlertPublisher::new(options, run, outputs, web.clone());
         let control = Control::new(
             options,
             (settings.clone(), Arc::clone(&choice), files_are_confined),
-            desks,
+            mergers,
             interfaces,
-            teller,
-            (hosts, keeper),
+            publisher,
+            (hosts, state_writer),
             web,
         );
         tell(Notice::Capturing);

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Request {
     /// To end: SIGTERM, SIGINT.
     End,
     /// To read configuration and signatures again and open files anew: SIGHUP.
@@ -55,13 +55,13 @@ impl Signals {
         Ok(Self { terminate, interrupt, hang_up, user })
     }
 
-    /// The next wish. Nothing is lost when this is given up for something else.
-    pub async fn next(&mut self) -> Wish {
+    /// The next request. Nothing is lost when this is cancelled.
+    pub async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.hang_up.recv() => Wish::Reload,
-            _ = self.user.recv() => Wish::Count,
+            _ = self.terminate.recv() => Request::End,
+            _ = self.interrupt.recv() => Request::End,
+            _ = self.hang_up.recv() => Request::Reload,
+            _ = self.user.recv() => Request::Count,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwap;
 use kaspector::capture::Timestamp;
-use kaspector::matching::{SignatureSet, ToldAddresses};
+use kaspector::matching::{ResolvedAddresses, SignatureSet};
 use kaspector_live::Choice;
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ pub struct Snapshot {
     pub signatures: Arc<SignatureSet>,
     /// Which frames to take.
     pub choice: Arc<Choice>,
-    /// Addresses that clients were told on this interface, whichever worker saw it.
-    pub told: Arc<ToldAddresses>,
-    /// The time until which `told` is complete.
-    pub told_until: Timestamp,
+    /// Addresses that clients got from DNS on this interface, whichever worker saw it.
+    pub resolved: Arc<ResolvedAddresses>,
+    /// The time until which `resolved` is complete.
+    pub resolved_until: Timestamp,
 }
 
 /// The latest snapshot for the workers of one interface.

@@ -5,7 +5,7 @@ use super::snapshot::Latest;
 use kaspector::capture::{Frames, Timestamp};
 use kaspector::decode::{Outcome, TunnelPorts};
 use kaspector::matching::{Event, SignatureSet};
-use kaspector::pipeline::{END, LANES, Lanes, Numbering, Opening, Outbox, Outlet, Report};
+use kaspector::pipeline::{END, EventSink, LANES, Lanes, Numbering, Opening, Report, ReportQueue};
 use kaspector_live::{Choice, Filter, Listener, LiveError, RingStatistics};
 use rtrb::{Producer, PushError};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How long to wait for packets before looking at the clock and at the stop sign again.
 const WAIT: Duration = Duration::from_millis(100);
-/// The same where other workers wait to hear that nothing came.
+/// The same where other workers wait to know that nothing came.
 const WAIT_AMONG_OTHERS: Duration = Duration::from_millis(5);
 /// How long a packet may be under way in the kernel beyond the time after which a block is handed over.
 const UNDER_WAY: Duration = Duration::from_millis(4);
@@ -58,7 +58,7 @@ struct Inspection<'c> {
     choice: Arc<Choice>,
     filter: Option<Filter>,
     lanes: Lanes,
-    outbox: Outbox,
+    report_queue: ReportQueue,
     counters: &'c WorkerCounters,
 }
 
@@ -84,8 +84,9 @@ impl<'c> Worker<'c> {
         let shares = usize::try_from(numbering.threads).unwrap_or(LANES);
         // Together they follow as many flows as one thread would alone.
         let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering).with_tunnels(ports);
-        let outbox = if numbering == Numbering::ALONE { Outbox::alone() } else { Outbox::among_others() };
-        let inspection = Inspection { latest, signatures, choice, filter, lanes, outbox, counters };
+        let report_queue =
+            if numbering == Numbering::ALONE { ReportQueue::alone() } else { ReportQueue::among_others() };
+        let inspection = Inspection { latest, signatures, choice, filter, lanes, report_queue, counters };
         Self { listener, retire, inspection, queue, numbering, counters }
     }
 
@@ -97,7 +98,7 @@ impl<'c> Worker<'c> {
     pub fn run(mut self, stop: &AtomicBool) -> Result<(), LiveError> {
         let end_of_all = EndOfAll(stop);
         let ended = self.watch(stop);
-        // Others must hear of it first: what is concluded waits for them.
+        // Others must know of it first: what is concluded waits for them.
         drop(end_of_all);
         self.conclude();
         ended
@@ -157,14 +158,14 @@ impl<'c> Worker<'c> {
     /// Ends all flows, once it is known which of them matter, and waits until everything has been taken.
     fn conclude(&mut self) {
         let until = Instant::now() + LAST_REPORTS;
-        self.inspection.outbox.take_all(true);
+        self.inspection.report_queue.take_all(true);
         let mut is_told = false;
         // Closed rounds first, then the open one, and then all others have heard what we know.
-        while self.numbering != Numbering::ALONE && (!is_told || self.inspection.outbox.is_waiting()) {
+        while self.numbering != Numbering::ALONE && (!is_told || self.inspection.report_queue.is_waiting()) {
             if self.queue.is_abandoned() {
                 return;
             }
-            if !self.inspection.outbox.is_waiting() {
+            if !self.inspection.report_queue.is_waiting() {
                 self.inspection.pass(END);
                 is_told = true;
             }
@@ -173,10 +174,10 @@ impl<'c> Worker<'c> {
             self.inspection.settle();
         }
         let Self { inspection, queue, counters, .. } = self;
-        inspection.finish(|outbox| {
-            while outbox.is_crowded() && !pass_on(outbox, queue, counters) {
+        inspection.finish(|report_queue| {
+            while report_queue.is_crowded() && !pass_on(report_queue, queue, counters) {
                 if queue.is_abandoned() || Instant::now() >= until {
-                    outbox.take_all(false);
+                    report_queue.take_all(false);
                     return;
                 }
                 std::thread::sleep(LAST_LOOKS);
@@ -197,7 +198,7 @@ impl<'c> Worker<'c> {
 
     /// Moves reports into the queue, as far as there is room; true when none is left.
     fn hand_over(&mut self) -> bool {
-        pass_on(&mut self.inspection.outbox, &mut self.queue, self.counters)
+        pass_on(&mut self.inspection.report_queue, &mut self.queue, self.counters)
     }
 
     /// Whether every packet that the kernel kept for us has been taken.
@@ -248,13 +249,13 @@ impl Inspection<'_> {
 
     /// Takes a block, and gives the time of its last packet.
     fn take(&mut self, frames: Frames<'_>) -> Timestamp {
-        let Self { latest, signatures, filter, lanes, outbox, counters, .. } = self;
+        let Self { latest, signatures, filter, lanes, report_queue, counters, .. } = self;
         let snapshot = latest.load();
         if !Arc::ptr_eq(signatures, &snapshot.signatures) {
             *signatures = Arc::clone(&snapshot.signatures);
             lanes.set_signatures(signatures);
         }
-        lanes.feed_block(frames, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)), outbox);
+        lanes.feed_block(frames, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)), report_queue);
         let bytes = frames.records.iter().map(|record| u64::from(record.wire_len)).sum();
         add(&counters.packets, frames.len() as u64);
         add(&counters.bytes, bytes);
@@ -267,72 +268,72 @@ impl Inspection<'_> {
 
     /// Ends flows that have been idle for too long.
     fn sweep(&mut self, now: Timestamp) {
-        self.lanes.sweep(now, SWEPT, &mut self.outbox);
+        self.lanes.sweep(now, SWEPT, &mut self.report_queue);
     }
 
     /// Says that everything until `until` has been taken.
     fn pass(&mut self, until: Timestamp) {
         let (last, _) = self.lanes.last();
-        self.outbox.pass(until, last.saturating_add(1));
+        self.report_queue.pass(until, last.saturating_add(1));
     }
 
     /// Reports what waited for other workers, if they have come so far.
     fn settle(&mut self) {
         let latest = self.latest.load();
-        self.outbox.settle(&latest.told, latest.told_until, &mut self.lanes);
+        self.report_queue.settle(&latest.resolved, latest.resolved_until, &mut self.lanes);
     }
 
     /// Ends all flows, of which it is known whether they matter. `make_room` is called after each event, and may wait.
-    fn finish(&mut self, make_room: impl FnMut(&mut Outbox)) {
-        self.outbox.decide_at_once();
-        self.lanes.finish(&mut Unhurried { outbox: &mut self.outbox, make_room });
+    fn finish(&mut self, make_room: impl FnMut(&mut ReportQueue)) {
+        self.report_queue.decide_at_once();
+        self.lanes.finish(&mut Unhurried { report_queue: &mut self.report_queue, make_room });
         self.pass(END);
     }
 
     fn detail(&self) -> Detail {
-        let mut given_up = BTreeMap::new();
-        self.lanes.add_given_up(&mut given_up);
-        if self.outbox.hurried() > 0 {
-            given_up.insert("hurried_rounds", self.outbox.hurried());
+        let mut dropped = BTreeMap::new();
+        self.lanes.add_dropped(&mut dropped);
+        if self.report_queue.forced() > 0 {
+            dropped.insert("hurried_rounds", self.report_queue.forced());
         }
         Detail {
             outcomes: self.lanes.outcomes().clone(),
             flows: self.lanes.flows(),
             flows_active: self.lanes.flows_active() as u64,
             memory_bytes: self.lanes.memory_bytes() as u64,
-            seen_in_part: self.lanes.seen_in_part(),
-            given_up,
+            coverage: self.lanes.coverage(),
+            dropped,
         }
     }
 }
 
-/// An outbox that has room made for each event.
+/// An report_queue that has room made for each event.
 struct Unhurried<'o, F> {
-    outbox: &'o mut Outbox,
+    report_queue: &'o mut ReportQueue,
     make_room: F,
 }
 
-impl<F: FnMut(&mut Outbox)> Outlet for Unhurried<'_, F> {
+impl<F: FnMut(&mut ReportQueue)> EventSink for Unhurried<'_, F> {
     fn event(&mut self, event: Event) {
-        self.outbox.event(event);
-        (self.make_room)(self.outbox);
+        self.report_queue.event(event);
+        (self.make_room)(self.report_queue);
     }
 
     fn opened(&mut self, opening: &Opening<'_>) -> bool {
-        self.outbox.opened(opening)
+        self.report_queue.opened(opening)
     }
 
     fn is_undecided(&self, first_packet: u64) -> bool {
-        self.outbox.is_undecided(first_packet)
+        self.report_queue.is_undecided(first_packet)
     }
 }
 
 /// Moves reports into the queue, as far as there is room; true when none is left.
-fn pass_on(outbox: &mut Outbox, queue: &mut Producer<Report>, counters: &WorkerCounters) -> bool {
-    counters.queue_lost.store(outbox.lost(), Ordering::Relaxed);
-    while let Some(report) = outbox.pop() {
+fn pass_on(report_queue: &mut ReportQueue, queue: &mut Producer<Report>, counters: &WorkerCounters) -> bool {
+    counters.queue_lost.store(report_queue.lost(), Ordering::Relaxed);
+    while let Some(report) = report_queue.pop() {
         if let Err(PushError::Full(report)) = queue.push(report) {
-            outbox.put_back(report);
+            report_queue.put_back(report);
             add(&counters.queue_full, 1);
             return false;
         }
@@ -358,12 +359,12 @@ fn add(counter: &AtomicU64, count: u64) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::sensor::desk::Desk;
+    use crate::sensor::event_merger::EventMerger;
     use kaspector_live::{CaptureKind, RingOptions};
     use rtrb::RingBuffer;
 
-    /// Two workers that share the loopback interface, and their desk. `retires` are the times after which blocks are handed over.
-    fn workers(retires: [Duration; 2]) -> Option<(Vec<Worker<'static>>, Desk)> {
+    /// Two workers that share the loopback interface, and their event merger. `retires` are the times after which blocks are handed over.
+    fn workers(retires: [Duration; 2]) -> Option<(Vec<Worker<'static>>, EventMerger)> {
         let group = u16::try_from(std::process::id() & 0xffff).unwrap();
         let options = RingOptions { blocks: 2, fanout: Some(group), ..RingOptions::default() };
         let open = || Listener::open(CaptureKind::Afpacket, "lo", &options);
@@ -376,16 +377,16 @@ mod tests {
             }
         };
         let (producers, queues): (Vec<_>, Vec<_>) = (0..2).map(|_| RingBuffer::new(16)).unzip();
-        let desk = Desk::new(0, &Arc::new(SignatureSet::default()), &Arc::new(options.choice()), queues);
+        let merger = EventMerger::new(0, &Arc::new(SignatureSet::default()), &Arc::new(options.choice()), queues);
         let made = (0..).zip(listeners).zip(producers.into_iter().zip(retires));
         let workers = made.map(|((thread, listener), (producer, retire))| {
             let counters: &'static WorkerCounters = Box::leak(Box::default());
             let numbering = Numbering { thread, threads: 2 };
             let ports = Arc::new(TunnelPorts::ASSIGNED);
-            Worker::new(listener, retire, None, Arc::clone(desk.latest()), &ports, 0, numbering, producer, counters)
+            Worker::new(listener, retire, None, Arc::clone(merger.latest()), &ports, 0, numbering, producer, counters)
         });
         let workers = workers.collect();
-        Some((workers, desk))
+        Some((workers, merger))
     }
 
     /// Runs them until all have ended; whether each panicked.
@@ -405,14 +406,14 @@ mod tests {
     #[test]
     fn a_worker_that_panics_ends_all() {
         // No clock counts that far, so one panics as soon as nothing comes.
-        let Some((workers, mut desk)) = workers([Duration::MAX, Duration::from_millis(8)]) else { return };
-        assert_eq!(ended(workers, || drop(desk.look())), [true, false]);
+        let Some((workers, mut merger)) = workers([Duration::MAX, Duration::from_millis(8)]) else { return };
+        assert_eq!(ended(workers, || drop(merger.look())), [true, false]);
     }
 
     #[test]
     fn workers_end_when_nobody_takes_their_reports_any_more() {
-        let Some((workers, desk)) = workers([Duration::from_millis(8); 2]) else { return };
-        drop(desk);
+        let Some((workers, merger)) = workers([Duration::from_millis(8); 2]) else { return };
+        drop(merger);
         assert_eq!(ended(workers, || ()), [false, false]);
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with a state file.
 
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// There is no such file.
-    #[error("{}: no such state file; 'kaspector watch --state' and 'kaspector scan --state' make one", spelled(.path))]
+    #[error("{}: no such state file; 'kaspector watch --state' and 'kaspector scan --state' make one", display_path(.path))]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// Nothing is in it, perhaps since somebody makes it at this moment.
-    #[error("{}: nothing is in it yet; 'kaspector watch --state' and 'kaspector scan --state' fill it", spelled(.path))]
+    #[error("{}: nothing is in it yet; 'kaspector watch --state' and 'kaspector scan --state' fill it", display_path(.path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// It cannot be created or opened.
-    #[error("{}: cannot be opened: {error}; the file, and its folder for writing, must be open to this user", spelled(.path))]
+    #[error("{}: cannot be opened: {error}; the file, and its folder for writing, must be open to this user", display_path(.path))]
     Closed {
         /// The file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum StateError {
         error: String,
     },
     /// It belongs to another program.
-    #[error("{}: not a state file of Kaspector; it is left as it is, name another one", spelled(.path))]
+    #[error("{}: not a state file of Kaspector; it is left as it is, name another one", display_path(.path))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum StateError {
     /// A later version of this program wrote it.
     #[error(
         "{}: version {version} of the state, and this program knows versions up to {known}; use the newer program that wrote it",
-        spelled(.path)
+        display_path(.path)
     )]
     Newer {
         /// The file.
@@ -50,7 +50,7 @@ pub enum StateError {
     #[error(
         "{}: version {version} of the state; start the sensor with it once, or merge a capture with 'kaspector scan --state', \
          and it becomes version {known}",
-        spelled(.path)
+        display_path(.path)
     )]
     Older {
         /// The file.
@@ -61,7 +61,7 @@ pub enum StateError {
         known: usize,
     },
     /// What is in it cannot be.
-    #[error("{}: damaged: {what}; keep a copy, then restore a backup or name a new file", spelled(.path))]
+    #[error("{}: damaged: {what}; keep a copy, then restore a backup or name a new file", display_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -69,25 +69,25 @@ pub enum StateError {
         what: String,
     },
     /// Others write to it all the time.
-    #[error("{}: others kept writing to it, so it could not be used; try again", spelled(.path))]
+    #[error("{}: others kept writing to it, so it could not be used; try again", display_path(.path))]
     Busy {
         /// The file.
         path: PathBuf,
     },
     /// There is no room.
-    #[error("{}: the disk is full; nothing was saved, and what was saved before is whole", spelled(.path))]
+    #[error("{}: the disk is full; nothing was saved, and what was saved before is whole", display_path(.path))]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// It cannot be written.
-    #[error("{}: cannot be written: this user, or the file system, lets it only be read", spelled(.path))]
+    #[error("{}: cannot be written: this user, or the file system, lets it only be read", display_path(.path))]
     ReadOnly {
         /// The file.
         path: PathBuf,
     },
     /// Anything else.
-    #[error("{}: {error}", spelled(.path))]
+    #[error("{}: {error}", display_path(.path))]
     Failed {
         /// The file.
         path: PathBuf,

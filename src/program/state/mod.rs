@@ -360,7 +360,7 @@ fn sources(connection: &Connection) -> rusqlite::Result<(Vec<SourceReport>, BTre
 }
 
 /// Marks which evidence of a source `signatures` knows. What it does not know is nobody's to replace until it is marked anew; beyond a
-/// bound the oldest of it is given up, and counted.
+/// bound the oldest of it is dropped, and counted.
 fn mark(transaction: &Transaction<'_>, source: i64, signatures: &SignatureSet) -> rusqlite::Result<()> {
     const OF_SOURCE: &str = "record IN (SELECT id FROM record WHERE source = ?1)";
     transaction
@@ -374,7 +374,14 @@ fn mark(transaction: &Transaction<'_>, source: i64, signatures: &SignatureSet) -
          AND indicator = ?2 AND seen_as = ?3 AND reached = ?4 AND field = ?5 AND role = ?6"
     ))?;
     for kind in kinds.iter().filter(|kind| !kind.is_known(signatures)) {
-        set_aside.execute(params![source, kind.indicator, kind.seen_as, kind.reached, kind.field, kind.role])?;
+        set_aside.execute(params![
+            source,
+            kind.indicator,
+            kind.seen_as,
+            kind.connection_outcome,
+            kind.field,
+            kind.role
+        ])?;
     }
     let crowded: Vec<i64> = transaction
         .prepare(&format!(

@@ -4,7 +4,8 @@ use super::{Origins, Source};
 use kaspector::capture::Timestamp;
 use kaspector::decode::Zone;
 use kaspector::matching::{
-    Field, HostKey, LinkAddress, Position, Reached, Role, SeenAs, SignatureSet, StoredHost, StoredLine, StoredNames,
+    ConnectionOutcome, Field, HostKey, LinkAddress, Position, Role, SeenAs, SignatureSet, StoredHost, StoredLine,
+    StoredNames,
 };
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -32,7 +33,7 @@ impl Inputs {
 pub struct LineKind {
     pub indicator: String,
     pub seen_as: String,
-    pub reached: String,
+    pub connection_outcome: String,
     pub field: String,
     pub role: String,
 }
@@ -43,7 +44,7 @@ impl LineKind {
         Ok(Self {
             indicator: row.get("indicator")?,
             seen_as: row.get("seen_as")?,
-            reached: row.get("reached")?,
+            connection_outcome: row.get("reached")?,
             field: row.get("field")?,
             role: row.get("role")?,
         })
@@ -54,10 +55,10 @@ impl LineKind {
         signatures.index_of(&self.indicator).is_some() && self.named().is_some()
     }
 
-    fn named(&self) -> Option<(SeenAs, Reached, Field, Role)> {
+    fn named(&self) -> Option<(SeenAs, ConnectionOutcome, Field, Role)> {
         Some((
             SeenAs::from_name(&self.seen_as)?,
-            Reached::from_name(&self.reached)?,
+            ConnectionOutcome::from_name(&self.connection_outcome)?,
             Field::from_name(&self.field)?,
             Role::from_name(&self.role)?,
         ))
@@ -144,7 +145,7 @@ pub fn write_record(
             signed(stored.flows),
             signed(stored.bytes_sent),
             signed(stored.bytes_received),
-            signed(stored.given_up),
+            signed(stored.dropped),
             stored.resolves.overflowed,
             stored.connects.overflowed,
             hop_64,
@@ -165,7 +166,7 @@ pub fn write_record(
                 record,
                 line.indicator,
                 line.seen_as.name(),
-                line.reached.name(),
+                line.connection_outcome.name(),
                 line.field.name(),
                 line.observed,
                 signed(line.count),
@@ -250,7 +251,7 @@ pub fn read_record(connection: &Connection, row: &Row<'_>, inputs: &Inputs) -> r
         resolves,
         connects,
         hop_limits,
-        given_up: number(row, "given_up")?,
+        dropped: number(row, "given_up")?,
     })
 }
 
@@ -266,12 +267,12 @@ pub fn read_link(row: &Row<'_>) -> rusqlite::Result<LinkAddress> {
 
 fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<StoredLine>> {
     let kind = LineKind::read(row)?;
-    let Some((seen_as, reached, field, role)) = kind.named() else { return Ok(None) };
+    let Some((seen_as, connection_outcome, field, role)) = kind.named() else { return Ok(None) };
     let input: i64 = row.get("input")?;
     Ok(Some(StoredLine {
         indicator: kind.indicator.into(),
         seen_as,
-        reached,
+        connection_outcome,
         field,
         observed: row.get("observed")?,
         count: number(row, "count")?,

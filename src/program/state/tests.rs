@@ -2,7 +2,7 @@
 use super::*;
 use kaspector::decode::{MacAddress, Zone};
 use kaspector::matching::{
-    Field, LinkAddress, Position, Reached, Role, SeenAs, StoredHost, StoredLine, StoredNames, Verdict,
+    ConnectionOutcome, Field, LinkAddress, Position, Role, SeenAs, StoredHost, StoredLine, StoredNames, Verdict,
 };
 
 fn builtin() -> SignatureSet {
@@ -28,7 +28,7 @@ fn line(indicator: &str, observed: &str, at: u64) -> StoredLine {
     StoredLine {
         indicator: indicator.into(),
         seen_as: SeenAs::Contact,
-        reached: Reached::DataExchanged,
+        connection_outcome: ConnectionOutcome::DataExchanged,
         field: Field::TlsSni,
         observed: observed.into(),
         count: 2,
@@ -61,7 +61,7 @@ fn host(lines: Vec<StoredLine>) -> StoredHost {
         resolves: StoredNames { names: vec!["a.example".into(), "b\u{1b}.example".into()], overflowed: false },
         connects: StoredNames { names: vec![], overflowed: true },
         hop_limits: [(Some(Timestamp(1)), true), (None, false), (Some(Timestamp(2)), true)],
-        given_up: 7,
+        dropped: 7,
     }
 }
 

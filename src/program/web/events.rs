@@ -20,14 +20,18 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct Request {
     /// Alerts from before that a new reader wants.
     #[serde(default)]
     recent: usize,
 }
 
 /// Sends what there was, then what comes. A slow reader is told how many it missed (`lagged`), and nobody waits for it.
-pub(super) async fn alerts(State(shown): State<Arc<Shown>>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
+pub(super) async fn alerts(
+    State(shown): State<Arc<Shown>>,
+    Query(wish): Query<Request>,
+    headers: HeaderMap,
+) -> Response {
     let Ok(permit) = Arc::clone(&shown.streams).try_acquire_owned() else {
         let said = "too many readers of alerts; close another, or come again\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], said).into_response();
@@ -86,7 +90,7 @@ fn event(message: &Message) -> String {
         Weight::Summary => "summary",
         Weight::Stats => "stats",
     };
-    // JSON has no line break outside of texts, and inside it is spelt out; one that came all the same would begin another field.
+    // JSON has no line break outside of texts, and inside it is written out; one that came all the same would begin another field.
     let one_line = |text: &str| text.replace(['\n', '\r', '\0'], " ");
     format!("id: {}\nevent: {kind}\ndata: {}\n\n", one_line(&message.uid), one_line(&message.line))
 }

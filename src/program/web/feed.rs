@@ -15,12 +15,12 @@ const BEHIND_MAX: usize = 1024;
 /// Where alerts are published. Nobody who reads can hold the publisher up.
 #[derive(Debug)]
 pub(super) struct AlertFeed {
-    recent: Mutex<Recent>,
+    recent: Mutex<LruMap>,
     sender: Sender<Arc<Message>>,
 }
 
 #[derive(Debug, Default)]
-struct Recent {
+struct LruMap {
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
 }

@@ -82,7 +82,7 @@ impl HostList for Vec<HostFinding> {
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct Request {
     verdict: Option<String>,
     /// Words that all must occur.
     #[serde(default)]
@@ -124,7 +124,7 @@ const fn most() -> usize {
     1000
 }
 
-pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Wish>) -> Response {
+pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Request>) -> Response {
     let hosts = shown.web.hosts().await;
     // Many hosts take a while, and the server has others to serve.
     match tokio::task::spawn_blocking(move || answer(&hosts, &wish)).await {
@@ -137,7 +137,7 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Wi
 }
 
 /// One JSON object: counts by verdict of all hosts, how many fit the wish, and a page of those.
-fn answer(snapshot: &HostSnapshot, wish: &Wish) -> Result<String, String> {
+fn answer(snapshot: &HostSnapshot, wish: &Request) -> Result<String, String> {
     let verdicts = [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing];
     let verdict = match wish.verdict.as_deref().filter(|name| !name.is_empty()) {
         None => None,
@@ -250,7 +250,7 @@ mod tests {
         let looked = Arc::new(AtomicUsize::new(0));
         let hosts = Arc::new(Counted((0..200).map(host).collect(), Arc::clone(&looked)));
         let snapshot = HostSnapshot { hosts, inputs: Vec::new(), signatures: Arc::new(SignatureSet::builtin()) };
-        let wish = |text: &str| serde_json::from_str::<Wish>(text).unwrap();
+        let wish = |text: &str| serde_json::from_str::<Request>(text).unwrap();
         let ask = |text: &str| -> serde_json::Value {
             serde_json::from_str(&answer(&snapshot, &wish(text)).unwrap()).unwrap()
         };

@@ -87,7 +87,7 @@ mod tests {
             assert!(!SCRIPT.contains(door), "{door}");
         }
         for text in [INDEX, LOGIN, SCRIPT, STYLE, ICON] {
-            // Nothing is fetched from the name of SVG's elements, nor from an address that is only spelt.
+            // Nothing is fetched from the name of SVG's elements, nor from an address that is only written.
             let text =
                 text.replace("http://www.w3.org/2000/svg", "").replace("new URL(`http://[${address}]/`).hostname", "");
             assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("@import"));

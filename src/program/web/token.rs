@@ -1,7 +1,7 @@
 //! The secret that a reader from elsewhere must know.
 
 use axum::http::Uri;
-use kaspector::capture::spelled;
+use kaspector::capture::display_path;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub struct Token {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read.
-    #[error("token file {}: cannot be read: {cause}; make one with: openssl rand -hex 32", spelled(path))]
+    #[error("token file {}: cannot be read: {cause}; make one with: openssl rand -hex 32", display_path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum TokenError {
     /// What it holds is no token.
     #[error(
         "token file {}: expected one line of {LEAST} to {MOST} letters, digits or -._~+/=; make one with: openssl rand -hex 32",
-        spelled(path)
+        display_path(path)
     )]
     Unfit {
         /// The file.

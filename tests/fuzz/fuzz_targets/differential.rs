@@ -27,7 +27,7 @@ fn words(findings: &Findings) -> (Vec<String>, Vec<String>, String) {
     hosts.iter_mut().for_each(|host| host.mac = None);
     let mut alerts: Vec<String> = findings.alerts.iter().map(|alert| format!("{alert:?}")).collect();
     alerts.sort_unstable();
-    let counters = format!("{:?} {} {:?}", findings.outcomes, findings.flows, findings.given_up);
+    let counters = format!("{:?} {} {:?}", findings.outcomes, findings.flows, findings.dropped);
     (hosts.iter().map(|host| format!("{host:?}")).collect(), alerts, counters)
 }
 
