@@ -8,6 +8,8 @@
 //! run on any number of threads: as long as each sees its packets in order, and the ledger sees all events in order, the answer is the
 //! same to the byte. [`Detector`] runs the whole journey on one thread.
 
+mod bounds;
+mod builder;
 mod flow_record;
 mod lane;
 mod lanes;
@@ -19,7 +21,7 @@ mod round;
 mod versions;
 
 use crate::capture::{Frame, Frames};
-use crate::decode::{Outcome, OutcomeCounters, Segment, TunnelPorts};
+use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
@@ -29,6 +31,8 @@ use crate::matching::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use bounds::Bounds;
+pub use builder::DetectorBuilder;
 pub use lane::{FastPath, Lane, LaneCounters};
 pub use lanes::{Coverage, Lanes, Numbering};
 pub use packet_summary::{PacketKind, PacketSummary};
@@ -231,40 +235,27 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector for captures. A live sensor wants [`Self::with_seed`].
+    /// A detector for captures. Live traffic wants a random [`seed`](DetectorBuilder::seed).
     #[must_use]
     pub fn new(signatures: &Arc<SignatureSet>) -> Self {
-        Self::with_seed(signatures, OFFLINE_SEED)
+        Self::builder().signatures(signatures).build()
     }
 
-    /// A detector whose flow hash is keyed by `seed`: random, so that nobody on the wire can aim at one bucket. The answer for a
-    /// given input depends on it only when a bound is met.
-    #[must_use]
-    pub fn with_seed(signatures: &Arc<SignatureSet>, seed: u64) -> Self {
-        Self {
-            signatures: Arc::clone(signatures),
-            input: 0,
-            discards_alerts: false,
-            lanes: Lanes::new(signatures, seed, LANES, Numbering::ALONE),
-            ledger: Ledger::new(signatures, 0),
-        }
-    }
-
-    /// Opens tunnels at `ports`: those that are assigned, and the site's own.
-    #[must_use]
-    pub fn with_tunnels(self, ports: &Arc<TunnelPorts>) -> Self {
-        Self { lanes: self.lanes.with_tunnels(ports), ..self }
+    /// Says how the detector is to be: signatures, seed, bounds, ports of tunnels.
+    ///
+    /// ```
+    /// use kaspector::pipeline::Detector;
+    ///
+    /// let mut detector = Detector::builder().seed(0x9e37_79b9_7f4a_7c15).without_alerts().build();
+    /// assert_eq!(detector.finish().flows, 0);
+    /// ```
+    pub fn builder() -> DetectorBuilder {
+        DetectorBuilder::default()
     }
 
     /// Says which input the frames to come belong to; evidence names it.
     pub fn begin_input(&mut self, input: u32) {
         self.input = input;
-        self.ledger = self.empty_ledger();
-    }
-
-    /// Keeps no alerts from now on, for callers who want only what they add up to.
-    pub fn discard_alerts(&mut self) {
-        self.discards_alerts = true;
         self.ledger = self.empty_ledger();
     }
 

@@ -4,12 +4,12 @@
 use super::flow_record::{Begun, FlowRecord, Marks, Phase, Syn, count, is_syn, pick, pick_mut, syn_meaning, tier_of};
 use super::packet_summary::{PacketKind, PacketSummary};
 use super::pool::{Handle, Pool};
-use super::{EventSink, Opening, Route, VersionCounters};
+use super::{Bounds, EventSink, Opening, Route, VersionCounters};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, TunnelKind, Zone, looks_like_tunnel, tcp_flags};
 use crate::flow::{
-    Capacities, Checksum, Doubt, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier,
-    carries_data, checksum, is_dropped, sum, timestamps, urgent,
+    Checksum, Doubt, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier, carries_data,
+    checksum, is_dropped, sum, timestamps, urgent,
 };
 use crate::inspect::quic;
 use crate::inspect::{
@@ -20,14 +20,6 @@ use crate::matching::{Ended, Event, EventKind, FlowSummary, Learned, Place, Sent
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Flows that one lane follows at once: those that carry payload, TCP without payload, and UDP in no protocol that we know.
-pub const FLOWS_MAX: Capacities = Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 };
-/// TCP connections of one lane whose payload is inspected at once.
-pub const CONVERSATIONS_MAX: usize = 1 << 12;
-/// QUIC connections of one lane whose hello is incomplete.
-pub const INITIALS_MAX: usize = 1 << 11;
-/// Bytes that one lane holds back, waiting for missing segments or for the rest of a message.
-pub const HELD_BYTES_MAX: usize = 8 << 20;
 /// Datagrams of one flow that may be in no protocol that we know before the flow is left alone.
 const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
 /// Whenever so many flows have opened, as many entries of each tier are looked at for idle flows: all at once, since neighbours in
@@ -87,6 +79,7 @@ struct Inspection {
     message: DnsMessage,
     counters: LaneCounters,
     held_bytes: usize,
+    held_bytes_max: usize,
 }
 
 /// The beginning of a QUIC connection, and the last packet that was part of it.
@@ -140,16 +133,17 @@ struct Current<'a> {
 impl Lane {
     /// An empty lane for flows whose hash is keyed by `seed`.
     #[must_use]
-    pub fn new(signatures: &Arc<SignatureSet>, seed: u64) -> Self {
+    pub fn new(signatures: &Arc<SignatureSet>, seed: u64, bounds: &Bounds) -> Self {
         Self {
-            table: FlowTable::new(FLOWS_MAX, seed),
+            table: FlowTable::new(bounds.flows, seed),
             inspection: Inspection {
                 signatures: Arc::clone(signatures),
-                conversations: Pool::with_limit(CONVERSATIONS_MAX),
-                openings: Pool::with_limit(INITIALS_MAX),
+                conversations: Pool::with_limit(bounds.conversations),
+                openings: Pool::with_limit(bounds.initials),
                 message: DnsMessage::default(),
                 counters: LaneCounters::default(),
                 held_bytes: 0,
+                held_bytes_max: bounds.held_bytes,
             },
         }
     }
@@ -633,7 +627,7 @@ impl Inspection {
 
     /// Evicts whoever holds most, if all together hold too much: a hello takes little. Gives the slot of its flow.
     fn relieve(&mut self) -> Option<Slot> {
-        if self.held_bytes <= HELD_BYTES_MAX {
+        if self.held_bytes <= self.held_bytes_max {
             return None;
         }
         self.counters.held_bytes_dropped += 1;

@@ -1,6 +1,6 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, Route};
+use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
 use crate::matching::{Opened, SignatureSet};
@@ -69,12 +69,24 @@ impl Lanes {
     /// So many empty lanes, rounded up to a power of two, for flows whose hash is keyed by `seed`.
     #[must_use]
     pub fn new(signatures: &Arc<SignatureSet>, seed: u64, lanes: usize, numbering: Numbering) -> Self {
+        Self::with_bounds(signatures, seed, lanes, numbering, &Bounds::default())
+    }
+
+    /// The same, each lane with these bounds.
+    #[must_use]
+    pub fn with_bounds(
+        signatures: &Arc<SignatureSet>,
+        seed: u64,
+        lanes: usize,
+        numbering: Numbering,
+        bounds: &Bounds,
+    ) -> Self {
         Self {
             seed,
             numbering,
             ports: Arc::new(TunnelPorts::ASSIGNED),
             decoder: Decoder::default(),
-            lanes: (0..lanes.next_power_of_two()).map(|_| Lane::new(signatures, seed)).collect(),
+            lanes: (0..lanes.next_power_of_two()).map(|_| Lane::new(signatures, seed, bounds)).collect(),
             outcomes: OutcomeCounters::default(),
             last: (0, Timestamp(0)),
         }

@@ -139,10 +139,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn reader(&self) -> Reader<'_> {
-        let mut detector = Detector::new(self.signatures).with_tunnels(self.ports);
-        if !self.keeps_alerts {
-            detector.discard_alerts();
-        }
+        let builder = Detector::builder().signatures(self.signatures).tunnels(self.ports);
+        let detector = if self.keeps_alerts { builder } else { builder.without_alerts() }.build();
         Reader { detector, block: Block::default(), filter: self.filter.map(compiled), progress: self.progress }
     }
 

@@ -19,7 +19,7 @@ use super::progress::Progress;
 use kaspector::capture::{Block, CaptureFile, Fetched, Frame, ReadChunk, Timestamp};
 use kaspector::decode::{Decoder, OutcomeCounters, TunnelPorts};
 use kaspector::matching::{Event, Ledger, ResolvedAddresses, SignatureSet};
-use kaspector::pipeline::{Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
+use kaspector::pipeline::{Bounds, Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
 use kaspector_live::Filter;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -112,7 +112,7 @@ pub fn run(
     let ledger = if keeps_alerts { ledger } else { ledger.without_alerts() };
     let tally = Tally::new(&file);
     let share = |_| {
-        let lane = Lane::new(signatures, OFFLINE_SEED);
+        let lane = Lane::new(signatures, OFFLINE_SEED, &Bounds::default());
         Mutex::new(Share { lane, events: RoundEvents::default(), sifted: Vec::new() })
     };
     let work = Work {
