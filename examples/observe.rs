@@ -75,6 +75,6 @@ fn words(observation: &Observation<'_>) -> String {
             format!("asks a proxy for {}", or_nobody(request.name.map(ToString::to_string)))
         }
         Observation::PassedOnFor(client) => format!("is passed on for {client}"),
-        Observation::GivenUp(bound) => format!("is read no further: {bound:?}"),
+        Observation::BoundReached(bound) => format!("is read no further: {bound:?}"),
     }
 }

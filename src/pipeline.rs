@@ -183,7 +183,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// What a ledger holds once its last event is in; `outcomes`, `flows` and `given_up` are those of the lanes before it.
+    /// What a ledger holds once its last event is in; `outcomes`, `flows` and `dropped` are those of the lanes before it.
     #[must_use]
     pub fn close(
         mut ledger: Ledger,

@@ -28,26 +28,26 @@ pub fn display_path(path: &Path) -> String {
     {
         return text.to_owned();
     }
-    let mut display_path = String::with_capacity(bytes.len() + 16);
-    let escape = |display_path: &mut String, bytes: &[u8]| {
+    let mut shown = String::with_capacity(bytes.len() + 16);
+    let escape = |shown: &mut String, bytes: &[u8]| {
         for byte in bytes {
             // Writing to a string cannot fail.
-            _ = write!(display_path, "\\x{byte:02x}");
+            _ = write!(shown, "\\x{byte:02x}");
         }
     };
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
-                '\\' => display_path.push_str(r"\\"),
+                '\\' => shown.push_str(r"\\"),
                 control if control.is_control() => {
-                    escape(&mut display_path, control.encode_utf8(&mut [0; 4]).as_bytes());
+                    escape(&mut shown, control.encode_utf8(&mut [0; 4]).as_bytes());
                 }
-                plain => display_path.push(plain),
+                plain => shown.push(plain),
             }
         }
-        escape(&mut display_path, chunk.invalid());
+        escape(&mut shown, chunk.invalid());
     }
-    display_path
+    shown
 }
 
 /// Whether a text holds `\\`, or `\x` with two digits as we write them.

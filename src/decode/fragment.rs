@@ -124,7 +124,7 @@ impl FragmentPool {
             Some(partial) => partial,
             None => {
                 if self.waiting.len() >= DATAGRAMS_MAX {
-                    self.give_up(DATAGRAMS_MAX / 8 * 7, BYTES_MAX);
+                    self.evict(DATAGRAMS_MAX / 8 * 7, BYTES_MAX);
                 }
                 self.serial += 1;
                 // Places of datagrams that are complete stay behind one that waits; there must be an end to them, too.
@@ -179,7 +179,7 @@ impl FragmentPool {
             (partial.length, partial.head, partial.runs.as_slice())
         else {
             if self.held > BYTES_MAX {
-                self.give_up(DATAGRAMS_MAX, BYTES_MAX / 8 * 7);
+                self.evict(DATAGRAMS_MAX, BYTES_MAX / 8 * 7);
             }
             return Err(Outcome::FragmentHeld);
         };
@@ -228,7 +228,7 @@ impl FragmentPool {
     }
 
     /// Drops datagrams until so many, and so many bytes, are left. One by one, each would cost a look at all others.
-    fn give_up(&mut self, datagrams: usize, bytes: usize) {
+    fn evict(&mut self, datagrams: usize, bytes: usize) {
         let mut waiting: Vec<_> = self.waiting.iter().map(|(key, partial)| (partial.serial, *key)).collect();
         waiting.sort_unstable_by_key(|&(serial, _)| Reverse(serial));
         let mut of_source: HashMap<_, u32, FixedState> = HashMap::default();

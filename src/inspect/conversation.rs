@@ -123,7 +123,7 @@ impl Conversation {
             self.tunnels += 1;
             if self.tunnels > TUNNELS_MAX {
                 mine.speech = Speech::Done;
-                tell(true, &Observation::GivenUp(Bound::Tunnels));
+                tell(true, &Observation::BoundReached(Bound::Tunnels));
                 break;
             }
             mine.enter_tunnel();
@@ -756,7 +756,7 @@ fn tell(message: &mut Message, bytes: &[u8], emit: &mut impl Emit) {
 /// Tells that a bound was met so many times.
 fn give_up(bound: Bound, times: u32, emit: &mut impl Emit) {
     for _ in 0..times {
-        emit(true, &Observation::GivenUp(bound));
+        emit(true, &Observation::BoundReached(bound));
     }
 }
 
@@ -764,7 +764,7 @@ fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
     match message {
         Handshake::ClientHello(hello) => emit(true, &Observation::TlsClientHello(hello)),
         Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
-        Handshake::GivenUp(bound) => emit(false, &Observation::GivenUp(*bound)),
+        Handshake::BoundReached(bound) => emit(false, &Observation::BoundReached(*bound)),
     }
 }
 

@@ -44,7 +44,7 @@ pub enum Observation<'a> {
     /// A proxy says for whom it passes the connection on, at its beginning (PROXY protocol).
     PassedOnFor(IpAddr),
     /// Nothing: a bound was met, and what lies beyond was not read.
-    GivenUp(Bound),
+    BoundReached(Bound),
 }
 
 /// The fields of an HTTP/1 request head that we keep. Byte strings are as on the wire, bounded by the head's own bound.

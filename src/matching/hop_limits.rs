@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn two_systems_within_an_hour_are_told() {
-        let resolved = remark(&[(63, 0), (127, 59)]);
-        assert!(resolved.is_some_and(|text| text.contains("began at 64 and at 128")));
+        let two = remark(&[(63, 0), (127, 59)]);
+        assert!(two.is_some_and(|text| text.contains("began at 64 and at 128")));
         assert!(remark(&[(254, 0), (127, 10), (64, 20)]).is_some_and(|text| text.contains("64 and at 128 and at 255")));
     }
 

@@ -115,7 +115,7 @@ impl HostRecord {
 
     /// Link-layer addresses that were dropped.
     #[must_use]
-    pub const fn link_addresses_given_up(&self) -> u32 {
+    pub const fn link_addresses_dropped(&self) -> u32 {
         self.links.dropped()
     }
 
@@ -183,7 +183,7 @@ impl HostRecord {
     pub fn trim(&mut self, lines_max: usize, signatures: &SignatureSet) -> usize {
         let before = self.lines.len();
         while self.lines.len() > lines_max {
-            self.give_up_weakest_line(signatures);
+            self.drop_weakest_line(signatures);
         }
         self.lines.shrink_to_fit();
         before - self.lines.len()
@@ -297,7 +297,7 @@ impl HostRecord {
         let own = telling().filter(|one| !is_of_others(one)).map(|one| one.products.as_slice());
         let of_others = telling()
             .flat_map(|one| [one.engine_in.as_slice(), if is_of_others(&one) { one.products.as_slice() } else { &[] }]);
-        let LinkLayer { mac, next_hop, remark, all } = self.links.resolved(host, hops);
+        let LinkLayer { mac, next_hop, remark, all } = self.links.link_layer(host, hops);
         Some(HostFinding {
             host,
             mac,
@@ -325,7 +325,7 @@ impl HostRecord {
     }
 
     /// Drops the line that adds least: the weakest, of those one that only repeats what an earlier one says, of those the latest.
-    fn give_up_weakest_line(&mut self, signatures: &SignatureSet) {
+    fn drop_weakest_line(&mut self, signatures: &SignatureSet) {
         let strength_of = |line: &EvidenceLine| signatures.get(line.indicator).strength;
         let pieces: Vec<_> = self.lines.iter().map(|line| Piece::of(line, strength_of(line))).collect();
         let rank = |&(at, piece): &(usize, &Piece)| {
@@ -375,7 +375,7 @@ impl HostRecord {
         self.lines.push(line);
         // A flood of weak evidence must not hide a strong piece.
         while self.lines.len() > lines_max {
-            self.give_up_weakest_line(signatures);
+            self.drop_weakest_line(signatures);
         }
     }
 }

@@ -98,7 +98,7 @@ pub struct Ledger {
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
     alerts: Alerts,
-    flows_given_up: u64,
+    flows_dropped: u64,
 }
 
 impl Ledger {
@@ -116,7 +116,7 @@ impl Ledger {
             pending: HashMap::default(),
             matched: HashMap::default(),
             alerts: Alerts::default(),
-            flows_given_up: 0,
+            flows_dropped: 0,
         }
     }
 
@@ -218,7 +218,7 @@ impl Ledger {
     #[must_use]
     pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
         [
-            ("pending_flows", self.flows_given_up),
+            ("pending_flows", self.flows_dropped),
             ("alerts", self.alerts.dropped()),
             ("learned_names", self.learned.dropped()),
             ("next_hops", self.hops.dropped()),
@@ -251,7 +251,7 @@ impl Ledger {
         }
         if self.pending.len() >= FLOWS_MAX {
             let signatures = Arc::clone(&self.signatures);
-            self.flows_given_up +=
+            self.flows_dropped +=
                 forget_flows(&mut self.pending, at, |pending| (pending.worth(&signatures), pending.at));
         }
         self.pending.insert(packet, PendingFlow { at, opened, suspicion, port });
@@ -392,7 +392,7 @@ impl Ledger {
                 let strength = matched.raised.iter().map(|&(_, indicator, _)| signatures.get(indicator).strength).min();
                 u8::from(strength == Some(Strength::Installed))
             };
-            self.flows_given_up += forget_flows(&mut self.matched, alert.at, |matched| (worth(matched), matched.at));
+            self.flows_dropped += forget_flows(&mut self.matched, alert.at, |matched| (worth(matched), matched.at));
         }
         let matched = self.matched.entry(flow.first_packet).or_insert_with(|| MatchedFlow {
             at: alert.at,

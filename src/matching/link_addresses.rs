@@ -90,7 +90,7 @@ impl LinkAddresses {
     }
 
     /// What is told of them, once it is known which are next hops.
-    pub fn resolved(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
+    pub fn link_layer(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
         let mut all: Vec<LinkAddress> = self.seen.clone();
         for address in &mut all {
             address.is_next_hop |= hops.has(host, address.mac);
@@ -396,9 +396,9 @@ mod tests {
         assert!(hops.has(key("10.8.0.5"), ROUTER) && hops.has(key("10.8.0.6"), ROUTER));
         let leases = [(key("10.8.0.5"), seen(0, 0, 100)), (key("10.8.0.6"), seen(0, HOUR, 9 * HOUR))];
         assert!(!NextHops::among(leases).has(key("10.8.0.6"), ROUTER));
-        let mut resolved = leases;
-        resolved[0].1.is_next_hop = true;
-        assert!(NextHops::among(resolved).has(key("10.8.0.6"), ROUTER), "one record knew");
+        let mut leases = leases;
+        leases[0].1.is_next_hop = true;
+        assert!(NextHops::among(leases).has(key("10.8.0.6"), ROUTER), "one record knew");
     }
 
     #[test]
@@ -413,36 +413,36 @@ mod tests {
         assert_eq!(hops.followed.len(), FOLLOWED_MAX / 4 * 3 + 1);
     }
 
-    fn resolved(addresses: &[LinkAddress], hops: &NextHops) -> LinkLayer {
+    fn link_layer(addresses: &[LinkAddress], hops: &NextHops) -> LinkLayer {
         let mut all = LinkAddresses::default();
         addresses.iter().for_each(|address| all.note(*address));
-        all.resolved(key("10.9.0.5"), hops)
+        all.link_layer(key("10.9.0.5"), hops)
     }
 
     #[test]
     fn an_address_that_changed_hands_says_so() {
-        let resolved = resolved(&[span(2, 86_400, 86_500), span(1, 0, 60)], &NextHops::default());
-        assert_eq!((resolved.mac, resolved.next_hop), (Some(span(2, 0, 0).mac), None));
+        let link_layer = link_layer(&[span(2, 86_400, 86_500), span(1, 0, 60)], &NextHops::default());
+        assert_eq!((link_layer.mac, link_layer.next_hop), (Some(span(2, 0, 0).mac), None));
         assert_eq!(
-            resolved.remark.unwrap(),
+            link_layer.remark.unwrap(),
             "the address changed hands: 02:00:00:00:00:01 until 1970-01-01 00:01:00 UTC, \
              02:00:00:00:00:02 from 1970-01-02 00:00:00 UTC"
         );
-        assert_eq!(resolved.all, [span(1, 0, 60), span(2, 86_400, 86_500)]);
+        assert_eq!(link_layer.all, [span(1, 0, 60), span(2, 86_400, 86_500)]);
     }
 
     #[test]
     fn cards_that_take_turns_are_no_change_of_hands() {
-        let resolved = resolved(&[span(1, 0, 60), span(2, 30, 90)], &NextHops::default());
-        assert!(resolved.remark.unwrap().starts_with("several link-layer addresses used this address by turns: 02:"));
+        let link_layer = link_layer(&[span(1, 0, 60), span(2, 30, 90)], &NextHops::default());
+        assert!(link_layer.remark.unwrap().starts_with("several link-layer addresses used this address by turns: 02:"));
     }
 
     #[test]
     fn a_next_hop_is_not_the_hosts_own() {
         let hop = LinkAddress { is_next_hop: true, ..span(9, 0, 100) };
-        let alone = resolved(&[hop], &NextHops::default());
+        let alone = link_layer(&[hop], &NextHops::default());
         assert_eq!((alone.mac, alone.next_hop, alone.remark), (None, Some(hop.mac), None));
-        let both = resolved(&[hop, span(1, 50, 60)], &NextHops::default());
+        let both = link_layer(&[hop, span(1, 50, 60)], &NextHops::default());
         assert_eq!((both.mac, both.next_hop, both.remark), (Some(span(1, 0, 0).mac), Some(hop.mac), None));
     }
 
@@ -474,7 +474,7 @@ mod tests {
         ) {
             sightings.sort_by_key(|&(.., second)| second);
             let host = |number: u8| key(&format!("10.0.0.{number}"));
-            let resolved = |parts: &[&[(u8, u8, u64)]]| {
+            let link_layer = |parts: &[&[(u8, u8, u64)]]| {
                 let mut records = Vec::new();
                 for part in parts {
                     let (mut hops, mut of_part) = (NextHops::default(), BTreeMap::<HostKey, LinkAddresses>::new());
@@ -491,12 +491,12 @@ mod tests {
                 for (host, all) in records.into_iter().flatten() {
                     merged.entry(host).or_default().merge(all);
                 }
-                merged.iter().map(|(host, all)| (*host, all.resolved(*host, &hops).all)).collect::<Vec<_>>()
+                merged.iter().map(|(host, all)| (*host, all.link_layer(*host, &hops).all)).collect::<Vec<_>>()
             };
             let (one, other) = sightings.split_at(cut.min(sightings.len()));
             // Two addresses within a minute show in any cut. That three came within an hour shows only while all three are remembered,
             // so a cut may know less, and never more.
-            let (whole, parts) = (resolved(&[&sightings]), resolved(&[one, other]));
+            let (whole, parts) = (link_layer(&[&sightings]), link_layer(&[one, other]));
             prop_assert_eq!(whole.len(), parts.len());
             for ((host, whole), (other, parts)) in whole.iter().zip(&parts) {
                 prop_assert_eq!(host, other);

@@ -151,7 +151,7 @@ impl Worth for Tried {
 pub struct Management {
     histories: LruMap<Pair, BeaconHistory>,
     /// By the host that was called, and the caller.
-    calls: LruMap<(HostKey, IpAddr), Timestamp>,
+    wake_ups: LruMap<(HostKey, IpAddr), Timestamp>,
     /// Servers that each client tried; one more than it may, at most.
     tried: LruMap<HostKey, Tried>,
 }
@@ -160,7 +160,7 @@ impl Default for Management {
     fn default() -> Self {
         Self {
             histories: LruMap::with_limit(BEACON_PAIRS_MAX),
-            calls: LruMap::with_limit(WAKE_UPS_MAX),
+            wake_ups: LruMap::with_limit(WAKE_UPS_MAX),
             tried: LruMap::with_limit(CLIENTS_MAX),
         }
     }
@@ -186,10 +186,10 @@ impl Management {
         let habits = signatures.habits();
         for wake in &habits.wake_ups {
             if wake.call.contains(dst_port, protocol) && !dst.is_multicast() {
-                *self.calls.get_or_insert_with((receiver, src), || at) = at;
+                *self.wake_ups.get_or_insert_with((receiver, src), || at) = at;
             }
             if wake.then.iter().any(|range| range.contains(dst_port, protocol))
-                && let Some(&mut called) = self.calls.get_mut(&(sender, dst))
+                && let Some(&mut called) = self.wake_ups.get_mut(&(sender, dst))
                 && called <= at
                 && at.0 - called.0 <= wake.within_ns
             {
@@ -203,11 +203,11 @@ impl Management {
             }
         }
         if habits.beacons.iter().any(|beacon| is_at(beacon, dst_port, protocol)) {
-            let pace = self.histories.get_or_insert_with((sender, dst, dst_port), BeaconHistory::default);
-            if pace.starts.len() >= STARTS_MAX {
-                pace.starts.pop_front();
+            let history = self.histories.get_or_insert_with((sender, dst, dst_port), BeaconHistory::default);
+            if history.starts.len() >= STARTS_MAX {
+                history.starts.pop_front();
             }
-            pace.starts.push_back(Start { at, flow: packet, state: State::Open });
+            history.starts.push_back(Start { at, flow: packet, state: State::Open });
         }
         Some(flow)
     }
@@ -222,7 +222,7 @@ impl Management {
     ) -> Vec<Proof> {
         // Their own name counts for more than what else the flow showed: the vendor's servers have other certificates, too.
         let is_unrelated = flow.is_unrelated && flow.vendor.is_none() && !flow.is_named;
-        let beacons = self.pace(summary, !is_unrelated && ended.connection_outcome.came_about(), signatures);
+        let beacons = self.history(summary, !is_unrelated && ended.connection_outcome.came_about(), signatures);
         let mut proofs = self.proofs_of(flow, is_unrelated, summary, ended, signatures);
         proofs.extend(beacons);
         proofs
@@ -290,31 +290,31 @@ impl Management {
     pub const fn dropped(&self) -> [(&'static str, u64); 3] {
         [
             ("connection_paces", self.histories.dropped()),
-            ("wake_up_calls", self.calls.dropped()),
+            ("wake_up_calls", self.wake_ups.dropped()),
             ("management_clients", self.tried.dropped()),
         ]
     }
 
     /// Notes whether a connection counts for its pair's beacon; the beacons that are complete by it, each with its last flow.
-    fn pace(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Vec<Proof> {
+    fn history(&mut self, flow: &FlowSummary, counts: bool, signatures: &SignatureSet) -> Vec<Proof> {
         let pair = (HostKey { address: flow.client, zone: flow.zone }, flow.server, flow.server_port);
         let Some(beacon) =
             signatures.habits().beacons.iter().find(|beacon| is_at(beacon, flow.server_port, flow.protocol))
         else {
             return Vec::new();
         };
-        let Some(pace) = self.histories.get_mut(&pair) else { return Vec::new() };
-        if let Some(start) = pace.starts.iter_mut().find(|start| start.flow == flow.first_packet) {
+        let Some(history) = self.histories.get_mut(&pair) else { return Vec::new() };
+        if let Some(start) = history.starts.iter_mut().find(|start| start.flow == flow.first_packet) {
             start.state = State::Over(counts.then(|| Box::new(*flow)));
             // Whoever knocks at every door must not push out what is remembered of others.
-            if !counts && pace.starts.len() == 1 {
+            if !counts && history.starts.len() == 1 {
                 self.histories.remove(&pair);
                 return Vec::new();
             }
         }
         let observed = format!("tcp/{} every {} s", flow.server_port, beacon.period_ns / 1_000_000_000);
         let proof = |flow| Proof::contact(beacon.indicator, Field::Beacon, observed.clone(), flow);
-        pace.settle(beacon).into_iter().map(proof).collect()
+        history.settle(beacon).into_iter().map(proof).collect()
     }
 }
 
@@ -332,7 +332,7 @@ impl BeaconHistory {
             };
             start.state = State::Settled(flow.is_some());
             if let Some(flow) = flow
-                && self.completes_beat(at, beacon)
+                && self.completes_beacon(at, beacon)
             {
                 found.push(*flow);
             }
@@ -342,7 +342,7 @@ impl BeaconHistory {
 
     /// Whether a beat ends with the connection at this place. There may be no more other connections in between than the beat has
     /// gaps: among many, some are always as far apart as one likes.
-    fn completes_beat(&self, place: usize, beacon: &Beacon) -> bool {
+    fn completes_beacon(&self, place: usize, beacon: &Beacon) -> bool {
         // For each start, how many of a beat lead to it, and where the first of them stands.
         let mut chains: Vec<(usize, usize)> = Vec::with_capacity(place + 1);
         for (at, start) in self.starts.iter().enumerate().take(place + 1) {

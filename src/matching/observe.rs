@@ -92,7 +92,7 @@ pub fn observe(
             }
             if request.name.is_some() { Learned::Name } else { Learned::Nothing }
         }
-        Observation::PassedOnFor(_) | Observation::GivenUp(_) => Learned::Nothing,
+        Observation::PassedOnFor(_) | Observation::BoundReached(_) => Learned::Nothing,
     }
 }
 
@@ -146,12 +146,12 @@ fn dns(
         if question.is_none() {
             return Learned::Name;
         }
-        let mut resolved = Vec::new();
+        let mut asked = Vec::new();
         for (name, _) in message.questions() {
             if let Some(indicator) = signatures.match_name(name.as_str())
-                && !resolved.contains(&name)
+                && !asked.contains(&name)
             {
-                resolved.push(name);
+                asked.push(name);
                 emit(lookup(indicator, Field::DnsQuery, name));
             }
         }

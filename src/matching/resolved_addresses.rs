@@ -1,5 +1,5 @@
-//! Addresses that clients got from DNS for names that we know: a Bloom filter with one hash, so that nearly all others are known to be unrelated by
-//! one look.
+//! Addresses that clients got from DNS for names that we know: a Bloom filter with one hash, so that one look shows of nearly all others
+//! that they are unrelated.
 
 use crate::capture::Timestamp;
 use std::net::IpAddr;

@@ -20,7 +20,7 @@ struct Lookup {
     last: Option<usize>,
     /// One bit for each place in the order that was asked.
     asked: u8,
-    resolved: bool,
+    reported: bool,
 }
 
 impl Worth for Lookup {
@@ -58,7 +58,7 @@ impl ResolverFallback {
         let key = (client, name.into());
         let Some((order, place)) = found else {
             if !orders.is_empty() && !resolver.is_multicast() {
-                let fresh = || Lookup { since: at, usual: resolver, last: None, asked: 0, resolved: false };
+                let fresh = || Lookup { since: at, usual: resolver, last: None, asked: 0, reported: false };
                 let lookup = self.lookups.get_or_insert_with(key, fresh);
                 let longest = orders.iter().map(|order| order.within_ns).max().unwrap_or(0);
                 if lookup.last.is_some() || at.0.saturating_sub(lookup.since.0) > longest {
@@ -78,8 +78,8 @@ impl ResolverFallback {
         }
         lookup.last = lookup.last.max(Some(place));
         lookup.asked |= bit;
-        let completes = lookup.asked.count_ones() as usize >= order.at_least && !lookup.resolved;
-        lookup.resolved |= completes;
+        let completes = lookup.asked.count_ones() as usize >= order.at_least && !lookup.reported;
+        lookup.reported |= completes;
         completes.then_some(order.indicator)
     }
 

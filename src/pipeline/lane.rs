@@ -52,7 +52,7 @@ pub struct LaneCounters {
     /// Those of them whose beginning was not seen.
     pub midstream: u64,
     /// What was met while payload was read.
-    pub read: ReadCounters,
+    pub read_counters: ReadCounters,
     /// Flows that began with a QUIC packet of a version that we cannot open.
     pub unknown_quic_versions: u64,
     /// The same by version.
@@ -367,7 +367,7 @@ impl Lane {
             ("overlapping_segments", counters.streams.differing),
         ]
         .into_iter()
-        .chain(counters.read.dropped.non_zero())
+        .chain(counters.read_counters.dropped.non_zero())
         .chain(counters.quic_versions.non_zero())
         {
             if count > 0 {
@@ -404,7 +404,8 @@ impl Inspection {
             Phase::Initials(handle) => {
                 let QuicOpening { initials, last, .. } = self.openings.get(handle);
                 let current = Current { packet, at, key, link: None };
-                let mut talk = Talk::new(&self.signatures, &mut self.counters.read, &mut record, current, sink);
+                let mut talk =
+                    Talk::new(&self.signatures, &mut self.counters.read_counters, &mut record, current, sink);
                 initials.finish(|client, observation| talk.tell(*last, client, observation));
                 self.release_opening(handle);
             }
@@ -479,7 +480,7 @@ impl Inspection {
         let TcpConversation { streams, conversation, last, timestamps: seen, .. } = tcp;
         let mut is_read = false;
         let mut is_sound = true;
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
         let streams_counters = &mut self.counters.streams;
         let origin = Origin { packet: current.packet, at: current.at };
         if is_syn(flags) {
@@ -584,7 +585,7 @@ impl Inspection {
         sink: &mut impl EventSink,
     ) {
         let TcpConversation { streams, conversation, last, .. } = self.conversations.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
         for side in [Side::Low, Side::High] {
             pick_mut(streams, side).finish(&mut self.counters.streams, |origin, offset, bytes| {
                 *pick_mut(last, side) = origin;
@@ -662,10 +663,11 @@ impl Inspection {
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
                         talk.tell(origin, client, &Observation::Dns(&self.message));
                         if self.message.over_bound {
-                            talk.tell(origin, client, &Observation::GivenUp(Bound::DnsMessage));
+                            talk.tell(origin, client, &Observation::BoundReached(Bound::DnsMessage));
                         }
                     }
                     return [None; 2];
@@ -673,7 +675,8 @@ impl Inspection {
                 DatagramProtocol::GoogleQuic => {
                     record.phase = Phase::Settled;
                     if let Some((version, hello)) = quic::google_client_hello(datagram) {
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
                         talk.tell(origin, side, &Observation::QuicClientHello { version, hello: &hello });
                     }
                     return [None; 2];
@@ -696,7 +699,8 @@ impl Inspection {
                     }
                     if unknown == 0 && self.signatures.may_match_stream(datagram) {
                         let start = datagram.get(..16).unwrap_or(datagram);
-                        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
                         talk.tell(origin, side, &Observation::UnknownStart(start));
                     }
                     let unknown = unknown + 1;
@@ -718,7 +722,7 @@ impl Inspection {
             _ => return [None; 2],
         };
         let opening = self.openings.get(handle);
-        let mut talk = Talk::new(&self.signatures, &mut self.counters.read, record, current, sink);
+        let mut talk = Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
         opening.last = origin;
         opening.initials.accept(side, datagram, |client, observation| talk.tell(origin, client, observation));
         if opening.initials.is_settled() {
@@ -789,7 +793,7 @@ fn passes(record: &mut FlowRecord, packet_summary: &PacketSummary, side: Side, s
 /// One flow's bytes on their way through inspection and matching.
 struct Talk<'a, 's, O> {
     signatures: &'s SignatureSet,
-    read: &'a mut ReadCounters,
+    read_counters: &'a mut ReadCounters,
     record: &'a mut FlowRecord,
     current: Current<'a>,
     sink: &'a mut O,
@@ -798,12 +802,12 @@ struct Talk<'a, 's, O> {
 impl<'a, 's, O: EventSink> Talk<'a, 's, O> {
     fn new(
         signatures: &'s SignatureSet,
-        read: &'a mut ReadCounters,
+        read_counters: &'a mut ReadCounters,
         record: &'a mut FlowRecord,
         current: Current<'a>,
         sink: &'a mut O,
     ) -> Self {
-        Self { signatures, read, record, current, sink }
+        Self { signatures, read_counters, record, current, sink }
     }
 
     fn hear(&mut self, conversation: &mut Conversation, from: Side, origin: Origin, offset: u64, bytes: &[u8]) {
@@ -812,7 +816,7 @@ impl<'a, 's, O: EventSink> Talk<'a, 's, O> {
 
     fn tell(&mut self, origin: Origin, client: Side, observation: &Observation<'_>) {
         match observation {
-            Observation::GivenUp(bound) => return self.read.dropped.bump(*bound),
+            Observation::BoundReached(bound) => return self.read_counters.dropped.bump(*bound),
             Observation::PassedOnFor(source) => {
                 let sender = self.address_of(client);
                 return self.record.marks.put(Marks::PASSED_ON, *source != sender);
@@ -828,21 +832,21 @@ impl<'a, 's, O: EventSink> Talk<'a, 's, O> {
         let (named, proxied) = (marks.has(Marks::NAMED), marks.has(Marks::PROXIED));
         let passed_on = marks.has(Marks::PASSED_ON);
         let place = Place { packet: origin.packet, at: origin.at, flow: &flow, named, proxied, passed_on };
-        let Self { record, sink, current, read, .. } = self;
+        let Self { record, sink, current, read_counters, .. } = self;
         sink.observation(&place, observation);
-        let resolved = observe(self.signatures, observation, &place, |kind| {
+        let learned = observe(self.signatures, observation, &place, |kind| {
             if !matches!(kind, EventKind::ResolvedOther(_)) {
                 record.marks.set(Marks::MATCHED);
             }
             sink.event(Event { packet: current.packet, at: current.at, kind });
         });
-        if resolved == Learned::Name {
+        if learned == Learned::Name {
             record.marks.set(Marks::NAMED);
         }
         match observation {
             Observation::ProxyRequest(_) => record.marks.set(Marks::PROXIED),
             Observation::TlsClientHello(hello) | Observation::QuicClientHello { hello, .. } if hello.ech => {
-                read.encrypted_hellos += 1;
+                read_counters.encrypted_hellos += 1;
             }
             _ => {}
         }

@@ -228,10 +228,10 @@ impl Lanes {
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         let mut sum = Coverage::default();
-        for &LaneCounters { carried, one_sided, midstream, ref read, unknown_quic_versions, .. } in
+        for &LaneCounters { carried, one_sided, midstream, ref read_counters, unknown_quic_versions, .. } in
             self.lanes.iter().map(Lane::counters)
         {
-            let encrypted_hellos = read.encrypted_hellos;
+            let encrypted_hellos = read_counters.encrypted_hellos;
             sum.add(Coverage { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
         }
         sum

@@ -106,7 +106,7 @@ impl ReportQueue {
             return;
         }
         let mut events = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
-        for (address, at) in events.drain_told() {
+        for (address, at) in events.drain_resolved() {
             self.reports.push_back(Report::Resolved(address, at));
         }
         self.closed = Some(Closed { events, until });

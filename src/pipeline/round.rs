@@ -31,12 +31,12 @@ impl RoundEvents {
     }
 
     /// Takes the addresses that clients got from DNS since the last call, for all threads to know.
-    pub fn take_told(&mut self, into: &mut ResolvedAddresses) {
+    pub fn take_resolved(&mut self, into: &mut ResolvedAddresses) {
         self.resolved.drain(..).for_each(|(address, at)| into.insert(address, at));
     }
 
     /// Takes the same one by one, each with its time.
-    pub fn drain_told(&mut self) -> impl Iterator<Item = (IpAddr, Timestamp)> {
+    pub fn drain_resolved(&mut self) -> impl Iterator<Item = (IpAddr, Timestamp)> {
         self.resolved.drain(..)
     }
 

@@ -276,7 +276,7 @@ impl EventMerger {
 
     fn tell(&mut self, flow: &mut Flow, now: Now<'_>, origin: Origin, client: Side, observation: &Observation<'_>) {
         match observation {
-            Observation::GivenUp(bound) => return self.dropped.bump(*bound),
+            Observation::BoundReached(bound) => return self.dropped.bump(*bound),
             Observation::PassedOnFor(source) => {
                 let FiveTuple { src, dst, .. } = flow.key.endpoints().0;
                 flow.passed_on = *source != if client == Side::Low { src } else { dst };
@@ -638,7 +638,7 @@ impl Reference {
                     let client = if message.is_response { side.other() } else { side };
                     self.merger.tell(flow, now, origin, client, &Observation::Dns(&message));
                     if message.over_bound {
-                        self.merger.tell(flow, now, origin, client, &Observation::GivenUp(Bound::DnsMessage));
+                        self.merger.tell(flow, now, origin, client, &Observation::BoundReached(Bound::DnsMessage));
                     }
                     return Reading::Datagrams(0);
                 }

@@ -17,7 +17,7 @@ pub(crate) struct FileTransport {
     path: PathBuf,
     rotation: Rotation,
     open: Option<Open>,
-    recent: LruMap,
+    recent: Recent,
 }
 
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ struct Open {
 
 /// The messages written last: whoever removes or cuts the file may not have seen them.
 #[derive(Default)]
-struct LruMap {
+struct Recent {
     messages: VecDeque<(Instant, Arc<Message>)>,
     bytes: usize,
 }
@@ -76,7 +76,7 @@ struct Appended {
 
 impl FileTransport {
     pub fn new(path: &Path, rotation: Rotation) -> Self {
-        Self { path: path.to_owned(), rotation, open: None, recent: LruMap::default() }
+        Self { path: path.to_owned(), rotation, open: None, recent: Recent::default() }
     }
 }
 
@@ -101,7 +101,7 @@ impl Transport for FileTransport {
     }
 }
 
-impl LruMap {
+impl Recent {
     fn messages(&self) -> Vec<Arc<Message>> {
         self.messages.iter().map(|(_, message)| Arc::clone(message)).collect()
     }

@@ -59,7 +59,7 @@ impl InitialConversation {
         }
         if self.datagrams >= DATAGRAMS_MAX {
             self.settled = true;
-            emit(side, &Observation::GivenUp(Bound::QuicHello));
+            emit(side, &Observation::BoundReached(Bound::QuicHello));
         }
     }
 

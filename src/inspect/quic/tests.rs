@@ -265,7 +265,7 @@ fn a_hello_comes_in_as_many_datagrams_as_it_takes_and_then_is_counted() {
             let frames = if is_last { crypto(600, &message[600..]) } else { crypto(0, &message[..600]) };
             let datagram = datagram(QuicVersion::V1, &DCID, 1, frames);
             conversation.accept(Side::Low, &datagram, |_, observation| match observation {
-                Observation::GivenUp(_) => dropped += 1,
+                Observation::BoundReached(_) => dropped += 1,
                 _ => hellos += 1,
             });
         }

@@ -99,7 +99,7 @@ fn dates_keys_and_signatures_may_be_of_any_kind() {
 
 #[test]
 fn values_are_spelled_by_their_type() {
-    let display_path = |sets: &[Vec<u8>]| {
+    let spelled = |sets: &[Vec<u8>]| {
         let der = made::certificate(&made::element(0x30, &sets.concat()), &made::named("CN=b"), &[]);
         agreed(&der).unwrap().0
     };
@@ -118,15 +118,15 @@ fn values_are_spelled_by_their_type() {
         (20, b"M\xfcller", "<X509Error: Invalid X.509 name>"),
         (30, b"\xd8\x3d", "<X509Error: Invalid X.509 name>"),
     ] {
-        assert_eq!(display_path(&[made::set(&[(made::COMMON_NAME, tag, value)])]), expected, "{tag}");
+        assert_eq!(spelled(&[made::set(&[(made::COMMON_NAME, tag, value)])]), expected, "{tag}");
     }
     let (a, b) = ((made::COMMON_NAME, 12, &b"a"[..]), (&[0x55, 4, 97][..], 12, &b"b"[..]));
-    assert_eq!(display_path(&[]), "");
-    assert_eq!(display_path(&[made::set(&[a, b]), made::set(&[b])]), "CN=a + OID(2.5.4.97)=b, OID(2.5.4.97)=b");
+    assert_eq!(spelled(&[]), "");
+    assert_eq!(spelled(&[made::set(&[a, b]), made::set(&[b])]), "CN=a + OID(2.5.4.97)=b, OID(2.5.4.97)=b");
     // A name ends where it cannot be read, and a set, too.
-    assert_eq!(display_path(&[made::set(&[a]), made::set(&[]), made::set(&[b])]), "CN=a");
+    assert_eq!(spelled(&[made::set(&[a]), made::set(&[]), made::set(&[b])]), "CN=a");
     let cut = made::element(0x31, &[&made::set(&[a])[10..], &[0x30, 9][..]].concat());
-    assert_eq!(display_path(&[cut, made::set(&[b])]), "CN=a, OID(2.5.4.97)=b");
+    assert_eq!(spelled(&[cut, made::set(&[b])]), "CN=a, OID(2.5.4.97)=b");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub enum Handshake<'a> {
     /// The server's.
     Certificate(Certificate<'a>),
     /// What was waited for lies beyond a bound.
-    GivenUp(Bound),
+    BoundReached(Bound),
 }
 
 /// Whether there is more to wait for.
@@ -96,7 +96,7 @@ impl HandshakeStream {
             }
         }
         if self.seen > PATIENCE {
-            emit(Handshake::GivenUp(Bound::TlsHandshake));
+            emit(Handshake::BoundReached(Bound::TlsHandshake));
             return Progress::Done;
         }
         Progress::More
@@ -176,7 +176,7 @@ impl HandshakeStream {
                     emit(message);
                 });
                 if kept < length && !is_read {
-                    emit(Handshake::GivenUp(Bound::Certificate));
+                    emit(Handshake::BoundReached(Bound::Certificate));
                 }
                 self.held.clear();
                 self.skip = length - kept;

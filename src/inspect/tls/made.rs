@@ -25,8 +25,8 @@ pub fn set(attributes: &[(&[u8], u8, &[u8])]) -> Vec<u8> {
 }
 
 /// A name out of its spelling, which knows no types but `CN` and `O`.
-pub fn named(display_path: &str) -> Vec<u8> {
-    let sets = display_path.split(", ").filter_map(|attribute| attribute.split_once('=')).flat_map(|(kind, value)| {
+pub fn named(attributes: &str) -> Vec<u8> {
+    let sets = attributes.split(", ").filter_map(|attribute| attribute.split_once('=')).flat_map(|(kind, value)| {
         let kind = if kind == "CN" { COMMON_NAME } else { ORGANISATION };
         set(&[(kind, UTF8_STRING, value.as_bytes())])
     });

@@ -177,7 +177,7 @@ fn a_certificate_of_the_longest_signature_is_waited_for_and_a_longer_one_counted
         let mut handshake = HandshakeStream::default();
         let (mut met, mut held) = (0, 0);
         for piece in stream.chunks(1_460) {
-            if handshake.accept(piece, |message| met += u32::from(matches!(message, Handshake::GivenUp(_))))
+            if handshake.accept(piece, |message| met += u32::from(matches!(message, Handshake::BoundReached(_))))
                 == Progress::Done
             {
                 break;

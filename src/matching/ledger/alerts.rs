@@ -52,12 +52,12 @@ impl Alerts {
         if self.kept.len() <= ALERTS_MAX {
             return;
         }
-        let mut resolved: HashSet<_, FixedState> = HashSet::default();
+        let mut seen: HashSet<_, FixedState> = HashSet::default();
         let mut ranked: Vec<_> = (0_u32..)
             .zip(&self.kept)
             .map(|(at, alert)| {
                 let host = alert.host();
-                let repeats = !resolved.insert((host, alert.indicator, alert.seen_as));
+                let repeats = !seen.insert((host, alert.indicator, alert.seen_as));
                 let says = Verdict::of(signatures.get(alert.indicator).strength, alert.seen_as, alert.on_behalf);
                 let standing = if repeats { None } else { hosts.standing(&host, signatures) };
                 (repeats, standing.map_or(says, |(verdict, ..)| verdict), says, at)

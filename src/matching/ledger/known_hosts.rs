@@ -37,13 +37,13 @@ pub struct KnownHosts {
     /// Names that others asked them for.
     names: usize,
     dropped: u64,
-    asked_given_up: u64,
+    asked_dropped: u64,
     /// Hosts that were asked for more names than are kept.
     asked_too_much: u64,
     /// Lines that hosts had lost that are not here any more.
-    lines_given_up: u64,
+    lines_dropped: u64,
     /// Link-layer addresses likewise.
-    links_given_up: u64,
+    links_dropped: u64,
 }
 
 #[derive(Debug, Default)]
@@ -137,13 +137,13 @@ impl KnownHosts {
     /// What was dropped at a bound, under the bound's name.
     pub fn dropped(&self) -> [(&'static str, u64); 5] {
         let lines = self.hosts.values().map(HostRecord::dropped).sum::<u64>();
-        let links = self.hosts.values().map(|record| u64::from(record.link_addresses_given_up())).sum::<u64>();
+        let links = self.hosts.values().map(|record| u64::from(record.link_addresses_dropped())).sum::<u64>();
         [
             ("hosts", self.dropped),
-            ("asked_hosts", self.asked_given_up),
+            ("asked_hosts", self.asked_dropped),
             ("asked_names", self.asked_too_much),
-            ("evidence_lines", self.lines_given_up + lines),
-            ("link_addresses", self.links_given_up + links),
+            ("evidence_lines", self.lines_dropped + lines),
+            ("link_addresses", self.links_dropped + links),
         ]
     }
 
@@ -230,7 +230,7 @@ impl KnownHosts {
             return None;
         }
         match record.line_count() {
-            0 => self.asked_given_up += 1,
+            0 => self.asked_dropped += 1,
             _ => self.dropped += 1,
         }
         Some(record)
@@ -240,8 +240,8 @@ impl KnownHosts {
         let record = self.hosts.remove(host)?;
         self.lines -= record.line_count();
         self.names -= record.asked_count();
-        self.lines_given_up += record.dropped();
-        self.links_given_up += u64::from(record.link_addresses_given_up());
+        self.lines_dropped += record.dropped();
+        self.links_dropped += u64::from(record.link_addresses_dropped());
         if let Some(noted) = &mut self.noted {
             noted.changed.remove(host);
         }

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Looks for the end of a wait at the barrier before a thread goes to sleep: some tens of microseconds. To be woken takes about as long, and steps
-/// of less than two milliseconds are to be told from each other.
+/// How often a thread looks whether the barrier has opened before it goes to sleep: some tens of microseconds. To be woken takes about as
+/// long, and steps of less than two milliseconds are to be told from each other.
 const LOOKS: u32 = 2_000;
 
 /// A barrier for a fixed number of threads, used again and again.

@@ -45,11 +45,11 @@ impl Inventory {
             shown.reserve_exact(fresh);
             shown.push((input, record));
         }
-        self.give_up_beyond(hosts_max, signatures);
+        self.evict_beyond(hosts_max, signatures);
     }
 
     /// Evicts the hosts that stand weakest by the strongest of what each input showed.
-    fn give_up_beyond(&self, hosts_max: usize, signatures: &SignatureSet) {
+    fn evict_beyond(&self, hosts_max: usize, signatures: &SignatureSet) {
         if self.hosts.len() <= hosts_max {
             return;
         }

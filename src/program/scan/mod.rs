@@ -4,7 +4,7 @@
 //! Out:   [`Scan`]: a report, an inventory of hosts, and alerts input by input, in the order given.
 //! Never: lets the number of threads show in an answer.
 //!
-//! Small inputs are spread over the threads, one thread each; a big one gets all threads (`rounds`). Either way an input has its own
+//! Small inputs are spread over the threads, one thread each; a big one gets all threads (`parallel`). Either way an input has its own
 //! flows and its own ledger, and hosts are merged in input order, so the number of threads never shows in the answer.
 
 mod barrier;
@@ -91,17 +91,17 @@ pub fn scan(
     let put = |index: usize, input: Option<InputScan>| results.put(index, input, &hand_on);
     let is_big = |input: &Input| threads > 1 && size(input).is_none_or(|size| size >= BIG_INPUT);
     // Small ones until the next big one: what comes behind a big one would wait for it with all that it showed.
-    let (mut small, mut chunks) = (Vec::new(), Vec::new());
+    let (mut small, mut groups) = (Vec::new(), Vec::new());
     for (index, input) in inputs.iter().enumerate() {
         match input {
-            Ok(input) if is_big(input) => chunks.push((std::mem::take(&mut small), Some((index, input)))),
+            Ok(input) if is_big(input) => groups.push((std::mem::take(&mut small), Some((index, input)))),
             Ok(input) => small.push((index, input)),
             Err(error) => put(index, Some(InputScan::unreadable(error))),
         }
     }
-    chunks.push((small, None));
+    groups.push((small, None));
     let reading = Reading { signatures, progress, filter, ports: &ports, keeps_alerts: take_alerts.is_some() };
-    for (small, big) in &chunks {
+    for (small, big) in &groups {
         let mut panicked = reading.scan_small(small, threads, &put);
         if let Some((index, input)) = *big {
             let together = |file| {

@@ -9,9 +9,9 @@
 //!    at hand;
 //! 3. the ledger, for one thread: to take what is left of all lanes' events of the round before the last, in packet order.
 //!
-//! At the end of a step the threads wait at a barrier, and one does what is left: it lets all know which addresses clients got from DNS in the round that
-//! was run, and puts fragments of the coming round together, since they belong to no lane before they are whole. Lanes are fixed in number
-//! and each sees its packets in order, so nothing depends on which thread did what.
+//! At the end of a step the threads wait at a barrier, and one does what is left: it lets all know which addresses clients got from DNS in
+//! the round that was run, and puts fragments of the coming round together, since they belong to no lane before they are whole. Lanes are
+//! fixed in number and each sees its packets in order, so nothing depends on which thread did what.
 
 use super::barrier::Barrier;
 use super::input_scan::{InputScan, Tally, compiled};
@@ -279,7 +279,7 @@ impl Work {
         let concluding = &mut *lock(&self.concluding);
         for share in &self.shares {
             let Share { events, sifted, .. } = &mut *lock(share);
-            events.take_told(resolved);
+            events.take_resolved(resolved);
             concluding.events.append(sifted);
         }
     }

@@ -112,7 +112,7 @@ impl<'w> AlertPublisher<'w> {
     }
 
     /// Drops what nobody took, and so many summaries that never came here.
-    pub fn give_up(&mut self, summaries: usize) {
+    pub fn drop_rest(&mut self, summaries: usize) {
         self.backlog.drain(..).for_each(|message| self.lost.add(message.weight, 1));
         self.made.add(Weight::Summary, summaries as u64);
         self.lost.add(Weight::Summary, summaries as u64);
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(publisher.lost(), MessageCounts { alerts: 5, counters: 3 });
         assert_eq!(publisher.made(), MessageCounts { alerts: most + 5, counters: 3 });
         // Nobody takes any more, and summaries are due.
-        publisher.give_up(7);
+        publisher.drop_rest(7);
         assert_eq!(publisher.lost(), MessageCounts { alerts: most + 12, counters: 3 });
         assert_eq!(publisher.made(), publisher.lost());
     }

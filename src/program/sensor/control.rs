@@ -160,12 +160,12 @@ impl<'w> Control<'w> {
                     stats_at = Instant::now() + self.stats_interval();
                     self.report(tell);
                 }
-                wish = signals.next() => match wish {
+                request = signals.next() => match request {
                     Request::End => end(stop),
                     Request::Count => tell(Notice::SoFar(&self.so_far())),
                     Request::Reload => {
                         self.publisher.outputs().reopen();
-                        // What is being read now may be older than the wish.
+                        // What is being read now may be older than the request.
                         reloads_again = reloading.is_some();
                         if reloading.is_none() {
                             self.notify.reloading();
@@ -192,7 +192,7 @@ impl<'w> Control<'w> {
             tokio::select! {
                 watched = &mut finished => return watched,
                 // Files that are about to be closed need not be opened anew, and the summary is about to come.
-                wish = signals.next() => if wish == Request::End { end(stop) },
+                request = signals.next() => if request == Request::End { end(stop) },
             }
         }
     }
@@ -527,7 +527,7 @@ impl<'w> Control<'w> {
                 shown = Instant::now();
             }
         }
-        self.publisher.give_up(self.due.len());
+        self.publisher.drop_rest(self.due.len());
         self.publish();
         let mut watched = self.so_far();
         let handle = self.publisher.outputs().handle().clone();
@@ -563,7 +563,7 @@ impl<'w> Control<'w> {
     }
 }
 
-/// The first wish to end is granted in good order, the second at once.
+/// The first request to end is granted in good order, the second at once.
 fn end(stop: &AtomicBool) {
     if stop.swap(true, Ordering::Relaxed) {
         std::process::exit(130);

@@ -19,7 +19,7 @@ const WAITING_MAX: usize = 1 << 18;
 #[derive(Debug)]
 pub struct EventMerger {
     ledger: Ledger,
-    inboxes: Vec<Inbox>,
+    workers: Vec<WorkerQueue>,
     resolved: Arc<ResolvedAddresses>,
     snapshot: Snapshot,
     latest: Latest,
@@ -27,13 +27,13 @@ pub struct EventMerger {
 
 /// What one worker reported.
 #[derive(Debug)]
-struct Inbox {
+struct WorkerQueue {
     queue: Consumer<Report>,
     /// Each with the time that it is taken at: its own, as long as nobody sets the clock back.
     events: VecDeque<(Timestamp, Event)>,
-    /// Until when its events are complete.
-    through: Timestamp,
-    /// Until when the addresses that it saw told are complete.
+    /// The time until which its events are complete.
+    watermark: Timestamp,
+    /// Until when the addresses that it saw in DNS answers are complete.
     resolved_until: Timestamp,
 }
 
@@ -49,11 +49,15 @@ impl EventMerger {
         let (signatures_shared, choice) = (Arc::clone(signatures), Arc::clone(choice));
         let snapshot =
             Snapshot { signatures: signatures_shared, choice, resolved: Arc::default(), resolved_until: Timestamp(0) };
-        let inbox =
-            |queue| Inbox { queue, events: VecDeque::new(), through: Timestamp(0), resolved_until: Timestamp(0) };
+        let worker = |queue| WorkerQueue {
+            queue,
+            events: VecDeque::new(),
+            watermark: Timestamp(0),
+            resolved_until: Timestamp(0),
+        };
         Self {
             ledger: Ledger::new(signatures, interface).noting_changes(),
-            inboxes: queues.into_iter().map(inbox).collect(),
+            workers: queues.into_iter().map(worker).collect(),
             resolved: Arc::default(),
             latest: Arc::new(ArcSwap::from_pointee(snapshot.clone())),
             snapshot,
@@ -77,31 +81,31 @@ impl EventMerger {
 
     /// Takes what the workers reported, and gives the alerts that it raised.
     pub fn look(&mut self) -> Vec<Alert> {
-        for inbox in &mut self.inboxes {
-            inbox.take(&mut self.resolved);
+        for worker in &mut self.workers {
+            worker.take(&mut self.resolved);
         }
-        let until = |of: fn(&Inbox) -> Timestamp| self.inboxes.iter().map(of).min().unwrap_or(END);
-        let resolved_until = until(|inbox| inbox.resolved_until);
+        let until = |of: fn(&WorkerQueue) -> Timestamp| self.workers.iter().map(of).min().unwrap_or(END);
+        let resolved_until = until(|worker| worker.resolved_until);
         if resolved_until != self.snapshot.resolved_until || !Arc::ptr_eq(&self.resolved, &self.snapshot.resolved) {
             self.snapshot.resolved = Arc::clone(&self.resolved);
             self.snapshot.resolved_until = resolved_until;
             self.latest.store(Arc::new(self.snapshot.clone()));
         }
         // Never so long that memory runs out: a worker that hangs costs order, not the sensor.
-        let is_crowded = self.inboxes.iter().any(|inbox| inbox.events.len() > WAITING_MAX);
-        let through = if is_crowded { END } else { until(|inbox| inbox.through) };
-        while let Some(event) = self.next_event(through) {
+        let is_crowded = self.workers.iter().any(|worker| worker.events.len() > WAITING_MAX);
+        let watermark = if is_crowded { END } else { until(|worker| worker.watermark) };
+        while let Some(event) = self.next_event(watermark) {
             self.ledger.record(event);
         }
         self.ledger.take_alerts()
     }
 
     /// The earliest event, if it lies not after `through`.
-    fn next_event(&mut self, through: Timestamp) -> Option<Event> {
-        let first = |inbox: &Inbox| inbox.events.front().map(|(at, event)| (*at, event.packet));
+    fn next_event(&mut self, watermark: Timestamp) -> Option<Event> {
+        let first = |worker: &WorkerQueue| worker.events.front().map(|(at, event)| (*at, event.packet));
         let earliest =
-            self.inboxes.iter_mut().filter(|inbox| first(inbox).is_some()).min_by_key(|inbox| first(inbox))?;
-        let (_, event) = earliest.events.pop_front_if(|(at, _)| *at <= through)?;
+            self.workers.iter_mut().filter(|worker| first(worker).is_some()).min_by_key(|worker| first(worker))?;
+        let (_, event) = earliest.events.pop_front_if(|(at, _)| *at <= watermark)?;
         Some(event)
     }
 
@@ -133,7 +137,7 @@ impl EventMerger {
     }
 }
 
-impl Inbox {
+impl WorkerQueue {
     fn take(&mut self, resolved: &mut Arc<ResolvedAddresses>) {
         // Asked first: what comes before the end is then in the queue.
         let is_over = self.queue.is_abandoned();
@@ -141,17 +145,17 @@ impl Inbox {
             match self.queue.pop() {
                 Ok(Report::Event(event)) => self.events.push_back((event.at, event)),
                 Ok(Report::Watermark(until)) => {
-                    if was_set_back(self.through, until) {
+                    if was_set_back(self.watermark, until) {
                         // What came before lies in what is the future again, and would wait for it.
                         self.events.iter_mut().for_each(|(at, _)| *at = until.min(*at));
                     }
-                    self.through = until;
+                    self.watermark = until;
                 }
                 Ok(Report::Resolved(address, at)) => Arc::make_mut(resolved).insert(address, at),
                 Ok(Report::ResolvedUntil(until)) => self.resolved_until = until,
                 Err(_) if is_over => {
                     // Others need not wait for one that is gone, however it ended.
-                    (self.through, self.resolved_until) = (END, END);
+                    (self.watermark, self.resolved_until) = (END, END);
                     return;
                 }
                 Err(_) => return,

@@ -286,7 +286,7 @@ impl Inspection<'_> {
     /// Ends all flows, of which it is known whether they matter. `make_room` is called after each event, and may wait.
     fn finish(&mut self, make_room: impl FnMut(&mut ReportQueue)) {
         self.report_queue.decide_at_once();
-        self.lanes.finish(&mut Unhurried { report_queue: &mut self.report_queue, make_room });
+        self.lanes.finish(&mut WithRoom { report_queue: &mut self.report_queue, make_room });
         self.pass(END);
     }
 
@@ -307,13 +307,13 @@ impl Inspection<'_> {
     }
 }
 
-/// An report_queue that has room made for each event.
-struct Unhurried<'o, F> {
+/// A report queue that has room made for each event.
+struct WithRoom<'o, F> {
     report_queue: &'o mut ReportQueue,
     make_room: F,
 }
 
-impl<F: FnMut(&mut ReportQueue)> EventSink for Unhurried<'_, F> {
+impl<F: FnMut(&mut ReportQueue)> EventSink for WithRoom<'_, F> {
     fn event(&mut self, event: Event) {
         self.report_queue.event(event);
         (self.make_room)(self.report_queue);

@@ -20,7 +20,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Request {
+pub(super) struct Parameters {
     /// Alerts from before that a new reader wants.
     #[serde(default)]
     recent: usize,
@@ -29,7 +29,7 @@ pub(super) struct Request {
 /// Sends what there was, then what comes. A slow reader is told how many it missed (`lagged`), and nobody waits for it.
 pub(super) async fn alerts(
     State(shown): State<Arc<Shown>>,
-    Query(wish): Query<Request>,
+    Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response {
     let Ok(permit) = Arc::clone(&shown.streams).try_acquire_owned() else {
@@ -37,7 +37,7 @@ pub(super) async fn alerts(
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], said).into_response();
     };
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    let subscription = shown.web.alerts().subscribe(last, wish.recent);
+    let subscription = shown.web.alerts().subscribe(last, parameters.recent);
     let reader = Reader { greeted: false, subscription, stopped: shown.stopped.clone(), _permit: permit };
     let events = stream::unfold(reader, |mut reader| async move {
         reader.next().await.map(|text| (Ok::<_, Infallible>(text), reader))

@@ -15,12 +15,12 @@ const BEHIND_MAX: usize = 1024;
 /// Where alerts are published. Nobody who reads can hold the publisher up.
 #[derive(Debug)]
 pub(super) struct AlertFeed {
-    recent: Mutex<LruMap>,
+    recent: Mutex<Recent>,
     sender: Sender<Arc<Message>>,
 }
 
 #[derive(Debug, Default)]
-struct LruMap {
+struct Recent {
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
 }

@@ -82,7 +82,7 @@ impl HostList for Vec<HostFinding> {
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Request {
+pub(super) struct Parameters {
     verdict: Option<String>,
     /// Words that all must occur.
     #[serde(default)]
@@ -124,10 +124,10 @@ const fn most() -> usize {
     1000
 }
 
-pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Request>) -> Response {
+pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Query<Parameters>) -> Response {
     let hosts = shown.web.hosts().await;
     // Many hosts take a while, and the server has others to serve.
-    match tokio::task::spawn_blocking(move || answer(&hosts, &wish)).await {
+    match tokio::task::spawn_blocking(move || answer(&hosts, &parameters)).await {
         Ok(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Ok(Err(said)) => (StatusCode::BAD_REQUEST, said).into_response(),
         Err(_) => {
@@ -136,17 +136,17 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(wish): Query<Re
     }
 }
 
-/// One JSON object: counts by verdict of all hosts, how many fit the wish, and a page of those.
-fn answer(snapshot: &HostSnapshot, wish: &Request) -> Result<String, String> {
+/// One JSON object: counts by verdict of all hosts, how many fit the parameters, and a page of those.
+fn answer(snapshot: &HostSnapshot, parameters: &Parameters) -> Result<String, String> {
     let verdicts = [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing];
-    let verdict = match wish.verdict.as_deref().filter(|name| !name.is_empty()) {
+    let verdict = match parameters.verdict.as_deref().filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => {
             let known = verdicts.into_iter().find(|verdict| verdict.name() == name);
             Some(known.ok_or("verdict: expected confirmed, suspected or browsing\n")?)
         }
     };
-    let words: Vec<String> = wish.q.split_whitespace().map(str::to_lowercase).collect();
+    let words: Vec<String> = parameters.q.split_whitespace().map(str::to_lowercase).collect();
     let signatures = &snapshot.signatures;
     let all = snapshot.hosts.briefs(signatures);
     let mentions = |brief: &HostBrief| {
@@ -158,14 +158,14 @@ fn answer(snapshot: &HostSnapshot, wish: &Request) -> Result<String, String> {
         .filter(|host| verdict.is_none_or(|verdict| host.verdict == verdict))
         .filter(|host| mentions(host))
         .collect();
-    sort(&mut chosen, wish.sort);
-    if wish.order == Order::Desc {
+    sort(&mut chosen, parameters.sort);
+    if parameters.order == Order::Desc {
         chosen.reverse();
     }
     let page: Vec<String> = chosen
         .iter()
-        .skip(wish.offset)
-        .take(wish.limit.min(LIMIT_MAX))
+        .skip(parameters.offset)
+        .take(parameters.limit.min(LIMIT_MAX))
         .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
         .map(|host| host_json(&host, &snapshot.inputs, signatures))
         .collect();
@@ -177,7 +177,7 @@ fn answer(snapshot: &HostSnapshot, wish: &Request) -> Result<String, String> {
         all.len(),
         counts.join(","),
         chosen.len(),
-        wish.offset,
+        parameters.offset,
         page.join(",")
     ))
 }
@@ -250,9 +250,9 @@ mod tests {
         let looked = Arc::new(AtomicUsize::new(0));
         let hosts = Arc::new(Counted((0..200).map(host).collect(), Arc::clone(&looked)));
         let snapshot = HostSnapshot { hosts, inputs: Vec::new(), signatures: Arc::new(SignatureSet::builtin()) };
-        let wish = |text: &str| serde_json::from_str::<Request>(text).unwrap();
+        let parameters = |text: &str| serde_json::from_str::<Parameters>(text).unwrap();
         let ask = |text: &str| -> serde_json::Value {
-            serde_json::from_str(&answer(&snapshot, &wish(text)).unwrap()).unwrap()
+            serde_json::from_str(&answer(&snapshot, &parameters(text)).unwrap()).unwrap()
         };
         let page = ask(r#"{"sort":"bytes","order":"desc","limit":3,"offset":2}"#);
         let addresses: Vec<_> = page["hosts"].as_array().unwrap().iter().map(|host| &host["address"]).collect();

@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         rest = after;
         let _ = recognise(datagram);
         let side = if side & 1 == 0 { Side::Low } else { Side::High };
-        conversation.accept(side, datagram, |_, fact| hellos += u32::from(!matches!(fact, Observation::GivenUp(_))));
+        conversation.accept(side, datagram, |_, fact| hellos += u32::from(!matches!(fact, Observation::BoundReached(_))));
         assert!(conversation.held_bytes() <= 131_400);
     }
     conversation.finish(|_, _| hellos += 1);
