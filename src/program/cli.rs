@@ -109,7 +109,7 @@ pub struct ScanArguments {
     pub verbose: bool,
 }
 
-/// Watch interfaces and tell of hosts that show Kaspersky traffic, as they do.
+/// Watch interfaces and report hosts as soon as they show Kaspersky traffic.
 ///
 /// Reads mirrored traffic from a packet ring; it never sends a packet into it. What the command line leaves out is taken from the
 /// configuration file, if one is named, and else has its default. Ends with a summary on SIGTERM or Ctrl-C, at once on the second; SIGHUP
@@ -188,7 +188,7 @@ pub struct WatchArguments {
     #[arg(long, value_name = "SIZE", help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub spool_size: Option<SpoolSize>,
 
-    /// Time between two summaries of what was told before, such as 90s, 5m or 1h [default: 1h]
+    /// Time between two summaries of what was reported before, such as 90s, 5m or 1h [default: 1h]
     #[arg(long, value_name = "TIME", help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub summary_interval: Option<SummaryInterval>,
 

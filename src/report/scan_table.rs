@@ -289,7 +289,7 @@ fn trouble(report: &ScanReport) -> Option<String> {
     }
     if !report.dropped.is_empty() {
         let bounds: Vec<String> = report.dropped.iter().map(|(bound, count)| format!("{bound} {count}")).collect();
-        parts.push(format!("Given up at a bound: {}.", bounds.join(", ")));
+        parts.push(format!("Dropped at a bound: {}.", bounds.join(", ")));
     }
     if !report.left_out.is_empty() {
         let kinds: Vec<String> = report.left_out.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
@@ -555,7 +555,7 @@ No host shows Kaspersky traffic.
         report.leave_out("dangling_link", 0);
         report.leave_out("special_file", 1);
         let table = table(&report, 80, false);
-        let expected = "\n1 input could be read only in part. Given up at a bound: flows 3. Left out in\n\
+        let expected = "\n1 input could be read only in part. Dropped at a bound: flows 3. Left out in\n\
             folders: not_a_capture 2, special_file 1.\n";
         assert!(table.ends_with(expected), "{table}");
     }

@@ -369,7 +369,7 @@ impl State {
         let range = self.rows.of(weight).segments.front().map_or(0..0, |segment| segment.first..segment.end);
         self.lose(weight, &range, Loss::SpoolFull);
         self.takers.iter_mut().for_each(|taker| taker.settle(weight, &range));
-        tracing::warn!("spool: full; gave up the oldest messages of the kind {}", super::name_of(weight));
+        tracing::warn!("spool: full; dropped the oldest messages of the kind {}", super::name_of(weight));
         self.remove_front(weight, writers);
         true
     }

@@ -316,7 +316,7 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
             say(format_args!("  packets {name}: {count}"));
         }
         for (name, count) in &report.dropped {
-            say(format_args!("  given up at bound {name}: {count}"));
+            say(format_args!("  dropped at bound {name}: {count}"));
         }
         for (name, count) in &report.left_out {
             say(format_args!("  left out in folders, {name}: {count}"));

@@ -270,7 +270,7 @@ fn summary(watched: &Watched, started: Instant) -> String {
         _ = writeln!(text, "  packets {}: {count}", outcome.name());
     }
     for (name, count) in &watched.dropped {
-        _ = writeln!(text, "  given up at bound {name}: {count}");
+        _ = writeln!(text, "  dropped at bound {name}: {count}");
     }
     for output in &watched.outputs {
         _ = writeln!(text, "{}: {} messages delivered, {} lost.", output.name, output.delivered, output.lost);

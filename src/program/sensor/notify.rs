@@ -62,7 +62,7 @@ impl Notify {
 
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!("the service manager was not told: {error}");
+        tracing::debug!("the service manager could not be notified: {error}");
     }
 }
 
