@@ -1,8 +1,9 @@
-//! Every dependency may be used together with ours: MIT OR Apache-2.0.
+//! Every dependency may be used together with ours, MIT OR Apache-2.0, and the detector has few.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Licences that ask for no more than their text, or, like the MPL for its own unchanged files, nothing of those who link.
@@ -58,4 +59,21 @@ fn every_dependency_has_a_licence_that_we_can_meet() {
         .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
         .collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// Who embeds the detector takes on what it needs, and nothing that needs another compiler.
+#[test]
+fn the_detector_brings_few_packages_along() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "-p", "kaspector", "-e", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(packages.contains("kaspector") && packages.len() <= 40, "{}: {packages:?}", packages.len());
+    for builder in ["cc", "cmake", "bindgen", "pkg-config", "tokio", "clap"] {
+        assert!(!packages.contains(builder), "{builder}");
+    }
 }

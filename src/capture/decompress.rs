@@ -1,6 +1,9 @@
 //! What packed captures hold.
 
+#[cfg(not(feature = "compression"))]
+use super::format;
 use super::format::Format;
+use super::source::Refused;
 use std::io::{self, BufRead, Read};
 
 pub(super) const fn is_packed(format: Format) -> bool {
@@ -8,16 +11,13 @@ pub(super) const fn is_packed(format: Format) -> bool {
 }
 
 /// Reads what a stream of this format packs.
-pub(super) fn reader(format: Format, packed: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+pub(super) fn reader(format: Format, packed: impl BufRead + Send + 'static) -> Result<Box<dyn Read + Send>, Refused> {
     match format {
         Format::Gzip => Ok(Box::new(InSteps(flate2::bufread::MultiGzDecoder::new(packed)))),
         #[cfg(feature = "compression")]
-        packed_otherwise => others::reader(packed_otherwise, packed),
+        packed_otherwise => others::reader(packed_otherwise, packed).map_err(Refused::Packed),
         #[cfg(not(feature = "compression"))]
-        _ => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this build unpacks gzip alone; build kaspector with the feature `compression`",
-        )),
+        _ => Err(Refused::Foreign(format::NOT_UNPACKED)),
     }
 }
 

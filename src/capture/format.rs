@@ -137,6 +137,13 @@ const FOREIGN: &[(usize, &[u8], Foreign)] = &[
     (257, b"ustar", packed("it is a tar archive", "unpack it with `tar -xf FILE` and name the folder")),
 ];
 
+/// A compressed file that this build cannot unpack.
+#[cfg(not(feature = "compression"))]
+pub(super) const NOT_UNPACKED: Foreign = packed(
+    "it is compressed with bzip2, lz4, xz or zstd, and this build unpacks gzip alone",
+    "unpack it, or build kaspector with the feature `compression`",
+);
+
 /// A compressed file within a compressed file.
 pub(super) const NESTED: Foreign = packed(
     "it is compressed twice",

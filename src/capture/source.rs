@@ -41,7 +41,7 @@ impl Source {
         let decompressed = is_packed(format);
         if decompressed {
             let packed = BufReader::with_capacity(PACKED_BYTES, Cursor::new(head).chain(rest));
-            rest = decompress::reader(format, packed).map_err(Refused::Packed)?;
+            rest = decompress::reader(format, packed)?;
             (head, failed) = take_head(&mut rest).map_err(Refused::Packed)?;
             format = format::recognise(&head);
         }
