@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# dpkt leaves out the Simple Packet Blocks of a pcapng file without a word.
+#
+# Package:  dpkt 1.9.8
+# Expected: three packets: a Simple Packet Block is a packet of the first interface without a time (pcapng draft, section 4.4)
+# Seen:     one packet, no error, no warning
+# So:       count packets with another reader before an absence is concluded from such a file
+#
+# Needs python3 with venv, and a package index. Exits with 0 as long as it is so, with 1 once it has changed.
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+python3 -m venv venv
+venv/bin/pip install --quiet --disable-pip-version-check 'dpkt==1.9.8'
+cat >run.py <<'PYTHON'
+import struct
+
+
+def option(code, value):
+    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def block(kind, body):
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+
+def section():
+    return block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+
+
+def interface(link_type, *options):
+    return block(1, struct.pack("<HHI", link_type, 0, 65535) + b"".join(options) + option(0, b""))
+
+
+def packet(interface_id, ticks, data):
+    head = struct.pack("<IIIII", interface_id, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data))
+    return block(6, head + data + bytes(-len(data) % 4))
+
+
+def simple_packet(data):
+    return block(3, struct.pack("<I", len(data)) + data + bytes(-len(data) % 4))
+
+
+SECONDS = 1_700_000_000
+IP = bytes.fromhex("45000021000040004011 26b0 0a000001 0a000002".replace(" ", ""))
+IP += struct.pack(">HHHH", 1000, 53, 13, 0) + b"hello"
+ETHERNET = bytes.fromhex("0200000000010200000000020800") + IP
+with open("simple.pcapng", "wb") as file:
+    file.write(section() + interface(1))
+    file.write(simple_packet(ETHERNET) + packet(0, SECONDS * 10**6, ETHERNET) + simple_packet(ETHERNET))
+
+import dpkt
+
+with open("simple.pcapng", "rb") as file:
+    seen = len(list(dpkt.pcapng.Reader(file)))
+
+expected, known = 3, 1
+print("seen:", seen)
+if seen == known:
+    print("as described:", seen, "where", expected, "is right")
+else:
+    raise SystemExit(f"changed: {seen}; right is {expected}, described is {known}")
+PYTHON
+venv/bin/python run.py
