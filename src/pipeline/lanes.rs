@@ -1,9 +1,9 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
-use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, Route};
+use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, RoundEvents, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
-use crate::matching::{Opened, SignatureSet};
+use crate::matching::{ResolvedAddresses, SignatureSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -197,13 +197,9 @@ impl Lanes {
         }
     }
 
-    /// Tells a flow's lane that its end is wanted: see [`Lane::remember`].
-    pub fn remember(&mut self, opened: &Opened, first_packet: u64) {
-        let route = Route::of_opened(opened, self.seed);
-        let number = route.lane(self.lanes.len());
-        if let Some(lane) = self.lanes.get_mut(number) {
-            lane.remember(&route, first_packet);
-        }
+    /// Drops of a round's events what matters to nobody: see [`RoundEvents::sift`].
+    pub fn sift(&mut self, events: &mut RoundEvents, resolved: &ResolvedAddresses) {
+        events.sift(resolved, &mut self.lanes, self.seed);
     }
 
     /// The last packet taken, and its time.

@@ -124,7 +124,7 @@ impl ReportQueue {
             return;
         };
         self.forced += u64::from(until > resolved_until);
-        events.sift(resolved, |opened, packet| lanes.remember(opened, packet));
+        lanes.sift(&mut events, resolved);
         // Flows of this round may have ended in the next, when nobody knew that they matter.
         self.open.remember_too(&events);
         for event in events.drain() {

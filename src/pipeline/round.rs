@@ -4,10 +4,10 @@
 //! until all lanes are through with the round and everybody knows every answer in it; then each thread drops what matters to nobody. Few
 //! events are left for the ledger, which takes them in packet order.
 
-use super::{EventSink, Opening};
+use super::{EventSink, Lane, Opening, Route};
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
-use crate::matching::{Ended, Event, EventKind, Opened, ResolvedAddresses};
+use crate::matching::{Ended, Event, EventKind, ResolvedAddresses};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -45,9 +45,9 @@ impl RoundEvents {
         self.remembered.extend(&earlier.remembered);
     }
 
-    /// Drops what matters to nobody; `resolved` knows the addresses of this round and of all before. The lane of a flow that matters is to
-    /// `remember` it, given its opening and its first packet; unless it has ended, which was noted.
-    pub fn sift(&mut self, resolved: &ResolvedAddresses, mut remember: impl FnMut(&Opened, u64)) {
+    /// Drops what matters to nobody; `resolved` knows the addresses of this round and of all before. A flow that matters is noted in its
+    /// lane, one of `lanes`, which pick flows by a hash keyed with `seed`; unless it has ended, which was noted here.
+    pub fn sift(&mut self, resolved: &ResolvedAddresses, lanes: &mut [Lane], seed: u64) {
         let Self { events, remembered, .. } = self;
         events.retain(|event| match &event.kind {
             EventKind::Opened(opened) => {
@@ -58,7 +58,11 @@ impl RoundEvents {
                 let matters = resolved.may_contain(src) || resolved.may_contain(dst);
                 if matters {
                     remembered.insert(event.packet);
-                    remember(opened, event.packet);
+                    let route = Route::of_opened(opened, seed);
+                    let lane = route.lane(lanes.len());
+                    if let Some(lane) = lanes.get_mut(lane) {
+                        lane.remember(&route, event.packet);
+                    }
                 }
                 matters
             }

@@ -7,6 +7,7 @@
 mod completions;
 mod entry;
 mod exit;
+mod figures;
 mod hosts;
 mod scan;
 mod signatures;

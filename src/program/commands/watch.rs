@@ -1,5 +1,6 @@
 //! `kaspector watch`.
 
+use super::figures::{rate, scaled};
 use super::{Exit, Usage, complain, load, of_stdout, say, warn};
 use crate::cli::{SignatureFolders, WatchArguments};
 use crate::config::{
@@ -8,7 +9,6 @@ use crate::config::{
 };
 use crate::process::output_file::{OutputFileError, check_growing};
 use crate::sandbox::{Privileges, Sandbox, SandboxMode, folder_of};
-use crate::scan::interactive::{rate, scaled};
 use crate::sensor::{
     Attention, Log, Notice, Reload, Renewed, Settings, WatchError, WatchOptions, Watched, watch as run,
 };

@@ -14,19 +14,19 @@
 //! fixed in number and each sees its packets in order, so nothing depends on which thread did what.
 
 use super::barrier::Barrier;
-use super::input_scan::{InputScan, Tally, compiled};
+use super::input_scan::InputScan;
+use super::lock;
 use super::progress::Progress;
+use super::reading::Reading;
+use super::tally::Tally;
 use kaspector::capture::{Block, CaptureFile, Fetched, Frame, ReadChunk, Timestamp};
-use kaspector::decode::{Decoder, OutcomeCounters, TunnelPorts};
-use kaspector::matching::{Event, Ledger, ResolvedAddresses, SignatureSet};
-use kaspector::pipeline::{Bounds, Findings, LANES, Lane, OFFLINE_SEED, Plan, RoundEvents, Route};
+use kaspector::decode::TunnelPorts;
+use kaspector::matching::ResolvedAddresses;
+use kaspector::pipeline::{LANES, Plan, RoundLane, RoundLedger};
 use kaspector_live::Filter;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
-};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// Blocks in a round: enough to spread, few enough that two rounds stay in the last-level cache.
 const BLOCKS: usize = 4;
@@ -43,10 +43,11 @@ struct Planned {
 /// The blocks of one round; those beyond its end are empty.
 type Round = [RwLock<Planned>; BLOCKS];
 
-/// What is done in the order of the file.
-struct Reading {
+/// The capture, which is read in its own order.
+struct File<'p> {
     file: CaptureFile,
     tally: Tally,
+    progress: &'p Progress,
     /// Blocks of this round for which bytes were taken.
     taken: usize,
     /// Blocks of this round whose records were found.
@@ -56,89 +57,47 @@ struct Reading {
     last: (u64, Timestamp),
 }
 
-struct Concluding {
-    ledger: Ledger,
-    decoder: Decoder,
-    outcomes: OutcomeCounters,
-    /// The events of all lanes that the ledger is to take next, one lane behind the other.
-    events: Vec<Event>,
-}
-
-/// A lane, and what it brought about.
-struct Share {
-    lane: Lane,
-    /// In the round that it was run over last.
-    events: RoundEvents,
-    /// In the round before that, what may matter.
-    sifted: Vec<Event>,
-}
-
 /// What the threads work on together.
-struct Work {
-    ports: Arc<TunnelPorts>,
-    reading: Mutex<Reading>,
+struct Work<'p> {
+    ports: &'p TunnelPorts,
+    file: Mutex<File<'p>>,
     /// The round that is run and the one that is read, in turns.
     rounds: [Round; 2],
-    shares: Vec<Mutex<Share>>,
-    /// Shares that were taken in this step; beyond them, the ledger.
+    lanes: Vec<Mutex<RoundLane>>,
+    /// Lanes that were taken in this step; beyond them, the ledger.
     taken: AtomicUsize,
+    /// Addresses that clients got from DNS in rounds that were run.
     resolved: RwLock<ResolvedAddresses>,
-    concluding: Mutex<Concluding>,
+    ledger: Mutex<RoundLedger>,
     /// Known once it is known how many threads there are.
     barrier: OnceLock<Barrier>,
 }
 
 /// Work of a step that one thread has taken.
 enum Task<'w> {
-    Lane(usize, &'w Mutex<Share>),
+    Lane(&'w Mutex<RoundLane>),
     Ledger,
 }
 
-/// Scans one capture with `threads` threads.
-#[allow(clippy::too_many_arguments)]
-pub fn run(
-    file: CaptureFile,
-    input: u32,
-    signatures: &Arc<SignatureSet>,
-    threads: usize,
-    filter: Option<&str>,
-    ports: &Arc<TunnelPorts>,
-    keeps_alerts: bool,
-    progress: &Progress,
-) -> InputScan {
+/// Reads one capture with `threads` threads.
+pub fn read(file: CaptureFile, input: u32, threads: usize, reading: &Reading<'_>) -> InputScan {
+    let Reading { signatures, progress, ref ports, keeps_alerts, .. } = *reading;
     // More would find nothing to do.
     let threads = threads.min(LANES + BLOCKS);
-    let ledger = Ledger::new(signatures, input);
-    let ledger = if keeps_alerts { ledger } else { ledger.without_alerts() };
     let tally = Tally::new(&file);
-    let share = |_| {
-        let lane = Lane::new(signatures, OFFLINE_SEED, &Bounds::default());
-        Mutex::new(Share { lane, events: RoundEvents::default(), sifted: Vec::new() })
-    };
+    let file = File { file, tally, progress, taken: 0, walked: 0, is_through: false, last: Default::default() };
     let work = Work {
-        ports: Arc::clone(ports),
-        reading: Mutex::new(Reading {
-            file,
-            tally,
-            taken: 0,
-            walked: 0,
-            is_through: false,
-            last: (0, Timestamp::default()),
-        }),
+        ports,
+        file: Mutex::new(file),
         rounds: Default::default(),
-        shares: (0..LANES).map(share).collect(),
+        lanes: (0..LANES).map(|number| Mutex::new(RoundLane::new(number, signatures))).collect(),
         taken: AtomicUsize::new(0),
         resolved: RwLock::default(),
-        concluding: Mutex::new(Concluding {
-            ledger,
-            decoder: Decoder::with_tunnels(ports),
-            outcomes: OutcomeCounters::default(),
-            events: Vec::new(),
-        }),
+        ledger: Mutex::new(RoundLedger::new(signatures, input, ports, keeps_alerts)),
         barrier: OnceLock::new(),
     };
     std::thread::scope(|scope| {
-        let take_part = || work.take_part(filter.map(compiled), progress);
+        let take_part = || work.take_part(reading.filter());
         let started = (0..threads).take_while(|_| std::thread::Builder::new().spawn_scoped(scope, take_part).is_ok());
         // Where the system allows fewer threads, fewer do the work; where it allows none, this one does.
         let started = started.count();
@@ -147,34 +106,24 @@ pub fn run(
             take_part();
         }
     });
-    // What was brought about last still goes to the ledger.
-    work.sift_all();
-    work.hand_to_ledger();
-    lock(&work.concluding).conclude();
-    let Work { reading, shares, concluding, .. } = work;
-    let Concluding { mut ledger, decoder, outcomes, .. } = owned(concluding);
-    let Reading { file, tally, last, .. } = owned(reading);
-    let mut lanes: Vec<Lane> = shares.into_iter().map(|share| owned(share).lane).collect();
-    Lane::finish(&mut lanes, last.0, last.1, &mut ledger);
-    let mut dropped = BTreeMap::new();
-    lanes.iter().for_each(|lane| lane.add_dropped(&mut dropped));
-    decoder.add_dropped(&mut dropped);
-    let flows = lanes.iter().map(|lane| lane.counters().flows).sum();
-    let findings = Findings::close(ledger, outcomes, flows, dropped);
+    let Work { file, lanes, resolved, ledger, .. } = work;
+    let File { file, tally, last, .. } = owned(file);
+    let resolved = resolved.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let findings = owned(ledger).finish(lanes.into_iter().map(owned).collect(), resolved, last);
     InputScan { report: tally.close(&file), findings, is_defective: false }
 }
 
-impl Work {
+impl Work<'_> {
     /// What each thread does, until the capture is through.
-    fn take_part(&self, mut filter: Option<Filter>, progress: &Progress) {
+    fn take_part(&self, mut filter: Option<Filter>) {
         let barrier = self.barrier.wait();
         let _seat = barrier.seat();
         let [mut running, mut coming] = self.rounds.each_ref();
         // At first there is nothing to run, and at last nothing to read.
         loop {
-            self.take_step(running, coming, filter.as_mut(), progress);
+            self.take_step(running, coming, filter.as_mut());
             let goes_on = barrier.wait(|| self.conclude_step(coming));
-            if !goes_on || lock(&self.reading).is_through {
+            if !goes_on || lock(&self.file).is_through {
                 return;
             }
             std::mem::swap(&mut running, &mut coming);
@@ -182,30 +131,30 @@ impl Work {
     }
 
     /// Takes work of this step until none is left. Reading goes first, since it ends with what only one thread at a time can do.
-    fn take_step(&self, running: &Round, coming: &Round, mut filter: Option<&mut Filter>, progress: &Progress) {
+    fn take_step(&self, running: &Round, coming: &Round, mut filter: Option<&mut Filter>) {
         loop {
             // A stream is read by the thread that has the lock; the others may have something else to do meanwhile.
-            let reading = match self.reading.try_lock() {
-                Ok(reading) => Some(reading),
+            let file = match self.file.try_lock() {
+                Ok(file) => Some(file),
                 Err(TryLockError::Poisoned(_)) => return,
                 Err(TryLockError::WouldBlock) => None,
             };
-            let is_read = match reading.map(|mut reading| reading.take(coming)) {
+            let is_read = match file.map(|mut file| file.take(coming)) {
                 Some(Some((place, chunk))) => {
-                    self.read(place, chunk, coming, filter.as_deref_mut(), progress);
+                    self.read(place, chunk, coming, filter.as_deref_mut());
                     continue;
                 }
                 Some(None) => true,
                 None => false,
             };
             match self.next_task() {
-                Some(Task::Lane(number, share)) => self.run_lane(number, &mut lock(share), running),
-                Some(Task::Ledger) => lock(&self.concluding).conclude(),
+                Some(Task::Lane(lane)) => self.run(&mut lock(lane), running),
+                Some(Task::Ledger) => lock(&self.ledger).record(),
                 None if is_read => return,
                 None => {
-                    let next = lock(&self.reading).take(coming);
+                    let next = lock(&self.file).take(coming);
                     let Some((place, chunk)) = next else { return };
-                    self.read(place, chunk, coming, filter.as_deref_mut(), progress);
+                    self.read(place, chunk, coming, filter.as_deref_mut());
                 }
             }
         }
@@ -213,104 +162,62 @@ impl Work {
 
     /// Work that nobody has taken in this step.
     fn next_task(&self) -> Option<Task<'_>> {
-        // Relaxed, here and elsewhere: meetings order the steps, and locks guard what is in the shares.
+        // Relaxed, here and elsewhere: the barrier orders the steps, and locks guard what is in the lanes.
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
-        match self.shares.get(number) {
-            Some(share) => Some(Task::Lane(number, share)),
-            None => (number == self.shares.len()).then_some(Task::Ledger),
+        match self.lanes.get(number) {
+            Some(lane) => Some(Task::Lane(lane)),
+            None => (number == self.lanes.len()).then_some(Task::Ledger),
         }
     }
 
-    /// Fetches a chunk and gets the block ready that it is for, as well as blocks behind it that only waited for it.
-    fn read(
-        &self,
-        place: usize,
-        chunk: ReadChunk,
-        coming: &Round,
-        mut filter: Option<&mut Filter>,
-        progress: &Progress,
-    ) {
+    /// Reading: fetches a chunk and gets the block ready that it is for, as well as blocks behind it that only waited for it.
+    fn read(&self, place: usize, chunk: ReadChunk, coming: &Round, mut filter: Option<&mut Filter>) {
         if let Some(mut planned) = coming.get(place).map(write) {
             planned.fetched = Some(chunk.fetch(&mut planned.block));
         }
-        let walked = lock(&self.reading).walk(coming, progress);
+        let walked = lock(&self.file).walk(coming);
         for planned in coming.get(walked).unwrap_or_default() {
             let Planned { block, plan, .. } = &mut *write(planned);
             plan.clear();
-            plan.draw(block.view(), &self.ports, |frame: &Frame<'_>| {
+            plan.draw(block.view(), self.ports, |frame: &Frame<'_>| {
                 filter.as_deref_mut().is_none_or(|filter| filter.accepts(frame))
             });
         }
     }
 
-    fn run_lane(&self, number: usize, share: &mut Share, running: &Round) {
-        share.sift(&read(&self.resolved));
-        let Share { lane, events, .. } = share;
+    /// Lanes: runs one over the round that was read before.
+    fn run(&self, lane: &mut RoundLane, running: &Round) {
         for (place, planned) in running.iter().enumerate() {
-            let planned = read(planned);
+            let Planned { block, plan, .. } = &*shared(planned);
             if place == 0 {
-                events.begin(planned.block.first_number);
+                lane.begin(block.first_number, &shared(&self.resolved));
             }
-            planned.plan.run(planned.block.view(), &self.ports, number, lane, events);
+            lane.run(block.view(), plan, self.ports);
         }
     }
 
-    /// What one thread does at the end of a step, while the others wait.
+    /// What one thread does at the end of a step, while the others wait: lets all know what clients got from DNS in the round that was run,
+    /// takes for the ledger what is left of the round before, and gets the plans of the coming round ready.
     fn conclude_step(&self, coming: &Round) {
         self.taken.store(0, Ordering::Relaxed);
-        self.hand_to_ledger();
-        let Concluding { decoder, outcomes, .. } = &mut *lock(&self.concluding);
+        let (resolved, ledger) = (&mut *write(&self.resolved), &mut *lock(&self.ledger));
+        for lane in &self.lanes {
+            ledger.take(&mut lock(lane), resolved);
+        }
         let mut is_empty = true;
         for planned in coming {
             let Planned { block, plan, .. } = &mut *write(planned);
             is_empty &= block.records.is_empty();
-            plan.reassemble(block.view(), decoder);
-            outcomes.add(plan.outcomes());
+            ledger.reassemble(block.view(), plan);
         }
-        let mut reading = lock(&self.reading);
-        reading.taken = 0;
-        reading.walked = 0;
-        reading.is_through = is_empty && !reading.file.has_more();
-    }
-
-    /// Lets all know what clients got from DNS in the round that was run, and gives the ledger what is left of the round before.
-    fn hand_to_ledger(&self) {
-        let resolved = &mut *write(&self.resolved);
-        let concluding = &mut *lock(&self.concluding);
-        for share in &self.shares {
-            let Share { events, sifted, .. } = &mut *lock(share);
-            events.take_resolved(resolved);
-            concluding.events.append(sifted);
-        }
-    }
-
-    fn sift_all(&self) {
-        let resolved = &read(&self.resolved);
-        self.shares.iter().for_each(|share| lock(share).sift(resolved));
+        let mut file = lock(&self.file);
+        file.taken = 0;
+        file.walked = 0;
+        file.is_through = is_empty && !file.file.has_more();
     }
 }
 
-impl Share {
-    /// Keeps of the events of the last round what may matter; `resolved` knows the addresses of that round and of all before.
-    fn sift(&mut self, resolved: &ResolvedAddresses) {
-        let Self { lane, events, sifted } = self;
-        events.sift(resolved, |opened, packet| lane.remember(&Route::of_opened(opened, OFFLINE_SEED), packet));
-        sifted.extend(events.drain());
-    }
-}
-
-impl Concluding {
-    /// Gives the ledger the events that wait for it.
-    fn conclude(&mut self) {
-        // Each lane's events are in packet order, and a packet has events of one lane only.
-        self.events.sort_by_key(|event| event.packet);
-        for event in self.events.drain(..) {
-            self.ledger.record(event);
-        }
-    }
-}
-
-impl Reading {
+impl File<'_> {
     /// Takes the next bytes of the capture, for the next place of the coming round. Behind the end the place stays empty.
     fn take(&mut self, coming: &Round) -> Option<(usize, ReadChunk)> {
         let place = self.taken;
@@ -320,29 +227,29 @@ impl Reading {
     }
 
     /// Finds the records of blocks whose turn it is, and says which they are.
-    fn walk(&mut self, coming: &Round, progress: &Progress) -> Range<usize> {
+    fn walk(&mut self, coming: &Round) -> Range<usize> {
         let first = self.walked;
         // What is locked is still being fetched, by a thread that will come here, too.
         while let Some(Ok(mut planned)) = coming.get(self.walked).map(RwLock::try_write) {
             let Planned { block, fetched, .. } = &mut *planned;
             let Some(fetched) = fetched.take() else { break };
             self.walked += 1;
-            self.walk_block(fetched, block, progress);
+            self.walk_block(fetched, block);
         }
         first..self.walked
     }
 
-    fn walk_block(&mut self, fetched: Fetched, block: &mut Block, progress: &Progress) {
+    fn walk_block(&mut self, fetched: Fetched, block: &mut Block) {
         match self.file.walk(fetched, block) {
             Err(error) => self.tally.fail(&error),
             Ok(()) if block.records.is_empty() => {}
-            Ok(()) if progress.is_stopped() => {
+            Ok(()) if self.progress.is_stopped() => {
                 self.tally.interrupt();
                 self.file.stop();
                 block.records.clear();
             }
             Ok(()) => {
-                self.tally.count(block, progress);
+                self.tally.count(block, self.progress);
                 if let Some(frame) = block.records.len().checked_sub(1).and_then(|last| block.frame(last)) {
                     self.last = (frame.number, frame.at);
                 }
@@ -351,12 +258,7 @@ impl Reading {
     }
 }
 
-/// A thread that panicked ends the scan with the same panic, so what a poisoned lock guards is not looked at any more.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+fn shared<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 

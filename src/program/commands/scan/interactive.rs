@@ -1,7 +1,7 @@
 //! Attends to terminal and signals while a scan runs: draws the bar, and turns the first Ctrl-C into an early end with an answer.
 
-use super::progress::{Progress, Snapshot};
-use super::{Scan, ScanOptions, TakeAlerts, scan};
+use super::super::figures::rate;
+use crate::scan::{Progress, Scan, ScanOptions, Snapshot, TakeAlerts, scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kaspector::matching::SignatureSet;
 use kaspector_live::FilterError;
@@ -118,29 +118,6 @@ fn message(now: &Snapshot, elapsed: Duration) -> String {
     text
 }
 
-/// Packets and bits per second in words: `1.2 M packets/s  7.4 Gb/s`.
-#[must_use]
-#[allow(clippy::cast_precision_loss)]
-pub fn rate(packets: u64, bytes: u64, elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs_f64().max(1e-6);
-    let packets = scaled(packets as f64 / seconds);
-    // `1.2 M packets/s`, but `7.4 Gb/s`.
-    let separator = if packets.ends_with(' ') { "" } else { " " };
-    format!("{packets}{separator}packets/s  {}b/s", scaled(bytes as f64 * 8.0 / seconds))
-}
-
-/// A number and the letter of its thousands, with a space between them or behind it.
-#[must_use]
-pub fn scaled(mut number: f64) -> String {
-    for unit in ["", "k", "M", "G"] {
-        if number < 999.5 {
-            return if unit.is_empty() { format!("{number:.0} ") } else { format!("{number:.1} {unit}") };
-        }
-        number /= 1000.0;
-    }
-    format!("{number:.1} T")
-}
-
 fn duration(seconds: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = seconds.min(1e9) as u64;
@@ -167,14 +144,5 @@ mod tests {
         };
         assert_eq!(message(&now, Duration::from_secs(2)), "3/12 inputs  1.2 M packets/s  7.4 Gb/s  6 s left");
         assert_eq!(message(&Snapshot { inputs: 1, ..Snapshot::default() }, Duration::ZERO), "0 packets/s  0 b/s");
-    }
-
-    #[test]
-    fn numbers_keep_four_digits_at_most() {
-        for (number, text) in
-            [(0.0, "0 "), (999.0, "999 "), (999.6, "1.0 k"), (1_200_000.0, "1.2 M"), (7e15, "7000.0 T")]
-        {
-            assert_eq!(scaled(number), text);
-        }
     }
 }

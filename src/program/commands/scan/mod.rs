@@ -1,24 +1,28 @@
 //! `kaspector scan`.
 
-use super::{Exit, Usage, complain, is_closed_pipe, load, of_state, say, table_style, warn};
+mod alert_writer;
+mod interactive;
+mod targets;
+
+use super::figures::{rate, scaled};
+use super::{Exit, Usage, complain, is_closed_pipe, load, say, table_style, warn};
 use crate::cli::{Format, ScanArguments};
 use crate::inputs::expand;
-use crate::process::output_file::{AlertsFile, Claims, OutputFileError, cut_half_line};
-use crate::scan::interactive::{ScanError, rate, scaled, scan_interactively};
 use crate::scan::{Inventory, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
+use alert_writer::AlertWriter;
 use anyhow::Context;
+use interactive::{ScanError, scan_interactively};
 use kaspector::capture::display_path;
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
-use kaspector_report::{EveCompat, EveOrigin, EveWriter, InputReport, ScanReport, write_csv, write_json, write_table};
-use std::fmt::Display;
-use std::fs::File;
+use kaspector_report::{InputReport, ScanReport, write_csv, write_json, write_table};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+use targets::Targets;
 
 /// Scans, reports, and says how the program is to end.
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
@@ -88,145 +92,6 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         summarise(report, elapsed, arguments.verbose);
     }
     Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on.map(Verdict::from))))
-}
-
-/// What a scan writes besides its report.
-struct Targets {
-    alerts: Option<AlertTarget>,
-    state: Option<State>,
-    /// How the program is to end, since one of them could not be opened.
-    failure: Option<Exit>,
-}
-
-/// Where alerts go.
-enum AlertTarget {
-    Stdout,
-    File(AlertsFile),
-}
-
-impl Targets {
-    /// Opens what can be opened, and says what cannot. What must not be written ends the program before anything is read or changed.
-    fn open(arguments: &ScanArguments, options: &ScanOptions) -> anyhow::Result<Self> {
-        let usage = |error: OutputFileError| Usage(error.to_string());
-        let mut claims = Claims::default();
-        claims.add_inputs(&options.inputs);
-        for folder in [&arguments.signatures.replace, &arguments.signatures.extra].into_iter().flatten() {
-            claims.add_folder(folder, "toml", "a signature file, which is read");
-        }
-        claims.check_stdout().map_err(usage)?;
-        claims.add_stream(io::stdout(), "standard output");
-        if let Some(path) = &arguments.state {
-            claims.check_database(path, "--state").map_err(usage)?;
-            claims.add_database(path);
-        }
-        let mut failure = None;
-        let mut refused = |error: &dyn Display| {
-            complain(error);
-            failure = Some(Exit::Failure);
-        };
-        // Nothing is changed until all of them were looked at.
-        let mut file = match arguments.eve.as_deref().filter(|path| *path != Path::new("-")) {
-            None => None,
-            Some(path) => match AlertsFile::open(path, "--eve", &claims, arguments.force) {
-                Ok(file) => Some((file, path)),
-                Err(error) if error.is_refusal() => return Err(usage(error).into()),
-                Err(error) => {
-                    refused(&error);
-                    None
-                }
-            },
-        };
-        let mut state = None;
-        if let Some(path) = arguments.state.as_deref() {
-            let opened = match &file {
-                Some((file, _)) => file.check_apart(path, "--state").map_err(|error| usage(error).into()),
-                None => Ok(()),
-            };
-            match opened.and_then(|()| open_state(path, arguments.force)) {
-                Ok(opened) => state = opened.map_err(|error| refused(&format_args!("{error:#}"))).ok(),
-                Err(error) => {
-                    if let Some((file, path)) = file {
-                        file.withdraw(path);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        let alerts = match file.take() {
-            _ if arguments.eve.as_deref() == Some(Path::new("-")) => Some(AlertTarget::Stdout),
-            None => None,
-            Some((mut file, path)) => match file.begin() {
-                Ok(()) => Some(AlertTarget::File(file)),
-                Err(error) => {
-                    refused(&OutputFileError::closed(path, error));
-                    None
-                }
-            },
-        };
-        Ok(Self { alerts, state, failure })
-    }
-}
-
-/// Opens the inventory; by force, in the place of what another program made. The inner error is one that costs nothing but the inventory.
-fn open_state(path: &Path, force: bool) -> anyhow::Result<Result<State, anyhow::Error>> {
-    let opened = match State::open(path) {
-        Err(StateError::Foreign { .. }) if force => std::fs::remove_file(path)
-            .map_err(|error| StateError::Closed { path: path.to_owned(), error: error.to_string() })
-            .and_then(|()| State::open(path)),
-        other => other,
-    };
-    match opened {
-        Err(error @ (StateError::Foreign { .. } | StateError::Newer { .. })) => Err(of_state(error)),
-        other => Ok(other.map_err(Into::into)),
-    }
-}
-
-/// Writes alerts. Inputs may end on any thread, one at a time.
-struct AlertWriter<'a> {
-    writer: Mutex<EveWriter<'a, BufWriter<Box<dyn Write + Send>>>>,
-    /// The file behind it, if it is one.
-    file: Option<File>,
-    /// The first thing that went wrong.
-    trouble: Mutex<Option<io::Error>>,
-}
-
-impl<'a> AlertWriter<'a> {
-    fn new(target: AlertTarget, signatures: &'a SignatureSet, compat: EveCompat) -> Self {
-        let (out, file): (Box<dyn Write + Send>, _) = match target {
-            AlertTarget::Stdout => (Box::new(io::stdout()), None),
-            AlertTarget::File(file) => {
-                let regular = file.regular();
-                (Box::new(file), regular)
-            }
-        };
-        let writer = Mutex::new(EveWriter::new(BufWriter::with_capacity(1 << 16, out), signatures, compat));
-        Self { writer, file, trouble: Mutex::default() }
-    }
-
-    /// What one input showed is written when the input is through, so that a kill takes no more than what is under way.
-    fn write(&self, input: &InputReport, alerts: &[Alert]) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.is_some() {
-            return;
-        }
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = EveOrigin::File { path: &input.path, digest: &input.digest };
-        let written = alerts.iter().try_for_each(|alert| writer.write(alert, origin));
-        *trouble = written.and_then(|()| writer.flush()).err();
-    }
-
-    fn finish(self) -> io::Result<()> {
-        let trouble = self.trouble.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let writer = self.writer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // What could not be written must not be tried again when the buffer goes.
-        drop(writer.into_inner().into_parts());
-        let Some(error) = trouble else { return Ok(()) };
-        if let Some(mut file) = self.file {
-            // The lines before are whole, and whoever reads them need not know that there was one more.
-            cut_half_line(&mut file)?;
-        }
-        Err(error)
-    }
 }
 
 fn cores() -> usize {

@@ -1,0 +1,54 @@
+//! What a scan answers: sums over all inputs, and the hosts with evidence.
+
+use super::input_scan::InputScan;
+use super::inventory::Inventory;
+use kaspector::matching::SignatureSet;
+use kaspector_report::ScanReport;
+use std::collections::HashMap;
+
+/// The answer.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// What inputs and hosts there are.
+    pub report: ScanReport,
+    /// What each input showed, by its place in the report.
+    pub inventory: Inventory,
+    /// Whether somebody asked for an early end, so that the answer covers only what was read until then.
+    pub interrupted: bool,
+    /// Inputs that a panic, a defect of the program, kept from being read as they should be.
+    pub defects: usize,
+}
+
+/// The answer to a scan: of each input, by its number, what became of it; and the hosts that all of them showed.
+#[must_use]
+pub fn answer(
+    scans: impl Iterator<Item = (u32, Option<InputScan>)>,
+    mut inventory: Inventory,
+    signatures: &SignatureSet,
+) -> Scan {
+    let (mut total, mut defects) = (ScanReport::default(), 0);
+    let mut numbers = HashMap::new();
+    for (index, scan) in scans {
+        let Some(InputScan { report, findings, is_defective }) = scan else {
+            total.leave_out("not_a_capture", 1);
+            continue;
+        };
+        defects += usize::from(is_defective);
+        // Files of a folder that are no captures leave no row, so rows are numbered anew.
+        let row = u32::try_from(total.inputs.len()).unwrap_or(u32::MAX);
+        numbers.insert(index, row);
+        total.bytes += report.bytes;
+        total.outcomes.add(&findings.outcomes);
+        total.flows += findings.flows;
+        for (bound, count) in findings.dropped {
+            *total.dropped.entry(bound).or_default() += count;
+        }
+        total.inputs.push(report);
+    }
+    if inventory.dropped() > 0 {
+        *total.dropped.entry("hosts").or_default() += inventory.dropped();
+    }
+    inventory.renumber_inputs(&numbers);
+    total.hosts = inventory.findings(signatures);
+    Scan { report: total, inventory, interrupted: false, defects }
+}
