@@ -68,6 +68,10 @@ fn words(observation: &Observation<'_>) -> String {
         }
         Observation::FtpRequest(request) => format!("ftp asks for {}", String::from_utf8_lossy(request.path)),
         Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
+        Observation::SyslogOriginator(originator) => {
+            let text = originator.device.or(originator.structured_data).unwrap_or_default();
+            format!("syslog by {}", String::from_utf8_lossy(text))
+        }
         Observation::HttpUpload(piece) => format!("http uploads {} bytes", piece.len()),
         Observation::UnknownStart(start) => format!("begins with {start:02x?}"),
         Observation::ReputationFrames(frames) => format!("speaks in frames of the reputation service: {frames:?}"),

@@ -395,6 +395,19 @@ fn beginnings_of_bodies_flows_and_header_fields_are_known() {
     for line in ["X-Spam-Status: No", "X-KIMS-Rule-ID: 1", "Subject: X-KSMG-Rule-ID: 1", "XX-KSMG-Rule-ID: 1"] {
         assert_eq!(of(set.match_mail_header(line.as_bytes())), None, "{line}");
     }
+    for (originator, category) in [
+        ("KasperskyLab|SecurityCenter|13.2.0.1511", "management"),
+        ("AO Kaspersky Lab|Kaspersky Secure Mail Gateway|2.0.0.1234", "mail"),
+        ("kaspersky lab|Some Product|1", "management"),
+        ("event@23668", "management"),
+    ] {
+        assert_eq!(of(set.match_syslog(originator.as_bytes())), Some((category, "ambiguous")), "{originator}");
+    }
+    for originator in
+        ["event@236681", "event@2366", "Example|Kaspersky Lab|1", "KasperskyLabs|SecurityCenter|1", "Kaspersky Lab"]
+    {
+        assert_eq!(of(set.match_syslog(originator.as_bytes())), None, "{originator}");
+    }
     let page = "<head><script src=\"http://gc.kis.v2.scr.kaspersky-labs.com/fd126c42-ebfa-4e12-b309-bb3fdd723ac1/main.js?attr=x\">";
     assert_eq!(of(set.match_upload(page.as_bytes())), Some(("in-page-script", "ambiguous")));
     for text in [

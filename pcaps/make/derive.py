@@ -845,6 +845,7 @@ for base, size, more in [
     ("body-gzip", 3, {}),
     ("body-keepalive", 7, {}),
     ("ftp-update", 2, {}),
+    ("syslog-cef-counted", 3, {}),
     ("mail-gateway", 3, {}),
     ("mail-gateway-in-chunks", 5, {}),
     ("mail-from-elsewhere", 7, {}),

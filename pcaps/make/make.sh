@@ -26,7 +26,7 @@ shift $((OPTIND - 1))
 
 [[ $(id -u) == 0 ]] || { echo "make.sh: needs root, to make network namespaces" >&2; exit 1; }
 missing=()
-for tool in ip nft ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh ping curl wget openssl dig swaks psql; do
+for tool in ip nft ethtool tcpdump nsd unbound dnsmasq nginx dovecot tinyproxy squid microsocks sshd ssh rsyslogd logger ping curl wget openssl dig swaks psql; do
     type -P "$tool" >/dev/null || missing+=("$tool")
 done
 for module in aioquic aiosmtpd OpenSSL requests pyftpdlib; do
@@ -212,7 +212,7 @@ certificate() {
 
 serve() {
     local file
-    for file in nsd.conf unbound.conf nginx.conf mirror.conf dovecot.conf tinyproxy.conf squid.conf sshd.conf; do
+    for file in nsd.conf unbound.conf nginx.conf mirror.conf dovecot.conf tinyproxy.conf squid.conf sshd.conf rsyslog.conf; do
         sed "s|@work@|$work|g; s|@here@|$here|g" "$here/servers/$file" >"$work/$file"
     done
     certificate update "/O=Laboratory/CN=s07.upd.kaspersky.com" "DNS:s07.upd.kaspersky.com,DNS:p07.upd.kaspersky.com"
@@ -236,6 +236,7 @@ serve() {
     files "$work/files"
     start mirror nginx -c "$work/mirror.conf" -e "$work/mirror-error.log"
     start mirror "$python" "$here/servers/ftp_server.py" 10.20.0.90 "$work/files"
+    start mirror rsyslogd -n -f "$work/rsyslog.conf" -i "$work/rsyslog.pid"
     start internet "$python" "$here/servers/silent_server.py" 198.51.100.98 443
     start internet nsd -d -c "$work/nsd.conf"
     start internet nginx -c "$work/nginx.conf" -e "$work/nginx-error.log"
@@ -302,6 +303,8 @@ serve() {
     await mirror tcp 80
     await mirror tcp 21
     await mirror tcp 2121
+    await mirror tcp 514
+    await mirror udp 514
     await resolver udp 53
     local port
     for port in 8888 3128 10.20.0.80:1080 10.20.0.81:1080 10.20.0.82:1080; do await proxy tcp "$port"; done
@@ -722,6 +725,34 @@ make_starttls_pop3() {
 make_starttls_postgresql() {
     record starttls-postgresql port-pc5
     on pc5 psql "host=activation-v2.kaspersky.com hostaddr=198.51.100.27 sslmode=require user=someone" || true
+    finish
+}
+
+# --- Log collectors -----------------------------------------------------------------------------------------------------
+
+# HOST ARGUMENT...: sends a message to the collector.
+log_to_collector() { on "$1" logger --server 10.20.0.90 --port 514 "${@:2}"; }
+console_event='CEF:0|KasperskyLab|SecurityCenter|13.2.0.1511|KLPRCI_TaskState|Completed successfully|1|rt=1647626887000 dhost=pc5 dst=10.20.0.5 cs2=KES cs2Label=ProductName'
+
+make_syslog_cef() { record syslog-cef port-ksc; log_to_collector ksc --udp --rfc3164 --tag klserver "$console_event"; finish; }
+make_syslog_cef_counted() {
+    record syslog-cef-counted port-ksc
+    log_to_collector ksc --tcp --octet-count --rfc5424=notq --tag console "Service started"
+    printf '%s\n' "Service started" "$console_event" >"$work/events"
+    log_to_collector ksc --tcp --octet-count --rfc5424=notq --tag console --file "$work/events"
+    finish
+}
+make_syslog_structured() {
+    record syslog-structured port-ksc
+    log_to_collector ksc --udp --rfc5424=notq --tag 'KES|11.0.0.0' --msgid GNRL_EV_OBJECT_NOTCURED --sd-id event@23668 \
+        --sd-param 'hdn="pc5"' --sd-param 'hip="10.20.0.5"' "Event type: object not disinfected"
+    finish
+}
+make_syslog_of_others() {
+    record syslog-of-others port-pc6
+    log_to_collector pc6 --udp --rfc3164 --tag gateway "CEF:0|Example Ltd|Gateway|1.0|100|Kaspersky Lab file passed|1|msg=$console_event"
+    log_to_collector pc6 --tcp --rfc5424=notq --tag shell "removed the lines '$console_event'"
+    log_to_collector pc6 --udp --rfc5424=notq --tag sensor --sd-id event@32473 --sd-param 'id="event@23668"' "seen"
     finish
 }
 

@@ -13,6 +13,7 @@ use super::recognition::Match;
 use super::reputation::{self, FrameStream, Frames};
 use super::smtp;
 use super::socks::{self, ClientStream};
+use super::syslog;
 use super::tds;
 use super::tls::{self, Handshake, HandshakeStream};
 use super::{Bound, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
@@ -51,6 +52,8 @@ enum Speech {
     Smtp,
     /// A file transfer client's commands.
     Ftp,
+    /// Syslog messages.
+    Syslog,
     /// Lines of text.
     Lines,
     /// Frames of the reputation service's own protocol.
@@ -226,6 +229,7 @@ struct Further {
     responses: ResponseStream,
     smtp: smtp::ClientStream,
     ftp: ftp::ClientStream,
+    syslog: syslog::MessageStream,
     frames: FrameStream,
     proxy: HeaderStream,
     tds: tds::PacketStream,
@@ -238,6 +242,7 @@ impl Further {
         self.responses.clear();
         self.smtp.clear();
         self.ftp.clear();
+        self.syslog.clear();
         self.frames = FrameStream::default();
     }
 }
@@ -419,6 +424,22 @@ impl Direction {
                             self.tries = 0;
                         }
                         ftp::Progress::Endless => self.end(Bound::FtpSession, emit),
+                    }
+                }
+                Speech::Syslog => {
+                    let syslog = &mut self.further().syslog;
+                    match syslog.accept(rest, |originator| emit(true, &Observation::SyslogOriginator(originator))) {
+                        syslog::Progress::More => return (Turn::None, &[]),
+                        syslog::Progress::Over(at) => {
+                            syslog.clear();
+                            rest = at;
+                            self.speech = Speech::Start;
+                            self.tries = 0;
+                        }
+                        syslog::Progress::Enough => {
+                            self.speech = Speech::Done;
+                            return (Turn::None, &[]);
+                        }
                     }
                 }
                 Speech::Frames => return (self.read_frames(rest, asked, emit), &[]),
@@ -650,6 +671,9 @@ impl Direction {
             }
             Speech::Smtp => self.further().smtp.finish(|header| emit(true, &Observation::MailHeader(header))),
             Speech::Ftp => self.further().ftp.clear(),
+            Speech::Syslog => {
+                self.further().syslog.finish(|originator| emit(true, &Observation::SyslogOriginator(originator)))
+            }
             Speech::Frames => {
                 self.tell_frames_start(true, emit);
                 self.further().frames.finish();
@@ -687,6 +711,7 @@ impl Direction {
             (Speech::Responses, Some(further)) => further.responses.held_bytes(),
             (Speech::Smtp, Some(further)) => further.smtp.held_bytes(),
             (Speech::Ftp, Some(further)) => further.ftp.held_bytes(),
+            (Speech::Syslog, Some(further)) => further.syslog.held_bytes(),
             (Speech::ProxyHeader, Some(further)) => further.proxy.held_bytes(),
             _ => 0,
         }
@@ -728,6 +753,7 @@ const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (socks::recognise, Speech::Socks),
     (smtp::recognise, Speech::Smtp),
     (ftp::recognise, Speech::Ftp),
+    (syslog::recognise, Speech::Syslog),
     (reputation::recognise, Speech::Frames),
     (lines::recognise, Speech::Lines),
 ];
@@ -868,6 +894,10 @@ mod tests {
             }
             Observation::FtpRequest(request) => format!("ftp {}", String::from_utf8_lossy(request.path)),
             Observation::MailHeader(header) => format!("mail from {}", String::from_utf8_lossy(header.greeting)),
+            Observation::SyslogOriginator(originator) => {
+                let text = originator.device.or(originator.structured_data).unwrap_or_default();
+                format!("syslog by {}", String::from_utf8_lossy(text))
+            }
             Observation::HttpUpload(piece) => format!("upload {}", String::from_utf8_lossy(piece)),
             Observation::UnknownStart(start) => format!("unknown {start:?}"),
             Observation::ReputationFrames(frames) => format!("frames {frames:?}"),

@@ -1,6 +1,6 @@
 //! Which protocol a UDP datagram belongs to.
 
-use super::{dns, quic};
+use super::{dns, quic, syslog};
 
 /// Protocols over UDP that we read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum DatagramProtocol {
     QuicInitial,
     /// A client's hello of Google's QUIC before it had keys.
     GoogleQuic,
+    /// A syslog message.
+    Syslog,
     /// None of them.
     Unknown,
 }
@@ -24,6 +26,8 @@ pub fn recognise_datagram(datagram: &[u8]) -> DatagramProtocol {
         DatagramProtocol::Dns
     } else if quic::google_client_hello(datagram).is_some() {
         DatagramProtocol::GoogleQuic
+    } else if syslog::recognise_datagram(datagram) {
+        DatagramProtocol::Syslog
     } else {
         DatagramProtocol::Unknown
     }

@@ -22,6 +22,7 @@ mod recognition;
 pub mod reputation;
 pub mod smtp;
 pub mod socks;
+pub mod syslog;
 pub mod tds;
 pub mod tls;
 
@@ -31,7 +32,7 @@ pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use observation::{
     AddedBy, Certificate, DistinguishedName, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget,
-    MailHeader, Observation, ProxyKind, ProxyRequest, ResolvedAddress, TlsClientHello,
+    MailHeader, Observation, ProxyKind, ProxyRequest, ResolvedAddress, SyslogOriginator, TlsClientHello,
 };
 pub use quic::InitialConversation;
 pub use reader::Reader;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 pub use super::ftp::Request as FtpRequest;
 pub use super::reputation::Frames;
 pub use super::smtp::{AddedBy, MailHeader};
+pub use super::syslog::Originator as SyslogOriginator;
 pub use dns::{Message as DnsMessage, ResolvedAddress};
 pub use tls::{Certificate, ClientHello as TlsClientHello, DistinguishedName};
 
@@ -35,6 +36,8 @@ pub enum Observation<'a> {
     FtpRequest(&'a FtpRequest<'a>),
     /// The header of a mail message that a client hands over by SMTP.
     MailHeader(&'a MailHeader<'a>),
+    /// Who wrote a syslog message that a client sends to a collector.
+    SyslogOriginator(&'a SyslogOriginator<'a>),
     /// A flow begins in no protocol that we know: its first bytes, at most sixteen. Nothing tells which side is the client.
     UnknownStart(&'a [u8]),
     /// Frames of the reputation service's own protocol, each as long as it says.

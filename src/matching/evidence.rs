@@ -89,6 +89,8 @@ pub enum Field {
     FtpPath,
     /// Header field of a mail message.
     MailHeader,
+    /// Vendor and product, or structured data, of a syslog message that the host sends.
+    SyslogOriginator,
     /// What a client or a server sent first, in no protocol that is known.
     FirstBytes,
     /// Frames of a protocol of the vendor's own.
@@ -122,6 +124,7 @@ impl Field {
         Self::HttpUpload,
         Self::FtpPath,
         Self::MailHeader,
+        Self::SyslogOriginator,
         Self::FirstBytes,
         Self::Protocol,
     ];
@@ -160,6 +163,7 @@ impl Field {
             Self::HttpUpload => "http.upload",
             Self::FtpPath => "ftp.path",
             Self::MailHeader => "mail.header",
+            Self::SyslogOriginator => "syslog.originator",
             Self::FirstBytes => "payload.first_bytes",
             Self::Protocol => "payload.protocol",
         }

@@ -199,6 +199,8 @@ pub enum MatchKind {
     StreamPrefix,
     /// A header field of a mail message begins with this.
     MailHeader,
+    /// Vendor and product, or the structured data, of a syslog message.
+    Syslog,
     /// A flow speaks a protocol of the vendor's own.
     Protocol,
     /// Bytes of a payload; listed only.
@@ -215,7 +217,7 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Exact,
         Self::Template,
         Self::Suffix,
@@ -240,6 +242,7 @@ impl MatchKind {
         Self::UploadContains,
         Self::StreamPrefix,
         Self::MailHeader,
+        Self::Syslog,
         Self::Protocol,
         Self::Payload,
         Self::Icap,
@@ -276,6 +279,7 @@ impl MatchKind {
             Self::UploadContains => "upload-contains",
             Self::StreamPrefix => "stream-prefix",
             Self::MailHeader => "mail-header",
+            Self::Syslog => "syslog",
             Self::Protocol => "protocol",
             Self::Payload => "payload",
             Self::Icap => "icap",

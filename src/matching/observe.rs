@@ -69,6 +69,16 @@ pub fn observe(
             mail::header(signatures, header, place, &mut emit);
             Learned::Nothing
         }
+        Observation::SyslogOriginator(originator) => {
+            let said = [originator.device, originator.structured_data];
+            let found = said.into_iter().flatten().find_map(|text| Some((signatures.match_syslog(text)?, text)));
+            if let Some((indicator, text)) = found {
+                let observed = String::from_utf8_lossy(text);
+                let found = Found::new(indicator, SeenAs::Contact, Field::SyslogOriginator, &observed);
+                emit(found.alert(place, Application::Unknown));
+            }
+            Learned::Nothing
+        }
         Observation::UnknownStart(start) => {
             let flow = place.flow;
             if let Some(indicator) = signatures.match_stream(start, flow.protocol, flow.server_port) {

@@ -71,6 +71,7 @@ pub struct SignatureSet {
     uploads: Texts,
     streams: Prefixes,
     mail_headers: Prefixes,
+    syslog: Prefixes,
     protocols: Protocols,
 }
 
@@ -215,6 +216,7 @@ impl SignatureSet {
         let uploads = Texts::build(&numbered, &[MatchKind::UploadContains]);
         let streams = Prefixes::build(&numbered, MatchKind::StreamPrefix);
         let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
+        let syslog = Prefixes::build(&numbered, MatchKind::Syslog);
         let protocols = Protocols::build(&numbered);
         let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
         let indices =
@@ -241,6 +243,7 @@ impl SignatureSet {
             uploads,
             streams,
             mail_headers,
+            syslog,
             protocols,
         }
     }
@@ -443,6 +446,13 @@ impl SignatureSet {
         self.mail_headers.find(line)
     }
 
+    /// The indicator that wins for who wrote a syslog message: `Vendor|Product|Version` of its CEF or LEEF header, or the name of its
+    /// structured data.
+    #[must_use]
+    pub fn match_syslog(&self, originator: &[u8]) -> Option<IndicatorIndex> {
+        if originator.contains(&b'|') { self.syslog.find(originator) } else { self.syslog.find_whole(originator) }
+    }
+
     /// The indicator of what frames of the reputation service's own protocol prove.
     #[must_use]
     pub fn match_frames(&self, frames: Frames) -> Option<IndicatorIndex> {
@@ -562,6 +572,7 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "products.toml",
     "reputation.toml",
     "set.toml",
+    "syslog.toml",
     "telemetry.toml",
     "threat-intel.toml",
     "update.toml",

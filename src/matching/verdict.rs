@@ -89,11 +89,12 @@ enum Kind {
     Behaviour,
     Ftp,
     Mail,
+    Syslog,
     FirstBytes,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::ServerName,
         Self::Http,
         Self::Proxy,
@@ -106,6 +107,7 @@ impl Kind {
         Self::Behaviour,
         Self::Ftp,
         Self::Mail,
+        Self::Syslog,
         Self::FirstBytes,
     ];
 
@@ -129,6 +131,7 @@ impl Kind {
             Field::ResolverOrder => Self::Behaviour,
             Field::FtpPath => Self::Ftp,
             Field::MailHeader => Self::Mail,
+            Field::SyslogOriginator => Self::Syslog,
             // Frames need the first bytes, so they are no further kind.
             Field::FirstBytes | Field::Protocol => Self::FirstBytes,
         }

@@ -11,11 +11,11 @@ use crate::flow::{
     Checksum, Doubt, FlowKey, FlowTable, Found, Origin, Side, Slot, Stream, StreamCounters, Tier, carries_data,
     checksum, is_dropped, sum, timestamps, urgent,
 };
-use crate::inspect::quic;
 use crate::inspect::{
     Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
     recognise_datagram,
 };
+use crate::inspect::{quic, syslog};
 use crate::matching::{Ended, Event, EventKind, FlowSummary, Learned, Place, Sent, SignatureSet, observe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -678,6 +678,17 @@ impl Inspection {
                         let mut talk =
                             Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
                         talk.tell(origin, side, &Observation::QuicClientHello { version, hello: &hello });
+                    }
+                    return [None; 2];
+                }
+                DatagramProtocol::Syslog => {
+                    let unknown = unknown + 1;
+                    record.phase =
+                        if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
+                    if let Some(originator) = syslog::originator(datagram) {
+                        let mut talk =
+                            Talk::new(&self.signatures, &mut self.counters.read_counters, record, current, sink);
+                        talk.tell(origin, side, &Observation::SyslogOriginator(&originator));
                     }
                     return [None; 2];
                 }

@@ -15,6 +15,7 @@ use kaspector::flow::{
     timestamps, urgent,
 };
 use kaspector::inspect::quic::{self, ConnectionId};
+use kaspector::inspect::syslog;
 use kaspector::inspect::{
     Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
     recognise_datagram,
@@ -647,6 +648,13 @@ impl Reference {
                     let (version, hello) = quic::google_client_hello(datagram).unwrap();
                     self.merger.tell(flow, now, origin, side, &Observation::QuicClientHello { version, hello: &hello });
                     return Reading::Settled;
+                }
+                DatagramProtocol::Syslog => {
+                    if let Some(originator) = syslog::originator(datagram) {
+                        self.merger.tell(flow, now, origin, side, &Observation::SyslogOriginator(&originator));
+                    }
+                    let more = unknown + 1 < UNKNOWN_DATAGRAMS_MAX;
+                    return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
                 }
                 DatagramProtocol::Unknown => {
                     let looks_like =

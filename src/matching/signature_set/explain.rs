@@ -46,6 +46,7 @@ enum Part {
     Body(String),
     FirstBytes(Vec<u8>, String),
     MailHeader(String),
+    Syslog(String),
     Upload(String),
 }
 
@@ -107,7 +108,7 @@ fn parts(text: &str) -> Vec<Part> {
         return vec![Part::FirstBytes(bytes, text.to_owned())];
     }
     // A word, or a line of some header: nothing in it tells of what.
-    [Part::UserAgent, Part::MailHeader, Part::HttpHeader, Part::Body, Part::Upload]
+    [Part::UserAgent, Part::MailHeader, Part::Syslog, Part::HttpHeader, Part::Body, Part::Upload]
         .map(|part| part(text.to_owned()))
         .into()
 }
@@ -155,6 +156,7 @@ impl Part {
             Self::Body(_) => "body",
             Self::FirstBytes(..) => "first bytes",
             Self::MailHeader(_) => "mail header",
+            Self::Syslog(_) => "syslog",
             Self::Upload(_) => "upload",
         }
     }
@@ -172,6 +174,7 @@ impl Part {
             | Self::Upload(text)
             | Self::FirstBytes(_, text)
             | Self::MailHeader(text)
+            | Self::Syslog(text)
             | Self::Certificate(text)
             | Self::Port(_, text) => text.clone(),
         }
@@ -191,6 +194,7 @@ impl Part {
             Self::Body(text) => set.match_body(text.as_bytes()),
             Self::FirstBytes(bytes, _) => set.streams.find(bytes),
             Self::MailHeader(text) => set.match_mail_header(text.as_bytes()),
+            Self::Syslog(text) => set.match_syslog(text.as_bytes()),
             Self::Upload(text) => set.match_upload(text.as_bytes()),
         }
     }
@@ -225,9 +229,9 @@ impl Part {
             (Self::HttpHeader(text), MatchKind::HttpHeader) => {
                 prefixes::fits(one, text.as_bytes()) && text.len() == value.len()
             }
-            (Self::Body(text), MatchKind::BodyPrefix) | (Self::MailHeader(text), MatchKind::MailHeader) => {
-                prefixes::fits(one, text.as_bytes())
-            }
+            (Self::Body(text), MatchKind::BodyPrefix)
+            | (Self::MailHeader(text), MatchKind::MailHeader)
+            | (Self::Syslog(text), MatchKind::Syslog) => prefixes::fits(one, text.as_bytes()),
             (Self::Upload(text), MatchKind::UploadContains) => text_fits(one, text.as_bytes()),
             (Self::FirstBytes(bytes, _), MatchKind::StreamPrefix) => prefixes::fits(one, bytes),
             _ => false,

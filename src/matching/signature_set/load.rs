@@ -599,9 +599,11 @@ fn check(indicator: &Indicator) -> Result<(), String> {
         MatchKind::UploadContains if value.len() < UPLOAD_BYTES_MIN => Err(format!(
             "{value:?} is too short to tell anything apart in an upload; {UPLOAD_BYTES_MIN} bytes are the least"
         )),
-        MatchKind::HttpHeader | MatchKind::BodyPrefix | MatchKind::StreamPrefix | MatchKind::MailHeader => {
-            prefixes::check(indicator)
-        }
+        MatchKind::HttpHeader
+        | MatchKind::BodyPrefix
+        | MatchKind::StreamPrefix
+        | MatchKind::MailHeader
+        | MatchKind::Syslog => prefixes::check(indicator),
         MatchKind::Protocol => protocols::check(value),
         _ => Ok(()),
     }

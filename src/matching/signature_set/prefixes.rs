@@ -15,7 +15,7 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// How bodies of everyday responses, flows and headers begin. An indicator that matches one is refused.
-const EVERYDAY: [&[u8]; 22] = [
+const EVERYDAY: [&[u8]; 24] = [
     b"<!DOCTYPE html>",
     b"<html lang=\"en\">",
     b"<?xml version=\"1.0\"",
@@ -38,6 +38,8 @@ const EVERYDAY: [&[u8]; 22] = [
     b"X-Forwarded-For: x",
     b"X-Requested-With: x",
     b"User-Agent: x",
+    b"Microsoft|Microsoft Windows|10|",
+    b"timeQuality",
 ];
 
 /// The matcher for one kind.
@@ -119,7 +121,7 @@ impl Pattern {
     fn of(index: IndicatorIndex, one: &Indicator) -> Option<Self> {
         let bytes =
             if one.kind == MatchKind::StreamPrefix { hexadecimal(&one.value)? } else { one.value.clone().into_bytes() };
-        let folds = matches!(one.kind, MatchKind::MailHeader | MatchKind::HttpHeader);
+        let folds = matches!(one.kind, MatchKind::MailHeader | MatchKind::HttpHeader | MatchKind::Syslog);
         Some(Self {
             index,
             bytes: bytes.into(),
@@ -161,6 +163,11 @@ pub fn check(indicator: &Indicator) -> Result<(), String> {
         MatchKind::HttpHeader if !is_name(value) || !value.starts_with("X-") => {
             return Err(format!(
                 "{value:?} is no field that a product made up; expected the form X-Name, without colon"
+            ));
+        }
+        MatchKind::Syslog if !value.ends_with('|') && !value.contains('@') => {
+            return Err(format!(
+                "{value:?} names no writer of syslog; expected \"Vendor|\" or \"Vendor|Product|\" of a CEF or LEEF header, or structured data such as \"event@32473\""
             ));
         }
         MatchKind::MailHeader if !is_name(value.split(':').next().unwrap_or_default()) => {

@@ -69,6 +69,7 @@ const fn field_number(field: Field) -> u32 {
         Field::FirstBytes => 28,
         Field::HttpUpload => 29,
         Field::Protocol => 34,
+        Field::SyslogOriginator => 35,
     }
 }
 
@@ -100,6 +101,7 @@ const fn seen(field: Field) -> &'static str {
         Field::FtpPath => "FTP path",
         Field::MailHeader => "mail header",
         Field::FirstBytes => "first bytes of a flow",
+        Field::SyslogOriginator => "syslog originator",
         Field::Protocol => "protocol of the vendor's own",
     }
 }
@@ -138,6 +140,7 @@ mod tests {
             Field::FirstBytes,
             Field::HttpUpload,
             Field::Protocol,
+            Field::SyslogOriginator,
         ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {

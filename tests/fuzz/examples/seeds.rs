@@ -7,7 +7,7 @@ use kaspector::capture::{Block, CaptureFile, LinkType};
 use kaspector::decode::{Decoder, Segment, Transport};
 use kaspector::flow::{FlowKey, Origin, Side, Stream, StreamCounters};
 use kaspector::inspect::{
-    DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation,
+    DatagramProtocol, Match, dns, ftp, http, lines, preamble, proxy_protocol, quic, recognise_datagram, reputation, syslog,
     smtp, socks, tds, tls,
 };
 use kaspector_cli::inputs::expand;
@@ -120,6 +120,7 @@ impl Corpus {
                 ("responses", http::recognise_response(stream)),
                 ("smtp", smtp::recognise(stream)),
                 ("ftp", ftp::recognise(stream)),
+                ("syslog", syslog::recognise(stream)),
                 ("socks", socks::recognise(stream)),
                 ("reputation", reputation::recognise(stream)),
                 ("lines", lines::recognise(stream)),
