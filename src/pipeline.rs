@@ -21,7 +21,7 @@ mod report_queue;
 mod round;
 mod versions;
 
-use crate::capture::{Frame, Frames};
+use crate::capture::{Frame, FrameSequence};
 use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
@@ -271,8 +271,9 @@ impl Detector {
         self.lanes.feed(frame, &mut Observed { ledger: &mut self.ledger, observer })
     }
 
-    /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(&mut self, frames: Frames<'_>, accepts: impl FnMut(&Frame<'_>) -> bool) {
+    /// Takes the next block of frames, those that `accepts` chooses: of a file, of a ring, or a slice of frames that lie anywhere. The same as
+    /// [`Self::feed`] for each, and faster.
+    pub fn feed_block<'a>(&mut self, frames: impl FrameSequence<'a>, accepts: impl FnMut(&Frame<'_>) -> bool) {
         self.lanes.feed_block(frames, accepts, &mut self.ledger);
     }
 
@@ -285,6 +286,20 @@ impl Detector {
     #[must_use]
     pub const fn outcomes(&self) -> &OutcomeCounters {
         self.lanes.outcomes()
+    }
+
+    /// Flows seen since the last [`Self::finish`].
+    #[must_use]
+    pub fn flows(&self) -> u64 {
+        self.lanes.flows()
+    }
+
+    /// What was dropped at a bound since the last [`Self::finish`], under the bound's name.
+    #[must_use]
+    pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
+        let mut dropped = self.ledger.dropped();
+        self.lanes.add_dropped(&mut dropped);
+        dropped
     }
 
     /// Ends every flow and gives the result. The detector is then as new.
@@ -309,7 +324,9 @@ impl Detector {
 mod tests {
     use super::*;
     use crate::decode::{FiveTuple, Zone};
+    use crate::capture::{Block, CaptureFile};
     use std::collections::HashSet;
+    use std::path::Path;
 
     /// Clients that use the same port with the same server: only the address tells their flows apart.
     #[test]
@@ -328,5 +345,29 @@ mod tests {
         // Thrown at random, 4096 balls meet about 3600 of 16384 bins, and all of 256.
         assert!(count(|hash| hash & 0x3fff) > 3400);
         assert_eq!(count(|hash| hash >> 48 & 0xff), 256);
+    }
+    #[test]
+    fn blocks_and_slices_of_any_length_give_what_single_frames_give() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/dns-then-tls.pcap");
+        let (mut file, mut block) = (CaptureFile::open(path).unwrap(), Block::default());
+        assert!(file.next_block(&mut block).unwrap());
+        let frames: Vec<Frame<'_>> = block.frames().collect();
+        let found = |feed: &dyn Fn(&mut Detector)| {
+            let mut detector = Detector::builder().build();
+            feed(&mut detector);
+            let live = (detector.flows(), detector.dropped());
+            let findings = detector.finish();
+            assert_eq!(live, (findings.flows, findings.dropped));
+            format!("{:?} {:?} {:?}", findings.hosts, findings.alerts, findings.outcomes)
+        };
+        let expected = found(&|detector| frames.iter().for_each(|frame| _ = detector.feed(frame)));
+        assert!(expected.contains("upd.kaspersky.com"));
+        assert_eq!(found(&|detector| detector.feed_block(block.view(), |_| true)), expected);
+        for length in [1, 7, frames.len()] {
+            let feed = |detector: &mut Detector| {
+                frames.chunks(length).for_each(|slice| detector.feed_block(slice, |_| true));
+            };
+            assert_eq!(found(&feed), expected, "{length}");
+        }
     }
 }

@@ -199,6 +199,12 @@ impl Block {
         self.view().frame(index)
     }
 
+    /// Captured bytes of its frames, without the headers of the file format.
+    #[must_use]
+    pub fn captured_bytes(&self) -> u64 {
+        self.records.iter().map(|record| u64::from(record.len)).sum()
+    }
+
     /// All frames, in file order.
     pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.view().iter()
@@ -257,5 +263,58 @@ impl<'a> Frames<'a> {
     /// All of them, in order.
     pub fn iter(self) -> impl Iterator<Item = Frame<'a>> {
         (0..self.records.len()).filter_map(move |index| self.frame(index))
+    }
+}
+
+/// Frames to be taken in one go, wherever they lie: [`Frames`] in one piece of memory, `&[Frame]` each in its own.
+pub trait FrameSequence<'a>: Copy {
+    /// How many there are.
+    fn len(self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `index`th of them.
+    fn frame(self, index: usize) -> Option<Frame<'a>>;
+
+    /// Prefetches the `index`th frame's headers; call it some frames before they are read.
+    fn prefetch(self, index: usize);
+}
+
+impl<'a> FrameSequence<'a> for Frames<'a> {
+    #[inline]
+    fn len(self) -> usize {
+        Frames::len(&self)
+    }
+
+    #[inline]
+    fn frame(self, index: usize) -> Option<Frame<'a>> {
+        Frames::frame(&self, index)
+    }
+
+    #[inline]
+    fn prefetch(self, index: usize) {
+        Frames::prefetch(&self, index);
+    }
+}
+
+impl<'a> FrameSequence<'a> for &[Frame<'a>] {
+    #[inline]
+    fn len(self) -> usize {
+        <[Frame<'a>]>::len(self)
+    }
+
+    #[inline]
+    fn frame(self, index: usize) -> Option<Frame<'a>> {
+        self.get(index).copied()
+    }
+
+    #[inline]
+    fn prefetch(self, index: usize) {
+        if let Some(headers) = self.get(index).and_then(|frame| frame.bytes.first_chunk::<HEADERS>()) {
+            prefetch(headers);
+        }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use erf::{RecordedFrame, frame_of_record};
 pub use error::CaptureError;
 pub use file::{CaptureFile, read_all};
 pub use format::ForeignKind;
-pub use frame::{Block, Frame, Frames, LinkType, Record, Timestamp};
+pub use frame::{Block, Frame, FrameSequence, Frames, LinkType, Record, Timestamp};
 pub use gathered::MAX_HELD_BYTES;
 pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};

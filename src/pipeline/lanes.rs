@@ -1,7 +1,7 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
 use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, RoundEvents, Route};
-use crate::capture::{Frame, Frames, Timestamp};
+use crate::capture::{Frame, FrameSequence, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
 use crate::matching::{ResolvedAddresses, SignatureSet};
 use std::collections::BTreeMap;
@@ -124,9 +124,9 @@ impl Lanes {
     }
 
     /// Takes the next block of frames, those that `accepts` chooses. The same as [`Self::feed`] for each, and faster.
-    pub fn feed_block(
+    pub fn feed_block<'a>(
         &mut self,
-        frames: Frames<'_>,
+        frames: impl FrameSequence<'a>,
         mut accepts: impl FnMut(&Frame<'_>) -> bool,
         sink: &mut impl EventSink,
     ) {
