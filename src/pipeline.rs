@@ -323,8 +323,8 @@ impl Detector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{FiveTuple, Zone};
     use crate::capture::{Block, CaptureFile};
+    use crate::decode::{FiveTuple, Zone};
     use std::collections::HashSet;
     use std::path::Path;
 

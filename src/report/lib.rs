@@ -16,6 +16,7 @@ mod scan_csv;
 mod scan_json;
 mod scan_table;
 mod spelling;
+mod tally;
 mod uid;
 
 pub use community_id::community_id;
@@ -26,4 +27,5 @@ pub use scan_csv::write_csv;
 pub use scan_json::{host_json, write_json};
 pub use scan_table::{TableStyle, host_label, write_table};
 pub use spelling::rfc3339;
+pub use tally::{Tally, scan_capture};
 pub use uid::alert_uid;

@@ -2,7 +2,8 @@
 
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
-use kaspector::matching::{HostFinding, Position};
+use kaspector::matching::{HostFinding, Position, SignatureSet};
+use kaspector::pipeline::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of one input.
@@ -49,6 +50,20 @@ pub struct ScanReport {
 }
 
 impl ScanReport {
+    /// The answer of a scan of one input.
+    #[must_use]
+    pub fn of(input: InputReport, findings: &Findings, signatures: &SignatureSet) -> Self {
+        Self {
+            outcomes: findings.outcomes.clone(),
+            bytes: input.bytes,
+            flows: findings.flows,
+            dropped: findings.dropped.clone(),
+            left_out: BTreeMap::new(),
+            hosts: findings.host_findings(signatures),
+            inputs: vec![input],
+        }
+    }
+
     /// Counts what was left out; see [`Self::left_out`].
     pub fn leave_out(&mut self, kind: &'static str, count: u64) {
         if count > 0 {

@@ -25,7 +25,6 @@ mod progress;
 mod reading;
 mod schedule;
 mod single;
-mod tally;
 
 pub use answer::Scan;
 pub use inventory::Inventory;

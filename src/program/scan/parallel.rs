@@ -18,12 +18,12 @@ use super::input_scan::InputScan;
 use super::lock;
 use super::progress::Progress;
 use super::reading::Reading;
-use super::tally::Tally;
 use kaspector::capture::{Block, CaptureFile, Fetched, Frame, ReadChunk, Timestamp};
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::ResolvedAddresses;
 use kaspector::pipeline::{LANES, Plan, RoundLane, RoundLedger};
 use kaspector_live::Filter;
+use kaspector_report::Tally;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
@@ -249,7 +249,8 @@ impl File<'_> {
                 block.records.clear();
             }
             Ok(()) => {
-                self.tally.count(block, self.progress);
+                self.tally.count(block);
+                self.progress.add_block(block);
                 if let Some(frame) = block.records.len().checked_sub(1).and_then(|last| block.frame(last)) {
                     self.last = (frame.number, frame.at);
                 }

@@ -1,5 +1,6 @@
 //! How far a scan has come, for whoever wants to show it; and the wish that it end early.
 
+use kaspector::capture::Block;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,10 +60,10 @@ impl Progress {
         self.inputs_done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts packets and their captured bytes.
-    pub fn add(&self, packets: u64, bytes: u64) {
-        self.packets.fetch_add(packets, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts the packets of a block and their captured bytes.
+    pub fn add_block(&self, block: &Block) {
+        self.packets.fetch_add(block.records.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(block.captured_bytes(), Ordering::Relaxed);
     }
 
     /// Asks the workers to end after the block at hand.

@@ -3,10 +3,10 @@
 use super::input_scan::InputScan;
 use super::progress::Progress;
 use super::reading::Reading;
-use super::tally::Tally;
 use kaspector::capture::{Block, CaptureFile, Frame};
 use kaspector::pipeline::Detector;
 use kaspector_live::Filter;
+use kaspector_report::Tally;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Reads inputs one after the other.
@@ -44,7 +44,8 @@ impl<'a> Reader<'a> {
                     break;
                 }
             }
-            tally.count(&self.block, self.progress);
+            tally.count(&self.block);
+            self.progress.add_block(&self.block);
             #[cfg(test)]
             super::defect::tests::panic_if_asked(file.input(), tally.packets());
             match &mut self.filter {

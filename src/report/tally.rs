@@ -1,8 +1,8 @@
-//! What the report says of an input, counted while it is read.
+//! The report of one input, counted while it is read.
 
-use super::progress::Progress;
+use super::InputReport;
 use kaspector::capture::{Block, CaptureError, CaptureFile};
-use kaspector_report::InputReport;
+use kaspector::pipeline::{Detector, Findings};
 use sha2::{Digest, Sha256};
 
 /// Bytes at the start of an input that identify it, together with its length.
@@ -30,16 +30,14 @@ impl Tally {
     }
 
     /// Counts the frames of a block.
-    pub fn count(&mut self, block: &Block, progress: &Progress) {
+    pub fn count(&mut self, block: &Block) {
         let report = &mut self.report;
         report.packets += block.records.len() as u64;
         let earliest = block.records.iter().map(|record| record.at).min();
         let latest = block.records.iter().map(|record| record.at).max();
         report.first_packet = report.first_packet.into_iter().chain(earliest).min();
         report.last_packet = report.last_packet.into_iter().chain(latest).max();
-        let bytes = block.records.iter().map(|record| u64::from(record.len)).sum::<u64>();
-        report.bytes += bytes;
-        progress.add(block.records.len() as u64, bytes);
+        report.bytes += block.captured_bytes();
         if self.digest.is_none() {
             let mut digest = Sha256::new();
             for frame in block.frames().take_while({
@@ -81,4 +79,24 @@ impl Tally {
             ..self.report
         }
     }
+}
+
+/// Reads a capture to its end, on this thread. `input` is the number that evidence names it by. What is wrong with the capture stands in its
+/// report; what came before was read.
+pub fn scan_capture(detector: &mut Detector, input: u32, mut file: CaptureFile) -> (InputReport, Findings) {
+    detector.begin_input(input);
+    let (mut tally, mut block) = (Tally::new(&file), Block::default());
+    loop {
+        match file.next_block(&mut block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                tally.fail(&error);
+                break;
+            }
+        }
+        tally.count(&block);
+        detector.feed_block(block.view(), |_| true);
+    }
+    (tally.close(&file), detector.finish())
 }
