@@ -5,13 +5,11 @@ use super::management::{bears_vendors_name, is_private_name};
 use super::private_address::is_private;
 use super::{
     Answered, Application, Category, ConnectionOutcome, EventKind, Field, HostKey, IndicatorIndex, ProtocolEvidence,
-    Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength,
+    Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength, ToldCertificate, ToldHello,
 };
 use super::{mail, server_role};
 use crate::inspect::tls::Ja4Transport;
-use crate::inspect::{
-    Certificate, DnsMessage, DomainName, Frames, HttpRequest, HttpTarget, Observation, ProxyKind, TlsClientHello,
-};
+use crate::inspect::{DnsMessage, DomainName, Frames, HttpRequest, HttpTarget, Observation, ProxyKind};
 use foldhash::fast::FixedState;
 use std::borrow::Cow;
 use std::cell::LazyCell;
@@ -37,18 +35,11 @@ pub fn observe(
 ) -> Learned {
     match observation {
         Observation::Dns(message) => dns(signatures, message, place, &mut emit),
-        Observation::TlsClientHello(hello) => {
-            client_hello(signatures, hello, place, Field::TlsSni, &|| tls_application(hello), &mut emit)
-        }
+        Observation::TlsClientHello(hello) => observe_tls_hello(signatures, *hello, place, emit),
         Observation::QuicClientHello { version, hello } => {
-            let application = || Application::Quic {
-                version: version.name(),
-                sni: hello.sni.map(|name| name.as_str().into()),
-                ja4: hello.ja4(Ja4Transport::Quic).to_string().into(),
-            };
-            client_hello(signatures, hello, place, Field::QuicSni, &application, &mut emit)
+            observe_quic_hello(signatures, version.name(), *hello, place, emit)
         }
-        Observation::TlsCertificate(certificate) => server_certificate(signatures, certificate, place, &mut emit),
+        Observation::TlsCertificate(certificate) => observe_certificate(signatures, *certificate, place, emit),
         Observation::HttpRequest(request) => http(signatures, request, place, &mut emit),
         Observation::HttpUpload(piece) => {
             if let Some(indicator) = signatures.match_upload(piece) {
@@ -104,6 +95,42 @@ pub fn observe(
         }
         Observation::PassedOnFor(_) | Observation::BoundReached(_) => Learned::Nothing,
     }
+}
+
+/// Matches a hello over TCP and passes on what it proves.
+pub fn observe_tls_hello(
+    signatures: &SignatureSet,
+    hello: &impl ToldHello,
+    place: &Place<'_>,
+    mut emit: impl FnMut(EventKind),
+) -> Learned {
+    client_hello(signatures, hello, place, Field::TlsSni, &|| tls_application(hello), &mut emit)
+}
+
+/// Matches a hello in QUIC and passes on what it proves. `version` is QUIC's: `1`, `2`, or the name of a draft.
+pub fn observe_quic_hello(
+    signatures: &SignatureSet,
+    version: &'static str,
+    hello: &impl ToldHello,
+    place: &Place<'_>,
+    mut emit: impl FnMut(EventKind),
+) -> Learned {
+    let application = || Application::Quic {
+        version,
+        sni: hello.sni().map(|name| name.as_str().into()),
+        ja4: hello.ja4(Ja4Transport::Quic).unwrap_or_default().into(),
+    };
+    client_hello(signatures, hello, place, Field::QuicSni, &application, &mut emit)
+}
+
+/// Matches a server's certificate and passes on what it proves.
+pub fn observe_certificate(
+    signatures: &SignatureSet,
+    certificate: &impl ToldCertificate,
+    place: &Place<'_>,
+    mut emit: impl FnMut(EventKind),
+) -> Learned {
+    server_certificate(signatures, certificate, place, &mut emit)
 }
 
 /// Passes on what a flow to a port of interest said of itself; other flows are not asked.
@@ -239,18 +266,18 @@ const fn leads_somewhere(address: IpAddr) -> bool {
 
 fn client_hello(
     signatures: &SignatureSet,
-    hello: &TlsClientHello<'_>,
+    hello: &impl ToldHello,
     place: &Place<'_>,
     field: Field,
     application: &impl Fn() -> Application,
     emit: &mut impl FnMut(EventKind),
 ) -> Learned {
-    if let Some(name) = &hello.sni
+    if let Some(name) = hello.sni()
         && let Some(indicator) = signatures.match_name(name.as_str())
     {
         emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
     }
-    let evidence = || match &hello.sni {
+    let evidence = || match hello.sni() {
         Some(name) => match signatures.match_name(name.as_str()) {
             Some(indicator) => Some(ProtocolEvidence::Vendor(indicator)),
             None => (!is_private_name(name.as_str())).then_some(ProtocolEvidence::Unrelated),
@@ -261,27 +288,29 @@ fn client_hello(
     fingerprints(signatures, hello, place, field, application, emit);
     // A hello that may be encrypted says no less here: browsers send an empty ECH extension beside the true name, and cannot be told
     // apart from those that hide one.
-    if hello.sni.is_some() { Learned::Name } else { Learned::Nothing }
+    if hello.sni().is_some() { Learned::Name } else { Learned::Nothing }
 }
 
 /// Fingerprints are hashes over the whole hello, so the cheap part of JA4 decides first whether any could match.
 fn fingerprints(
     signatures: &SignatureSet,
-    hello: &TlsClientHello<'_>,
+    hello: &impl ToldHello,
     place: &Place<'_>,
     field: Field,
     application: &impl Fn() -> Application,
     emit: &mut impl FnMut(EventKind),
 ) {
-    if field != Field::TlsSni || !signatures.may_match_fingerprint(hello.version()) {
+    if field != Field::TlsSni || !hello.may_match(signatures) {
         return;
     }
-    let ja4 = hello.ja4(Ja4Transport::Tcp).to_string();
-    if let Some(indicator) = signatures.match_ja4(&ja4) {
+    if let Some(ja4) = hello.ja4(Ja4Transport::Tcp)
+        && let Some(indicator) = signatures.match_ja4(&ja4)
+    {
         emit(Found::new(indicator, SeenAs::Hint, Field::Ja4, &ja4).alert(place, application()));
     }
-    let ja3 = hello.ja3_hash();
-    if let Some(indicator) = signatures.match_ja3(&ja3) {
+    if let Some(ja3) = hello.ja3_hash()
+        && let Some(indicator) = signatures.match_ja3(&ja3)
+    {
         emit(Found::new(indicator, SeenAs::Hint, Field::Ja3, &hexadecimal(&ja3)).alert(place, application()));
     }
 }
@@ -301,15 +330,13 @@ fn reputation_frames(signatures: &SignatureSet, frames: Frames, place: &Place<'_
     }
 }
 
-fn tls_application(hello: &TlsClientHello<'_>) -> Application {
-    let mut ja3 = String::new();
-    hello.ja3_string(&mut ja3);
+fn tls_application(hello: &impl ToldHello) -> Application {
     Application::Tls {
-        sni: hello.sni.map(|name| name.as_str().into()),
+        sni: hello.sni().map(|name| name.as_str().into()),
         version: hello.version(),
-        ja3: ja3.into(),
-        ja3_hash: hexadecimal(&hello.ja3_hash()).into(),
-        ja4: hello.ja4(Ja4Transport::Tcp).to_string().into(),
+        ja3: hello.ja3_string().into(),
+        ja3_hash: hello.ja3_hash().map_or_else(String::new, |hash| hexadecimal(&hash)).into(),
+        ja4: hello.ja4(Ja4Transport::Tcp).unwrap_or_default().into(),
         subject: None,
         issuer: None,
     }
@@ -317,18 +344,15 @@ fn tls_application(hello: &TlsClientHello<'_>) -> Application {
 
 fn server_certificate(
     signatures: &SignatureSet,
-    certificate: &Certificate<'_>,
+    certificate: &impl ToldCertificate,
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Learned {
     // Most certificates are unrelated, and their names are never spelled.
-    let subject = LazyCell::new(|| certificate.subject.to_string());
-    let issuer = LazyCell::new(|| certificate.issuer.to_string());
-    let matched = if signatures.may_match_certificate(certificate) {
-        signatures.match_certificate(&subject, &issuer)
-    } else {
-        None
-    };
+    let subject = LazyCell::new(|| certificate.subject());
+    let issuer = LazyCell::new(|| certificate.issuer());
+    let matched =
+        if certificate.may_match(signatures) { signatures.match_certificate(&subject, &issuer) } else { None };
     let mut found = matched.map(|indicator| Found {
         // A product makes these on its own machine. Seen between a client and its proxy, that machine is the proxy; else it is the client,
         // or passes the client's packets on (a host of containers), and has no address here.
@@ -337,7 +361,8 @@ fn server_certificate(
     });
     let weakest = if found.is_none() && !place.named { weakest_name(signatures, certificate) } else { None };
     if let Some((indicator, name)) = &weakest {
-        found = Some(Found::new(*indicator, SeenAs::Contact, Field::TlsCertificate, name));
+        let seen_as = if certificate.names_all() { SeenAs::Contact } else { SeenAs::Hint };
+        found = Some(Found::new(*indicator, seen_as, Field::TlsCertificate, name));
     }
     if let Some(found) = found {
         let application = Application::Tls {
@@ -346,8 +371,8 @@ fn server_certificate(
             ja3: "".into(),
             ja3_hash: "".into(),
             ja4: "".into(),
-            subject: Some(subject.as_str().into()),
-            issuer: Some(issuer.as_str().into()),
+            subject: Some((**subject).into()),
+            issuer: Some((**issuer).into()),
         };
         emit(found.alert(place, application));
     }
@@ -370,7 +395,7 @@ fn server_certificate(
 /// vendor's, and it proves no more than the weakest of them; of several as weak, the one that comes last.
 fn weakest_name<'a>(
     signatures: &SignatureSet,
-    certificate: &Certificate<'a>,
+    certificate: &'a impl ToldCertificate,
 ) -> Option<(IndicatorIndex, Cow<'a, str>)> {
     let all = certificate.names().map(|name| {
         let indicator = signatures.match_name(name.strip_prefix("*.").unwrap_or(&name))?;
@@ -441,6 +466,7 @@ mod tests {
     use super::*;
     use crate::capture::Timestamp;
     use crate::decode::Zone;
+    use crate::inspect::Certificate;
     use crate::inspect::tls::made;
     use crate::matching::{FlowCounts, FlowSummary};
 
