@@ -11,7 +11,7 @@ use kaspector::matching::{
     Alert, Application, ConnectionOutcome, Field, FlowCounts, FlowSummary, IndicatorIndex, SeenAs, SignatureSet,
     Verdict,
 };
-use kaspector_report::{EveCompat, EveOrigin, EveStats, EveWriter, Occasion};
+use kaspector_report::{EveCompat, EveLog, EveOrigin, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -173,6 +173,8 @@ fn every_kind_of_alert_satisfies_the_schema() {
         let mut writer = EveWriter::new(Vec::new(), &signatures, compat);
         for alert in alerts(&signatures) {
             writer.write(&alert, EveOrigin::File { path: "captures/a.pcap", digest: &[7; 32] }).unwrap();
+            let log = EveLog { path: Some("eve.json"), digest: &[7; 32], flow_id: Some(42), community_id: None };
+            writer.write(&alert, EveOrigin::Log(log)).unwrap();
             for occasion in [
                 Occasion::FirstSight,
                 Occasion::Summary { count: 17, bytes: 4711 },

@@ -52,6 +52,21 @@ pub enum EveOrigin<'a> {
         /// Why it is told.
         occasion: Occasion,
     },
+    /// What another engine logged. The alert's packet is the number of a line.
+    Log(EveLog<'a>),
+}
+
+/// Where an alert of a log comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct EveLog<'a> {
+    /// The file, as given on the command line; `None` for an engine that is listened to.
+    pub path: Option<&'a str>,
+    /// What identifies the content of the file or this run; part of every identifier.
+    pub digest: &'a [u8; 32],
+    /// The engine's own number for the flow.
+    pub flow_id: Option<u64>,
+    /// The engine's own Community ID, which may have another seed.
+    pub community_id: Option<&'a str>,
 }
 
 /// Why a live sensor tells of an alert.
@@ -150,17 +165,25 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
 const TEXT_LIMITS: [usize; 4] = [8192, 2048, 512, 128];
 
 fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat, origin: EveOrigin<'a>) -> Record<'a> {
-    let (digest, interface, path, occasion) = match origin {
-        EveOrigin::File { path, digest } => (digest, None, Some(path), Occasion::FirstSight),
-        EveOrigin::Interface { name, run, occasion } => (run, Some(name), None, occasion),
+    let (digest, interface, path, occasion, log) = match origin {
+        EveOrigin::File { path, digest } => (digest, None, Some(path), Occasion::FirstSight, None),
+        EveOrigin::Interface { name, run, occasion } => (run, Some(name), None, occasion, None),
+        EveOrigin::Log(log) => (log.digest, None, None, Occasion::FirstSight, Some(log)),
     };
     let indicator = signatures.get(alert.indicator);
     let flow = &alert.flow;
     let (client, server) = (address(flow.client), address(flow.server));
     let (app_proto, application) = application::record(&alert.application, compat).unzip();
+    let mut told = alert_record(alert, indicator, signatures.version(), digest, occasion);
+    if let Some(log) = log {
+        told.metadata.kaspector_log = log.path.map(|path| [Cow::Borrowed(path)]);
+        told.metadata.kaspector_line = Some([alert.packet.to_string()]);
+    }
+    // A log tells of packets only when the flow is over.
+    let is_counted = log.is_none() || flow.counts.bytes_to_server + flow.counts.bytes_to_client > 0;
     Record {
         timestamp: time(alert.at),
-        flow_id: flow_id(flow),
+        flow_id: log.and_then(|log| log.flow_id).unwrap_or_else(|| flow_id(flow)),
         event_type: "alert",
         vlan: flow.zone.vlan.into_iter().chain(flow.zone.inner_vlan).collect(),
         src_ip: client.clone(),
@@ -174,13 +197,16 @@ fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat,
         in_iface: interface.map(Cow::Borrowed),
         pcap_filename: path.map(Cow::Borrowed),
         tunnel: flow.tunnel.as_ref().map(|tunnel| tunnel_record(tunnel, flow)),
-        community_id: community_id(flow.client, flow.server, flow.client_port, flow.server_port, flow.protocol),
+        community_id: log.and_then(|log| log.community_id).map_or_else(
+            || community_id(flow.client, flow.server, flow.client_port, flow.server_port, flow.protocol),
+            str::to_owned,
+        ),
         tx_id: 0,
-        alert: alert_record(alert, indicator, signatures.version(), digest, occasion),
+        alert: told,
         application,
         app_proto,
         direction: "to_server",
-        flow: FlowRecord {
+        flow: is_counted.then(|| FlowRecord {
             pkts_toserver: flow.counts.packets_to_server,
             pkts_toclient: flow.counts.packets_to_client,
             bytes_toserver: flow.counts.bytes_to_server,
@@ -190,7 +216,7 @@ fn record<'a>(alert: &'a Alert, signatures: &'a SignatureSet, compat: EveCompat,
             dest_ip: server,
             src_port: flow.client_port,
             dest_port: flow.server_port,
-        },
+        }),
     }
 }
 
@@ -263,6 +289,8 @@ fn alert_record<'a>(
             kaspector_verdict: verdict.map(|verdict| [verdict.name()]),
             kaspector_verdict_before: before.map(|verdict| [verdict.name()]),
             kaspector_known_since: None,
+            kaspector_log: None,
+            kaspector_line: None,
             kaspector_truncated: None,
         },
     }
@@ -333,7 +361,7 @@ mod tests {
     use super::*;
     use crate::samples;
     use kaspector::decode::Zone;
-    use kaspector::matching::Application;
+    use kaspector::matching::{Application, FlowCounts};
     use serde_json::{Value, json};
 
     fn line(alert: &Alert, compat: EveCompat) -> Vec<u8> {
@@ -345,6 +373,28 @@ mod tests {
 
     fn parsed(alert: &Alert, compat: EveCompat) -> Value {
         serde_json::from_slice(&line(alert, compat)).unwrap()
+    }
+
+    #[test]
+    fn an_alert_of_a_log_keeps_the_names_that_the_engine_gave() {
+        let signatures = SignatureSet::builtin();
+        let told = |log: EveLog<'_>, alert: &Alert| -> Value {
+            let mut writer = EveWriter::new(Vec::new(), &signatures, EveCompat::V7);
+            writer.write(alert, EveOrigin::Log(log)).unwrap();
+            serde_json::from_slice(&writer.into_inner()).unwrap()
+        };
+        let log = EveLog { path: None, digest: &[7; 32], flow_id: Some(42), community_id: Some("1:other seed") };
+        let record = told(log, &samples::tls());
+        assert_eq!((&record["flow_id"], &record["community_id"]), (&json!(42), &json!("1:other seed")));
+        assert_eq!(record["alert"]["metadata"]["kaspector_line"], json!(["4"]));
+        assert_eq!((&record["pcap_cnt"], &record["alert"]["metadata"]["kaspector_log"]), (&Value::Null, &Value::Null));
+        assert_eq!(record["flow"]["bytes_toserver"], 749);
+        let mut uncounted = samples::tls();
+        uncounted.flow.counts = FlowCounts::default();
+        let record = told(EveLog { path: Some("eve.json"), flow_id: None, community_id: None, ..log }, &uncounted);
+        assert_eq!(record["community_id"], "1:g9OcTNtQsRS3teaTth4CPcVodUk=");
+        assert_eq!(record["alert"]["metadata"]["kaspector_log"], json!(["eve.json"]));
+        assert_eq!(record["flow"], Value::Null, "a log that does not count packets yet");
     }
 
     #[test]

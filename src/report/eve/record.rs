@@ -33,7 +33,8 @@ pub(super) struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_proto: Option<&'static str>,
     pub direction: &'static str,
-    pub flow: FlowRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<FlowRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pcap_filename: Option<Cow<'a, str>>,
 }
@@ -107,6 +108,10 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_known_since: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_log: Option<[Cow<'a, str>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_line: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_truncated: Option<[&'static str; 1]>,
 }
 
@@ -142,6 +147,7 @@ impl Record<'_> {
             .chain(&mut metadata.kaspector_indicator)
             .chain(&mut metadata.kaspector_observed)
             .chain(&mut metadata.kaspector_signature_set)
+            .chain(metadata.kaspector_log.iter_mut().flatten())
             .chain(&mut self.pcap_filename)
             .chain(self.application.iter_mut().flat_map(ApplicationRecord::texts));
         for text in texts {
