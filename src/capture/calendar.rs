@@ -33,6 +33,14 @@ fn date(days: i64) -> (i64, i64, i64) {
     if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
+impl Timestamp {
+    /// The beginning of a day in UTC; `None` when there is no such day, or none of the years that a timestamp can tell.
+    #[must_use]
+    pub fn of_day(year: u16, month: u16, day: u16) -> Option<Self> {
+        u64::try_from(days(year, month, day)?).ok()?.checked_mul(86_400_000_000_000).map(Self)
+    }
+}
+
 /// In UTC, to the second: `2026-11-23 15:43:54 UTC`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,6 +67,11 @@ mod tests {
                 assert_eq!(days(year as u16, month as u16, day as u16), other, "{year}-{month}-{day}");
             }
         }
+        assert_eq!(Timestamp::of_day(1970, 1, 2), Some(Timestamp(86_400_000_000_000)));
+        assert_eq!(
+            [(1969, 12, 31), (2026, 2, 29), (9999, 1, 1)].map(|(y, m, d)| Timestamp::of_day(y, m, d)),
+            [None; 3]
+        );
         assert_eq!((days(0, 1, 1), days(10_000, 1, 1), days(u16::MAX, 1, 1)), (None, None, None));
     }
 

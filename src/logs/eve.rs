@@ -1,0 +1,389 @@
+//! Suricata's EVE log (<https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>): dns, tls, quic, http, ftp, alert and flow
+//! records of Suricata 5 to 8.
+//!
+//! A record is an observation that somebody else made, so it goes the way that observations of packets go: the same matcher, the same
+//! ledger. What a record does not say is not assumed:
+//!
+//! - A query of version 2 does not say whether recursion was desired. If its name matches it waits for its answer, which does; should none
+//!   come, it counts as a client's.
+//! - A certificate whose other names were not logged, as before Suricata 8, may be that of a content network: its common name alone is a hint.
+//! - How far a connection came is known by the server's hello, a response, or the control bits of the flow record.
+//! - Which end of an alert's packet is the client is said since Suricata 7; before that, alerts are left out.
+
+mod dns;
+mod flows;
+mod held;
+mod http;
+mod record;
+mod telling;
+mod tls;
+mod transactions;
+
+use super::time::timestamp;
+use flows::{Flow, Flows, Source};
+use held::{HeldFlow, HeldFlows};
+use kaspector::capture::Timestamp;
+use kaspector::decode::{FiveTuple, OutcomeCounters};
+use kaspector::inspect::DnsMessage;
+use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, Ledger, Opened, SignatureSet, Spoke};
+use kaspector::pipeline::Findings;
+use record::Record;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use telling::Ends;
+
+/// Longest line that is read, in bytes without its newline.
+pub const LINE_MAX: usize = 64 << 10;
+/// Alerts that wait to be taken.
+const ALERTS_MAX: usize = 1 << 17;
+
+/// Why a line could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It is longer than [`LINE_MAX`].
+    #[error("longer than {LINE_MAX} bytes")]
+    Overlong,
+    /// It is no JSON object with an `event_type`, or a field that is read has another type than Suricata gives it.
+    #[error("no EVE record: {0}")]
+    Json(Box<str>),
+    /// It has no `timestamp`, or none that can be read.
+    #[error("no time")]
+    Time,
+    /// It has no addresses and ports, or none that can be read.
+    #[error("no addresses")]
+    Addresses,
+}
+
+/// What became of lines. Each is counted once.
+#[derive(Clone, Debug, Default)]
+pub struct EveCounters {
+    /// Lines, without empty ones.
+    pub lines: u64,
+    /// Records that were read.
+    pub read: u64,
+    /// Records of other types, or of other protocols than TCP and UDP.
+    pub others: u64,
+    /// Alerts that do not say which end is the client.
+    pub undirected: u64,
+    /// Lines that could not be read.
+    pub malformed: u64,
+    /// The first of those: its number, from 1, and why.
+    pub first_malformed: Option<(u64, Malformed)>,
+}
+
+/// What the engine calls a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowName {
+    /// Number of the line that first told of it.
+    pub first_line: u64,
+    /// The engine's number for it.
+    pub flow_id: Option<u64>,
+    /// Its Community ID, where the engine logs that.
+    pub community_id: Option<Box<str>>,
+}
+
+/// An alert, and what the engine that wrote the log calls the flow.
+#[derive(Clone, Debug)]
+pub struct LoggedAlert {
+    /// The alert. Its packet number is the number of the line.
+    pub alert: Alert,
+    /// Its flow.
+    pub flow: FlowName,
+}
+
+/// Reads the EVE log of one engine, a line at a time.
+///
+/// ```
+/// use kaspector::matching::SignatureSet;
+/// use kaspector_logs::EveReader;
+/// use std::sync::Arc;
+///
+/// let signatures = Arc::new(SignatureSet::builtin());
+/// let mut reader = EveReader::new(&signatures);
+/// reader.line(
+///     br#"{"timestamp":"2026-11-24T03:39:09.282434+0000","flow_id":1,"event_type":"tls","src_ip":"10.20.0.5","src_port":55400,
+///     "dest_ip":"198.51.100.10","dest_port":443,"proto":"TCP","tls":{"sni":"s07.upd.kaspersky.com","version":"TLS 1.3"}}"#,
+/// );
+/// assert_eq!(reader.take_alerts().len(), 1);
+/// assert_eq!(reader.finish().host_findings(&signatures).len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct EveReader {
+    signatures: Arc<SignatureSet>,
+    ledger: Ledger,
+    flows: Flows,
+    held: HeldFlows,
+    /// The latest time of a record.
+    now: Timestamp,
+    counters: EveCounters,
+    flows_seen: u64,
+    flows_given_up: u64,
+    queries_hurried: u64,
+    /// Flows that the line at hand may raise alerts of.
+    names: Vec<FlowName>,
+    alerts: Vec<LoggedAlert>,
+    alerts_dropped: u64,
+    /// Reused from record to record.
+    message: DnsMessage,
+    head: Vec<u8>,
+}
+
+/// A record as far as all kinds have the same.
+struct Common<'a> {
+    record: &'a Record<'a>,
+    at: Timestamp,
+    ends: Ends,
+    counts: FlowCounts,
+}
+
+impl EveReader {
+    /// A reader that matches against `signatures`.
+    #[must_use]
+    pub fn new(signatures: &Arc<SignatureSet>) -> Self {
+        Self::of_input(signatures, 0)
+    }
+
+    /// The same for the input with this index; evidence names it.
+    #[must_use]
+    pub fn of_input(signatures: &Arc<SignatureSet>, input: u32) -> Self {
+        Self {
+            signatures: Arc::clone(signatures),
+            ledger: Ledger::new(signatures, input),
+            flows: Flows::default(),
+            held: HeldFlows::default(),
+            now: Timestamp(0),
+            counters: EveCounters::default(),
+            flows_seen: 0,
+            flows_given_up: 0,
+            queries_hurried: 0,
+            names: Vec::new(),
+            alerts: Vec::new(),
+            alerts_dropped: 0,
+            message: DnsMessage::default(),
+            head: Vec::new(),
+        }
+    }
+
+    /// Takes the next line, with or without its newline.
+    pub fn line(&mut self, line: &[u8]) {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        self.counters.lines += 1;
+        let result = if line.len() > LINE_MAX {
+            Err(Malformed::Overlong)
+        } else {
+            match serde_json::from_slice(line) {
+                Ok(record) => self.record(&record),
+                Err(error) => Err(Malformed::Json(error.to_string().into())),
+            }
+        };
+        if let Err(why) = result {
+            self.counters.malformed += 1;
+            self.counters.first_malformed.get_or_insert((self.counters.lines, why));
+        }
+        self.release_held();
+        self.collect();
+    }
+
+    /// Takes the alerts raised so far.
+    pub fn take_alerts(&mut self) -> Vec<LoggedAlert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// What became of the lines so far.
+    #[must_use]
+    pub const fn counters(&self) -> &EveCounters {
+        &self.counters
+    }
+
+    /// Makes room for a reader that goes on for months: lets go of what is known of the hosts that were silent for longest, once there are
+    /// nearly as many as are kept. Should such a host show itself again, it begins anew.
+    pub fn make_room(&mut self) {
+        if self.ledger.is_crowded() {
+            self.ledger.make_room();
+        }
+    }
+
+    /// Ends every flow and gives the result. Alerts that this raises are there for [`Self::take_alerts`]. The reader is then as new.
+    pub fn finish(&mut self) -> Findings {
+        for (number, flow) in self.flows.drain() {
+            self.give_up(Some(number), flow);
+        }
+        while let Some((started, flow)) = self.held.next() {
+            self.tell_held(started, flow);
+        }
+        self.collect();
+        let dropped = [
+            ("log_flows", self.flows_given_up),
+            ("log_port_flows", self.held.hurried()),
+            ("log_queries", self.queries_hurried),
+            ("log_alerts", self.alerts_dropped),
+        ];
+        let dropped: BTreeMap<_, _> = dropped.into_iter().filter(|&(_, count)| count > 0).collect();
+        let fresh = Self::new(&self.signatures);
+        let alerts = self.take_alerts();
+        let Self { ledger, flows_seen, .. } = std::mem::replace(self, fresh);
+        self.alerts = alerts;
+        Findings::close(ledger, OutcomeCounters::default(), flows_seen, dropped)
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
+        let of_type = record.event_type.as_str();
+        let protocol = match record.proto.as_ref().map_or("", |proto| proto.as_str()) {
+            "TCP" => FiveTuple::TCP,
+            "UDP" => FiveTuple::UDP,
+            _ => 0,
+        };
+        if !matches!(of_type, "dns" | "tls" | "quic" | "http" | "ftp" | "alert" | "flow") || protocol == 0 {
+            self.counters.others += 1;
+            return Ok(());
+        }
+        let at = record.timestamp.as_ref().and_then(|text| timestamp(text.as_str())).ok_or(Malformed::Time)?;
+        let ends = Ends::read(record, protocol).ok_or(Malformed::Addresses)?;
+        let Some(ends) = ends.with_client(telling::client_is_source(record)) else {
+            // Of QUIC only the client's hello is of interest.
+            *(if of_type == "alert" { &mut self.counters.undirected } else { &mut self.counters.read }) += 1;
+            return Ok(());
+        };
+        self.counters.read += 1;
+        self.now = self.now.max(at);
+        let counts = ends.counts(record.flow.as_ref());
+        let common = Common { record, at, ends, counts };
+        let mut flow = self.flow_of(&common);
+        let name = FlowName {
+            first_line: flow.first_line,
+            flow_id: record.flow_id,
+            community_id: record.community_id.as_ref().map(|id| id.as_str().into()),
+        };
+        self.names.push(name.clone());
+        match of_type {
+            "dns" => self.dns(&common, &mut flow, record.dns.as_ref(), Source::Transaction),
+            "tls" => self.tls(&common, &mut flow, record.tls.as_ref(), Source::Transaction),
+            "quic" => self.quic(&common, &mut flow, record.quic.as_ref(), Source::Transaction),
+            "http" => self.http(&common, &mut flow, record.http.as_ref(), Source::Transaction),
+            "ftp" => self.ftp(&common, &mut flow, record.ftp.as_ref()),
+            "alert" => {
+                self.dns(&common, &mut flow, record.dns.as_ref(), Source::Alert);
+                self.tls(&common, &mut flow, record.tls.as_ref(), Source::Alert);
+                self.quic(&common, &mut flow, record.quic.as_ref(), Source::Alert);
+                self.http(&common, &mut flow, record.http.as_ref(), Source::Alert);
+            }
+            _ => {}
+        }
+        match record.flow_id {
+            Some(number) if of_type != "flow" => {
+                for (number, flow) in self.flows.put(number, flow) {
+                    self.flows_given_up += 1;
+                    self.give_up(Some(number), flow);
+                }
+            }
+            _ => {
+                let (outcome, opening_seen) = common.ends.outcome(record, &flow);
+                flow.reach(outcome);
+                self.over(name, flow, counts, opening_seen, at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The flow of a record; if this is its first, its beginning is told.
+    fn flow_of(&mut self, common: &Common<'_>) -> Flow {
+        let Common { record, at, ends, .. } = common;
+        let ends_hash = ends.hash();
+        if let Some(number) = record.flow_id
+            && let Some(flow) = self.flows.take(number)
+        {
+            if flow.ends == ends_hash {
+                return flow;
+            }
+            self.give_up(Some(number), flow);
+        }
+        self.flows_seen += 1;
+        let start = record.flow.as_ref().and_then(|flow| timestamp(flow.start.as_ref()?.as_str()));
+        let started = start.unwrap_or(*at);
+        let mut flow = Flow::new(ends_hash, self.counters.lines, started);
+        let five_tuple = ends.five_tuple();
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = five_tuple;
+        let signatures = &*self.signatures;
+        let (src_range, dst_range) = (signatures.match_address(src), signatures.match_address(dst));
+        let is_port =
+            signatures.is_port_of_interest(src_port, protocol) || signatures.is_port_of_interest(dst_port, protocol);
+        let of_interest = is_port || src_range.is_some() || dst_range.is_some();
+        if !of_interest && !self.ledger.may_matter(&five_tuple) {
+            return flow;
+        }
+        let opened =
+            Opened { five_tuple, zone: ends.zone, macs: None, tunnel: None, src_range, dst_range, of_interest };
+        if is_port {
+            flow.more().opened = Some(opened);
+        } else {
+            flow.is_remembered = true;
+            self.ledger.record(Event { packet: flow.first_line, at: started, kind: EventKind::Opened(opened) });
+        }
+        flow
+    }
+
+    /// Ends a flow of which no flow record came.
+    fn give_up(&mut self, flow_id: Option<u64>, flow: Flow) {
+        let name = FlowName { first_line: flow.first_line, flow_id, community_id: None };
+        self.names.push(name.clone());
+        self.over(name, flow, FlowCounts::default(), false, self.now);
+    }
+
+    fn over(&mut self, name: FlowName, mut flow: Flow, counts: FlowCounts, opening_seen: bool, at: Timestamp) {
+        self.tell_waiting(&mut flow, |_| true, true);
+        let ended = Ended {
+            flow: flow.first_line,
+            opener_is_client: true,
+            named: flow.is_named,
+            matters: true,
+            opening_seen,
+            connection_outcome: flow.connection_outcome,
+            counts,
+        };
+        let told = self.now;
+        let (opened, spoke) = flow.more.map_or((None, Vec::new()), |more| (more.opened, more.spoke));
+        if let Some(opened) = opened {
+            self.held.hold(flow.started, HeldFlow { name, opened, spoke, ended, over: at, told });
+        } else if flow.is_remembered || flow.has_matched {
+            self.ledger.record(Event { packet: self.counters.lines, at, kind: EventKind::Ended(ended) });
+        }
+    }
+
+    fn release_held(&mut self) {
+        while let Some((started, flow)) = self.held.next_due(self.now) {
+            self.tell_held(started, flow);
+        }
+    }
+
+    fn tell_held(&mut self, started: Timestamp, flow: HeldFlow) {
+        let HeldFlow { name, opened, spoke, ended, over, .. } = flow;
+        let packet = ended.flow;
+        self.ledger.record(Event { packet, at: started, kind: EventKind::Opened(opened) });
+        for evidence in spoke {
+            let spoke = EventKind::Spoke(Box::new(Spoke { flow: packet, evidence }));
+            self.ledger.record(Event { packet, at: started, kind: spoke });
+        }
+        self.ledger.record(Event { packet, at: over, kind: EventKind::Ended(ended) });
+        self.names.push(name);
+    }
+
+    /// Names the flows of the alerts that the line at hand raised.
+    fn collect(&mut self) {
+        for alert in self.ledger.take_alerts() {
+            if self.alerts.len() >= ALERTS_MAX {
+                self.alerts_dropped += 1;
+                continue;
+            }
+            let first_line = alert.flow.first_packet;
+            let name = self.names.iter().rev().find(|name| name.first_line == first_line);
+            self.alerts.push(LoggedAlert { flow: name.cloned().unwrap_or_default(), alert });
+        }
+        self.names.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The fields of an EVE record that are read. Suricata 4 to 8 have them under these names; all others are ignored.
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Text that borrows the line where it holds no escapes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Text<'a>(pub Cow<'a, str>);
+
+impl Text<'_> {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Text<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("text")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(Reader)
+    }
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Record<'a> {
+    #[serde(borrow, default)]
+    pub timestamp: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub event_type: Text<'a>,
+    #[serde(default)]
+    pub flow_id: Option<u64>,
+    #[serde(default)]
+    pub vlan: Vec<u16>,
+    #[serde(borrow, default)]
+    pub src_ip: Option<Text<'a>>,
+    #[serde(default)]
+    pub src_port: Option<u16>,
+    #[serde(borrow, default)]
+    pub dest_ip: Option<Text<'a>>,
+    #[serde(default)]
+    pub dest_port: Option<u16>,
+    #[serde(borrow, default)]
+    pub proto: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub community_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub app_proto: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub direction: Option<Text<'a>>,
+    #[serde(default)]
+    pub tx_id: Option<u64>,
+    #[serde(borrow, default)]
+    pub dns: Option<Dns<'a>>,
+    #[serde(borrow, default)]
+    pub tls: Option<Tls<'a>>,
+    #[serde(borrow, default)]
+    pub quic: Option<Quic<'a>>,
+    #[serde(borrow, default)]
+    pub http: Option<Http<'a>>,
+    #[serde(borrow, default)]
+    pub ftp: Option<Ftp<'a>>,
+    #[serde(borrow, default)]
+    pub flow: Option<Flow<'a>>,
+    #[serde(borrow, default)]
+    pub tcp: Option<Tcp<'a>>,
+}
+
+/// A message of versions 1 to 3, or what an alert tells of one.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Dns<'a> {
+    #[serde(rename = "type", borrow, default)]
+    pub kind: Option<Text<'a>>,
+    #[serde(default)]
+    pub id: Option<u16>,
+    /// Of the whole message in hexadecimal.
+    #[serde(borrow, default)]
+    pub flags: Option<Text<'a>>,
+    #[serde(default)]
+    pub rd: Option<bool>,
+    #[serde(borrow, default)]
+    pub rcode: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub rrname: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub rrtype: Option<Text<'a>>,
+    /// Version 1 has a line for each record of an answer.
+    #[serde(default)]
+    pub ttl: Option<u32>,
+    #[serde(borrow, default)]
+    pub rdata: Option<Text<'a>>,
+    /// Version 3.
+    #[serde(borrow, default)]
+    pub queries: Vec<Question<'a>>,
+    #[serde(borrow, default)]
+    pub answers: Vec<Answer<'a>>,
+    #[serde(borrow, default)]
+    pub grouped: Option<Grouped<'a>>,
+    /// In alerts of Suricata 7.
+    #[serde(borrow, default)]
+    pub query: Vec<Question<'a>>,
+    #[serde(borrow, default)]
+    pub answer: Option<Box<Dns<'a>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Question<'a> {
+    #[serde(default)]
+    pub id: Option<u16>,
+    #[serde(borrow, default)]
+    pub rrname: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub rrtype: Option<Text<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Answer<'a> {
+    #[serde(borrow, default)]
+    pub rrname: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub rrtype: Option<Text<'a>>,
+    #[serde(default)]
+    pub ttl: Option<u32>,
+    #[serde(borrow, default)]
+    pub rdata: Option<Text<'a>>,
+}
+
+/// Data of an answer by type, without owners and times to live.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Grouped<'a> {
+    #[serde(rename = "A", borrow, default)]
+    pub a: Vec<Text<'a>>,
+    #[serde(rename = "AAAA", borrow, default)]
+    pub aaaa: Vec<Text<'a>>,
+    #[serde(rename = "CNAME", borrow, default)]
+    pub cname: Vec<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Tls<'a> {
+    #[serde(borrow, default)]
+    pub sni: Option<Text<'a>>,
+    /// Of the server's hello; `UNDETERMINED` when there was none.
+    #[serde(borrow, default)]
+    pub version: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub subject: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub issuerdn: Option<Text<'a>>,
+    /// Suricata 8.
+    #[serde(borrow, default)]
+    pub subjectaltname: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    pub ja3: Option<Ja3<'a>>,
+    #[serde(borrow, default)]
+    pub ja4: Option<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Ja3<'a> {
+    #[serde(borrow, default)]
+    pub hash: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub string: Option<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Quic<'a> {
+    #[serde(borrow, default)]
+    pub version: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub sni: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub ja3: Option<Ja3<'a>>,
+    #[serde(borrow, default)]
+    pub ja4: Option<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Http<'a> {
+    #[serde(borrow, default)]
+    pub hostname: Option<Text<'a>>,
+    #[serde(default)]
+    pub http_port: Option<u16>,
+    #[serde(borrow, default)]
+    pub url: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub http_user_agent: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub http_content_type: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub http_method: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub protocol: Option<Text<'a>>,
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// Whoever passes a request on says for whom; who that is, is not believed.
+    #[serde(borrow, default)]
+    pub xff: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub via: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub x_forwarded_for: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub request_headers: Vec<Header<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Header<'a> {
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub value: Option<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Ftp<'a> {
+    #[serde(borrow, default)]
+    pub command: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub command_data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub completion_code: Vec<Text<'a>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Flow<'a> {
+    #[serde(default)]
+    pub pkts_toserver: u64,
+    #[serde(default)]
+    pub pkts_toclient: u64,
+    #[serde(default)]
+    pub bytes_toserver: u64,
+    #[serde(default)]
+    pub bytes_toclient: u64,
+    #[serde(borrow, default)]
+    pub start: Option<Text<'a>>,
+    /// In alerts: the end that is the client.
+    #[serde(borrow, default)]
+    pub src_ip: Option<Text<'a>>,
+    #[serde(default)]
+    pub src_port: Option<u16>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Tcp<'a> {
+    /// Control bits that either side sent, in hexadecimal.
+    #[serde(borrow, default)]
+    pub tcp_flags_ts: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub tcp_flags_tc: Option<Text<'a>>,
+}
