@@ -79,28 +79,52 @@ impl EventMerger {
         self.latest.store(Arc::new(self.snapshot.clone()));
     }
 
-    /// Takes what the workers reported, and gives the alerts that it raised.
-    pub fn look(&mut self) -> Vec<Alert> {
+    /// Takes what the workers reported since the last call.
+    pub fn take_reports(&mut self) {
         for worker in &mut self.workers {
             worker.take(&mut self.resolved);
         }
-        let until = |of: fn(&WorkerQueue) -> Timestamp| self.workers.iter().map(of).min().unwrap_or(END);
-        let resolved_until = until(|worker| worker.resolved_until);
+    }
+
+    /// Lets the workers know what clients got from DNS with any of them, and until when that is all.
+    pub fn publish_snapshot(&mut self) {
+        let resolved_until = self.lowest(|worker| worker.resolved_until);
         if resolved_until != self.snapshot.resolved_until || !Arc::ptr_eq(&self.resolved, &self.snapshot.resolved) {
             self.snapshot.resolved = Arc::clone(&self.resolved);
             self.snapshot.resolved_until = resolved_until;
             self.latest.store(Arc::new(self.snapshot.clone()));
         }
+    }
+
+    /// Gives the ledger the events up to the lowest watermark, in the order of time.
+    pub fn record_events(&mut self) {
         // Never so long that memory runs out: a worker that hangs costs order, not the sensor.
         let is_crowded = self.workers.iter().any(|worker| worker.events.len() > WAITING_MAX);
-        let watermark = if is_crowded { END } else { until(|worker| worker.watermark) };
+        let watermark = if is_crowded { END } else { self.lowest(|worker| worker.watermark) };
         while let Some(event) = self.next_event(watermark) {
             self.ledger.record(event);
         }
+    }
+
+    /// Takes the alerts that the ledger raised.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
         self.ledger.take_alerts()
     }
 
-    /// The earliest event, if it lies not after `through`.
+    /// All steps, one after the other.
+    #[cfg(test)]
+    pub fn look(&mut self) -> Vec<Alert> {
+        self.take_reports();
+        self.publish_snapshot();
+        self.record_events();
+        self.take_alerts()
+    }
+
+    fn lowest(&self, of: fn(&WorkerQueue) -> Timestamp) -> Timestamp {
+        self.workers.iter().map(of).min().unwrap_or(END)
+    }
+
+    /// The earliest event, if it lies not after `watermark`.
     fn next_event(&mut self, watermark: Timestamp) -> Option<Event> {
         let first = |worker: &WorkerQueue| worker.events.front().map(|(at, event)| (*at, event.packet));
         let earliest =

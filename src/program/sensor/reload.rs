@@ -1,12 +1,17 @@
 //! What SIGHUP has read again: checked as a whole before any of it counts.
 
-use super::{Reload, Renewed, Settings};
+use super::control::Control;
+use super::{Notice, Reload, Renewed, Settings, Tell};
 use crate::sandbox::{Sandbox, folder_of};
 use kaspector_delivery::{OutputSpec, Outputs, Prepared};
 use kaspector_live::{Choice, Filter};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// A reload that is under way.
+pub type Reloading = JoinHandle<Result<Reloaded, String>>;
 
 /// What the sensor does now, and how far it reaches.
 #[derive(Clone, Debug)]
@@ -57,6 +62,64 @@ impl Reloaded {
         let settings = Settings { signatures, outputs: specs, summary_interval_s, stats_interval_s, stale_after };
         let choice = if choice == *chosen { chosen } else { Arc::new(choice) };
         Ok(Self { settings, choice, outputs, remarks })
+    }
+}
+
+impl Control<'_> {
+    /// Begins to read configuration and signatures again, beside the work.
+    pub fn begin_reload(&self) -> Option<Reloading> {
+        let reload = self.options.reload.clone()?;
+        let current = Current {
+            settings: self.settings.clone(),
+            choice: Arc::clone(&self.choice),
+            sensor: Arc::clone(&self.options.output_options.sensor),
+            confined: self.is_confined.then(|| self.options.sandbox.clone()),
+        };
+        let handle = self.alerts.publisher().outputs().handle();
+        Some(handle.spawn_blocking(move || Reloaded::read(&reload, current)))
+    }
+
+    /// Takes up what was read again, or says why everything stays as it was.
+    pub fn renew(&mut self, renewed: Result<Reloaded, String>, tell: Tell<'_>) {
+        let reloaded = match renewed {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                tell(Notice::Warning(&format!("not reloaded, everything stays as it was: {error}")));
+                return;
+            }
+        };
+        reloaded.remarks.iter().for_each(|remark| tell(Notice::Warning(remark)));
+        self.alerts.set(&reloaded);
+        let Reloaded { settings, choice, outputs, .. } = reloaded;
+        if let Some(web) = &self.web {
+            web.set_stale_after(settings.stale_after);
+        }
+        let signatures = &settings.signatures;
+        tell(Notice::Event(&format!(
+            "reloaded: signature set {} with {} indicators{}",
+            signatures.version(),
+            signatures.len(),
+            if Arc::ptr_eq(signatures, &self.settings.signatures) { ", as before" } else { "" },
+        )));
+        if choice != self.choice {
+            let Choice { filter, snaplen } = &*choice;
+            let filter = filter.as_deref().unwrap_or("none");
+            tell(Notice::Event(&format!("reloaded: filter: {filter}; snap length: {snaplen}")));
+        }
+        if let Some(prepared) = outputs {
+            self.alerts.publisher_mut().outputs_mut().replace(prepared);
+            let names: Vec<String> = settings.outputs.iter().map(ToString::to_string).collect();
+            tell(Notice::Event(&format!("reloaded: outputs: {}", names.join(", "))));
+        }
+        (self.settings, self.choice) = (settings, choice);
+    }
+}
+
+/// The result of a reload, once it is through; never, while none is under way.
+pub async fn finished(reloading: &mut Option<Reloading>) -> Option<Result<Reloaded, String>> {
+    match reloading {
+        Some(task) => Some(task.await.unwrap_or_else(|error| Err(format!("the reload failed: {error}")))),
+        None => std::future::pending().await,
     }
 }
 

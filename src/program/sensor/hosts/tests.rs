@@ -1,0 +1,204 @@
+//! Hosts in memory, and on their way to the state file and back.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+use super::known::Known;
+use super::*;
+use kaspector::decode::Zone;
+use kaspector::matching::{Field, SeenAs};
+use kaspector_report::samples;
+use std::net::Ipv4Addr;
+
+fn host(number: u32) -> HostKey {
+    HostKey { address: Ipv4Addr::from(0x0a00_0000 + number).into(), zone: Zone::default() }
+}
+
+/// A record with one piece of evidence, seen so closely at that time.
+fn record(number: u32, seen_as: SeenAs, at: u64, signatures: &SignatureSet) -> (Alert, HostRecord) {
+    let mut alert = Alert { at: Timestamp(at), seen_as, ..samples::tls() };
+    alert.flow.client = host(number).address;
+    let mut record = HostRecord::default();
+    record.add(&alert, 0, 64, signatures);
+    (alert, record)
+}
+
+#[test]
+fn a_verdict_that_rises_is_told_once_and_a_first_one_is_not() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    let (alert, lookup) = record(1, SeenAs::Lookup, 1, &signatures);
+    hosts.note(host(1), &alert, 0);
+    assert!(hosts.update(host(1), lookup, 0, &signatures).is_none());
+    let (alert, contact) = record(1, SeenAs::Contact, 2, &signatures);
+    hosts.note(host(1), &alert, 1);
+    let rise = hosts.update(host(1), contact.clone(), 1, &signatures).unwrap();
+    assert_eq!((rise.from, rise.to, rise.interface), (Verdict::Suspected, Verdict::Confirmed, 1));
+    assert!(hosts.update(host(1), contact, 1, &signatures).is_none());
+    assert_eq!(hosts.first_findings(9, &signatures)[0].evidence.len(), 2, "both interfaces");
+}
+
+#[test]
+fn what_an_earlier_run_knew_is_no_first_sight() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    let (lookup, known) = record(1, SeenAs::Lookup, 5, &signatures);
+    hosts.begin_with(host(1), known, &signatures);
+    let later = |alert: &Alert| Alert { at: Timestamp(99), ..alert.clone() };
+    assert_eq!(hosts.note(host(1), &later(&lookup), 0), Novelty::Known);
+    let (contact, _) = record(1, SeenAs::Contact, 9, &signatures);
+    assert_eq!(hosts.note(host(1), &later(&contact), 0), Novelty::New, "closer than before");
+    assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+    let (other, _) = record(2, SeenAs::Lookup, 7, &signatures);
+    assert_eq!(hosts.note(host(2), &other, 0), Novelty::New);
+    assert_eq!(hosts.note(host(2), &later(&other), 0), Novelty::New, "of this run");
+    assert_eq!(hosts.known_since(&host(2)), Some(Timestamp(7)));
+}
+
+#[test]
+fn what_left_a_ledger_is_still_known() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    let (_, contact) = record(1, SeenAs::Contact, 1, &signatures);
+    hosts.update(host(1), contact.clone(), 0, &signatures);
+    hosts.retire(host(1), contact, 0, &signatures);
+    let (_, lookup) = record(1, SeenAs::Lookup, 2, &signatures);
+    assert!(hosts.update(host(1), lookup, 0, &signatures).is_none());
+    let found = hosts.first_findings(9, &signatures);
+    assert_eq!((found[0].verdict, found[0].evidence.len()), (Verdict::Confirmed, 2));
+    assert_eq!(hosts.take_unsaved(&signatures).len(), 1);
+    assert!(hosts.take_unsaved(&signatures).is_empty());
+}
+
+#[test]
+fn the_weakest_and_oldest_make_room() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    let (_, strong) = record(0, SeenAs::Contact, 0, &signatures);
+    let (_, weak) = record(0, SeenAs::Lookup, 9, &signatures);
+    hosts.update(host(0), strong, 0, &signatures);
+    for number in 1..=u32::try_from(HOSTS_MAX).unwrap() {
+        hosts.hosts.insert(host(number), Known { verdict: Some(Verdict::Suspected), ..Known::default() });
+    }
+    hosts.update(host(u32::MAX >> 8), weak, 0, &signatures);
+    hosts.leave(&signatures);
+    assert_eq!(hosts.dropped(), (HOSTS_MAX / 8) as u64);
+    assert!(hosts.hosts.contains_key(&host(0)), "old, and confirmed");
+    assert!(hosts.hosts.contains_key(&host(u32::MAX >> 8)));
+}
+
+/// As many hosts as make room for one more, each weaker than a confirmed one.
+fn fill(hosts: &mut Hosts, signatures: &SignatureSet) {
+    let (_, weak) = record(0, SeenAs::Lookup, 9, signatures);
+    for number in 1_000..1_000 + u32::try_from(HOSTS_MAX).unwrap() {
+        hosts.update(host(number), weak.clone(), 0, signatures);
+    }
+    hosts.leave(signatures);
+}
+
+#[test]
+fn a_host_that_left_is_recalled_and_nothing_of_it_is_saved_over() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    hosts.rely_on_file();
+    let (lookup, first) = record(1, SeenAs::Lookup, 5, &signatures);
+    assert_eq!(hosts.note(host(1), &lookup, 0), Novelty::New);
+    hosts.update(host(1), first, 0, &signatures);
+    fill(&mut hosts, &signatures);
+    let left = hosts.take_unsaved(&signatures);
+    let stored = left.iter().find(|unsaved| unsaved.host == host(1)).unwrap();
+    assert!(stored.is_whole && !hosts.hosts.contains_key(&host(1)), "it left, and is saved all the same");
+    // The same again, and something that the file does not have.
+    let (lookup, later) = record(1, SeenAs::Lookup, 50, &signatures);
+    assert_eq!(hosts.note(host(1), &lookup, 0), Novelty::Unclear);
+    let (contact, _) = record(1, SeenAs::Contact, 51, &signatures);
+    hosts.note(host(1), &contact, 0);
+    hosts.update(host(1), later, 0, &signatures);
+    assert!(hosts.take_unsaved(&signatures).is_empty(), "it would take the place of what the file has");
+    let asked = hosts.take_to_recall();
+    assert_eq!(asked.iter().map(|(host, _)| *host).collect::<Vec<_>>(), [host(1)]);
+    let question = asked[0].1;
+    assert!(hosts.recalled(&host(1), question + 1, Some(stored.record.clone()), &signatures).is_none());
+    assert_eq!(hosts.novelty(&host(1), &lookup), Novelty::Unclear, "the answer to another question");
+    hosts.recalled(&host(1), question, Some(stored.record.clone()), &signatures);
+    assert_eq!(hosts.novelty(&host(1), &lookup), Novelty::Known);
+    assert_eq!(hosts.novelty(&host(1), &contact), Novelty::New);
+    assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+    let saved = hosts.take_unsaved(&signatures);
+    let counts: Vec<_> = saved.iter().map(|unsaved| (unsaved.host, unsaved.is_whole)).collect();
+    assert_eq!(counts, [(host(1), true)]);
+    assert_eq!(saved[0].record.to_stored(&signatures).lines[0].count, 2, "both times");
+}
+
+#[test]
+fn what_nobody_could_recall_is_added_to_the_file_at_the_end() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    hosts.rely_on_file();
+    fill(&mut hosts, &signatures);
+    hosts.update(host(999_999), record(0, SeenAs::Lookup, 9, &signatures).1, 0, &signatures);
+    hosts.leave(&signatures);
+    assert!(hosts.dropped() > 0);
+    hosts.take_unsaved(&signatures);
+    hosts.update(host(1), record(1, SeenAs::Contact, 10, &signatures).1, 0, &signatures);
+    let last = hosts.take_last_unsaved(&signatures);
+    assert_eq!(last.iter().map(|one| (one.host, one.is_whole)).collect::<Vec<_>>(), [(host(1), false)]);
+}
+
+#[test]
+fn one_that_comes_again_while_it_leaves_keeps_what_was_known() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    hosts.rely_on_file();
+    let (lookup, first) = record(1, SeenAs::Lookup, 5, &signatures);
+    hosts.note(host(1), &lookup, 0);
+    hosts.update(host(1), first, 0, &signatures);
+    let (_, weak) = record(0, SeenAs::Lookup, 9, &signatures);
+    for number in 1_000..1_000 + u32::try_from(HOSTS_MAX).unwrap() {
+        hosts.update(host(number), weak.clone(), 0, &signatures);
+    }
+    assert!(hosts.leaving().contains(&host(1)));
+    hosts.note(host(1), &lookup, 0);
+    assert!(!hosts.leaving().contains(&host(1)) && hosts.take_to_recall().is_empty());
+    assert_eq!(hosts.known_since(&host(1)), Some(Timestamp(5)));
+}
+
+#[test]
+fn what_hosts_are_sorted_by_is_what_their_findings_say() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    for number in 1..=9 {
+        let seen_as = if number % 2 == 0 { SeenAs::Contact } else { SeenAs::Lookup };
+        let (alert, mut found) = record(number, seen_as, u64::from(number) + 5, &signatures);
+        found.add_flow(u64::from(number), 1);
+        if number % 3 == 0 {
+            found.asked_by_others(alert.field, &alert.observed, 9);
+            found.asked_by_others(Field::DnsQuery, &alert.observed, 9);
+        }
+        hosts.update(host(number), found, 0, &signatures);
+        let (_, before) = record(number, SeenAs::Contact, 3, &signatures);
+        if number > 6 {
+            hosts.retire(host(number), before, 1, &signatures);
+        }
+    }
+    let listed = hosts.listed();
+    let briefs = listed.briefs(&signatures);
+    assert_eq!(briefs.len(), 9);
+    for brief in &briefs {
+        let found = listed.finding(brief.at, &signatures).unwrap();
+        let said = (found.host, found.verdict, found.confidence, found.first_seen, found.last_seen);
+        assert_eq!((brief.host, brief.verdict, brief.confidence, brief.first_seen, brief.last_seen), said);
+        assert_eq!(brief.bytes, found.bytes_sent + found.bytes_received);
+    }
+    let order: Vec<_> = hosts.first_findings(9, &signatures).iter().map(|found| (found.verdict, found.host)).collect();
+    assert!(order.is_sorted() && order.first().unwrap().0 < order.last().unwrap().0);
+}
+
+#[test]
+fn a_list_stays_as_it_was_when_a_host_goes_on() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    hosts.retire(host(1), record(1, SeenAs::Lookup, 1, &signatures).1, 0, &signatures);
+    let listed = hosts.listed();
+    hosts.retire(host(1), record(1, SeenAs::Contact, 2, &signatures).1, 0, &signatures);
+    let lines = |listed: &Listed| listed.finding(0, &signatures).unwrap().evidence.len();
+    assert_eq!((lines(&listed), lines(&hosts.listed())), (1, 2));
+}
