@@ -14,8 +14,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kaspector::capture::Timestamp;
 use kaspector::decode::Zone;
 use kaspector::matching::{
-    Alert, Application, ConnectionOutcome, Field, FlowCounts, FlowSummary, HostKey, HostRecord, IndicatorIndex,
-    LINES_MAX, SeenAs, SignatureSet, judge,
+    Alert, ConnectionOutcome, Field, FlowSummary, HostKey, HostRecord, IndicatorIndex, LINES_MAX, SeenAs, SignatureSet,
+    judge,
 };
 
 const MISSES: [&str; 8] = [
@@ -50,36 +50,12 @@ fn host(signatures: &SignatureSet, lines: u16) -> (HostKey, HostRecord) {
     let indicators: Vec<IndicatorIndex> = HITS.iter().filter_map(|name| signatures.match_name(name)).collect();
     assert_eq!(indicators.len(), HITS.len(), "these names are in the set");
     for (number, &indicator) in (0..lines).zip(indicators.iter().cycle()) {
-        let flow = FlowSummary {
-            first_packet: number.into(),
-            started: Timestamp(number.into()),
-            client: host.address,
-            client_port: 40_000 + number,
-            server: IpAddr::from([198, 51, 100, 7]),
-            server_port: 443 + number,
-            protocol: 6,
-            zone: host.zone,
-            client_mac: None,
-            client_hop_limit: Some(64),
-            server_mac: None,
-            tunnel: None,
-            counts: FlowCounts::default(),
-            connection_outcome: ConnectionOutcome::Established,
-        };
-        let alert = Alert {
-            at: flow.started,
-            packet: flow.first_packet,
-            indicator,
-            seen_as: SeenAs::Contact,
-            connection_outcome: ConnectionOutcome::Established,
-            field: Field::TlsSni,
-            observed: "s07.upd.kaspersky.com".into(),
-            host_is_server: false,
-            on_behalf: false,
-            asks_server: false,
-            flow,
-            application: Application::Unknown,
-        };
+        let (client, server) = ((host.address, 40_000 + number), (IpAddr::from([198, 51, 100, 7]), 443 + number));
+        let mut flow = FlowSummary::new(client, server, 6);
+        (flow.first_packet, flow.started) = (number.into(), Timestamp(number.into()));
+        flow.client_hop_limit = Some(64);
+        flow.connection_outcome = ConnectionOutcome::Established;
+        let alert = Alert::new(indicator, SeenAs::Contact, Field::TlsSni, "s07.upd.kaspersky.com", flow);
         record.add(&alert, 0, LINES_MAX, signatures);
     }
     (host, record)

@@ -80,5 +80,6 @@ fn words(observation: &Observation<'_>) -> String {
         }
         Observation::PassedOnFor(client) => format!("is passed on for {client}"),
         Observation::BoundReached(bound) => format!("is read no further: {bound:?}"),
+        other => format!("{other:?}"),
     }
 }

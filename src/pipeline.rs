@@ -29,6 +29,7 @@ use crate::matching::{
     Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, NextHops, Opened, Place,
     SignatureSet,
 };
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -110,6 +111,7 @@ pub trait EventSink {
 
 /// The first packet of a flow.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Opening<'a> {
     /// Its number.
     pub packet: u64,
@@ -170,9 +172,11 @@ impl<F: FnMut(&Place<'_>, &Observation<'_>)> EventSink for Observed<'_, F> {
 }
 
 /// The result of one capture, or of one period of live traffic.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Findings {
-    /// What is known of each host, by address.
+    /// What is known of each host, by address. Serialized, a list of `host` and `record`.
+    #[serde(serialize_with = "in_order")]
     pub hosts: BTreeMap<HostKey, HostRecord>,
     /// Alerts in the order in which they were raised, as far as they were not taken before.
     pub alerts: Vec<Alert>,
@@ -211,6 +215,16 @@ impl Findings {
     }
 }
 
+/// A list, since keys that are no text make no map in JSON.
+fn in_order<S: Serializer>(hosts: &BTreeMap<HostKey, HostRecord>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Host<'a> {
+        host: &'a HostKey,
+        record: &'a HostRecord,
+    }
+    serializer.collect_seq(hosts.iter().map(|(host, record)| Host { host, record }))
+}
+
 /// The whole detector on one thread: frames in, alerts and findings out.
 ///
 /// ```
@@ -222,7 +236,7 @@ impl Findings {
 /// let signatures = Arc::new(SignatureSet::builtin());
 /// let mut detector = Detector::new(&signatures);
 /// let bytes = [0; 60]; // from a ring, a file, a test
-/// detector.feed(&Frame { number: 1, at: Timestamp(0), link_type: LinkType::ETHERNET, wire_len: 60, bytes: &bytes });
+/// detector.feed(&Frame::new(1, Timestamp(0), LinkType::ETHERNET, &bytes));
 /// let findings = detector.finish();
 /// assert_eq!(findings.outcomes.total(), 1);
 /// assert!(findings.host_findings(&signatures).is_empty());
@@ -266,7 +280,7 @@ impl Detector {
         self.lanes.feed(frame, &mut self.ledger)
     }
 
-    /// Takes the next frame, and shows `witness` every fact that it completes.
+    /// Takes the next frame, and shows `observer` every fact that it completes.
     pub fn feed_observed(&mut self, frame: &Frame<'_>, observer: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
         self.lanes.feed(frame, &mut Observed { ledger: &mut self.ledger, observer })
     }

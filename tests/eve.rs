@@ -88,21 +88,15 @@ const FIELDS: [(Field, SeenAs); 19] = [
 ];
 
 fn flows() -> Vec<FlowSummary> {
-    let flow = |client: &str, server: &str, protocol, zone, tunnel| FlowSummary {
-        first_packet: 1,
-        started: Timestamp(1_795_448_634_000_000_000),
-        client: client.parse().unwrap(),
-        client_port: 49152,
-        server: server.parse().unwrap(),
-        server_port: 443,
-        protocol,
-        zone,
-        client_mac: None,
-        client_hop_limit: Some(64),
-        server_mac: None,
-        tunnel,
-        counts: FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 },
-        connection_outcome: ConnectionOutcome::Established,
+    let flow = |client: &str, server: &str, protocol, zone, tunnel| {
+        let mut flow = FlowSummary::new((client.parse().unwrap(), 49152), (server.parse().unwrap(), 443), protocol);
+        flow.started = Timestamp(1_795_448_634_000_000_000);
+        (flow.zone, flow.tunnel) = (zone, tunnel);
+        flow.client_hop_limit = Some(64);
+        flow.counts =
+            FlowCounts { packets_to_server: 4, packets_to_client: 3, bytes_to_server: 749, bytes_to_client: 181 };
+        flow.connection_outcome = ConnectionOutcome::Established;
+        flow
     };
     let tunnel = |kind, ports, depth| {
         Some(Tunnel { kind, src: "192.0.2.1".parse().unwrap(), dst: "2001:db8::2".parse().unwrap(), ports, depth })
@@ -131,25 +125,15 @@ fn alerts(signatures: &SignatureSet) -> Vec<Alert> {
     let count = applications.len().max(flows.len()).max(FIELDS.len()).max(signatures.len());
     let alert = |number: usize, application: &Application, flow: &FlowSummary| {
         let (field, seen_as) = FIELDS.iter().copied().cycle().nth(number).unwrap();
-        Alert {
-            at: Timestamp(1_795_448_634_449_556_123),
-            packet: number as u64 + 1,
-            indicator: IndicatorIndex(indicators.clone().cycle().nth(number).unwrap()),
-            seen_as,
-            connection_outcome: [
-                ConnectionOutcome::Attempted,
-                ConnectionOutcome::Refused,
-                ConnectionOutcome::Established,
-                ConnectionOutcome::DataExchanged,
-            ][number % 4],
-            field,
-            observed: "s07.upd.kaspersky.com".into(),
-            host_is_server: number % 2 == 1,
-            on_behalf: number % 3 == 1,
-            asks_server: number % 5 == 1,
-            flow: *flow,
-            application: application.clone(),
-        }
+        let indicator = IndicatorIndex(indicators.clone().cycle().nth(number).unwrap());
+        let mut alert = Alert::new(indicator, seen_as, field, "s07.upd.kaspersky.com", *flow);
+        (alert.at, alert.packet) = (Timestamp(1_795_448_634_449_556_123), number as u64 + 1);
+        alert.connection_outcome = ConnectionOutcome::ALL[number % 4];
+        alert.host_is_server = number % 2 == 1;
+        alert.on_behalf = number % 3 == 1;
+        alert.asks_server = number % 5 == 1;
+        alert.application = application.clone();
+        alert
     };
     let pairs = applications.iter().flat_map(|application| flows.iter().map(move |flow| (application, flow)));
     pairs

@@ -89,6 +89,39 @@ fn rooms_name_only_rooms_above_them() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// Who embeds the detector owns the terminal, the clock, the threads and the end of the process.
+#[test]
+fn the_detector_neither_prints_nor_ends_the_process_nor_reads_a_clock() {
+    let owned_by_the_program = [
+        "println!",
+        "eprintln!",
+        "print!(",
+        "dbg!(",
+        "stdout()",
+        "stderr()",
+        "process::exit",
+        "process::abort",
+        "SystemTime",
+        "Instant",
+        "env::var",
+        "thread::spawn",
+    ];
+    let (house, rooms) = HOUSES[0];
+    let files =
+        rooms.iter().flat_map(|room| rust_files(&format!("{house}/{room}"))).chain([root().join("src/pipeline.rs")]);
+    let mut read = 0;
+    for path in files.filter(|path| path.file_name().is_some_and(|name| name != "tests.rs")) {
+        read += 1;
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("mod tests {").next().unwrap();
+        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let named = owned_by_the_program.iter().find(|name| line.contains(**name));
+            assert!(named.is_none(), "{}:{}: {}", path.display(), number + 1, named.unwrap());
+        }
+    }
+    assert!(read > 100, "{read} files of the detector were read");
+}
+
 #[test]
 fn every_room_opens_with_its_contract() {
     let of_house = |(house, floors): (&str, &[&str])| -> Vec<PathBuf> {

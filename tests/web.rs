@@ -112,7 +112,8 @@ fn findings(signatures: &Arc<SignatureSet>) -> Vec<HostFinding> {
     // A few that one can be sure of.
     let model = hosts.iter().find(|host| host.verdict == Verdict::Suspected).unwrap().clone();
     for number in 1..=30_u8 {
-        let mut host = HostFinding { confidence: Confidence(number), ..model.clone() };
+        let mut host = model.clone();
+        host.confidence = Confidence(number);
         host.host.address = IpAddr::from([10, 20, 7, number]);
         host.verdict = if number % 3 == 0 { Verdict::Browsing } else { Verdict::Suspected };
         hosts.push(host);

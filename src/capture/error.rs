@@ -6,6 +6,7 @@ use super::ForeignKind;
 
 /// Why an input, or the rest of it, could not be read. The text names the input and says what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The file system refuses, before a byte is read.
     #[error("{input}: cannot be opened: {cause}")]

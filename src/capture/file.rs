@@ -1,5 +1,6 @@
 //! Reads one capture, whatever its format, into blocks of frames.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -119,6 +120,38 @@ fn held(head: &[u8], rest: &mut dyn Read, failed: &mut Option<io::Error>) -> io:
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
+}
+
+/// Blocks of a capture, as [`CaptureFile::next_block`] gives them. An error is the last item.
+#[derive(Debug)]
+pub struct Blocks<'a> {
+    file: &'a mut CaptureFile,
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Result<Block, CaptureError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut block = Block::default();
+        match self.file.next_block(&mut block) {
+            Ok(true) => Some(Ok(block)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Blocks<'_> {}
+
+impl fmt::Debug for CaptureFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, size, frames, .. } = self;
+        out.debug_struct("CaptureFile")
+            .field("input", input)
+            .field("size", size)
+            .field("frames", frames)
+            .finish_non_exhaustive()
+    }
 }
 
 enum State {
@@ -250,6 +283,22 @@ impl CaptureFile {
         }
         block.records.clear();
         Ok(false)
+    }
+
+    /// The blocks that are left, each with memory of its own. [`Self::next_block`] reuses one, which is faster.
+    ///
+    /// ```
+    /// # use kaspector::capture::CaptureFile;
+    /// let mut file = CaptureFile::open("pcaps/dns-then-tls.pcap")?;
+    /// let mut bytes = 0;
+    /// for block in file.blocks() {
+    ///     bytes += block?.frames().map(|frame| frame.bytes.len()).sum::<usize>();
+    /// }
+    /// assert!(bytes > 0);
+    /// # Ok::<(), kaspector::capture::CaptureError>(())
+    /// ```
+    pub const fn blocks(&mut self) -> Blocks<'_> {
+        Blocks { file: self }
     }
 
     /// Takes the next bytes, for `block`, to be fetched without the others who read this capture. They are to be given to [`Self::walk`]

@@ -31,6 +31,7 @@ pub(super) struct Foreign {
 
 /// Whether frames may hide in a file that we do not read; decides if one found in a folder is worth an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForeignKind {
     /// A capture in another format.
     Capture,

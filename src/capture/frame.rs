@@ -1,12 +1,13 @@
 //! What leaves this room: a frame, and the block of frames that a worker takes at once.
 
 use super::prefetch::prefetch;
+use serde::Serialize;
 
 /// Bytes at the start of a frame that hold the headers of most.
 const HEADERS: usize = 96;
 
 /// Nanoseconds since the Unix epoch on the capture's clock: the data plane's only time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
@@ -160,6 +161,14 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Frame<'a> {
+    /// A frame that was captured whole: as long on the wire as `bytes`.
+    #[must_use]
+    pub fn new(number: u64, at: Timestamp, link_type: LinkType, bytes: &'a [u8]) -> Self {
+        Self { number, at, link_type, wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), bytes }
+    }
+}
+
 /// Where one frame lies in its block.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
@@ -206,8 +215,17 @@ impl Block {
     }
 
     /// All frames, in file order.
-    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+    pub fn frames(&self) -> FrameIter<'_> {
         self.view().iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Block {
+    type Item = Frame<'a>;
+    type IntoIter = FrameIter<'a>;
+
+    fn into_iter(self) -> FrameIter<'a> {
+        self.frames()
     }
 }
 
@@ -261,8 +279,9 @@ impl<'a> Frames<'a> {
     }
 
     /// All of them, in order.
-    pub fn iter(self) -> impl Iterator<Item = Frame<'a>> {
-        (0..self.records.len()).filter_map(move |index| self.frame(index))
+    #[must_use]
+    pub const fn iter(self) -> FrameIter<'a> {
+        FrameIter { frames: self, next: 0 }
     }
 }
 
@@ -318,3 +337,40 @@ impl<'a> FrameSequence<'a> for &[Frame<'a>] {
         }
     }
 }
+
+impl<'a> IntoIterator for Frames<'a> {
+    type Item = Frame<'a>;
+    type IntoIter = FrameIter<'a>;
+
+    fn into_iter(self) -> FrameIter<'a> {
+        self.iter()
+    }
+}
+
+/// Frames in the order of arrival; a record that points outside of its bytes is passed over.
+#[derive(Clone, Debug)]
+pub struct FrameIter<'a> {
+    frames: Frames<'a>,
+    next: usize,
+}
+
+impl<'a> Iterator for FrameIter<'a> {
+    type Item = Frame<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Frame<'a>> {
+        while self.next < self.frames.len() {
+            self.next += 1;
+            if let Some(frame) = self.frames.frame(self.next - 1) {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.frames.len() - self.next))
+    }
+}
+
+impl std::iter::FusedIterator for FrameIter<'_> {}

@@ -1,8 +1,12 @@
 //! Where every packet ends: exactly one outcome each, so that a blind spot is a number.
 
+use serde::{Serialize, Serializer};
+use std::fmt;
+
 /// What became of one captured packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Outcome {
     /// TCP or UDP, decoded and handed on.
     Inspected,
@@ -83,7 +87,21 @@ impl Outcome {
     }
 }
 
-/// How many packets ended in each [`Outcome`]; the sum is the number of packets read.
+/// Its name.
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// Its name.
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// How many packets ended in each [`Outcome`]; the sum is the number of packets read. Serialized, a map of those that occurred.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutcomeCounters([u64; Outcome::ALL.len()]);
 
@@ -117,5 +135,11 @@ impl OutcomeCounters {
     /// Each outcome that occurred, with its count, in report order.
     pub fn non_zero(&self) -> impl Iterator<Item = (Outcome, u64)> + '_ {
         Outcome::ALL.into_iter().map(|outcome| (outcome, self.count(outcome))).filter(|&(_, count)| count > 0)
+    }
+}
+
+impl Serialize for OutcomeCounters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.non_zero())
     }
 }

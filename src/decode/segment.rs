@@ -1,6 +1,7 @@
 //! What leaves this room: a TCP segment or a UDP datagram, with what separates its tenant from others.
 
 use crate::capture::Timestamp;
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -28,7 +29,7 @@ impl FiveTuple {
 }
 
 /// What separates one tenant's addresses from another's: the VLAN tags and the virtual network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Zone {
     /// Outermost 802.1Q or 802.1ad tag, 12 bits. Priority-tagged frames (tag 0) count as untagged.
     pub vlan: Option<u16>,
@@ -50,6 +51,13 @@ impl fmt::Display for MacAddress {
     }
 }
 
+/// As text, as [`Display`](fmt::Display) writes it.
+impl Serialize for MacAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What is no link-layer address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected six bytes in hexadecimal, separated by colons")]
@@ -68,8 +76,10 @@ impl FromStr for MacAddress {
     }
 }
 
-/// Encapsulations that we open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Encapsulations that we open. Serialized, words such as `vxlan`, `ip-in-ip`, `gtp-u`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum TunnelKind {
     /// RFC 2784, 2890 and NVGRE (RFC 7637), also in UDP (RFC 8086).
     Gre,
@@ -92,7 +102,7 @@ pub enum TunnelKind {
 }
 
 /// The outermost tunnel that a packet arrived in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Tunnel {
     /// Kind of the outermost tunnel.
     pub kind: TunnelKind,

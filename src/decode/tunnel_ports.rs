@@ -1,7 +1,7 @@
 //! UDP ports whose datagrams may be tunnels: those that are assigned, and those of the site's own.
 
 use super::TunnelKind;
-use serde_core::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
 

@@ -29,6 +29,7 @@ const MIDSTREAM_REACH: u64 = 64 * 1024;
 
 /// What became of segments, for the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StreamCounters {
     /// Segments that said nothing new.
     pub duplicate: u64,

@@ -3,6 +3,7 @@
 /// A bound within one message or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Bound {
     /// Bytes of a TLS handshake before what is waited for.
     TlsHandshake,

@@ -12,6 +12,7 @@ pub use tls::{Certificate, ClientHello as TlsClientHello, DistinguishedName};
 
 /// One fact read from the payload of a flow.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Observation<'a> {
     /// A DNS query or response.
     Dns(&'a DnsMessage),
@@ -102,6 +103,7 @@ pub enum HttpTarget {
 
 /// How a proxy was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProxyKind {
     /// CONNECT.
     HttpConnect,

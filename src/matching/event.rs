@@ -18,6 +18,7 @@ pub struct Event {
 
 /// Kinds of events. Those that ordinary traffic brings are small and hold no memory of their own.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum EventKind {
     /// A flow began.
     Opened(Opened),

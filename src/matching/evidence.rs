@@ -1,9 +1,9 @@
 //! Evidence: an observation that matched an indicator, with the field, the observed value, the time and the place.
 
-use super::{Alternatives, Category, Confidence, ConnectionOutcome, IndicatorIndex, LinkAddress, Role, Verdict};
+use super::{ConnectionOutcome, IndicatorIndex, Role, SignatureSet};
 use crate::capture::Timestamp;
-use crate::decode::{MacAddress, Tunnel, Zone};
-use std::collections::BTreeSet;
+use crate::decode::Zone;
+use serde::Serialize;
 use std::net::IpAddr;
 
 /// How close an observation is to the endpoint itself.
@@ -40,6 +40,7 @@ impl SeenAs {
 
 /// Where in the traffic the observed value stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Field {
     /// Server name of a ClientHello.
     TlsSni,
@@ -171,7 +172,7 @@ impl Field {
 }
 
 /// A machine: its address within its tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct HostKey {
     /// The address.
     pub address: IpAddr,
@@ -179,153 +180,8 @@ pub struct HostKey {
     pub zone: Zone,
 }
 
-/// A flow as far as it was seen when the summary was taken.
-#[derive(Clone, Copy, Debug)]
-pub struct FlowSummary {
-    /// Number of the flow's first packet: identifies the flow within its input.
-    pub first_packet: u64,
-    /// Time of the flow's first packet.
-    pub started: Timestamp,
-    /// The side that opened the flow.
-    pub client: IpAddr,
-    /// Its port.
-    pub client_port: u16,
-    /// The other side.
-    pub server: IpAddr,
-    /// Its port.
-    pub server_port: u16,
-    /// IP protocol number: 6 or 17.
-    pub protocol: u8,
-    /// Tenant.
-    pub zone: Zone,
-    /// The client's link-layer address, as the capture point saw it.
-    pub client_mac: Option<MacAddress>,
-    /// Hop limit that was left in the packet at hand, if the client sent it.
-    pub client_hop_limit: Option<u8>,
-    /// The server's link-layer address, as the capture point saw it.
-    pub server_mac: Option<MacAddress>,
-    /// The tunnel its packets came in.
-    pub tunnel: Option<Tunnel>,
-    /// What was counted.
-    pub counts: FlowCounts,
-    /// How far it came.
-    pub connection_outcome: ConnectionOutcome,
-}
-
-/// Packets and bytes of a flow, by direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowCounts {
-    /// Packets from the client.
-    pub packets_to_server: u64,
-    /// Packets from the server.
-    pub packets_to_client: u64,
-    /// Wire bytes of frames from the client.
-    pub bytes_to_server: u64,
-    /// Wire bytes of frames from the server.
-    pub bytes_to_client: u64,
-}
-
-/// The application record that stands beside an alert.
-#[derive(Clone, Debug)]
-pub enum Application {
-    /// Nothing was read from the payload: an address alone matched.
-    Unknown,
-    /// DNS.
-    Dns {
-        /// Transaction identifier.
-        id: u16,
-        /// Name asked for.
-        name: Box<str>,
-        /// Type asked for, a number of the DNS parameters registry.
-        record_type: u16,
-        /// RCODE; `None` for a query.
-        response_code: Option<u8>,
-    },
-    /// TLS.
-    Tls {
-        /// Server name.
-        sni: Option<Box<str>>,
-        /// Highest version that the client offered: 0x0304 for TLS 1.3.
-        version: u16,
-        /// JA3 string, before hashing.
-        ja3: Box<str>,
-        /// JA3 hash in hexadecimal.
-        ja3_hash: Box<str>,
-        /// JA4.
-        ja4: Box<str>,
-        /// Subject of the server's certificate, where visible.
-        subject: Option<Box<str>>,
-        /// Its issuer.
-        issuer: Option<Box<str>>,
-    },
-    /// QUIC.
-    Quic {
-        /// `1`, `2`, or the name of a draft.
-        version: &'static str,
-        /// Server name.
-        sni: Option<Box<str>>,
-        /// JA4.
-        ja4: Box<str>,
-    },
-    /// HTTP.
-    Http {
-        /// Method.
-        method: Box<str>,
-        /// Host, without port.
-        host: Option<Box<str>>,
-        /// Port that stood behind the host.
-        port: Option<u16>,
-        /// Path and query, or the authority of CONNECT.
-        url: Box<str>,
-        /// User-Agent.
-        user_agent: Option<Box<str>>,
-        /// Minor version of HTTP/1.
-        minor_version: u8,
-    },
-    /// SOCKS; EVE has no record for it.
-    Socks,
-}
-
-/// Evidence at the moment it was first seen: one per host, indicator, field and flow.
-#[derive(Clone, Debug)]
-pub struct Alert {
-    /// Time of the packet that showed it.
-    pub at: Timestamp,
-    /// Number of that packet.
-    pub packet: u64,
-    /// What matched.
-    pub indicator: IndicatorIndex,
-    /// How close.
-    pub seen_as: SeenAs,
-    /// How far it came until then.
-    pub connection_outcome: ConnectionOutcome,
-    /// Where in the traffic.
-    pub field: Field,
-    /// The value; at most 255 bytes of text.
-    pub observed: Box<str>,
-    /// Whether the host is the flow's server (a KSC, a mirror) rather than its client.
-    pub host_is_server: bool,
-    /// Whether the host shows by itself that it asks for others: a query without recursion desired.
-    pub on_behalf: bool,
-    /// Whether the host asked the flow's server to act for it: a resolver to resolve, a proxy to connect.
-    pub asks_server: bool,
-    /// The flow up to and including that packet.
-    pub flow: FlowSummary,
-    /// Its application record.
-    pub application: Application,
-}
-
-impl Alert {
-    /// The machine that it is about.
-    #[must_use]
-    pub const fn host(&self) -> HostKey {
-        let Self { flow, host_is_server, .. } = self;
-        HostKey { address: if *host_is_server { flow.server } else { flow.client }, zone: flow.zone }
-    }
-}
-
 /// Where an analyst finds an example.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// Index of the input, in the order given on the command line.
     pub input: u32,
@@ -333,9 +189,11 @@ pub struct Position {
     pub packet: u64,
 }
 
-/// All evidence of one host with the same indicator, field, value and server. `I` names the indicator: by its index in the set in use, or
-/// ([`StoredLine`](super::StoredLine)) by its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// All evidence of one host with the same indicator, field, value and server.
+///
+/// `I` names the indicator: by its index in the set in use, or ([`HostFinding::with_ids`](super::HostFinding::with_ids)) by its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct EvidenceLine<I = IndicatorIndex> {
     /// What matched.
     pub indicator: I,
@@ -366,28 +224,44 @@ pub struct EvidenceLine<I = IndicatorIndex> {
 }
 
 impl<I> EvidenceLine<I> {
-    /// The same, with its indicator named otherwise.
-    #[must_use]
-    pub fn with_indicator<J>(self, indicator: J) -> EvidenceLine<J> {
-        let Self {
-            seen_as,
-            connection_outcome,
-            field,
-            observed,
-            count,
-            first_seen,
-            last_seen,
-            server,
-            server_port,
-            ..
-        } = self;
-        let (relayed, role, example) = (self.relayed, self.role, self.example);
-        EvidenceLine {
+    /// What was seen once, at `at`, in a flow to `server` with its port; nothing more is known of it.
+    pub fn new(
+        indicator: I,
+        seen_as: SeenAs,
+        field: Field,
+        observed: impl Into<Box<str>>,
+        server: (IpAddr, u16),
+        at: Timestamp,
+    ) -> Self {
+        Self {
             indicator,
             seen_as,
+            connection_outcome: ConnectionOutcome::Attempted,
+            field,
+            observed: observed.into(),
+            count: 1,
+            first_seen: at,
+            last_seen: at,
+            server: server.0,
+            server_port: server.1,
+            relayed: false,
+            role: Role::Endpoint,
+            example: Position { input: 0, packet: 1 },
+        }
+    }
+}
+
+impl EvidenceLine {
+    /// The same, with its indicator by id.
+    pub(super) fn with_ids<'s>(&self, signatures: &'s SignatureSet) -> EvidenceLine<&'s str> {
+        let &Self { seen_as, connection_outcome, field, count, first_seen, last_seen, server, server_port, .. } = self;
+        let &Self { relayed, role, example, .. } = self;
+        EvidenceLine {
+            indicator: &signatures.get(self.indicator).id,
+            seen_as,
             connection_outcome,
             field,
-            observed,
+            observed: self.observed.clone(),
             count,
             first_seen,
             last_seen,
@@ -398,43 +272,4 @@ impl<I> EvidenceLine<I> {
             example,
         }
     }
-}
-
-/// What a host's evidence adds up to.
-#[derive(Clone, Debug)]
-pub struct HostFinding {
-    /// The host.
-    pub host: HostKey,
-    /// Its own link-layer address, as the capture point saw it; the one seen last, if it had several.
-    pub mac: Option<MacAddress>,
-    /// The link-layer address of the router on the way to it; the one seen last, if there were several.
-    pub next_hop_mac: Option<MacAddress>,
-    /// All link-layer addresses that it was seen with, by the time at which they were seen first.
-    pub macs: Vec<LinkAddress>,
-    /// The strongest verdict that its evidence supports.
-    pub verdict: Verdict,
-    /// How sure.
-    pub confidence: Confidence,
-    /// What the host is to this traffic.
-    pub role: Role,
-    /// What a reader should know besides; it moves neither verdict nor confidence.
-    pub notes: Vec<String>,
-    /// Categories of its evidence.
-    pub categories: BTreeSet<Category>,
-    /// Products that its evidence names.
-    pub products: Alternatives,
-    /// Products of other vendors with the engine inside, that its evidence names.
-    pub engine_in: Alternatives,
-    /// First evidence.
-    pub first_seen: Timestamp,
-    /// Last evidence.
-    pub last_seen: Timestamp,
-    /// Flows with evidence.
-    pub flows: u64,
-    /// Wire bytes that the host sent in them.
-    pub bytes_sent: u64,
-    /// Wire bytes that it received in them.
-    pub bytes_received: u64,
-    /// Strongest first.
-    pub evidence: Vec<EvidenceLine>,
 }

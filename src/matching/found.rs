@@ -8,6 +8,7 @@ pub const OBSERVED_MAX: usize = 255;
 
 /// Where and when an observation was made.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Place<'a> {
     /// Number of the packet.
     pub packet: u64,
@@ -21,6 +22,14 @@ pub struct Place<'a> {
     pub proxied: bool,
     /// Whether the flow's client said that it passes on what another sends.
     pub passed_on: bool,
+}
+
+impl<'a> Place<'a> {
+    /// At a packet of `flow`, of which earlier observations told nothing.
+    #[must_use]
+    pub const fn new(packet: u64, at: Timestamp, flow: &'a FlowSummary) -> Self {
+        Self { packet, at, flow, named: false, proxied: false, passed_on: false }
+    }
 }
 
 /// A match, on its way to an alert.

@@ -8,6 +8,7 @@ use super::{
     IndicatorIndex, LinkAddress, NextHops, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
 use crate::capture::Timestamp;
+use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -55,17 +56,24 @@ impl AskedNames {
 pub type Standing = (Verdict, Reverse<Confidence>, Reverse<u64>, Timestamp);
 
 /// What is known of one host. Records of the same host out of several inputs are merged in input order.
-#[derive(Clone, Debug, Default)]
+///
+/// Serialized, it shows the evidence and what was counted. [`Self::to_stored`] gives all of it, to be read back.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct HostRecord {
+    #[serde(skip)]
     pub(super) links: LinkAddresses,
+    #[serde(rename = "evidence")]
     pub(super) lines: Vec<EvidenceLine>,
     pub(super) flows: u64,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     /// Names that others asked this host to resolve.
+    #[serde(skip)]
     pub(super) resolves: AskedNames,
     /// Names that others asked this host to connect to.
+    #[serde(skip)]
     pub(super) connects: AskedNames,
+    #[serde(skip)]
     pub(super) hop_limits: HopLimits,
     pub(super) dropped: u64,
 }

@@ -1,7 +1,10 @@
 //! One observable with an id, and what it stands for.
 
+use serde::Serialize;
+
 /// Which service of the vendor an indicator belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Category {
     /// Database and module updates.
     Update,
@@ -150,6 +153,7 @@ impl Strength {
 
 /// What an indicator's value is compared with, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum MatchKind {
     /// A domain name.
     Exact,
@@ -303,11 +307,12 @@ impl MatchKind {
 }
 
 /// Position of an indicator in its [`SignatureSet`](super::SignatureSet).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct IndicatorIndex(pub u32);
 
 /// One observable with an id, a value, a category, a strength, products, a source and a date.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Indicator {
     /// Stable identifier: `KL-UPD-0001`.
     pub id: String,

@@ -8,6 +8,7 @@ use super::HostKey;
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
 use foldhash::fast::FixedState;
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -30,7 +31,7 @@ const IPV6_OF_ONE_MAX: usize = 4;
 const NETWORKS_OF_ONE_MAX: usize = 2;
 
 /// A link-layer address that a host was seen with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkAddress {
     /// The address.
     pub mac: MacAddress,

@@ -4,9 +4,11 @@
 //! Out:   [`Alert`]: evidence with its place; [`HostFinding`]: what a host's evidence adds up to.
 //! Never: parses captured bytes, or does I/O.
 
+mod alert;
 mod connection_outcome;
 mod event;
 mod evidence;
+mod finding;
 mod found;
 mod hop_limits;
 mod host_record;
@@ -16,6 +18,7 @@ mod link_addresses;
 mod lru_map;
 mod mail;
 mod management;
+mod named;
 mod observe;
 mod passive_dns;
 mod private_address;
@@ -28,11 +31,11 @@ mod stored;
 mod told;
 mod verdict;
 
+pub use alert::{Alert, Application, FlowCounts, FlowSummary};
 pub use connection_outcome::{ConnectionOutcome, Sent};
 pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther, Spoke};
-pub use evidence::{
-    Alert, Application, EvidenceLine, Field, FlowCounts, FlowSummary, HostFinding, HostKey, Position, SeenAs,
-};
+pub use evidence::{EvidenceLine, Field, HostKey, Position, SeenAs};
+pub use finding::HostFinding;
 pub use found::Place;
 pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
@@ -42,7 +45,7 @@ pub use management::ProtocolEvidence;
 pub use observe::{Learned, observe, observe_certificate, observe_quic_hello, observe_tls_hello};
 pub use products::Alternatives;
 pub use resolved_addresses::ResolvedAddresses;
-pub use signature_set::{Explained, Explanation, Product, ProductKind, SignatureError, SignatureSet};
+pub use signature_set::{Explained, Explanation, Indicators, Product, ProductKind, SignatureError, SignatureSet};
 pub use stored::{StoredHost, StoredLine, StoredNames};
 pub use told::{ToldCertificate, ToldHello};
 pub use verdict::{Confidence, Role, Verdict, judge};

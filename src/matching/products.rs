@@ -1,9 +1,10 @@
 //! Which products a host's evidence names.
 
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Products that evidence names. Some for certain, of others one of a few.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Alternatives {
     /// All of them.
     pub all: BTreeSet<String>,
@@ -12,6 +13,9 @@ pub struct Alternatives {
 }
 
 impl Alternatives {
+    /// Nothing is named.
+    pub(super) const NONE: Self = Self { all: BTreeSet::new(), one_of: Vec::new() };
+
     /// What several indicators name together, each of which may fit several products. A list with a product that another indicator names
     /// for certain says nothing more, and neither does one that holds all of a shorter one.
     #[must_use]

@@ -6,6 +6,7 @@ mod error;
 mod explain;
 mod fingerprints;
 mod habits;
+mod indicators;
 mod load;
 mod names;
 mod ports;
@@ -19,6 +20,7 @@ pub(super) use certificates::attributes as certificate_attributes;
 pub use error::SignatureError;
 pub use explain::{Explained, Explanation};
 pub use habits::{Beacon, Habits, ResolverOrder, STEPS_MAX};
+pub use indicators::Indicators;
 pub use ports::PortRange;
 pub use products::{Product, ProductKind};
 
@@ -280,8 +282,8 @@ impl SignatureSet {
 
     /// All indicators that are looked for, in the order of the files.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Indicator> {
-        self.places.iter().map(|(index, _)| self.get(*index))
+    pub fn iter(&self) -> Indicators<'_> {
+        Indicators::of(self)
     }
 
     /// The same, with their indices.

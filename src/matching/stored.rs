@@ -2,8 +2,9 @@
 
 use super::hop_limits::HopLimits;
 use super::host_record::{ASKED_NAMES_MAX, AskedNames, HostRecord, LINES_MAX};
-use super::{EvidenceLine, LinkAddress, SignatureSet};
+use super::{ConnectionOutcome, EvidenceLine, Field, LinkAddress, Position, Role, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
+use std::net::IpAddr;
 
 /// All that a [`HostRecord`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +38,106 @@ pub struct StoredNames {
     pub overflowed: bool,
 }
 
-/// An [`EvidenceLine`] with its indicator by id.
-pub type StoredLine = EvidenceLine<Box<str>>;
+/// An [`EvidenceLine`] with its indicator by id. All of it is there to be written out, so that nobody who stores it forgets a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLine {
+    /// What matched.
+    pub indicator: Box<str>,
+    /// How close.
+    pub seen_as: SeenAs,
+    /// How far it came; of several, what says most.
+    pub connection_outcome: ConnectionOutcome,
+    /// Where in the traffic.
+    pub field: Field,
+    /// The value.
+    pub observed: Box<str>,
+    /// How often.
+    pub count: u64,
+    /// First time.
+    pub first_seen: Timestamp,
+    /// Last time.
+    pub last_seen: Timestamp,
+    /// The flow's server.
+    pub server: IpAddr,
+    /// Its port.
+    pub server_port: u16,
+    /// Whether the host did this for somebody else.
+    pub relayed: bool,
+    /// What the host is to the traffic that showed it.
+    pub role: Role,
+    /// The first packet that showed it.
+    pub example: Position,
+}
+
+impl StoredLine {
+    fn of(line: &EvidenceLine, signatures: &SignatureSet) -> Self {
+        let &EvidenceLine {
+            indicator,
+            seen_as,
+            connection_outcome,
+            field,
+            ref observed,
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            relayed,
+            role,
+            example,
+        } = line;
+        Self {
+            indicator: signatures.get(indicator).id.as_str().into(),
+            seen_as,
+            connection_outcome,
+            field,
+            observed: observed.clone(),
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            relayed,
+            role,
+            example,
+        }
+    }
+
+    /// `None` when `signatures` does not know the indicator: nobody can say what it proves.
+    fn into_line(self, signatures: &SignatureSet) -> Option<EvidenceLine> {
+        let Self {
+            indicator,
+            seen_as,
+            connection_outcome,
+            field,
+            observed,
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            relayed,
+            role,
+            example,
+        } = self;
+        let indicator = signatures.index_of(&indicator)?;
+        Some(EvidenceLine {
+            indicator,
+            seen_as,
+            connection_outcome,
+            field,
+            observed,
+            count,
+            first_seen,
+            last_seen,
+            server,
+            server_port,
+            relayed,
+            role,
+            example,
+        })
+    }
+}
 
 impl HostRecord {
     /// The record in parts.
@@ -51,13 +150,9 @@ impl HostRecord {
             names: asked.names.iter().cloned().collect(),
             overflowed: asked.overflowed,
         };
-        let line = |line: &EvidenceLine| {
-            let id = signatures.get(line.indicator).id.as_str();
-            line.clone().with_indicator(id.into())
-        };
         StoredHost {
             links: self.link_addresses().collect(),
-            lines: self.lines.iter().map(line).collect(),
+            lines: self.lines.iter().map(|line| StoredLine::of(line, signatures)).collect(),
             flows: self.flows,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
@@ -91,9 +186,8 @@ impl HostRecord {
             ..Self::default()
         };
         stored.links.into_iter().for_each(|address| record.note_link_address(address));
-        for line in stored.lines {
-            let Some(indicator) = signatures.index_of(&line.indicator) else { continue };
-            record.add_line(line.with_indicator(indicator), LINES_MAX, signatures);
+        for line in stored.lines.into_iter().filter_map(|line| line.into_line(signatures)) {
+            record.add_line(line, LINES_MAX, signatures);
         }
         record
     }
@@ -104,7 +198,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::decode::MacAddress;
-    use crate::matching::{ConnectionOutcome, Field, Position, Role, SeenAs};
 
     fn line(indicator: &str, observed: &str) -> StoredLine {
         StoredLine {

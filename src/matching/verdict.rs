@@ -1,6 +1,7 @@
 //! The verdict of a host, and how sure it is, by one published rule (`docs/verdicts.md`).
 
 use super::{EvidenceLine, Field, IndicatorIndex, SeenAs, Strength};
+use serde::Serialize;
 
 /// What a host's evidence adds up to; stronger verdicts sort first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,11 +37,12 @@ impl Verdict {
 }
 
 /// How sure, from 0 to 100, that the host runs the software.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Confidence(pub u8);
 
 /// What a host is to the traffic that named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Role {
     /// Runs the software.
     Endpoint,

@@ -36,6 +36,7 @@ const ELSEWHERE: [(TunnelKind, &str); 4] = [
 
 /// What one lane counted beyond packets.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct LaneCounters {
     /// Flows opened.
     pub flows: u64,
@@ -63,6 +64,7 @@ pub struct LaneCounters {
 
 /// What was met while payload was read.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ReadCounters {
     /// Client hellos that may hide the name that is meant.
     pub encrypted_hellos: u64,

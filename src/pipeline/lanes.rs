@@ -4,6 +4,7 @@ use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSu
 use crate::capture::{Frame, FrameSequence, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
 use crate::matching::{ResolvedAddresses, SignatureSet};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ impl Numbering {
 }
 
 /// How much was seen of TCP connections that carried payload, and what of it could not be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Coverage {
     /// Connections that have ended.
     pub ended: u64,

@@ -23,66 +23,54 @@ pub fn indicator(category: &str, strength: Strength) -> IndicatorIndex {
 }
 
 fn flow() -> FlowSummary {
-    FlowSummary {
-        first_packet: 1,
-        started: Timestamp(AT.0 - 49_556_000),
-        client: "10.20.1.15".parse().unwrap(),
-        client_port: 49152,
-        server: "203.0.113.10".parse().unwrap(),
-        server_port: 443,
-        protocol: 6,
-        zone: Zone::default(),
-        client_mac: Some(MacAddress([0x46, 0x7e, 0x3f, 0xaf, 0x25, 0x32])),
-        client_hop_limit: Some(64),
-        server_mac: None,
-        tunnel: None,
-        counts: FlowCounts { packets_to_server: 3, packets_to_client: 1, bytes_to_server: 749, bytes_to_client: 74 },
-        connection_outcome: ConnectionOutcome::Established,
-    }
+    let (client, server) = ("10.20.1.15".parse().unwrap(), "203.0.113.10".parse().unwrap());
+    let mut flow = FlowSummary::new((client, 49152), (server, 443), 6);
+    flow.started = Timestamp(AT.0 - 49_556_000);
+    flow.client_mac = Some(MacAddress([0x46, 0x7e, 0x3f, 0xaf, 0x25, 0x32]));
+    flow.client_hop_limit = Some(64);
+    flow.counts = FlowCounts { packets_to_server: 3, packets_to_client: 1, bytes_to_server: 749, bytes_to_client: 74 };
+    flow.connection_outcome = ConnectionOutcome::Established;
+    flow
+}
+
+/// What the fourth packet of that flow shows.
+fn alert(seen_as: SeenAs, field: Field, observed: &str, application: Application) -> Alert {
+    let mut alert = Alert::new(indicator("update", Strength::Installed), seen_as, field, observed, flow());
+    (alert.at, alert.packet, alert.application) = (AT, 4, application);
+    alert
 }
 
 pub fn tls() -> Alert {
-    Alert {
-        at: AT,
-        packet: 4,
-        indicator: indicator("update", Strength::Installed),
-        seen_as: SeenAs::Contact,
-        connection_outcome: ConnectionOutcome::Established,
-        field: Field::TlsSni,
-        observed: "s07.upd.kaspersky.com".into(),
-        host_is_server: false,
-        on_behalf: false,
-        asks_server: false,
-        flow: flow(),
-        application: Application::Tls {
-            sni: Some("s07.upd.kaspersky.com".into()),
-            version: 0x0304,
-            ja3: "771,4865,0,,".into(),
-            ja3_hash: "b9103d9d134e0c59cafbe4ae0a8299a8".into(),
-            ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1".into(),
-            subject: None,
-            issuer: None,
-        },
-    }
+    let application = Application::Tls {
+        sni: Some("s07.upd.kaspersky.com".into()),
+        version: 0x0304,
+        ja3: "771,4865,0,,".into(),
+        ja3_hash: "b9103d9d134e0c59cafbe4ae0a8299a8".into(),
+        ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1".into(),
+        subject: None,
+        issuer: None,
+    };
+    alert(SeenAs::Contact, Field::TlsSni, "s07.upd.kaspersky.com", application)
 }
 
 pub fn quic() -> Alert {
-    let flow = FlowSummary {
-        client: "2001:db8:20::15".parse().unwrap(),
-        server: "2001:db8:ffff::5".parse().unwrap(),
-        protocol: 17,
-        ..flow()
-    };
     let application =
         Application::Quic { version: "1", sni: Some("s07.upd.kaspersky.com".into()), ja4: "q13d0310h3_x_y".into() };
-    Alert { field: Field::QuicSni, flow, application, ..tls() }
+    let mut alert = alert(SeenAs::Contact, Field::QuicSni, "s07.upd.kaspersky.com", application);
+    alert.flow.client = "2001:db8:20::15".parse().unwrap();
+    alert.flow.server = "2001:db8:ffff::5".parse().unwrap();
+    alert.flow.protocol = 17;
+    alert
 }
 
 pub fn dns() -> Alert {
-    let flow = FlowSummary { server: "10.20.0.53".parse().unwrap(), server_port: 53, protocol: 17, ..flow() };
     let application =
         Application::Dns { id: 4660, name: "s07.upd.kaspersky.com".into(), record_type: 28, response_code: None };
-    Alert { field: Field::DnsQuery, seen_as: SeenAs::Lookup, asks_server: true, flow, application, ..tls() }
+    let mut alert = alert(SeenAs::Lookup, Field::DnsQuery, "s07.upd.kaspersky.com", application);
+    alert.asks_server = true;
+    alert.flow.server = "10.20.0.53".parse().unwrap();
+    (alert.flow.server_port, alert.flow.protocol) = (53, 17);
+    alert
 }
 
 pub fn http() -> Alert {
@@ -94,7 +82,7 @@ pub fn http() -> Alert {
         user_agent: Some("agent/1".into()),
         minor_version: 1,
     };
-    Alert { field: Field::HttpHost, observed: "dnl-01.geo.kaspersky.com".into(), application, ..tls() }
+    alert(SeenAs::Contact, Field::HttpHost, "dnl-01.geo.kaspersky.com", application)
 }
 
 pub fn vxlan() -> Tunnel {
@@ -108,44 +96,22 @@ pub fn vxlan() -> Tunnel {
 }
 
 pub fn line(seen_as: SeenAs, field: Field, observed: &str, packet: u64) -> EvidenceLine {
-    EvidenceLine {
-        indicator: indicator("update", Strength::Installed),
-        seen_as,
-        connection_outcome: ConnectionOutcome::DataExchanged,
-        field,
-        observed: observed.into(),
-        count: 1,
-        first_seen: AT,
-        last_seen: AT,
-        server: "198.51.100.10".parse().unwrap(),
-        server_port: 443,
-        relayed: false,
-        role: Role::Endpoint,
-        example: Position { input: 0, packet },
-    }
+    let server = ("198.51.100.10".parse().unwrap(), 443);
+    let mut line = EvidenceLine::new(indicator("update", Strength::Installed), seen_as, field, observed, server, AT);
+    line.connection_outcome = ConnectionOutcome::DataExchanged;
+    line.example = Position { input: 0, packet };
+    line
 }
 
 pub fn host(address: &str, zone: Zone, verdict: Verdict, confidence: u8, evidence: Vec<EvidenceLine>) -> HostFinding {
     let signatures = SignatureSet::builtin();
-    HostFinding {
-        host: HostKey { address: address.parse().unwrap(), zone },
-        mac: None,
-        next_hop_mac: None,
-        macs: Vec::new(),
-        verdict,
-        confidence: Confidence(confidence),
-        role: Role::Endpoint,
-        notes: Vec::new(),
-        categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-        products: Alternatives::default(),
-        engine_in: Alternatives::default(),
-        first_seen: AT,
-        last_seen: Timestamp(AT.0 + 65_000_000_000),
-        flows: 1,
-        bytes_sent: 1834,
-        bytes_received: 90211,
-        evidence,
-    }
+    let host = HostKey { address: address.parse().unwrap(), zone };
+    let mut finding = HostFinding::new(host, verdict, Confidence(confidence));
+    finding.categories = evidence.iter().map(|line| signatures.get(line.indicator).category).collect();
+    (finding.first_seen, finding.last_seen) = (AT, Timestamp(AT.0 + 65_000_000_000));
+    (finding.flows, finding.bytes_sent, finding.bytes_received) = (1, 1834, 90211);
+    finding.evidence = evidence;
+    finding
 }
 
 /// Three hosts out of one capture: confirmed, suspected in a tenant with a hostile name, browsing.

@@ -223,22 +223,16 @@ impl Flow {
             ends.of(side.other()).2 = Some(receiver);
         }
         let (client, server) = (*ends.of(self.client), *ends.of(self.client.other()));
-        FlowSummary {
-            first_packet: self.first_packet,
-            started: self.started,
-            client: client.0,
-            client_port: client.1,
-            server: server.0,
-            server_port: server.1,
-            protocol,
-            zone,
-            client_mac: client.2,
-            client_hop_limit: link.and_then(|(segment, side)| (side == self.client).then_some(segment.hop_limit)),
-            server_mac: server.2,
-            tunnel: link.and_then(|(segment, _)| segment.tunnel),
-            counts: self.counts(),
-            connection_outcome: self.connection_outcome(),
-        }
+        let mut summary = FlowSummary::new((client.0, client.1), (server.0, server.1), protocol);
+        summary.first_packet = self.first_packet;
+        summary.started = self.started;
+        summary.zone = zone;
+        (summary.client_mac, summary.server_mac) = (client.2, server.2);
+        summary.client_hop_limit = link.and_then(|(segment, side)| (side == self.client).then_some(segment.hop_limit));
+        summary.tunnel = link.and_then(|(segment, _)| segment.tunnel);
+        summary.counts = self.counts();
+        summary.connection_outcome = self.connection_outcome();
+        summary
     }
 }
 
@@ -291,7 +285,8 @@ impl EventMerger {
         }
         let summary = flow.summary(now.link);
         let Flow { named, proxied, passed_on, .. } = *flow;
-        let place = Place { packet: origin.packet, at: origin.at, flow: &summary, named, proxied, passed_on };
+        let mut place = Place::new(origin.packet, origin.at, &summary);
+        (place.named, place.proxied, place.passed_on) = (named, proxied, passed_on);
         self.observations.push(spell(&place, observation));
         let told = observe(&self.signatures, observation, &place, |kind| {
             self.ledger.record(Event { packet: now.packet, at: now.at, kind });
@@ -408,13 +403,13 @@ impl Reference {
                 *dropped.entry(name).or_default() += count;
             }
         }
-        Findings {
-            alerts,
-            hosts: self.merger.ledger.into_hosts().collect(),
-            outcomes: self.outcomes,
-            flows: self.opened,
-            dropped,
-        }
+        let mut findings = Findings::default();
+        findings.alerts = alerts;
+        findings.hosts = self.merger.ledger.into_hosts().collect();
+        findings.outcomes = self.outcomes;
+        findings.flows = self.opened;
+        findings.dropped = dropped;
+        findings
     }
 
     fn accept(&mut self, packet: u64, wire_len: u32, segment: &Segment<'_>) {

@@ -32,6 +32,7 @@ const RESERVED: u16 = 0x0040;
 
 /// What a DNS message says; reused from message to message, so that parsing allocates nothing once warm.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Message {
     /// Transaction identifier.
     pub id: u16,

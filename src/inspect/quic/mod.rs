@@ -15,6 +15,7 @@ pub use google::client_hello as google_client_hello;
 
 /// A version whose Initial packets we can open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum QuicVersion {
     /// RFC 9000.
     V1,

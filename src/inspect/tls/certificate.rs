@@ -21,6 +21,7 @@ const DNS_NAME: u32 = 2;
 /// What tells whose it is must be readable: the serial number, both names, and that dates and a key are at their places. What is in
 /// these, and the signature, is not looked at.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Certificate<'a> {
     /// Whom it is for.
     pub subject: DistinguishedName<'a>,

@@ -15,6 +15,7 @@ pub(super) mod extension {
 
 /// A ClientHello, borrowed from the handshake bytes.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct ClientHello<'a> {
     /// `legacy_version` of the hello.
     pub legacy_version: u16,

@@ -124,22 +124,12 @@ impl Ends {
         // Somebody sent what was logged.
         counts.packets_to_server = counts.packets_to_server.max(u64::from(flow.was_asked));
         let Self { client, server, protocol, zone, .. } = *self;
-        FlowSummary {
-            first_packet: flow.first_line,
-            started: flow.started,
-            client: client.0,
-            client_port: client.1,
-            server: server.0,
-            server_port: server.1,
-            protocol,
-            zone,
-            client_mac: None,
-            client_hop_limit: None,
-            server_mac: None,
-            tunnel: None,
-            counts,
-            connection_outcome: flow.connection_outcome,
-        }
+        let mut summary = FlowSummary::new(client, server, protocol);
+        (summary.first_packet, summary.started) = (flow.first_line, flow.started);
+        summary.zone = zone;
+        summary.counts = counts;
+        summary.connection_outcome = flow.connection_outcome;
+        summary
     }
 }
 
@@ -237,8 +227,8 @@ fn tell(
     at: Timestamp,
     observe: impl Observe,
 ) -> bool {
-    let place =
-        Place { packet: line, at, flow: summary, named: flow.is_named, proxied: flow.is_proxied, passed_on: false };
+    let mut place = Place::new(line, at, summary);
+    (place.named, place.proxied) = (flow.is_named, flow.is_proxied);
     let mut has_matched = false;
     let more = &mut flow.more;
     let learned = observe(signatures, &place, &mut |kind| match (kind, &mut *more) {

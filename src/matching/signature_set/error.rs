@@ -4,6 +4,7 @@ use std::io;
 
 /// Why a signature folder was refused. A folder with one bad file is refused as a whole: half a set would miss hosts in silence.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignatureError {
     /// The file system refuses.
     #[error("{path}: cannot be read: {cause}; check that it exists and that you may read it")]

@@ -5,10 +5,12 @@
 
 use super::{PortRange, SignatureSet, addresses, certificates, fingerprints, ports, prefixes, template, texts};
 use crate::matching::{Indicator, IndicatorIndex, MatchKind, Strength};
+use serde::Serialize;
 use std::net::IpAddr;
 
 /// What a set says of a text.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The indicator that wins. Of a URL, the stronger of host and path.
     pub winner: Option<Explained>,
@@ -17,7 +19,8 @@ pub struct Explanation {
 }
 
 /// One indicator that matches a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Explained {
     /// The indicator.
     pub indicator: IndicatorIndex,

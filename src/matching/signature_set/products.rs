@@ -1,7 +1,10 @@
 //! Products that indicators may name: the vendor's own, and those of others with the engine inside.
 
+use serde::Serialize;
+
 /// What a product is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ProductKind {
     /// Several products that the sources do not tell apart.
     Family,
@@ -61,7 +64,8 @@ impl ProductKind {
 }
 
 /// A product that indicators may name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Product {
     /// Short and lasting: `kes-windows`.
     pub id: String,

@@ -127,7 +127,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use kaspector::capture::Timestamp;
-    use kaspector::matching::{Alert, LINES_MAX, SeenAs, Verdict};
+    use kaspector::matching::{LINES_MAX, SeenAs, Verdict};
     use kaspector_report::samples;
     use std::net::Ipv4Addr;
 
@@ -135,7 +135,8 @@ mod tests {
     fn hosts(numbers: std::ops::Range<u32>, seen_as: SeenAs, at: u64) -> Vec<(HostKey, HostRecord)> {
         let signatures = SignatureSet::builtin();
         let of = |number: u32| {
-            let mut alert = Alert { at: Timestamp(at), seen_as, ..samples::tls() };
+            let mut alert = samples::tls();
+            (alert.at, alert.seen_as) = (Timestamp(at), seen_as);
             alert.flow.client = Ipv4Addr::from(0x0a00_0000 + number).into();
             let mut record = HostRecord::default();
             record.add(&alert, 0, LINES_MAX, &signatures);

@@ -214,7 +214,8 @@ mod tests {
 
     /// Evidence in packet number `packet`, of the flow that it opened.
     fn evidence(sample: &Alert, packet: u64, at: Timestamp) -> Report {
-        let mut alert = Alert { at, packet, ..sample.clone() };
+        let mut alert = sample.clone();
+        (alert.at, alert.packet) = (at, packet);
         alert.flow.first_packet = packet;
         Report::Event(Event { packet, at, kind: EventKind::Evidence(Box::new(alert)) })
     }

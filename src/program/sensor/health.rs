@@ -123,7 +123,8 @@ mod tests {
     fn worker(packets: u64, ended: u64, one_sided: u64) -> WorkerCounters {
         let counters = WorkerCounters::default();
         counters.packets.store(packets, Ordering::Relaxed);
-        let coverage = Coverage { ended, one_sided, ..Coverage::default() };
+        let mut coverage = Coverage::default();
+        (coverage.ended, coverage.one_sided) = (ended, one_sided);
         counters.set_detail(Detail { coverage, ..Detail::default() });
         counters
     }

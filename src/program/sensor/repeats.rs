@@ -146,7 +146,8 @@ mod tests {
 
     /// A sighting of host number `host` in packet number `packet`.
     fn sighting(host: u8, packet: u64, seen_as: SeenAs) -> Sighting {
-        let mut alert = Alert { at: Timestamp(packet), packet, seen_as, ..samples::tls() };
+        let mut alert = samples::tls();
+        (alert.at, alert.packet, alert.seen_as) = (Timestamp(packet), packet, seen_as);
         alert.flow.client = [10, 0, 0, host].into();
         Sighting { alert, interface: 0 }
     }

@@ -281,13 +281,13 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use kaspector::capture::Timestamp;
-    use kaspector::matching::Alert;
     use kaspector_report::samples;
     use std::time::Instant;
 
     /// One sight of the host of the sample, at that second.
     fn seen(at: u64, is_whole: bool, signatures: &SignatureSet) -> Unsaved {
-        let alert = Alert { at: Timestamp(at), ..samples::tls() };
+        let mut alert = samples::tls();
+        alert.at = Timestamp(at);
         let mut record = HostRecord::default();
         record.add(&alert, 0, 64, signatures);
         Unsaved { host: alert.host(), record, is_whole }

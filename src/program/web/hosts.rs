@@ -243,7 +243,8 @@ mod tests {
     fn only_the_hosts_of_the_page_are_looked_at_closely() {
         let model = samples::report().hosts.into_iter().next().unwrap();
         let host = |number: u8| {
-            let mut host = HostFinding { bytes_sent: u64::from(number), bytes_received: 0, ..model.clone() };
+            let mut host = model.clone();
+            (host.bytes_sent, host.bytes_received) = (u64::from(number), 0);
             host.host.address = [10, 0, 0, number].into();
             host
         };

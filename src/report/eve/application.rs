@@ -83,7 +83,6 @@ pub(super) struct Question<'a> {
 /// The name that EVE has for the protocol, and its object; `None` for what EVE has no object for.
 pub(super) fn record(application: &Application, compat: EveCompat) -> Option<(&'static str, ApplicationRecord<'_>)> {
     Some(match application {
-        Application::Unknown | Application::Socks => return None,
         Application::Tls { sni, version, ja3, ja3_hash, ja4, subject, issuer } => {
             let ja3 =
                 (!ja3_hash.is_empty()).then_some(Ja3 { hash: Cow::Borrowed(ja3_hash), string: Cow::Borrowed(ja3) });
@@ -126,6 +125,8 @@ pub(super) fn record(application: &Application, compat: EveCompat) -> Option<(&'
             };
             ("dns", ApplicationRecord::Dns(dns))
         }
+        // Unknown and SOCKS among them.
+        _ => return None,
     })
 }
 

@@ -4,8 +4,25 @@ use kaspector::matching::{Category, Field};
 
 /// First number of the block; consoles derive links to other vendors' pages from numbers outside 1,000,000 to 1,999,999.
 const FIRST: u32 = 1_990_000;
+/// Last number of the block.
+const LAST: u32 = 1_990_999;
 /// Numbers that each category has; more than there are fields, so that new ones find room.
 const PER_CATEGORY: u32 = 40;
+
+/// Every category and field has its number and its words: what panics here does not compile.
+#[expect(clippy::indexing_slicing, reason = "an index out of range does not compile")]
+const _: () = {
+    let mut category = 0;
+    while category < Category::ALL.len() {
+        let mut field = 0;
+        while field < Field::ALL.len() {
+            assert!(field_number(Field::ALL[field]) < PER_CATEGORY && !seen(Field::ALL[field]).is_empty());
+            assert!(id(Category::ALL[category], Field::ALL[field]) <= LAST);
+            field += 1;
+        }
+        category += 1;
+    }
+};
 
 /// The number: the same for every indicator of a category that was seen in the same field. 1,990,001 to 1,990,999.
 pub(super) const fn id(category: Category, field: Field) -> u32 {
@@ -37,6 +54,7 @@ const fn category_number(category: Category) -> u32 {
         Category::Mail => 14,
         Category::ThreatIntel => 15,
         Category::Management => 16,
+        _ => panic!("a category without a number"),
     }
 }
 
@@ -70,6 +88,7 @@ const fn field_number(field: Field) -> u32 {
         Field::HttpUpload => 29,
         Field::Protocol => 34,
         Field::SyslogOriginator => 35,
+        _ => panic!("a field without a number"),
     }
 }
 
@@ -103,6 +122,7 @@ const fn seen(field: Field) -> &'static str {
         Field::FirstBytes => "first bytes of a flow",
         Field::SyslogOriginator => "syslog originator",
         Field::Protocol => "protocol of the vendor's own",
+        _ => panic!("a field without words"),
     }
 }
 
@@ -113,40 +133,11 @@ mod tests {
 
     #[test]
     fn each_number_has_one_text_and_stays_in_the_block() {
-        let fields = [
-            Field::TlsSni,
-            Field::QuicSni,
-            Field::HttpHost,
-            Field::HttpConnect,
-            Field::HttpTarget,
-            Field::HttpPath,
-            Field::HttpUserAgent,
-            Field::SocksDomain,
-            Field::TlsCertificate,
-            Field::ResolvedAddress,
-            Field::DnsQuery,
-            Field::DnsAnswer,
-            Field::Address,
-            Field::Ja3,
-            Field::Ja4,
-            Field::ServerPort,
-            Field::Beacon,
-            Field::WakeUp,
-            Field::ResolverOrder,
-            Field::HttpHeader,
-            Field::HttpBody,
-            Field::FtpPath,
-            Field::MailHeader,
-            Field::FirstBytes,
-            Field::HttpUpload,
-            Field::Protocol,
-            Field::SyslogOriginator,
-        ];
         let mut texts = BTreeMap::new();
         for category in Category::ALL {
-            for field in fields {
+            for field in Field::ALL {
                 let number = id(category, field);
-                assert!((1_990_001..=1_990_999).contains(&number));
+                assert!((FIRST + 1..=LAST).contains(&number));
                 assert!(texts.insert(number, text(category, field)).is_none(), "{number}");
             }
         }

@@ -14,7 +14,8 @@ fn host(number: u32) -> HostKey {
 
 /// A record with one piece of evidence, seen so closely at that time.
 fn record(number: u32, seen_as: SeenAs, at: u64, signatures: &SignatureSet) -> (Alert, HostRecord) {
-    let mut alert = Alert { at: Timestamp(at), seen_as, ..samples::tls() };
+    let mut alert = samples::tls();
+    (alert.at, alert.seen_as) = (Timestamp(at), seen_as);
     alert.flow.client = host(number).address;
     let mut record = HostRecord::default();
     record.add(&alert, 0, 64, signatures);
@@ -42,7 +43,11 @@ fn what_an_earlier_run_knew_is_no_first_sight() {
     let mut hosts = Hosts::default();
     let (lookup, known) = record(1, SeenAs::Lookup, 5, &signatures);
     hosts.begin_with(host(1), known, &signatures);
-    let later = |alert: &Alert| Alert { at: Timestamp(99), ..alert.clone() };
+    let later = |alert: &Alert| {
+        let mut alert = alert.clone();
+        alert.at = Timestamp(99);
+        alert
+    };
     assert_eq!(hosts.note(host(1), &later(&lookup), 0), Novelty::Known);
     let (contact, _) = record(1, SeenAs::Contact, 9, &signatures);
     assert_eq!(hosts.note(host(1), &later(&contact), 0), Novelty::New, "closer than before");
