@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak machine captures fuzz deb man sbom
+.PHONY: demo test build bench live soak machine suricata8 captures fuzz deb man sbom
 
 demo:
 	scripts/install-deps
@@ -35,6 +35,10 @@ soak:
 machine:
 	scripts/install-deps machine
 	tests/machine/run
+
+# The Suricata plugin and the reader of logs with Suricata 8, in a root of Debian 13: root, debootstrap; some minutes the first time.
+suricata8:
+	plugins/suricata/tests/suricata8/run
 
 # Makes the golden captures anew, with real clients in network namespaces: root, and the packages of pcaps/make/install-clients.
 captures:

@@ -198,12 +198,16 @@ impl EveReader {
         &self.counters
     }
 
-    /// Makes room for a reader that goes on for months: lets go of what is known of the hosts that were silent for longest, once there are
-    /// nearly as many as are kept. Should such a host show itself again, it begins anew.
+    /// The latest time of a record.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Makes room in a reader that goes on for months, once nearly as many hosts are known as are kept: the quarter that was silent for
+    /// longest goes. Should such a host show itself again, it begins anew.
     pub fn make_room(&mut self) {
-        if self.ledger.is_crowded() {
-            self.ledger.make_room();
-        }
+        self.ledger.make_room();
     }
 
     /// Ends every flow and gives the result. Alerts that this raises are there for [`Self::take_alerts`]. The reader is then as new.

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// Whether Suricata is there. Where tests must run it has to be.
 pub fn is_there() -> bool {
-    let is_there = Command::new("suricata").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let is_there = version().is_some();
     if !is_there {
         assert!(std::env::var_os("CI").is_none(), "this test must run here: scripts/install-deps test");
         eprintln!("skipped: needs suricata");
@@ -14,8 +14,15 @@ pub fn is_there() -> bool {
     is_there
 }
 
+/// Its version: 7, or 8.
+pub fn version() -> Option<u32> {
+    let said = Command::new("suricata").arg("-V").output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    said.split_once("version ")?.1.split('.').next()?.parse().ok()
+}
+
 /// Types of records that the detector reads, as they stand in a configuration.
-pub const TYPES: &str = "[alert, dns, {tls: {extended: yes}}, quic, {http: {extended: yes}}, ftp, smtp, flow]";
+pub const TYPES: &str = "[alert, dns, tls: {extended: yes}, quic, http: {extended: yes}, ftp, flow]";
 
 /// A folder with a configuration, gone with this value.
 pub struct Suricata {
@@ -70,4 +77,23 @@ pub fn captures(root: &Path) -> Vec<PathBuf> {
         entries.filter(|path| path.extension().is_some_and(|ending| ending == "pcap")).collect();
     found.sort();
     found
+}
+
+/// Sends the frames of a capture from an interface, one right after the other.
+#[allow(dead_code, reason = "each file of tests takes its part")]
+pub fn send(capture: &Path, interface: &str) {
+    let script = "
+import socket, struct, sys
+data = open(sys.argv[1], 'rb').read()
+order = '<' if data[:4] in (b'\\xd4\\xc3\\xb2\\xa1', b'\\x4d\\x3c\\xb2\\xa1') else '>'
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind((sys.argv[2], 0))
+at = 24
+while at < len(data):
+    length = struct.unpack(order + 'I', data[at + 8:at + 12])[0]
+    out.send(data[at + 16:at + 16 + length])
+    at += 16 + length
+";
+    let run = Command::new("python3").args(["-c", script]).arg(capture).arg(interface).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
 }
