@@ -17,7 +17,11 @@ static void print(kaspector_detector *detector, const char *path)
 {
     size_t hosts, alerts, counters;
     kaspector_text text;
-    must(detector, kaspector_scan(detector, path));
+    kaspector_status status = kaspector_scan(detector, path);
+    if (status == KASPECTOR_ERROR_CAPTURE)
+        printf("damaged %s\n", kaspector_message(detector));
+    else
+        must(detector, status);
     must(detector, kaspector_host_count(detector, &hosts));
     for (size_t at = 0; at < hosts; at++) {
         const kaspector_host *host = kaspector_host_at(detector, at);
