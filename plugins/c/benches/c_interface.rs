@@ -77,7 +77,7 @@ fn interface(criterion: &mut Criterion<ThreadTime>) {
         // SAFETY: the options are whole, and the place is there.
         let status = unsafe { kaspector_new(&raw const options, &raw mut handle) };
         assert_eq!(status, Status::KASPECTOR_OK);
-        let mut one = |frames: &[Frame<'_>], detector: &mut Detector| {
+        let one = |frames: &[Frame<'_>], detector: &mut Detector| {
             for frame in frames {
                 black_box(detector.feed(frame));
             }
