@@ -102,13 +102,24 @@ fn logged(path: &Path, signatures: &Arc<SignatureSet>) -> Hosts {
     let suricata = Suricata::new("", &outputs);
     let run = suricata.read(path, &["--runmode", "single"]);
     assert!(run.status.success(), "{}: {run:?}", path.display());
-    let mut reader = EveReader::new(signatures);
     let log = std::fs::read(suricata.path().join("eve.json")).unwrap();
-    for line in log.split(|&byte| byte == b'\n') {
-        reader.line(line);
-    }
-    assert_eq!(reader.counters().malformed, 0, "{}: {:?}", path.display(), reader.counters());
-    hosts(&reader.finish().host_findings(signatures))
+    let read = |spelled: fn(&[u8]) -> Vec<u8>| {
+        let mut reader = EveReader::new(signatures);
+        for line in log.split(|&byte| byte == b'\n') {
+            reader.line(&spelled(line));
+        }
+        let counters = reader.counters().clone();
+        assert_eq!(counters.malformed, 0, "{}: {counters:?}", path.display());
+        let findings = reader.finish();
+        let alerts = reader.take_alerts();
+        let alerts = alerts.iter().map(|one| format!("{:?} {:?} {:?}", one.alert, one.flow, findings.flows)).collect();
+        (hosts(&findings.host_findings(signatures)), counters.read, alerts)
+    };
+    let (found, records, alerts): (Hosts, u64, Vec<String>) = read(<[u8]>::to_vec);
+    // Suricata writes no blanks, so each of these lines is read in full.
+    let in_full = read(|line| line.iter().take(1).copied().chain([b' ']).chain(line.iter().skip(1).copied()).collect());
+    assert_eq!((&found, records, &alerts), (&in_full.0, in_full.1, &in_full.2), "{}", path.display());
+    found
 }
 
 /// What is wrong with a capture's answer.

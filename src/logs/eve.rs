@@ -12,6 +12,7 @@
 
 mod dns;
 mod flows;
+mod glance;
 mod held;
 mod http;
 mod record;
@@ -21,6 +22,7 @@ mod transactions;
 
 use super::time::timestamp;
 use flows::{Flow, Flows, Source};
+use glance::{Glance, glance};
 use held::{HeldFlow, HeldFlows};
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, OutcomeCounters};
@@ -173,6 +175,8 @@ impl EveReader {
         self.counters.lines += 1;
         let result = if line.len() > LINE_MAX {
             Err(Malformed::Overlong)
+        } else if self.pass_over(line) {
+            Ok(())
         } else {
             match serde_json::from_slice(line) {
                 Ok(record) => self.record(&record),
@@ -233,6 +237,36 @@ impl EveReader {
         Findings::close(ledger, OutcomeCounters::default(), flows_seen, dropped)
     }
 
+    /// Takes a line in which nothing can matter but that there was one. Says no to any other, having done nothing.
+    fn pass_over(&mut self, line: &[u8]) -> bool {
+        let Some(glance) = glance(line, &self.signatures, &self.ledger) else { return false };
+        let Glance { at, flow_id, ends, is_over, is_named, is_query } = glance;
+        let hash = ends.hash();
+        let known = self.flows.look(flow_id);
+        if known.is_some_and(|flow| flow.ends != hash || flow.has_more_to_say()) {
+            return false;
+        }
+        self.counters.read += 1;
+        self.now = self.now.max(at);
+        let known = self.flows.take(flow_id);
+        self.flows_seen += u64::from(known.is_none());
+        if !is_over {
+            let mut flow = known.unwrap_or_else(|| Flow::new(hash, self.counters.lines, at));
+            flow.is_named |= is_named;
+            flow.was_asked |= is_query;
+            self.keep(flow_id, flow);
+        }
+        true
+    }
+
+    /// Keeps a flow until its next record. Others may have to go for it.
+    fn keep(&mut self, number: u64, flow: Flow) {
+        for (number, flow) in self.flows.put(number, flow) {
+            self.flows_given_up += 1;
+            self.give_up(Some(number), flow);
+        }
+    }
+
     fn record(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
         let of_type = record.event_type.as_str();
         let protocol = match record.proto.as_ref().map_or("", |proto| proto.as_str()) {
@@ -277,12 +311,7 @@ impl EveReader {
             _ => {}
         }
         match record.flow_id {
-            Some(number) if of_type != "flow" => {
-                for (number, flow) in self.flows.put(number, flow) {
-                    self.flows_given_up += 1;
-                    self.give_up(Some(number), flow);
-                }
-            }
+            Some(number) if of_type != "flow" => self.keep(number, flow),
             _ => {
                 let (outcome, opening_seen) = common.ends.outcome(record, &flow);
                 flow.reach(outcome);

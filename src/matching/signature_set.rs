@@ -381,6 +381,12 @@ impl SignatureSet {
         self.certificates.may_match(&certificate.subject, &certificate.issuer)
     }
 
+    /// Whether a subject or an issuer that is spelled already may be one that [`Self::match_certificate`] finds.
+    #[must_use]
+    pub fn may_match_certificate_text(&self, name: &str) -> bool {
+        self.certificates.may_match_text(name)
+    }
+
     /// The indicator whose attributes are all in the issuer, or else in the subject, of a certificate; the one with most attributes.
     ///
     /// Both in RFC 4514 style: `CN=..., O=AO Kaspersky Lab`.

@@ -141,6 +141,11 @@ impl Flows {
         Self { recent: HashMap::default(), earlier: HashMap::default(), most: most.max(2) }
     }
 
+    /// Looks at a flow.
+    pub fn look(&self, number: u64) -> Option<&Flow> {
+        self.recent.get(&number).or_else(|| self.earlier.get(&number))
+    }
+
     /// Takes a flow out, to be put back with [`Self::put`] unless it is over.
     pub fn take(&mut self, number: u64) -> Option<Flow> {
         self.recent

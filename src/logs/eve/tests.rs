@@ -392,6 +392,46 @@ fn what_cannot_be_read_is_counted_with_the_first_reason() {
     assert!(reader.finish().hosts.is_empty());
 }
 
+/// Lines in which nothing matters are passed over, and everything that may matter is read.
+#[test]
+fn a_first_look_passes_over_what_cannot_matter() {
+    let mut reader = EveReader::new(&SIGNATURES);
+    let mut passes = |line: &str| {
+        let passed = reader.pass_over(line.as_bytes());
+        if !passed {
+            reader.line(line.as_bytes());
+        }
+        passed
+    };
+    let https = ["10.0.0.5:50001", SERVER];
+    let other = r#""sni":"www.example","version":"TLS 1.2","subject":"CN=www.example","issuerdn":"O=CA","ja3":{"hash":"0149f47eabf9a20d0893e2a44e5a6323","string":"x"}"#;
+    let mut tagged = tls(2, 1, other).replace(r#","src_ip""#, r#","vlan":[30],"src_ip""#);
+    assert!(passes(&tagged));
+    tagged.insert(1, ' ');
+    assert!(!passes(&tagged), "not as Suricata writes it");
+    assert!(passes(&tls(3, 1, other)) && passes(&over(3, 5, https, ["1b", "1b"], "tls")));
+    for matters in [
+        other.replace("www.example\",\"version", "S07.UPD.kaspersky.com\",\"version"),
+        other.replace("CN=www.example", "CN=s07.upd.kaspersky.com, O=x"),
+        other.replace("CN=www.example", "O=no common name"),
+        other.replace("O=CA", "O=AO Kaspersky Lab"),
+        other.replace("www.example", "www.\\u0065xample"),
+        other.replace("0149f47eabf9a20d0893e2a44e5a6323", &SIGNATURES_JA3),
+    ] {
+        assert!(!passes(&tls(4, 1, &matters)), "{matters}");
+    }
+    assert!(!passes(&tls(4, 2, other)), "its flow gave evidence");
+    assert!(!passes(&over(5, 5, ["10.0.0.5:50001", "10.0.0.2:13000"], ["1b", "1b"], "tls")), "a port of interest");
+    let unrelated = answer2(9, "8180", "").replace(UPDATE, "shop.example");
+    let alias = unrelated.replace("edge.cdn.example", UPDATE);
+    assert!(passes(&dns(1, &query2(9).replace(UPDATE, "shop.example"))) && passes(&dns(1, &unrelated)));
+    assert!(!passes(&dns(1, &alias)), "an alias of ours");
+    // From here on somebody has the address for a name that matches: another name for it matters, and so does a connection.
+    assert!(!passes(&dns(1, &unrelated)) && !passes(&tls(6, 2, other)));
+    let torn = over(7, 5, ["10.0.0.6:50001", "192.0.2.1:443"], ["1b", "1b"], "tls");
+    assert!(!passes(torn.strip_suffix('}').unwrap()) && passes(&torn));
+}
+
 #[test]
 fn flows_have_a_bound() {
     let mut reader = EveReader::new(&SIGNATURES);

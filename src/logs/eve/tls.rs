@@ -100,18 +100,22 @@ impl ToldCertificate for LoggedCertificate<'_> {
         self.issuer.into()
     }
 
-    fn may_match(&self, _: &SignatureSet) -> bool {
-        true
+    fn may_match(&self, signatures: &SignatureSet) -> bool {
+        [self.subject, self.issuer].iter().any(|name| signatures.may_match_certificate_text(name))
     }
 
     fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let common_names = self.subject.split(", ").flat_map(|set| set.split(" + "));
-        let common_names = common_names.filter_map(|attribute| attribute.strip_prefix("CN="));
         let alternatives = self.alternatives.unwrap_or_default().iter().map(Text::as_str);
-        common_names.chain(alternatives).map(|name| name.to_ascii_lowercase().into())
+        common_names(self.subject).chain(alternatives).map(|name| name.to_ascii_lowercase().into())
     }
 
     fn names_all(&self) -> bool {
         self.alternatives.is_some()
     }
+}
+
+/// The common names of a name as Suricata spells it: `C=RU, O=AO Kaspersky Lab, CN=a + CN=b`.
+pub(super) fn common_names(name: &str) -> impl Iterator<Item = &str> {
+    let attributes = name.split(", ").flat_map(|set| set.split(" + "));
+    attributes.filter_map(|attribute| attribute.strip_prefix("CN="))
 }

@@ -45,6 +45,11 @@ impl Certificates {
         any(&self.in_issuers, issuer) || any(&self.in_subjects, subject)
     }
 
+    /// Whether [`Self::find`] may find anything in a name that is spelled already.
+    pub fn may_match_text(&self, name: &str) -> bool {
+        self.in_issuers.iter().chain(&self.in_subjects).any(|part| part.find(name.as_bytes()).is_some())
+    }
+
     /// The indicator that asks for most of what is there; the issuer's before the subject's.
     pub fn find(&self, subject: &str, issuer: &str) -> Option<IndicatorIndex> {
         let first = |wanted: &[Wanted], name: &str| {
