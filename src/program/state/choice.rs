@@ -4,7 +4,8 @@
 //! whom it would accept.
 
 use super::HostFilter;
-use super::rows::{address_key, record_key, signed};
+use super::cursors::{LINK, read_host, read_link};
+use super::rows::{address_key, signed};
 use kaspector::matching::{HostKey, Indicator, LinkAddress, NextHops, Role, SeenAs, SignatureSet, Strength, Verdict};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
@@ -22,7 +23,7 @@ const CHOSEN: &str = "chosen JOIN record ON record.address = chosen.address AND 
 /// The query for the records of the hosts in `chosen`; those of a host stand together.
 pub fn records_of_chosen() -> String {
     format!(
-        "SELECT record.* FROM {CHOSEN}
+        "SELECT record.id FROM {CHOSEN}
          ORDER BY record.address, record.vlan, record.inner_vlan, record.vni, record.source"
     )
 }
@@ -118,14 +119,14 @@ pub fn count_all(connection: &Connection, signatures: &SignatureSet) -> rusqlite
 
 /// Routers on the way to the hosts in `chosen`, or to all: whoever else is behind them shows it.
 pub fn next_hops(connection: &Connection, of_chosen: bool) -> rusqlite::Result<NextHops> {
-    let columns = "record.address, record.vlan, record.inner_vlan, record.vni, mac, link_address.first_seen, link_address.last_seen, next_hop";
+    let columns = format!("{}, {LINK}", super::cursors::HOST);
     let sightings = |condition: &str,
                      values: &[&dyn rusqlite::ToSql]|
      -> rusqlite::Result<Vec<(HostKey, LinkAddress)>> {
         let query =
             format!("SELECT {columns} FROM link_address JOIN record ON record.id = link_address.record {condition}");
         let mut statement = connection.prepare_cached(&query)?;
-        let rows = statement.query_map(values, |row| Ok((record_key(row)?, super::rows::read_link(row)?)))?;
+        let rows = statement.query_map(values, |row| Ok((read_host(row, 0)?, read_link(row, 4)?)))?;
         rows.collect()
     };
     let chosen: i64 =
@@ -137,7 +138,7 @@ pub fn next_hops(connection: &Connection, of_chosen: bool) -> rusqlite::Result<N
     let query = format!("SELECT {columns} FROM {CHOSEN} JOIN link_address ON link_address.record = record.id");
     let mut statement = connection.prepare(&query)?;
     let of_chosen = statement.query_map([], |row| {
-        let (host, link) = (record_key(row)?, super::rows::read_link(row)?);
+        let (host, link) = (read_host(row, 0)?, read_link(row, 4)?);
         Ok((host.zone, link.mac))
     })?;
     let of_chosen: BTreeSet<_> = of_chosen.collect::<Result<_, _>>()?;

@@ -11,6 +11,7 @@
 //! killed leaves what was saved before. A power cut may cost the latest saves, never the file.
 
 mod choice;
+mod cursors;
 mod error;
 mod filter;
 mod rows;
@@ -22,10 +23,11 @@ pub use filter::{AddressRange, HostFilter};
 pub use source::{Origins, Source};
 
 use crate::process::clock::now;
+use cursors::{Cursors, StoredRecord};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, HostRecord, SignatureSet};
 use kaspector_report::{HostsReport, SourceReport};
-use rows::{Inputs, record_key};
+use rows::Inputs;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use schema::{STEPS, Version, migrate, version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,16 +199,15 @@ impl State {
         let Some(id) = rows::source_id(&transaction, source).map_err(failed)? else { return Ok(()) };
         mark(&transaction, id, signatures).map_err(failed)?;
         let inputs = Inputs::read(&transaction, origins).map_err(failed)?;
+        cursors::want(&transaction, "SELECT id FROM record WHERE source = ?1 ORDER BY id", [id]).map_err(failed)?;
         {
-            let mut records =
-                transaction.prepare("SELECT * FROM record WHERE source = ?1 ORDER BY id").map_err(failed)?;
-            let mut records = records.query([id]).map_err(failed)?;
-            while let Some(row) = records.next().map_err(failed)? {
-                let host = record_key(row).map_err(failed)?;
-                let stored = rows::read_record(&transaction, row, &inputs).map_err(failed)?;
+            let mut cursors = Cursors::prepare(&transaction).map_err(failed)?;
+            let mut records = cursors.read(&inputs).map_err(failed)?;
+            while let Some(StoredRecord { host, stored, .. }) = records.next().map_err(failed)? {
                 take(host, HostRecord::from_stored(stored, signatures));
             }
         }
+        cursors::want_none(&transaction).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         self.marked.insert(id);
         Ok(())
@@ -227,14 +228,17 @@ impl State {
             let transaction = self.connection.unchecked_transaction()?;
             let source = rows::source_id(&transaction, source)?;
             let inputs = Inputs::read(&transaction, &mut origins.clone())?;
-            let of_host = |host: HostKey| {
-                let stored = match source {
-                    Some(source) => rows::record_of(&transaction, source, host, &inputs)?,
-                    None => None,
-                };
-                Ok((host, stored.map(|stored| HostRecord::from_stored(stored, signatures))))
-            };
-            hosts.into_iter().map(of_host).collect()
+            let hosts: Vec<HostKey> = hosts.into_iter().collect();
+            let mut found = BTreeMap::new();
+            if let Some(source) = source {
+                cursors::want_hosts(&transaction, source, &hosts)?;
+                let mut cursors = Cursors::prepare(&transaction)?;
+                let mut records = cursors.read(&inputs)?;
+                while let Some(StoredRecord { place, stored, .. }) = records.next()? {
+                    found.insert(place, HostRecord::from_stored(stored, signatures));
+                }
+            }
+            Ok((0..).zip(hosts).map(|(place, host)| (host, found.remove(&place))).collect())
         };
         read().map_err(|error| self.failed(error))
     }
@@ -294,14 +298,15 @@ impl State {
         let mut hosts = Vec::new();
         // Records of a host stand together.
         let query = if filter.is_empty() {
-            "SELECT * FROM record ORDER BY address, vlan, inner_vlan, vni, source"
+            "SELECT id FROM record ORDER BY address, vlan, inner_vlan, vni, source"
         } else {
             choice::choose(&transaction, filter, signatures)?;
             &choice::records_of_chosen()
         };
         let hops = choice::next_hops(&transaction, !filter.is_empty())?;
-        let mut records = transaction.prepare(query)?;
-        let mut records = records.query([])?;
+        cursors::want(&transaction, query, [])?;
+        let mut cursors = Cursors::prepare(&transaction)?;
+        let mut records = cursors.read(&inputs)?;
         let mut of_host: Vec<(usize, HostRecord)> = Vec::new();
         let mut current: Option<HostKey> = None;
         let mut conclude = |host: HostKey, records: &mut Vec<(usize, HostRecord)>| {
@@ -313,15 +318,13 @@ impl State {
             let finding = merged.and_then(|record| record.finding_among(host, signatures, &hops));
             hosts.extend(finding.filter(|finding| filter.accepts(finding)));
         };
-        while let Some(row) = records.next()? {
-            let host = record_key(row)?;
+        while let Some(StoredRecord { source, host, stored, .. }) = records.next()? {
             if let Some(earlier) = current.replace(host)
                 && earlier != host
             {
                 conclude(earlier, &mut of_host);
             }
-            let rank = ranks.get(&row.get::<_, i64>("source")?).copied().unwrap_or(usize::MAX);
-            let stored = rows::read_record(&transaction, row, &inputs)?;
+            let rank = ranks.get(&source).copied().unwrap_or(usize::MAX);
             of_host.push((rank, HostRecord::from_stored(stored, signatures)));
         }
         if let Some(last) = current {
@@ -366,8 +369,8 @@ fn mark(transaction: &Transaction<'_>, source: i64, signatures: &SignatureSet) -
     transaction
         .execute(&format!("UPDATE evidence SET set_aside = 0 WHERE set_aside <> 0 AND {OF_SOURCE}"), [source])?;
     let kinds: Vec<rows::LineKind> = transaction
-        .prepare(&format!("SELECT DISTINCT indicator, seen_as, reached, field, role FROM evidence WHERE {OF_SOURCE}"))?
-        .query_map([source], rows::LineKind::read)?
+        .prepare(&format!("SELECT DISTINCT {} FROM evidence WHERE {OF_SOURCE}", rows::LineKind::COLUMNS))?
+        .query_map([source], |row| rows::LineKind::read(row, 0))?
         .collect::<Result<_, _>>()?;
     let mut set_aside = transaction.prepare(&format!(
         "UPDATE evidence SET set_aside = 1 WHERE {OF_SOURCE}

@@ -2,21 +2,20 @@
 
 use super::{Origins, Source};
 use kaspector::capture::Timestamp;
-use kaspector::decode::Zone;
-use kaspector::matching::{
-    ConnectionOutcome, Field, HostKey, LinkAddress, Position, Role, SeenAs, SignatureSet, StoredHost, StoredLine,
-    StoredNames,
-};
-use rusqlite::types::Type;
+use kaspector::matching::{ConnectionOutcome, Field, HostKey, Role, SeenAs, SignatureSet, StoredHost};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::str::FromStr;
 
 /// Numbers of inputs in the file, and in [`Origins`].
 pub struct Inputs(HashMap<i64, u32>);
 
 impl Inputs {
+    /// The number of an input of the file; one that is none of its inputs has the last.
+    pub fn number(&self, input: i64) -> u32 {
+        self.0.get(&input).copied().unwrap_or(u32::MAX)
+    }
+
     /// Gives all inputs of the file numbers, in the order of their names.
     pub fn read(connection: &Connection, origins: &mut Origins) -> rusqlite::Result<Self> {
         let mut statement = connection.prepare("SELECT id, name FROM input ORDER BY name")?;
@@ -39,14 +38,17 @@ pub struct LineKind {
 }
 
 impl LineKind {
-    /// Out of a row that has them as its columns.
-    pub fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    /// Their columns, in the order in which they are read.
+    pub const COLUMNS: &str = "indicator, seen_as, reached, field, role";
+
+    /// Out of a row that has them as its columns, of which `first` is the first.
+    pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         Ok(Self {
-            indicator: row.get("indicator")?,
-            seen_as: row.get("seen_as")?,
-            connection_outcome: row.get("reached")?,
-            field: row.get("field")?,
-            role: row.get("role")?,
+            indicator: row.get(first)?,
+            seen_as: row.get(first + 1)?,
+            connection_outcome: row.get(first + 2)?,
+            field: row.get(first + 3)?,
+            role: row.get(first + 4)?,
         })
     }
 
@@ -55,7 +57,8 @@ impl LineKind {
         signatures.index_of(&self.indicator).is_some() && self.named().is_some()
     }
 
-    fn named(&self) -> Option<(SeenAs, ConnectionOutcome, Field, Role)> {
+    /// What they name, if this program knows them all.
+    pub fn named(&self) -> Option<(SeenAs, ConnectionOutcome, Field, Role)> {
         Some((
             SeenAs::from_name(&self.seen_as)?,
             ConnectionOutcome::from_name(&self.connection_outcome)?,
@@ -204,102 +207,9 @@ pub fn write_record(
     Ok(())
 }
 
-const RESOLVE: &str = "resolve";
-const CONNECT: &str = "connect";
-
-/// The host of a row of `record`.
-pub fn record_key(row: &Row<'_>) -> rusqlite::Result<HostKey> {
-    let zone = Zone { vlan: row.get("vlan")?, inner_vlan: row.get("inner_vlan")?, vni: row.get("vni")? };
-    Ok(HostKey { address: parsed(row, "address")?, zone })
-}
-
-/// The parts of a host's record, of which this is the row of `record`. Lines that this program cannot name are left out.
-pub fn read_record(connection: &Connection, row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<StoredHost> {
-    let record: i64 = row.get("id")?;
-    let together: i64 = row.get("hops_together")?;
-    let mut hop_limits = [(None, false); 3];
-    for ((part, column), bit) in hop_limits.iter_mut().zip(["hop_64", "hop_128", "hop_255"]).zip([1, 2, 4]) {
-        *part = (row.get::<_, Option<i64>>(column)?.map(|at| Timestamp(unsigned(at))), together & bit != 0);
-    }
-    let mut lines = Vec::new();
-    let mut statement = connection.prepare_cached("SELECT * FROM evidence WHERE record = ?1 ORDER BY id")?;
-    let mut found = statement.query([record])?;
-    while let Some(row) = found.next()? {
-        lines.extend(read_line(row, inputs)?);
-    }
-    let mut statement = connection.prepare_cached("SELECT * FROM link_address WHERE record = ?1")?;
-    let mut links: Vec<LinkAddress> = statement.query_map([record], read_link)?.collect::<Result<_, _>>()?;
-    links.sort_by_key(|link| (link.first_seen, link.mac));
-    let mut resolves = StoredNames { names: Vec::new(), overflowed: row.get("resolves_more")? };
-    let mut connects = StoredNames { names: Vec::new(), overflowed: row.get("connects_more")? };
-    let mut statement =
-        connection.prepare_cached("SELECT what, name FROM asked WHERE record = ?1 ORDER BY what, name")?;
-    let mut found = statement.query([record])?;
-    while let Some(row) = found.next()? {
-        match row.get_ref(0)?.as_str()? {
-            RESOLVE => resolves.names.push(row.get(1)?),
-            CONNECT => connects.names.push(row.get(1)?),
-            _ => {}
-        }
-    }
-    Ok(StoredHost {
-        links,
-        lines,
-        flows: number(row, "flows")?,
-        bytes_sent: number(row, "bytes_sent")?,
-        bytes_received: number(row, "bytes_received")?,
-        resolves,
-        connects,
-        hop_limits,
-        dropped: number(row, "given_up")?,
-    })
-}
-
-/// A row of `link_address`.
-pub fn read_link(row: &Row<'_>) -> rusqlite::Result<LinkAddress> {
-    Ok(LinkAddress {
-        mac: parsed(row, "mac")?,
-        first_seen: Timestamp(number(row, "first_seen")?),
-        last_seen: Timestamp(number(row, "last_seen")?),
-        is_next_hop: row.get("next_hop")?,
-    })
-}
-
-fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<StoredLine>> {
-    let kind = LineKind::read(row)?;
-    let Some((seen_as, connection_outcome, field, role)) = kind.named() else { return Ok(None) };
-    let input: i64 = row.get("input")?;
-    Ok(Some(StoredLine {
-        indicator: kind.indicator.into(),
-        seen_as,
-        connection_outcome,
-        field,
-        observed: row.get("observed")?,
-        count: number(row, "count")?,
-        first_seen: Timestamp(number(row, "first_seen")?),
-        last_seen: Timestamp(number(row, "last_seen")?),
-        server: parsed(row, "server")?,
-        server_port: row.get("server_port")?,
-        relayed: row.get("relayed")?,
-        role,
-        example: Position { input: inputs.0.get(&input).copied().unwrap_or(u32::MAX), packet: number(row, "packet")? },
-    }))
-}
-
-/// The record that a source has of a host.
-pub fn record_of(
-    transaction: &Transaction<'_>,
-    source: i64,
-    host: HostKey,
-    inputs: &Inputs,
-) -> rusqlite::Result<Option<StoredHost>> {
-    let zone = host.zone;
-    let mut statement = transaction.prepare_cached(
-        "SELECT * FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
-    )?;
-    let mut found = statement.query(params![host.address.to_string(), source, zone.vlan, zone.inner_vlan, zone.vni])?;
-    found.next()?.map(|row| read_record(transaction, row, inputs)).transpose()
-}
+/// What the host was asked to do for others, in the table `asked`.
+pub const RESOLVE: &str = "resolve";
+pub const CONNECT: &str = "connect";
 
 fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
     let zone = host.zone;
@@ -353,19 +263,4 @@ pub fn signed(count: u64) -> i64 {
 /// A count out of the file; one below zero, which nobody writes, is none.
 pub fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
-}
-
-fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    row.get(column).map(unsigned)
-}
-
-fn parsed<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|_| damaged(row, column, &text))
-}
-
-fn damaged(row: &Row<'_>, column: &str, text: &str) -> rusqlite::Error {
-    let at = row.as_ref().column_index(column).unwrap_or_default();
-    let what = format!("{column} {:?}", text.chars().take(64).collect::<String>());
-    rusqlite::Error::FromSqlConversionFailure(at, Type::Text, what.into())
 }
