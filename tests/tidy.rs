@@ -204,7 +204,7 @@ fn unsafe_code_stands_where_it_is_explained() {
                 "src/live/socket.rs",
                 "src/capture/prefetch.rs",
                 "src/flow/pages.rs",
-                "src/flow/table.rs",
+                "src/flow/table/bucket.rs",
                 "src/inspect/quic/ghash.rs",
                 "src/program/memory.rs",
                 "src/delivery/transport/send_queue.rs",

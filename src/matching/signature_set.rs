@@ -2,8 +2,10 @@
 
 mod addresses;
 mod certificates;
+mod digest;
 mod error;
 mod explain;
+mod files;
 mod fingerprints;
 mod habits;
 mod indicators;
@@ -14,6 +16,8 @@ mod prefixes;
 mod products;
 mod protocols;
 mod template;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 pub(super) use certificates::attributes as certificate_attributes;
@@ -29,20 +33,18 @@ use crate::capture::display_path;
 use crate::inspect::{Certificate, Frames};
 use addresses::Addresses;
 use certificates::Certificates;
+use digest::digest;
+use files::{BUILTIN, files_of, read_folder, text_of};
 use fingerprints::Fingerprints;
 use load::{Loader, Place};
 use names::Names;
 use ports::Ports;
 use prefixes::Prefixes;
 use protocols::Protocols;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use texts::Texts;
-
-/// Most bytes of one signature file.
-pub const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Version of a set whose files name none.
 const UNVERSIONED: &str = "unversioned";
@@ -471,246 +473,5 @@ impl SignatureSet {
     #[must_use]
     pub fn explain(&self, text: &str) -> Explanation {
         explain::explain(self, text)
-    }
-}
-
-/// Reads the signature files of a folder in the order of their names.
-fn read_folder(folder: &Path, loader: &mut Loader) -> Result<(), SignatureError> {
-    for path in files_of(folder)? {
-        loader.file(&display_path(&path), &text_of(&path)?)?;
-    }
-    Ok(())
-}
-
-/// The signature files of a folder, in the order of their names; at least one.
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, SignatureError> {
-    let refused = |cause| SignatureError::Read { path: display_path(folder), cause };
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(refused)? {
-        let path = entry.map_err(refused)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        return Err(SignatureError::Empty { path: display_path(folder) });
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn text_of(path: &Path) -> Result<String, SignatureError> {
-    let refused = |cause| SignatureError::Read { path: display_path(path), cause };
-    let bytes = std::fs::metadata(path).map_err(refused)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(SignatureError::TooLong { path: display_path(path), bytes, most: FILE_BYTES_MAX });
-    }
-    let bytes = std::fs::read(path).map_err(refused)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = 1 + memchr::memchr_iter(b'\n', good).count();
-        SignatureError::Bad {
-            path: display_path(path),
-            line,
-            what: "not UTF-8, as TOML files are; save it in that encoding".to_owned(),
-        }
-    })
-}
-
-/// SHA-256 over all fields of all indicators, by id; the field separators cannot stand in an id, and lengths keep the rest apart.
-fn digest<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) -> String {
-    let mut sorted: Vec<&Indicator> = indicators.into_iter().collect();
-    sorted.sort_by(|left, right| left.id.cmp(&right.id));
-    let mut hash = Sha256::new();
-    let mut field = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    for one in sorted {
-        for text in [&one.id, one.kind.name(), &one.value, one.literal.as_deref().unwrap_or_default()] {
-            field(text);
-        }
-        for list in [&one.also, &one.ports, &one.products, &one.engine_in, &one.sources] {
-            field(&list.len().to_string());
-            for text in list {
-                field(text);
-            }
-        }
-        for text in [
-            one.category.name(),
-            one.strength.name(),
-            &one.era,
-            &one.date,
-            &one.note,
-            &one.tls_version.unwrap_or_default().to_string(),
-            &one.rev.to_string(),
-        ] {
-            field(text);
-        }
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The signature files, compiled in.
-macro_rules! builtin {
-    ($($name:literal),+ $(,)?) => {
-        &[$((concat!("signatures/", $name), include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/signatures/", $name)))),+]
-    };
-}
-
-const BUILTIN: &[(&str, &str)] = builtin![
-    "account.toml",
-    "activation.toml",
-    "addresses.toml",
-    "behaviours.toml",
-    "certificates.toml",
-    "cloud-console.toml",
-    "download.toml",
-    "fingerprints.toml",
-    "http.toml",
-    "in-page-script.toml",
-    "mail.toml",
-    "messaging.toml",
-    "mobile.toml",
-    "oem.toml",
-    "password-manager.toml",
-    "payloads.toml",
-    "pki.toml",
-    "ports.toml",
-    "products.toml",
-    "reputation.toml",
-    "set.toml",
-    "syslog.toml",
-    "telemetry.toml",
-    "threat-intel.toml",
-    "update.toml",
-    "web-browse.toml",
-];
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use super::*;
-    use crate::matching::{Category, Strength};
-
-    /// An indicator with that value, and nothing else of interest.
-    pub fn indicator(kind: MatchKind, value: &str) -> Indicator {
-        Indicator {
-            id: "KL-UPD-0001".to_owned(),
-            kind,
-            value: value.to_owned(),
-            literal: None,
-            also: Vec::new(),
-            tls_version: None,
-            ports: Vec::new(),
-            category: Category::Update,
-            strength: Strength::Installed,
-            products: Vec::new(),
-            engine_in: Vec::new(),
-            era: String::new(),
-            sources: vec!["https://example.com".to_owned()],
-            date: "2026-11-23".to_owned(),
-            note: String::new(),
-            rev: 1,
-        }
-    }
-
-    #[test]
-    fn the_compiled_in_files_are_those_of_the_folder() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures");
-        let mut found: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| format!("signatures/{}", entry.unwrap().file_name().into_string().unwrap()))
-            .collect();
-        found.sort();
-        assert_eq!(found, BUILTIN.iter().map(|(path, _)| (*path).to_owned()).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn the_compiled_in_files_pass_every_check() {
-        let checked = SignatureSet::from_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("signatures")).unwrap();
-        assert_eq!(checked.sha256(), SignatureSet::builtin().sha256());
-    }
-
-    #[test]
-    fn a_set_may_be_shared_between_threads() {
-        fn shared<T: Send + Sync + std::fmt::Debug>(_: &T) {}
-        shared(&SignatureSet::default());
-    }
-
-    #[test]
-    fn the_digest_sees_every_field_and_no_order() {
-        let one = indicator(MatchKind::Exact, "a.example.com");
-        let other = Indicator { id: "KL-UPD-0002".to_owned(), ..indicator(MatchKind::Exact, "b.example.com") };
-        let pair = [one.clone(), other.clone()];
-        assert_eq!(digest(&pair), digest(&[other.clone(), one.clone()]));
-        let noted = Indicator { note: "x".to_owned(), ..other };
-        assert_ne!(digest(&pair), digest(&[one, noted]));
-    }
-
-    /// A set of these, read from a folder.
-    fn set_of(values: &[(&str, &str)]) -> SignatureSet {
-        let folder = tempfile::tempdir().unwrap();
-        let text: String = values
-            .iter()
-            .map(|(id, value)| {
-                format!(
-                    "[[indicator]]\nid = \"{id}\"\nmatch = \"exact\"\nvalue = \"{value}\"\ncategory = \"update\"\n\
-                     strength = \"installed\"\nproducts = [\"x\"]\nera = \"2020-\"\nsources = [\"https://example.com\"]\n\
-                     date = 2026-11-23\n"
-                )
-            })
-            .collect();
-        std::fs::write(folder.path().join("set.toml"), text).unwrap();
-        SignatureSet::from_folder(folder.path()).unwrap()
-    }
-
-    #[test]
-    fn a_set_that_succeeds_another_keeps_its_numbers_and_what_it_found() {
-        let first = set_of(&[("KL-UPD-0001", "a.example.com"), ("KL-UPD-0002", "b.example.com")]);
-        let [one, two] = ["a.example.com", "b.example.com"].map(|name| first.match_name(name).unwrap());
-        let fresh = || set_of(&[("KL-UPD-0003", "c.example.com"), ("KL-UPD-0002", "b2.example.com")]);
-        let second = fresh().succeed(&first).unwrap();
-        assert_eq!(second.sha256(), fresh().sha256(), "it says the same as when it had come first");
-        assert_eq!((second.len(), second.iter().count()), (2, 2));
-        assert_eq!(second.match_name("a.example.com"), None);
-        assert!(second.find("KL-UPD-0001").is_none());
-        assert_eq!(second.get(one).id, "KL-UPD-0001");
-        assert_eq!(second.match_name("b.example.com"), None, "it has another value now");
-        assert_eq!(second.match_name("b2.example.com"), Some(two));
-        let three = second.match_name("c.example.com").unwrap();
-        assert_eq!(second.get(three).id, "KL-UPD-0003");
-        assert!(three != one && three != two);
-        let third = set_of(&[("KL-UPD-0001", "a.example.com")]).succeed(&second).unwrap();
-        assert_eq!(third.match_name("a.example.com"), Some(one), "back under its number");
-        assert_eq!(third.get(three).id, "KL-UPD-0003");
-    }
-
-    #[test]
-    #[ignore = "a measurement, not a check: cargo test --release -- --ignored --nocapture cost"]
-    fn cost_of_ordinary_traffic() {
-        let set = SignatureSet::builtin();
-        let names = [
-            "www.google.com",
-            "login.microsoftonline.com",
-            "a.very.long.name.of.some.content.network.example.net",
-            "x.co.uk",
-        ];
-        let paths =
-            ["/", "/v9/windowsupdate/redir/muv4wuredir.cab", "/filestreamingservice/files/5f7c2a3e-2b1d-4e2d-9f0e-3a"];
-        let addresses: Vec<IpAddr> =
-            ["142.250.74.36", "10.0.0.1", "2a00:1450:4001::1"].map(|text| text.parse().unwrap()).into();
-        let agent = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
-        let rounds = 2_000_000_usize;
-        let report = |what: &str, run: &dyn Fn(usize) -> bool| {
-            let start = std::time::Instant::now();
-            let hits = (0..rounds).filter(|&round| run(std::hint::black_box(round))).count();
-            println!("{what}: {:.1} ns, {hits} hits", start.elapsed().as_nanos() as f64 / rounds as f64);
-        };
-        report("name", &|round| set.match_name(names[round % names.len()]).is_some());
-        report("name that matches", &|_| set.match_name(std::hint::black_box("s07.upd.kaspersky.com")).is_some());
-        report("address", &|round| set.match_address(addresses[round % addresses.len()]).is_some());
-        report("path", &|round| set.match_path(paths[round % paths.len()].as_bytes()).is_some());
-        report("user agent", &|_| set.match_user_agent(std::hint::black_box(agent)).is_some());
     }
 }

@@ -1,0 +1,36 @@
+//! Where something stands in a signature file.
+
+use crate::matching::signature_set::SignatureError;
+use std::fmt::Display;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where an indicator stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub path: Arc<str>,
+    pub line: usize,
+}
+
+impl Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}:{}", self.path, self.line)
+    }
+}
+
+/// A file, and where its lines end.
+pub struct File {
+    pub path: Arc<str>,
+    pub lines: Vec<usize>,
+}
+
+impl File {
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        Place { path: Arc::clone(&self.path), line: 1 + self.lines.partition_point(|&end| end < span.start) }
+    }
+
+    pub fn bad(&self, span: &Range<usize>, what: impl Into<String>) -> SignatureError {
+        let place = self.place(span);
+        SignatureError::Bad { path: place.path.to_string(), line: place.line, what: what.into() }
+    }
+}
