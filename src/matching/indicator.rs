@@ -1,5 +1,6 @@
 //! One observable with an id, and what it stands for.
 
+use super::signature_set::{certificate_attributes, expand_template};
 use serde::Serialize;
 
 /// Which service of the vendor an indicator belongs to.
@@ -346,6 +347,25 @@ pub struct Indicator {
     pub note: String,
     /// Revision of the indicator.
     pub rev: u32,
+}
+
+impl Indicator {
+    /// The domain names that an exact name, a suffix or a template stands for, written out; a `*` may be left in those of a template. None
+    /// for other kinds.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self.kind {
+            MatchKind::Exact | MatchKind::Suffix => vec![self.value.clone()],
+            MatchKind::Template => expand_template(&self.value).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The attributes that the name of a certificate must have, such as `O=AO Kaspersky Lab`. None for other kinds.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        let is_name = matches!(self.kind, MatchKind::CertificateSubject | MatchKind::CertificateIssuer);
+        certificate_attributes(if is_name { &self.value } else { "" })
+    }
 }
 
 #[cfg(test)]

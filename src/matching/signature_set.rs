@@ -27,6 +27,7 @@ pub use habits::{Beacon, Habits, ResolverOrder, STEPS_MAX};
 pub use indicators::Indicators;
 pub use ports::PortRange;
 pub use products::{Product, ProductKind};
+pub(super) use template::expand as expand_template;
 
 use super::{Indicator, IndicatorIndex, MatchKind};
 use crate::capture::display_path;

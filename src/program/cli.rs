@@ -33,6 +33,7 @@ pub enum Command {
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
     Hosts(HostsArguments),
+    Export(ExportArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES, after_long_help = long(SIGNATURES_EXAMPLES, &[SIGNATURES_EXIT, SIGNATURES_FILES, ENVIRONMENT]))]
     Signatures(SignaturesCommand),
@@ -369,6 +370,64 @@ pub struct SignatureFolders {
     pub extra: Option<PathBuf>,
 }
 
+/// Write what is looked for as rules and data for other programs.
+///
+/// What comes out follows from the signature set alone: the same set gives the same bytes. What a format cannot say is counted on standard
+/// error and in the files. docs/plugins.md says what each format finds, and what it does not.
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_EXAMPLES, after_long_help = long(EXPORT_EXAMPLES, &[EXPORT_EXIT, EXPORT_FILES, ENVIRONMENT]))]
+pub struct ExportArguments {
+    /// What to write
+    #[arg(value_name = "FORMAT")]
+    pub format: ExportFormat,
+
+    /// Where to write it: a folder for formats of several files, else a file [default: standard output]
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
+
+    /// Also web sites that say nothing about a product (strength browse)
+    #[arg(long)]
+    pub browse: bool,
+
+    /// Day of the export, such as 2026-11-23 [default: that of the newest indicator]
+    #[arg(long, value_name = "DATE", value_hint = ValueHint::Other)]
+    pub date: Option<String>,
+
+    /// Write also over files that another program made
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not count what was left out on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Forms in which others take indicators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Rules and datasets for Suricata 7 and 8, a folder
+    Suricata,
+    /// Intelligence file and package for Zeek, a folder
+    Zeek,
+    /// Rules for Snort 3
+    Snort,
+    /// Sigma rules for DNS and proxy logs, a folder
+    Sigma,
+    /// STIX 2.1 bundle
+    Stix,
+    /// MISP event
+    Misp,
+    /// Response policy zones for DNS, a folder
+    Rpz,
+    /// Table of the indicators
+    Csv,
+    /// Table for plugins/wireshark/kaspector.lua
+    Wireshark,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum SignaturesCommand {
     /// List every indicator: id, category, strength, what it matches.
@@ -527,6 +586,25 @@ Exit status:
   0  ran
   1  standard output could not be written
   2  bad usage";
+
+const EXPORT_EXIT: &str = "\
+Exit status:
+  0  written
+  1  a file could not be written
+  2  bad usage; signature files that are wrong; a file of another program";
+
+const EXPORT_FILES: &str = "\
+Files:
+  PATH             replaced when an export wrote it, left alone else
+  PATH/SHA256SUMS  what an export wrote into a folder";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  kaspector export suricata -o kaspector-rules
+  kaspector export zeek -o kaspector-zeek --signatures-extra ./my-signatures
+  kaspector export stix -o kaspector.stix.json
+  kaspector export csv --browse > kaspector.csv
+  kaspector export wireshark -o ~/.local/lib/wireshark/plugins/kaspector.tsv";
 
 const TEST_EXIT: &str = "\
 Exit status:

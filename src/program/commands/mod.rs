@@ -7,6 +7,7 @@
 mod completions;
 mod entry;
 mod exit;
+mod export;
 mod figures;
 mod hosts;
 mod scan;
@@ -28,6 +29,7 @@ use std::path::Path;
 pub use completions::{completion_script, completions};
 pub use entry::main;
 pub use exit::Exit;
+pub use export::export;
 pub use hosts::hosts;
 pub use scan::scan;
 #[cfg(target_os = "linux")]

@@ -7,5 +7,6 @@
 pub(crate) mod clock;
 pub mod output_file;
 pub(crate) mod panics;
+pub mod whole_file;
 
 pub use panics::report_panics;
