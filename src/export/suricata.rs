@@ -229,6 +229,11 @@ impl Rules<'_, '_> {
     fn addresses(&mut self, group: Group, left_out: &mut LeftOut) {
         let all = ranges(self.selection.set);
         let is_ours = |one: &Indicator| (one.category, one.strength) == group;
+        // Web sites at published addresses are anybody's.
+        if sid(group, Seen::Address).is_none() {
+            all.iter().filter(|(_, one)| is_ours(one)).for_each(|(_, one)| left_out.add(Reason::NoWord, one));
+            return;
+        }
         let mut list = Vec::new();
         let mut length = 0;
         let mut taken = Vec::new();
