@@ -62,11 +62,15 @@ pub struct ScanArguments {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
 
+    /// Write it to FILE, whole or not at all [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
     /// Write alerts as Suricata EVE JSON lines to FILE; - for standard output, in place of the table
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub eve: Option<PathBuf>,
 
-    /// Write --eve and --state also over files that another program made; never over inputs or captures
+    /// Write --output, --eve and --state also over files that another program made; never over inputs or captures
     #[arg(long)]
     pub force: bool,
 
@@ -308,6 +312,14 @@ pub struct HostsArguments {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: HostsFormat,
 
+    /// Write it to FILE, whole or not at all [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Write also over a file that another program made
+    #[arg(long)]
+    pub force: bool,
+
     /// List hosts with this verdict or a stronger one
     #[arg(long, value_name = "VERDICT")]
     pub verdict: Option<FailOn>,
@@ -433,6 +445,15 @@ pub enum SignaturesCommand {
     /// List every indicator: id, category, strength, what it matches.
     #[command(after_help = LIST_EXAMPLES, after_long_help = long(LIST_EXAMPLES, &[SIGNATURES_EXIT, SIGNATURES_FILES, ENVIRONMENT]))]
     List {
+        /// What to print
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: ListFormat,
+        /// Write it to FILE, whole or not at all [default: standard output]
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Write also over a file that another program made
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         signatures: SignatureFolders,
     },
@@ -474,6 +495,8 @@ pub enum Format {
     Json,
     /// One line per host and piece of evidence.
     Csv,
+    /// One JSON object on a line per host, schema kaspector.host/1.
+    Jsonl,
 }
 
 /// Forms of an inventory.
@@ -484,6 +507,17 @@ pub enum HostsFormat {
     /// One JSON object, schema kaspector.hosts/1.
     Json,
     /// One line per host and piece of evidence.
+    Csv,
+}
+
+/// Forms of the list of indicators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people: id, service, strength, kind and value.
+    Table,
+    /// One JSON object with all that is known, schema kaspector.signatures/1.
+    Json,
+    /// One line per indicator with all that is known.
     Csv,
 }
 
@@ -553,6 +587,7 @@ const SCAN_FILES: &str = "\
 Files:
   PATH          a name that is not UTF-8 is shown with \\xNN for such bytes and
                 with \\\\ for a backslash
+  --output FILE replaced when it is an answer of this program, left alone else
   --eve FILE    replaced when each of its lines is an alert of a scan, left
                 alone else; never an input, nor a capture
   --state FILE  an SQLite database; FILE-wal and FILE-shm stand beside it while
@@ -652,6 +687,7 @@ const SCAN_EXAMPLES: &str = "\
 Examples:
   kaspector scan office.pcap                        a table of hosts
   kaspector scan /captures --format json            everything below a folder
+  kaspector scan /captures --format csv -o hosts.csv
   kaspector scan 'span-*.pcap.zst' --eve eve.json   alerts for an IDS pipeline
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
@@ -690,6 +726,7 @@ const LIST_EXAMPLES: &str = "\
 Examples:
   kaspector signatures list
   kaspector signatures list | grep installed
+  kaspector signatures list --format csv -o indicators.csv
   kaspector signatures list --signatures-extra ./my-signatures";
 
 const COMPLETIONS_FILES: &str = "\

@@ -24,7 +24,7 @@ pub use eve::{EveCompat, EveLog, EveOrigin, EveStats, EveWriter, LINE_MAX, Occas
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
-pub use scan_json::{host_json, write_json};
+pub use scan_json::{host_json, write_json, write_jsonl};
 pub use scan_table::{TableStyle, host_label, write_table};
 pub use spelling::rfc3339;
 pub use tally::{Tally, scan_capture};

@@ -37,6 +37,26 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
     out.write_all(b"\n")
 }
 
+/// Writes each host on a line of its own, as it stands in that answer, with `"schema": "kaspector.host/1"` before its keys.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write_jsonl(out: &mut impl io::Write, report: &ScanReport, signatures: &SignatureSet) -> io::Result<()> {
+    for host in &report.hosts {
+        let line = HostLine { schema: "kaspector.host/1", host: Host::of(host, report, signatures) };
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct HostLine<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    host: Host<'a>,
+}
+
 /// One host as it stands in that answer, on one line. `inputs` are the names of those that its examples stand in.
 ///
 /// # Panics

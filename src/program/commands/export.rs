@@ -1,8 +1,9 @@
 //! `kaspector export`.
 
+use super::answer::of_output;
 use super::{Exit, Usage, load, of_stdout, say};
 use crate::cli::{ExportArguments, ExportFormat};
-use crate::process::output_file::{Claims, OutputFileError};
+use crate::process::output_file::Claims;
 use crate::process::whole_file::{Kind, check_file, write_folder, write_whole};
 use anyhow::Context;
 use kaspector::capture::display_path;
@@ -82,9 +83,4 @@ fn pack(format: ExportFormat, set: &SignatureSet, options: &Options) -> Pack {
 fn day(text: &str) -> anyhow::Result<()> {
     let is_day = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
     if is_day { Ok(()) } else { Err(Usage(format!("--date {text}: no date; write it as 2026-11-23")).into()) }
-}
-
-/// A file that another name would help with is bad usage.
-fn of_output(error: OutputFileError) -> anyhow::Error {
-    if error.is_refusal() { Usage(error.to_string()).into() } else { error.into() }
 }

@@ -1,12 +1,13 @@
 //! `kaspector hosts`.
 
-use super::{Exit, Usage, load, of_state, of_stdout, table_style};
+use super::answer::AnswerPlace;
+use super::{Exit, Usage, load, of_state};
 use crate::cli::{HostsArguments, HostsFormat};
+use crate::process::output_file::Claims;
 use crate::state::{HostFilter, State};
 use kaspector::capture::Timestamp;
 use kaspector::matching::Verdict;
 use kaspector_report::{write_hosts_csv, write_hosts_json, write_hosts_table};
-use std::io::{self, BufWriter, Write};
 
 /// Lists the hosts of an inventory.
 pub fn hosts(arguments: &HostsArguments) -> anyhow::Result<Exit> {
@@ -22,15 +23,16 @@ pub fn hosts(arguments: &HostsArguments) -> anyhow::Result<Exit> {
         roles: arguments.roles.clone(),
         vlans: arguments.vlans.clone(),
     };
+    let mut claims = Claims::default();
+    claims.add_database(&arguments.state);
+    let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
     let state = State::open_to_read(&arguments.state).map_err(of_state)?;
     let report = state.listing(&signatures, &filter).map_err(of_state)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let written = match arguments.format {
+    place.write(|mut out, style| match arguments.format {
         HostsFormat::Json => write_hosts_json(&mut out, &report, &signatures),
         HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures),
-        HostsFormat::Table => write_hosts_table(&mut out, &report, &signatures, table_style()),
-    };
-    written.and_then(|()| out.flush()).map_err(of_stdout)?;
+        HostsFormat::Table => write_hosts_table(&mut out, &report, &signatures, style),
+    })?;
     Ok(Exit::Ran)
 }
 

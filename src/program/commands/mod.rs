@@ -4,6 +4,7 @@
 //! Out:   results on standard output, everything else on standard error, and an exit code.
 //! Never: touches a packet.
 
+mod answer;
 mod completions;
 mod entry;
 mod exit;

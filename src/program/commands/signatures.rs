@@ -1,9 +1,12 @@
 //! `kaspector signatures`.
 
+use super::answer::AnswerPlace;
 use super::{Exit, Usage, complain, holds_nothing, load, of_stdout};
-use crate::cli::SignaturesCommand;
+use crate::cli::{ListFormat, SignaturesCommand};
+use crate::process::output_file::Claims;
 use kaspector::capture::display_path;
 use kaspector::matching::{Explanation, Indicator, SignatureSet};
+use kaspector_export::{write_indicators_csv, write_indicators_json};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use unicode_width::UnicodeWidthStr;
@@ -12,7 +15,21 @@ use unicode_width::UnicodeWidthStr;
 pub fn run(command: &SignaturesCommand) -> anyhow::Result<Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let answered = match command {
-        SignaturesCommand::List { signatures } => list(&mut out, &load(signatures)?),
+        SignaturesCommand::List { format, output, force, signatures } => {
+            let set = load(signatures)?;
+            let mut claims = Claims::default();
+            for folder in [&signatures.replace, &signatures.extra].into_iter().flatten() {
+                claims.add_folder(folder, "toml", "a signature file, which is read");
+            }
+            let place = AnswerPlace::new(output.as_deref(), &claims, *force)?;
+            drop(out);
+            place.write(|mut out, _| match format {
+                ListFormat::Table => list(&mut out, &set),
+                ListFormat::Json => write_indicators_json(&mut out, &set),
+                ListFormat::Csv => write_indicators_csv(&mut out, set.iter(), &set),
+            })?;
+            return Ok(Exit::Ran);
+        }
         SignaturesCommand::Show { id, signatures } => {
             let set = load(signatures)?;
             let Some(indicator) = set.find(id).or_else(|| set.find(&id.to_ascii_uppercase())) else {
@@ -67,7 +84,7 @@ fn own_products(set: &SignatureSet) -> Vec<String> {
 }
 
 /// Id, category, strength, kind and value; values are the widest and come last.
-fn list(out: &mut impl Write, set: &SignatureSet) -> io::Result<Exit> {
+fn list(out: &mut impl Write, set: &SignatureSet) -> io::Result<()> {
     let cells = |indicator: &Indicator| {
         [
             indicator.id.clone(),
@@ -88,7 +105,7 @@ fn list(out: &mut impl Write, set: &SignatureSet) -> io::Result<Exit> {
         }
         writeln!(out, "{}", on_one_line(&indicator.value))?;
     }
-    Ok(Exit::Ran)
+    Ok(())
 }
 
 /// A value as it stands in its file, but for line ends and the like, which some payloads have.

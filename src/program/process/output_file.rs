@@ -298,6 +298,11 @@ impl AlertsFile {
         Ok(Self { file, is_new: found.is_none(), is_regular })
     }
 
+    /// Claims it: nothing else is written there.
+    pub fn claim(&self, claims: &mut Claims) {
+        claims.add_stream(&self.file, "the file for alerts");
+    }
+
     /// Refuses an inventory that would be the same file, or have it beside it.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ mod alert_writer;
 mod interactive;
 mod targets;
 
+use super::answer::AnswerPlace;
 use super::figures::{rate, scaled};
-use super::{Exit, Usage, complain, is_closed_pipe, load, say, table_style, warn};
+use super::{Exit, Usage, complain, is_closed_pipe, load, say, warn};
 use crate::cli::{Format, ScanArguments};
 use crate::inputs::expand;
 use crate::scan::{Inventory, Scan, ScanOptions, TakeAlerts};
@@ -17,8 +18,8 @@ use kaspector::capture::display_path;
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
-use kaspector_report::{InputReport, ScanReport, write_csv, write_json, write_table};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use kaspector_report::{InputReport, ScanReport, write_csv, write_json, write_jsonl, write_table};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ use targets::Targets;
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     let signatures = Arc::new(load(&arguments.signatures)?);
     let eve_on_stdout = arguments.eve.as_deref() == Some(Path::new("-"));
-    if eve_on_stdout && arguments.format != Format::Table {
+    let is_on_stdout = arguments.output.as_deref().is_none_or(|path| path == Path::new("-"));
+    if eve_on_stdout && is_on_stdout && (arguments.format != Format::Table || arguments.output.is_some()) {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
@@ -45,7 +47,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         tunnels: arguments.tunnels.clone(),
     };
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
-    let Targets { alerts, state, mut failure } = Targets::open(arguments, &options)?;
+    let Targets { alerts, state, place, mut failure } = Targets::open(arguments, &options)?;
     let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
@@ -73,8 +75,8 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         };
         note(file.finish().with_context(|| format!("{name}: not all alerts could be written")));
     }
-    if !eve_on_stdout {
-        note(print(report, arguments.format, &signatures).context("standard output: cannot be written"));
+    if !(eve_on_stdout && place.is_stdout()) {
+        note(print(place, report, arguments.format, &signatures));
     }
     if let (Some(mut state), Some(path)) = (state, arguments.state.as_deref()) {
         if scan.interrupted {
@@ -98,16 +100,13 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn print(report: &ScanReport, format: Format, signatures: &SignatureSet) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match format {
-        Format::Json => write_json(&mut out, report, signatures)?,
-        Format::Csv => write_csv(&mut out, report, signatures)?,
-        Format::Table => {
-            write_table(&mut out, report, signatures, table_style())?;
-        }
-    }
-    out.flush()
+fn print(place: AnswerPlace<'_>, report: &ScanReport, format: Format, signatures: &SignatureSet) -> anyhow::Result<()> {
+    place.write(|mut out, style| match format {
+        Format::Json => write_json(&mut out, report, signatures),
+        Format::Jsonl => write_jsonl(&mut out, report, signatures),
+        Format::Csv => write_csv(&mut out, report, signatures),
+        Format::Table => write_table(&mut out, report, signatures, style),
+    })
 }
 
 /// Merges what each input showed into an inventory, and says what became of which.

@@ -1,5 +1,6 @@
 //! What a scan writes besides its report, opened before anything is read.
 
+use super::super::answer::AnswerPlace;
 use super::super::{Exit, Usage, complain, of_state};
 use crate::cli::ScanArguments;
 use crate::process::output_file::{AlertsFile, Claims, OutputFileError};
@@ -10,7 +11,9 @@ use std::io;
 use std::path::Path;
 
 /// What a scan writes besides its report.
-pub struct Targets {
+pub struct Targets<'a> {
+    /// Where the report goes.
+    pub place: AnswerPlace<'a>,
     /// Where alerts go, if anywhere.
     pub alerts: Option<AlertTarget>,
     /// The inventory, if there is one.
@@ -27,9 +30,9 @@ pub enum AlertTarget {
     File(AlertsFile),
 }
 
-impl Targets {
+impl<'a> Targets<'a> {
     /// Opens what can be opened, and says what cannot. What must not be written ends the program before anything is read or changed.
-    pub fn open(arguments: &ScanArguments, options: &ScanOptions) -> anyhow::Result<Self> {
+    pub fn open(arguments: &'a ScanArguments, options: &ScanOptions) -> anyhow::Result<Self> {
         let usage = |error: OutputFileError| Usage(error.to_string());
         let mut claims = Claims::default();
         claims.add_inputs(&options.inputs);
@@ -75,6 +78,22 @@ impl Targets {
                 }
             }
         }
+        // The last to be looked at: it must be none of the others.
+        if let Some((file, _)) = &file {
+            file.claim(&mut claims);
+        }
+        if let Some(path) = &arguments.state {
+            claims.add_database(path);
+        }
+        let place = match AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force) {
+            Ok(place) => place,
+            Err(error) => {
+                if let Some((file, path)) = file {
+                    file.withdraw(path);
+                }
+                return Err(error);
+            }
+        };
         let alerts = match file.take() {
             _ if arguments.eve.as_deref() == Some(Path::new("-")) => Some(AlertTarget::Stdout),
             None => None,
@@ -86,7 +105,7 @@ impl Targets {
                 }
             },
         };
-        Ok(Self { alerts, state, failure })
+        Ok(Self { alerts, state, place, failure })
     }
 }
 

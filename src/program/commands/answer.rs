@@ -1,0 +1,69 @@
+//! Where the answer of a command goes: to standard output, or into a file that appears whole.
+
+use super::{Usage, of_stdout, table_style};
+use crate::process::output_file::{Claims, OutputFileError};
+use crate::process::whole_file::{Kind, check_file, write_whole};
+use anyhow::Context;
+use kaspector::capture::display_path;
+use kaspector_report::TableStyle;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// How answers begin: the table, JSON, lines of JSON and CSV of each command.
+const ANSWER: Kind = Kind {
+    words: "an answer of this program",
+    marks: &[
+        "SURE  FIRST SEEN",
+        "No host shows Kaspersky traffic.",
+        "No packet was read.",
+        "No host is ",
+        "\"kaspector.scan/1\"",
+        "\"kaspector.host/1\"",
+        "\"kaspector.hosts/1\"",
+        "\"kaspector.signatures/1\"",
+        "address,vlan,inner_vlan,vni,mac,verdict,",
+        "id,match,value,literal,also,ports,",
+        "KL-",
+    ],
+};
+
+/// The place for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerPlace<'a>(Option<&'a Path>);
+
+impl<'a> AnswerPlace<'a> {
+    /// The place that `--output` names; `-` and nothing are standard output.
+    ///
+    /// # Errors
+    /// When nothing may be written there, before anything is.
+    pub fn new(output: Option<&'a Path>, claims: &Claims, force: bool) -> anyhow::Result<Self> {
+        let path = output.filter(|path| *path != Path::new("-"));
+        if let Some(path) = path {
+            check_file(path, "--output", ANSWER, claims, force).map_err(of_output)?;
+        }
+        Ok(Self(path))
+    }
+
+    /// Whether it is standard output.
+    pub const fn is_stdout(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes the answer. In a file it is plain and has 80 columns.
+    ///
+    /// # Errors
+    /// When it cannot be written; a file is then as it was.
+    pub fn write(self, write: impl FnOnce(&mut dyn Write, TableStyle) -> io::Result<()>) -> anyhow::Result<()> {
+        let Some(path) = self.0 else {
+            let mut out = BufWriter::new(io::stdout().lock());
+            return write(&mut out, table_style()).and_then(|()| out.flush()).map_err(of_stdout);
+        };
+        write_whole(path, |out| write(out, TableStyle { width: 80, colour: false }))
+            .with_context(|| format!("{}: cannot be written", display_path(path)))
+    }
+}
+
+/// A file that another name would help with is bad usage.
+pub fn of_output(error: OutputFileError) -> anyhow::Error {
+    if error.is_refusal() { Usage(error.to_string()).into() } else { error.into() }
+}
