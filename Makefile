@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak machine suricata8 captures fuzz deb man sbom
+.PHONY: demo test build bench live soak machine suricata8 captures fuzz deb rpm archive man sbom
 
 demo:
 	scripts/install-deps
@@ -53,6 +53,16 @@ fuzz:
 deb:
 	scripts/install-deps package
 	packaging/deb
+
+# The same as an RPM package; needs rpmbuild.
+rpm:
+	scripts/install-deps package
+	packaging/rpm
+
+# Archives with static programs, for each target that this machine can build, in target/package.
+archive:
+	scripts/install-deps package
+	packaging/archive
 
 # Manual pages and shell completions, in target/manual.
 man:

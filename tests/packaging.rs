@@ -1,4 +1,4 @@
-//! The Debian package and the container's root, made from this test's program and looked into.
+//! The packages, the archive and the container's root, made from this test's program and looked into.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -139,6 +139,95 @@ fn the_same_sources_give_the_same_package() {
     // Another second of the clock, another folder.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert!(one == std::fs::read(package(second.path(), &manual)).unwrap(), "two packages differ");
+}
+
+/// Has a script of the packaging pack this test's program into two folders, a second apart, and gives the first package.
+fn packed_twice(script: &str, folders: [&Path; 2]) -> PathBuf {
+    let manual = example::built("manual");
+    let pack = |folder: &Path| {
+        let output = Command::new(root().join("packaging").join(script))
+            .args([OsStr::new("--out"), folder.as_os_str(), OsStr::new("--manual"), manual.as_os_str()])
+            .args(["--binary", env!("CARGO_BIN_EXE_kaspector")])
+            .envs([("SOURCE_DATE_EPOCH", "1767225600"), ("RPM_PAYLOAD", "w1.gzdio")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().lines().last().unwrap())
+    };
+    let first = pack(folders[0]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let second = pack(folders[1]);
+    assert!(std::fs::read(&first).unwrap() == std::fs::read(second).unwrap(), "two packages differ");
+    first
+}
+
+#[test]
+fn the_rpm_installs_and_holds_what_a_service_needs() {
+    if !(has("rpmbuild") && has("rpm") && has("strip")) {
+        return;
+    }
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let package = packed_twice("rpm", [first.path(), second.path()]);
+    run("rpm", &["-K".as_ref(), package.as_os_str()]);
+    let listed = text(run("rpm", &["-qlp".as_ref(), package.as_os_str()]));
+    let format = r"[%{FILEUSERNAME}:%{FILEGROUPNAME}\n]";
+    let owners = text(run("rpm", &["-qp".as_ref(), "--qf".as_ref(), format.as_ref(), package.as_os_str()]));
+    assert!(owners.lines().all(|owner| owner == "root:root"), "{owners}");
+    let kept = text(run("rpm", &["-qcp".as_ref(), package.as_os_str()]));
+    assert_eq!(kept.lines().collect::<Vec<_>>(), ["/etc/kaspector/kaspector.toml", "/etc/logrotate.d/kaspector"]);
+    let tree = first.path().join("root");
+    std::fs::create_dir(&tree).unwrap();
+    let mut install = Command::new("rpm");
+    install.args(["--root".as_ref(), tree.as_os_str()]).args(["--nodeps", "--noscripts", "-i"]).arg(&package);
+    if rustix::process::geteuid().is_root() {
+        let output = install.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        run(tree.join("usr/bin/kaspector"), &["--version".as_ref()]);
+        for path in listed.lines() {
+            assert!(tree.join(path.trim_start_matches('/')).exists(), "{path}");
+        }
+    } else {
+        skip("needs root, to install");
+    }
+    for path in [
+        "/usr/bin/kaspector",
+        "/usr/lib/systemd/system/kaspector.service",
+        "/usr/lib/sysusers.d/kaspector.conf",
+        "/usr/lib/tmpfiles.d/kaspector.conf",
+        "/usr/share/man/man1/kaspector.1.gz",
+        "/usr/share/bash-completion/completions/kaspector",
+        "/usr/share/zsh/site-functions/_kaspector",
+        "/usr/share/licenses/kaspector/LICENSE-MIT",
+    ] {
+        assert!(listed.lines().any(|line| line == path), "{path}: {listed}");
+    }
+}
+
+#[test]
+fn the_archive_holds_the_program_and_what_belongs_to_it() {
+    if !(has("tar") && has("strip")) {
+        return;
+    }
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = packed_twice("archive", [first.path(), second.path()]);
+    let listed = text(run("tar", &["--list".as_ref(), "--verbose".as_ref(), "--file".as_ref(), archive.as_os_str()]));
+    assert!(listed.lines().all(|line| line.contains(" 0/0 ")), "{listed}");
+    run("tar", &["-C".as_ref(), first.path().as_os_str(), "-xf".as_ref(), archive.as_os_str()]);
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    let tree = first.path().join(name.strip_suffix(".tar.gz").unwrap());
+    for path in [
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "man/man1/kaspector.1",
+        "completions/bash/kaspector",
+        "completions/zsh/_kaspector",
+        "completions/fish/kaspector.fish",
+    ] {
+        assert!(tree.join(path).is_file(), "{path}");
+    }
+    let version = text(run(tree.join("kaspector"), &["--version".as_ref()]));
+    assert!(name.contains(version.split_whitespace().nth(1).unwrap()), "{name}: {version}");
 }
 
 /// As in an image that is being built: no service manager runs. On a copy of this system that nobody else sees, thrown away at the end.
