@@ -2,7 +2,7 @@
 
 use sha1::{Digest, Sha1};
 
-/// The namespace of Kaspector's identifiers: version 5 of the DNS namespace and `kaspector`.
+/// The namespace of Kaspector's identifiers, chosen once: another one would give every object a new identifier.
 const NAMESPACE: [u8; 16] =
     [0x7b, 0x0e, 0x6c, 0x1d, 0x3f, 0x52, 0x5a, 0x1e, 0x9c, 0x47, 0x61, 0x8a, 0x20, 0xd5, 0xb4, 0xf3];
 
