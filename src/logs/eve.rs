@@ -15,8 +15,8 @@ mod flows;
 mod glance;
 mod held;
 mod http;
+mod observer;
 mod record;
-mod telling;
 mod tls;
 mod transactions;
 
@@ -29,10 +29,10 @@ use kaspector::decode::{FiveTuple, OutcomeCounters};
 use kaspector::inspect::DnsMessage;
 use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, Ledger, Opened, SignatureSet, Spoke};
 use kaspector::pipeline::Findings;
+use observer::Ends;
 use record::Record;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use telling::Ends;
 
 /// Longest line that is read, in bytes without its newline.
 pub const LINE_MAX: usize = 64 << 10;
@@ -280,7 +280,7 @@ impl EveReader {
         }
         let at = record.timestamp.as_ref().and_then(|text| timestamp(text.as_str())).ok_or(Malformed::Time)?;
         let ends = Ends::read(record, protocol).ok_or(Malformed::Addresses)?;
-        let Some(ends) = ends.with_client(telling::client_is_source(record)) else {
+        let Some(ends) = ends.with_client(observer::client_is_source(record)) else {
             // Of QUIC only the client's hello is of interest.
             *(if of_type == "alert" { &mut self.counters.undirected } else { &mut self.counters.read }) += 1;
             return Ok(());

@@ -4,8 +4,8 @@ use super::found::{Found, Place, cut};
 use super::management::{bears_vendors_name, is_private_name};
 use super::private_address::is_private;
 use super::{
-    Answered, Application, Category, ConnectionOutcome, EventKind, Field, HostKey, IndicatorIndex, ProtocolEvidence,
-    Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength, ToldCertificate, ToldHello,
+    Answered, Application, Category, CertificateFacts, ConnectionOutcome, EventKind, Field, HelloFacts, HostKey,
+    IndicatorIndex, ProtocolEvidence, Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength,
 };
 use super::{mail, server_role};
 use crate::inspect::tls::Ja4Transport;
@@ -100,7 +100,7 @@ pub fn observe(
 /// Matches a hello over TCP and passes on what it proves.
 pub fn observe_tls_hello(
     signatures: &SignatureSet,
-    hello: &impl ToldHello,
+    hello: &impl HelloFacts,
     place: &Place<'_>,
     mut emit: impl FnMut(EventKind),
 ) -> Learned {
@@ -111,7 +111,7 @@ pub fn observe_tls_hello(
 pub fn observe_quic_hello(
     signatures: &SignatureSet,
     version: &'static str,
-    hello: &impl ToldHello,
+    hello: &impl HelloFacts,
     place: &Place<'_>,
     mut emit: impl FnMut(EventKind),
 ) -> Learned {
@@ -126,7 +126,7 @@ pub fn observe_quic_hello(
 /// Matches a server's certificate and passes on what it proves.
 pub fn observe_certificate(
     signatures: &SignatureSet,
-    certificate: &impl ToldCertificate,
+    certificate: &impl CertificateFacts,
     place: &Place<'_>,
     mut emit: impl FnMut(EventKind),
 ) -> Learned {
@@ -266,7 +266,7 @@ const fn leads_somewhere(address: IpAddr) -> bool {
 
 fn client_hello(
     signatures: &SignatureSet,
-    hello: &impl ToldHello,
+    hello: &impl HelloFacts,
     place: &Place<'_>,
     field: Field,
     application: &impl Fn() -> Application,
@@ -294,7 +294,7 @@ fn client_hello(
 /// Fingerprints are hashes over the whole hello, so the cheap part of JA4 decides first whether any could match.
 fn fingerprints(
     signatures: &SignatureSet,
-    hello: &impl ToldHello,
+    hello: &impl HelloFacts,
     place: &Place<'_>,
     field: Field,
     application: &impl Fn() -> Application,
@@ -330,7 +330,7 @@ fn reputation_frames(signatures: &SignatureSet, frames: Frames, place: &Place<'_
     }
 }
 
-fn tls_application(hello: &impl ToldHello) -> Application {
+fn tls_application(hello: &impl HelloFacts) -> Application {
     Application::Tls {
         sni: hello.sni().map(|name| name.as_str().into()),
         version: hello.version(),
@@ -344,7 +344,7 @@ fn tls_application(hello: &impl ToldHello) -> Application {
 
 fn server_certificate(
     signatures: &SignatureSet,
-    certificate: &impl ToldCertificate,
+    certificate: &impl CertificateFacts,
     place: &Place<'_>,
     emit: &mut impl FnMut(EventKind),
 ) -> Learned {
@@ -395,7 +395,7 @@ fn server_certificate(
 /// vendor's, and it proves no more than the weakest of them; of several as weak, the one that comes last.
 fn weakest_name<'a>(
     signatures: &SignatureSet,
-    certificate: &'a impl ToldCertificate,
+    certificate: &'a impl CertificateFacts,
 ) -> Option<(IndicatorIndex, Cow<'a, str>)> {
     let all = certificate.names().map(|name| {
         let indicator = signatures.match_name(name.strip_prefix("*.").unwrap_or(&name))?;

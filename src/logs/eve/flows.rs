@@ -98,14 +98,14 @@ impl Flow {
     }
 
     /// Whether the other kind of record told this fact already. It is then told once more for each of them, and no oftener.
-    pub fn was_told(&mut self, fact: u64, source: Source) -> bool {
+    pub fn take_known(&mut self, fact: u64, source: Source) -> bool {
         let Some(more) = &mut self.more else { return false };
         let at = more.facts.iter().position(|&(known, by)| known == fact && by != source);
         at.map(|at| more.facts.swap_remove(at)).is_some()
     }
 
     /// Remembers a fact that matched.
-    pub fn note_told(&mut self, fact: u64, source: Source) {
+    pub fn remember(&mut self, fact: u64, source: Source) {
         let facts = &mut self.more().facts;
         if facts.len() >= FACTS_MAX {
             facts.remove(0);

@@ -1,7 +1,7 @@
 //! A first look at a line, which most lines do not survive: nothing in them can matter, and they need not be read as JSON. Whatever is not
 //! written just as Suricata writes it, or may matter, is read in full.
 
-use super::telling::Ends;
+use super::observer::Ends;
 use super::tls::common_names;
 use crate::timestamp;
 use kaspector::capture::Timestamp;

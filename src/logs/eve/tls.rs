@@ -3,7 +3,7 @@
 use super::record::{Ja3, Text, Tls};
 use kaspector::inspect::DomainName;
 use kaspector::inspect::tls::Ja4Transport;
-use kaspector::matching::{SignatureSet, ToldCertificate, ToldHello};
+use kaspector::matching::{CertificateFacts, HelloFacts, SignatureSet};
 use std::borrow::Cow;
 
 /// A client's hello in a record.
@@ -31,7 +31,7 @@ impl<'a> LoggedHello<'a> {
     }
 }
 
-impl ToldHello for LoggedHello<'_> {
+impl HelloFacts for LoggedHello<'_> {
     fn sni(&self) -> Option<&DomainName> {
         self.sni.as_ref()
     }
@@ -91,7 +91,7 @@ impl<'a> LoggedCertificate<'a> {
     }
 }
 
-impl ToldCertificate for LoggedCertificate<'_> {
+impl CertificateFacts for LoggedCertificate<'_> {
     fn subject(&self) -> Cow<'_, str> {
         self.subject.into()
     }

@@ -2,20 +2,20 @@
 
 use super::dns::Kind as DnsKind;
 use super::flows::{Flow, QUERIES_MAX, Source, WaitingQuery};
+use super::observer::{self, LogObserver};
 use super::record::{Dns, Ftp, Http, Quic, Tls};
-use super::telling::{self, Telling};
 use super::tls::{LoggedCertificate, LoggedHello};
 use super::{Common, EveReader, http};
 use foldhash::fast::FixedState;
 use kaspector::inspect::{DnsMessage, FtpRequest, HttpResponse, HttpTarget, Observation};
 use kaspector::matching::{
-    ConnectionOutcome, ToldHello, observe, observe_certificate, observe_quic_hello, observe_tls_hello,
+    ConnectionOutcome, HelloFacts, observe, observe_certificate, observe_quic_hello, observe_tls_hello,
 };
 use std::hash::{BuildHasher, Hash};
 
 impl EveReader {
-    fn telling<'a>(&'a mut self, common: &'a Common<'_>, flow: &'a mut Flow) -> Telling<'a> {
-        Telling {
+    fn observer<'a>(&'a mut self, common: &'a Common<'_>, flow: &'a mut Flow) -> LogObserver<'a> {
+        LogObserver {
             signatures: &self.signatures,
             ledger: &mut self.ledger,
             flow,
@@ -38,7 +38,7 @@ impl EveReader {
         let name = message.question.as_ref().map(|(name, _)| name.as_str());
         let fact = fact(("dns", message.is_response, message.id, name));
         flow.was_asked |= kind == DnsKind::Query;
-        if name.is_some() && !flow.was_told(fact, source) {
+        if name.is_some() && !flow.take_known(fact, source) {
             let has_matched = if kind == DnsKind::Query && dns.recursion_desired().is_none() {
                 flow.is_named = true;
                 self.wait(common, flow, &message)
@@ -48,10 +48,10 @@ impl EveReader {
                     self.tell_waiting(flow, |waiting| waiting.id == message.id, message.recursion_desired);
                 }
                 let observation = Observation::Dns(&message);
-                self.telling(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit))
+                self.observer(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit))
             };
             if has_matched {
-                flow.note_told(fact, source);
+                flow.remember(fact, source);
             }
         }
         self.message = message;
@@ -119,7 +119,7 @@ impl EveReader {
         let Some(hello) = LoggedHello::new(quic.sni.as_ref(), quic.ja3.as_ref(), quic.ja4.as_ref(), None) else {
             return;
         };
-        let version = telling::quic_version(quic.version.as_ref().map_or("", |version| version.as_str()));
+        let version = observer::quic_version(quic.version.as_ref().map_or("", |version| version.as_str()));
         let fact = fact(("quic", hello.sni().map(|name| name.as_str()), hello.ja3_hash()));
         self.tell_once(common, flow, source, fact, |set, place, emit| {
             observe_quic_hello(set, version, &hello, place, emit)
@@ -144,7 +144,7 @@ impl EveReader {
                 && let Some(response) = http::response(http, &head)
             {
                 let observation = Observation::HttpResponse(&response);
-                self.telling(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit));
+                self.observer(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit));
             }
             let form = request.map(|request| request.target_form);
             flow.is_proxied |= matches!(form, Some(HttpTarget::Absolute | HttpTarget::Authority));
@@ -166,7 +166,7 @@ impl EveReader {
         for (path, fetches) in asked {
             let request = FtpRequest { path: &path, fetches };
             let observation = Observation::FtpRequest(&request);
-            self.telling(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit));
+            self.observer(common, flow).tell(|set, place, emit| observe(set, &observation, place, emit));
         }
     }
 
@@ -177,10 +177,10 @@ impl EveReader {
         flow: &mut Flow,
         source: Source,
         fact: u64,
-        observe: impl telling::Observe,
+        observe: impl observer::Observe,
     ) {
-        if !flow.was_told(fact, source) && self.telling(common, flow).tell(observe) {
-            flow.note_told(fact, source);
+        if !flow.take_known(fact, source) && self.observer(common, flow).tell(observe) {
+            flow.remember(fact, source);
         }
     }
 }

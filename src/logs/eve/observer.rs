@@ -196,7 +196,7 @@ pub(super) fn quic_version(name: &str) -> &'static str {
 }
 
 /// One flow's record on its way through matching.
-pub(super) struct Telling<'a> {
+pub(super) struct LogObserver<'a> {
     pub signatures: &'a SignatureSet,
     pub ledger: &'a mut Ledger,
     pub flow: &'a mut Flow,
@@ -206,7 +206,7 @@ pub(super) struct Telling<'a> {
     pub counts: FlowCounts,
 }
 
-impl Telling<'_> {
+impl LogObserver<'_> {
     /// Tells an observation. Says whether it matched anything.
     pub fn tell(self, observe: impl Observe) -> bool {
         let Self { signatures, ledger, flow, ends, line, at, counts } = self;

@@ -1,4 +1,4 @@
-//! What matching asks of a hello and of a certificate, whether their bytes were read or somebody else's log tells of them.
+//! The facts that matching asks of a hello and of a certificate, whether their bytes were read or the log of another program names them.
 //!
 //! Both readers meet the same rules; a caller's kind is known when this is compiled, so bytes pay nothing for logs.
 
@@ -8,7 +8,7 @@ use crate::inspect::{Certificate, DomainName, TlsClientHello};
 use std::borrow::Cow;
 
 /// A ClientHello.
-pub trait ToldHello {
+pub trait HelloFacts {
     /// The server name, if there is one.
     fn sni(&self) -> Option<&DomainName>;
     /// Highest version that the client offered, 0x0304 for TLS 1.3; of a log what the server chose, if it says; 0 when neither is known.
@@ -24,7 +24,7 @@ pub trait ToldHello {
 }
 
 /// A server's certificate.
-pub trait ToldCertificate {
+pub trait CertificateFacts {
     /// Whom it is for: `O=Example Ltd, CN=www.example`.
     fn subject(&self) -> Cow<'_, str>;
     /// Who issued it.
@@ -37,7 +37,7 @@ pub trait ToldCertificate {
     fn names_all(&self) -> bool;
 }
 
-impl ToldHello for TlsClientHello<'_> {
+impl HelloFacts for TlsClientHello<'_> {
     fn sni(&self) -> Option<&DomainName> {
         self.sni.as_ref()
     }
@@ -65,7 +65,7 @@ impl ToldHello for TlsClientHello<'_> {
     }
 }
 
-impl ToldCertificate for Certificate<'_> {
+impl CertificateFacts for Certificate<'_> {
     fn subject(&self) -> Cow<'_, str> {
         self.subject.to_string().into()
     }
