@@ -45,7 +45,10 @@ pub fn find<'a>(record: &[u8], signatures: &'a SignatureSet) -> Option<Mark<'a>>
             let Some(end) = rest.iter().take(DomainName::MAX + 2).position(|&byte| matches!(byte, b'"' | b'\\')) else {
                 continue;
             };
-            let Some(name) = rest.get(..end).and_then(DomainName::from_text) else { continue };
+            // What is escaped in JSON is in no name.
+            let is_whole = rest.get(end) == Some(&b'"');
+            let name = rest.get(..end).filter(|_| is_whole).and_then(DomainName::from_text);
+            let Some(name) = name else { continue };
             let Some(index) = signatures.match_name(name.as_str()) else { continue };
             let indicator = signatures.get(index);
             if strongest.is_none_or(|(strength, _)| indicator.strength < strength) {
