@@ -12,6 +12,7 @@ use std::path::Path;
 /// How answers begin: the table, JSON, lines of JSON and CSV of each command.
 const ANSWER: Kind = Kind {
     words: "an answer of this program",
+    begins: &["KL-"],
     marks: &[
         "SURE  FIRST SEEN",
         "No host shows Kaspersky traffic.",
@@ -23,7 +24,6 @@ const ANSWER: Kind = Kind {
         "\"kaspector.signatures/1\"",
         "address,vlan,inner_vlan,vni,mac,verdict,",
         "id,match,value,literal,also,ports,",
-        "KL-",
     ],
 };
 
@@ -49,17 +49,22 @@ impl<'a> AnswerPlace<'a> {
         self.0.is_none()
     }
 
-    /// Writes the answer. In a file it is plain and has 80 columns.
+    /// Writes the answer. In a file it is plain and has 80 columns. What a file cannot take goes to standard output, so that it is not lost.
     ///
     /// # Errors
     /// When it cannot be written; a file is then as it was.
-    pub fn write(self, write: impl FnOnce(&mut dyn Write, TableStyle) -> io::Result<()>) -> anyhow::Result<()> {
-        let Some(path) = self.0 else {
+    pub fn write(self, write: impl Fn(&mut dyn Write, TableStyle) -> io::Result<()>) -> anyhow::Result<()> {
+        let to_stdout = || {
             let mut out = BufWriter::new(io::stdout().lock());
-            return write(&mut out, table_style()).and_then(|()| out.flush()).map_err(of_stdout);
+            write(&mut out, table_style()).and_then(|()| out.flush()).map_err(of_stdout)
         };
-        write_whole(path, |out| write(out, TableStyle { width: 80, colour: false }))
-            .with_context(|| format!("{}: cannot be written", display_path(path)))
+        let Some(path) = self.0 else { return to_stdout() };
+        let written = write_whole(path, |out| write(out, TableStyle { width: 80, colour: false }));
+        if written.is_err() {
+            to_stdout()?;
+        }
+        written
+            .with_context(|| format!("{}: cannot be written, so the answer is on standard output", display_path(path)))
     }
 }
 

@@ -61,6 +61,7 @@ pub fn export(arguments: &ExportArguments) -> anyhow::Result<Exit> {
 /// Every export names where it comes from near its beginning; a table of indicators by its columns.
 const OURS: Kind = Kind {
     words: "what an export wrote",
+    begins: &[],
     marks: &["Kaspector: ", "\"name\": \"Kaspector\"", "Kaspector signature set", "id,match,value,literal,also,ports,"],
 };
 

@@ -7,15 +7,18 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Lists what an export wrote into a folder, as sha256sum does.
+/// Lists what an export wrote into a folder, as sha256sum does, behind a comment that tells it from the lists of others.
 const SUMS: &str = "SHA256SUMS";
+const SUMS_MARK: &str = "# Kaspector: what an export wrote here; sha256sum -c checks it\n";
 
 /// How a file of the kind that is written is told from others.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// In words, with an article: `an answer of a scan`.
     pub words: &'static str,
-    /// One of these stands among its first bytes.
+    /// It begins with one of these,
+    pub begins: &'static [&'static str],
+    /// or one of these stands among its first bytes.
     pub marks: &'static [&'static str],
 }
 
@@ -48,8 +51,8 @@ pub fn check_file(
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
     read.map_err(|error| OutputFileError::closed(path, error))?;
-    let is_ours = |mark: &&str| memchr::memmem::find(&head, mark.as_bytes()).is_some();
-    if kind.marks.iter().any(is_ours) {
+    let has_mark = |mark: &&str| memchr::memmem::find(&head, mark.as_bytes()).is_some();
+    if kind.begins.iter().any(|start| head.starts_with(start.as_bytes())) || kind.marks.iter().any(has_mark) {
         return Ok(());
     }
     Err(OutputFileError::Foreign {
@@ -106,8 +109,8 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
 /// there and this one does not. `files`: paths below the folder, with `/` between parts.
 ///
 /// # Errors
-/// [`OutputFileError::Foreign`], before anything is written, when the folder holds a file that no export wrote, unless by `force`. Else when
-/// the file system refuses.
+/// [`OutputFileError::Foreign`], before anything is written, when a file would be replaced that no export wrote or that was changed since,
+/// unless by `force`. Else when the file system refuses.
 pub fn write_folder(
     folder: &Path,
     option: &'static str,
@@ -119,7 +122,7 @@ pub fn write_folder(
         return Err(OutputFileError::closed(folder, io::ErrorKind::NotADirectory.into()));
     }
     let listed = earlier(folder);
-    for (path, _) in files {
+    for path in files.iter().map(|(path, _)| *path).chain([SUMS]) {
         let path = folder.join(path);
         claims.check(&path, option)?;
         if path.symlink_metadata().is_ok() && !force && !listed.contains(&path) {
@@ -138,30 +141,40 @@ pub fn write_folder(
     if folder.metadata().is_err() {
         fs::create_dir(folder).map_err(closed(folder))?;
     }
-    let mut sums = String::new();
+    let mut sums = SUMS_MARK.to_owned();
     for (name, bytes) in files {
         let path = folder.join(name);
         let parent = folder_of(&path);
         fs::create_dir_all(parent).map_err(closed(parent))?;
         write_whole(&path, |out| out.write_all(bytes)).map_err(closed(&path))?;
-        let digest = Sha256::digest(bytes);
-        sums.extend(digest.iter().map(|byte| format!("{byte:02x}")));
-        sums.push_str(&format!("  {name}\n"));
+        sums.push_str(&format!("{}  {name}\n", hexadecimal_digest(bytes)));
     }
     let list = folder.join(SUMS);
     write_whole(&list, |out| out.write_all(sums.as_bytes())).map_err(closed(&list))?;
-    for left in listed.iter().filter(|path| !files.iter().any(|(name, _)| folder.join(name) == **path)) {
+    for left in
+        listed.iter().filter(|path| **path != list && !files.iter().any(|(name, _)| folder.join(name) == **path))
+    {
         _ = fs::remove_file(left);
     }
     Ok(())
 }
 
-/// What the list in a folder names: files that an earlier export wrote and that nobody changed since.
+/// The list that an earlier export left in a folder, and the files in it that nobody changed since. A list of another program names
+/// nothing of ours.
 fn earlier(folder: &Path) -> Vec<PathBuf> {
-    let list = fs::read_to_string(folder.join(SUMS)).unwrap_or_default();
-    let entries = list.lines().filter_map(|line| line.split_once("  "));
+    let sums = folder.join(SUMS);
+    let list = fs::read_to_string(&sums).unwrap_or_default();
+    let Some(list) = list.strip_prefix(SUMS_MARK) else { return Vec::new() };
     let is_plain = |name: &str| !name.starts_with('/') && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    entries.filter(|(_, name)| is_plain(name)).map(|(_, name)| folder.join(name)).collect()
+    let is_unchanged =
+        |path: &Path, digest: &str| fs::read(path).is_ok_and(|bytes| hexadecimal_digest(&bytes) == digest);
+    let entries = list.lines().filter_map(|line| line.split_once("  ")).filter(|(_, name)| is_plain(name));
+    let files = entries.map(|(digest, name)| (digest, folder.join(name)));
+    files.filter(|(digest, path)| is_unchanged(path, digest)).map(|(_, path)| path).chain([sums.clone()]).collect()
+}
+
+fn hexadecimal_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -169,19 +182,23 @@ fn earlier(folder: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const KIND: Kind = Kind { words: "a test", marks: &["mark of a test"] };
+    const KIND: Kind = Kind { words: "a test", begins: &["T-"], marks: &["mark of a test"] };
 
     #[test]
     fn only_its_own_kind_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let check = |name: &str, force| check_file(&folder.path().join(name), "-o", KIND, &Claims::default(), force);
         fs::write(folder.path().join("own"), "a mark of a test\n").unwrap();
+        fs::write(folder.path().join("begun"), "T-1\n").unwrap();
         fs::write(folder.path().join("empty"), "").unwrap();
+        fs::write(folder.path().join("mentions"), "see T-1\n").unwrap();
         fs::write(folder.path().join("foreign"), "something else\n").unwrap();
-        for name in ["new", "own", "empty"] {
+        for name in ["new", "own", "begun", "empty"] {
             check(name, false).unwrap();
         }
-        assert!(matches!(check("foreign", false), Err(OutputFileError::Foreign { .. })));
+        for name in ["foreign", "mentions"] {
+            assert!(matches!(check(name, false), Err(OutputFileError::Foreign { .. })), "{name}");
+        }
         check("foreign", true).unwrap();
         for name in ["no/such/folder", "own/below", ""] {
             assert!(matches!(check(name, true), Err(OutputFileError::Closed { .. })), "{name}");
@@ -207,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_others_is_kept_with_the_files_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("disk.iso");
+        fs::write(&image, "image").unwrap();
+        let list = format!("{}  disk.iso\n", hexadecimal_digest(b"image"));
+        fs::write(folder.path().join(SUMS), &list).unwrap();
+        let write = |force| write_folder(folder.path(), "-o", &[("a", b"1")], &Claims::default(), force);
+        assert!(matches!(write(false), Err(OutputFileError::Foreign { .. })));
+        assert_eq!(fs::read_to_string(folder.path().join(SUMS)).unwrap(), list);
+        write(true).unwrap();
+        assert!(image.exists());
+    }
+
+    #[test]
+    fn a_file_that_was_changed_since_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |files: &[(&str, &[u8])]| write_folder(folder.path(), "-o", files, &Claims::default(), false);
+        write(&[("a", b"1"), ("b", b"2")]).unwrap();
+        fs::write(folder.path().join("b"), "mine").unwrap();
+        assert!(matches!(write(&[("a", b"3"), ("b", b"4")]), Err(OutputFileError::Foreign { .. })));
+        write(&[("a", b"3")]).unwrap();
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"mine");
+    }
+
+    #[test]
     fn a_folder_keeps_what_is_not_of_an_export() {
         let folder = tempfile::tempdir().unwrap();
         let pack = folder.path().join("pack");
@@ -221,9 +263,12 @@ mod tests {
         assert_eq!(fs::read(pack.join("own")).unwrap(), b"mine");
         write(&[("own", b"5")], true).unwrap();
         assert_eq!(fs::read(pack.join("own")).unwrap(), b"5");
-        fs::write(pack.join(SUMS), "00  ../outside\n00  /etc/passwd\n").unwrap();
-        fs::write(folder.path().join("outside"), "mine").unwrap();
+        let outside = folder.path().join("outside");
+        fs::write(&outside, "mine").unwrap();
+        let digest = hexadecimal_digest(b"mine");
+        fs::write(pack.join(SUMS), format!("{SUMS_MARK}{digest}  ../outside\n{digest}  {}\n", outside.display()))
+            .unwrap();
         write(&[("own", b"6")], true).unwrap();
-        assert!(folder.path().join("outside").exists());
+        assert!(outside.exists());
     }
 }
