@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use assert_cmd::Command;
-use kaspector::matching::SignatureSet;
+use kaspector::matching::{MatchKind, SignatureSet};
 use kaspector_export::{Options, Pack};
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,6 +66,47 @@ fn web_sites_are_left_out_unless_asked_for() {
         }
         assert!(["securelist", "c2VjdXJlbGlzdC5jb20="].iter().any(|site| of(true).contains(site)), "{name}");
     }
+}
+
+/// An indicator of each kind and strength, alone in a set, changes what a format says, or its absence is counted.
+#[test]
+fn no_kind_is_missing_in_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_file = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        text.split("[[indicator]]").skip(1).map(|entry| format!("[[indicator]]{entry}")).collect::<Vec<_>>()
+    };
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../signatures")).unwrap();
+    let entries: Vec<String> = files.flat_map(|file| of_file(&file.unwrap().path())).collect();
+    let set_of = |entry: &str| {
+        fs::write(folder.path().join("one.toml"), entry).unwrap();
+        SignatureSet::of_folders(Some(folder.path()), None).unwrap()
+    };
+    // What a pack says, without what names the set and what is not in it.
+    let says = |set: &SignatureSet, write: Write| {
+        let pack = write(set, &Options { browse: true, date: Some("2026-11-28".to_owned()) });
+        let is_said = |line: &&str| !["#", "//", ";", "--"].iter().any(|mark| line.starts_with(mark));
+        let lines: Vec<String> =
+            text(&pack).lines().filter(is_said).map(|line| line.replace(set.sha256(), "")).collect();
+        (lines, pack.left_out.iter().map(|(_, ids)| ids.len()).sum::<usize>())
+    };
+    let of_kind = |kind: &str| entries.iter().find(|entry| entry.contains(&format!("match = \"{kind}\""))).unwrap();
+    let (port, exact) = (of_kind("port"), of_kind("exact"));
+    let mut seen = BTreeSet::new();
+    for entry in &entries {
+        let set = set_of(entry);
+        let one = set.iter().next().unwrap();
+        if !seen.insert((one.kind.name(), one.strength.name())) {
+            continue;
+        }
+        for (name, write) in FORMATS {
+            let (lines, left_out) = says(&set, write);
+            let other = if one.kind == MatchKind::Port { exact } else { port };
+            let (others, _) = says(&set_of(other), write);
+            assert!(left_out == 1 || lines != others, "{name}: {} {}", one.kind.name(), one.id);
+        }
+    }
+    assert!(seen.len() > 40, "{}", seen.len());
 }
 
 /// Each indicator is in a file, or its absence is counted.

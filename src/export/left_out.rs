@@ -37,7 +37,7 @@ impl Reason {
             Self::PortAlone => "ports: they prove nothing by themselves",
             Self::Companion => "ambiguous paths, user agents and bodies: they count beside a second match alone",
             Self::Place => "mail header fields: they count above the trace of others alone",
-            Self::Bytes => "first bytes, uploads and protocols of the vendor's own",
+            Self::Bytes => "first bytes, uploads, syslog and protocols of the vendor's own",
             Self::NoWord => "kinds of match that this format has no word for",
             Self::NoRoom => "more than one rule can hold",
         }
@@ -80,7 +80,9 @@ pub(crate) fn never(indicator: &Indicator, browse: bool) -> Option<Reason> {
             Some(Reason::Sequence)
         }
         MatchKind::MailHeader => Some(Reason::Place),
-        MatchKind::StreamPrefix | MatchKind::UploadContains | MatchKind::Protocol => Some(Reason::Bytes),
+        MatchKind::StreamPrefix | MatchKind::UploadContains | MatchKind::Protocol | MatchKind::Syslog => {
+            Some(Reason::Bytes)
+        }
         MatchKind::PathPrefix
         | MatchKind::PathSuffix
         | MatchKind::PathContains

@@ -4,7 +4,7 @@
 //! first 680 are those of its alerts, 40 for each service; rules that say the same as an alert have its number and text.
 
 use crate::selection::Group;
-use kaspector::matching::{Category, Strength};
+use kaspector::matching::Strength;
 
 const FIRST: u32 = 1_990_000;
 const PER_CATEGORY: u32 = 40;
@@ -139,8 +139,7 @@ impl Seen {
 
 /// The number of a rule; `None` where there is none, because there is nothing that it would be good for.
 pub const fn sid((category, strength): Group, seen: Seen) -> Option<u32> {
-    // A service that is new has no numbers until it is given some here, which a test holds.
-    let Some(service) = service(category) else { return None };
+    let service = category.number();
     match strength {
         Strength::Installed => Some(FIRST + service * PER_CATEGORY + seen.installed()),
         Strength::Ambiguous => match seen.ambiguous() {
@@ -154,33 +153,10 @@ pub const fn sid((category, strength): Group, seen: Seen) -> Option<u32> {
     }
 }
 
-/// Written out rather than counted, so that no number in use changes when a category is added or moved.
-const fn service(category: Category) -> Option<u32> {
-    Some(match category {
-        Category::Update => 0,
-        Category::Telemetry => 1,
-        Category::Reputation => 2,
-        Category::Activation => 3,
-        Category::Account => 4,
-        Category::CloudConsole => 5,
-        Category::Download => 6,
-        Category::Pki => 7,
-        Category::Messaging => 8,
-        Category::InPageScript => 9,
-        Category::PasswordManager => 10,
-        Category::Mobile => 11,
-        Category::Oem => 12,
-        Category::WebBrowse => 13,
-        Category::Mail => 14,
-        Category::ThreatIntel => 15,
-        Category::Management => 16,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kaspector::matching::Category;
     use std::collections::BTreeSet;
 
     #[test]

@@ -95,6 +95,31 @@ impl Category {
         Self::ALL.into_iter().find(|category| category.name() == name)
     }
 
+    /// A number below 17 that it never loses, for the numbers of rules and alerts. Written out rather than counted, so that none in use
+    /// changes when a category is added or moved.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Update => 0,
+            Self::Telemetry => 1,
+            Self::Reputation => 2,
+            Self::Activation => 3,
+            Self::Account => 4,
+            Self::CloudConsole => 5,
+            Self::Download => 6,
+            Self::Pki => 7,
+            Self::Messaging => 8,
+            Self::InPageScript => 9,
+            Self::PasswordManager => 10,
+            Self::Mobile => 11,
+            Self::Oem => 12,
+            Self::WebBrowse => 13,
+            Self::Mail => 14,
+            Self::ThreatIntel => 15,
+            Self::Management => 16,
+        }
+    }
+
     /// The three letters that stand for it in an indicator's id.
     #[must_use]
     pub const fn code(self) -> &'static str {

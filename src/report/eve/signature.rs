@@ -26,7 +26,7 @@ const _: () = {
 
 /// The number: the same for every indicator of a category that was seen in the same field. 1,990,001 to 1,990,999.
 pub(super) const fn id(category: Category, field: Field) -> u32 {
-    FIRST + category_number(category) * PER_CATEGORY + field_number(field)
+    FIRST + category.number() * PER_CATEGORY + field_number(field)
 }
 
 /// The text that goes with the number.
@@ -34,31 +34,7 @@ pub(super) fn text(category: Category, field: Field) -> String {
     format!("KASPECTOR {}: {}", category.name(), seen(field))
 }
 
-/// Written out rather than counted, so that no number in use changes when a category is added or moved.
-const fn category_number(category: Category) -> u32 {
-    match category {
-        Category::Update => 0,
-        Category::Telemetry => 1,
-        Category::Reputation => 2,
-        Category::Activation => 3,
-        Category::Account => 4,
-        Category::CloudConsole => 5,
-        Category::Download => 6,
-        Category::Pki => 7,
-        Category::Messaging => 8,
-        Category::InPageScript => 9,
-        Category::PasswordManager => 10,
-        Category::Mobile => 11,
-        Category::Oem => 12,
-        Category::WebBrowse => 13,
-        Category::Mail => 14,
-        Category::ThreatIntel => 15,
-        Category::Management => 16,
-        _ => panic!("a category without a number"),
-    }
-}
-
-/// Written out for the same reason.
+/// Written out rather than counted, so that no number in use changes when a field is added or moved.
 const fn field_number(field: Field) -> u32 {
     match field {
         Field::DnsQuery => 1,
