@@ -3,9 +3,13 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::matching::{Field, SignatureSet, Strength};
+#[path = "support/name_fields.rs"]
+mod name_fields;
+
+use kaspector::matching::{SignatureSet, Strength};
 use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use name_fields::NAMES;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -64,19 +68,6 @@ const STARTTLS: &str = "Suricata follows STARTTLS in SMTP alone";
 const CERTIFICATE: &str =
     "a name in a certificate counts only when all of its names are the vendor's, which no rule can say";
 const ANSWER: &str = "Suricata 7 matches names of questions, not of answers";
-
-/// Fields that hold a name of a server.
-const NAMES: [Field; 9] = [
-    Field::DnsQuery,
-    Field::DnsAnswer,
-    Field::TlsSni,
-    Field::QuicSni,
-    Field::HttpHost,
-    Field::HttpConnect,
-    Field::HttpTarget,
-    Field::SocksDomain,
-    Field::TlsCertificate,
-];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

@@ -3,28 +3,19 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use kaspector::matching::{Field, SignatureSet, Strength};
+#[path = "support/name_fields.rs"]
+mod name_fields;
+
+use kaspector::matching::{SignatureSet, Strength};
 use kaspector_cli::inputs::expand;
 use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use name_fields::NAMES;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Fields that hold a name. A certificate is one by its names alone, which the value shows.
-const NAMES: [Field; 9] = [
-    Field::DnsQuery,
-    Field::DnsAnswer,
-    Field::TlsSni,
-    Field::QuicSni,
-    Field::HttpHost,
-    Field::HttpConnect,
-    Field::HttpTarget,
-    Field::SocksDomain,
-    Field::TlsCertificate,
-];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

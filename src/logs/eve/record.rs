@@ -38,104 +38,95 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Record<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub timestamp: Option<Text<'a>>,
     #[serde(borrow)]
     pub event_type: Text<'a>,
-    #[serde(default)]
     pub flow_id: Option<u64>,
     #[serde(default)]
     pub vlan: Vec<u16>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub src_ip: Option<Text<'a>>,
-    #[serde(default)]
     pub src_port: Option<u16>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub dest_ip: Option<Text<'a>>,
-    #[serde(default)]
     pub dest_port: Option<u16>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub proto: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub community_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub app_proto: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub direction: Option<Text<'a>>,
-    #[serde(default)]
     pub tx_id: Option<u64>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub dns: Option<Dns<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub tls: Option<Tls<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub quic: Option<Quic<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub http: Option<Http<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub ftp: Option<Ftp<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub flow: Option<Flow<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub tcp: Option<Tcp<'a>>,
 }
 
 /// A message of versions 1 to 3, or what an alert tells of one.
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Dns<'a> {
-    #[serde(rename = "type", borrow, default)]
+    #[serde(rename = "type", borrow)]
     pub kind: Option<Text<'a>>,
-    #[serde(default)]
     pub id: Option<u16>,
     /// Of the whole message in hexadecimal.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub flags: Option<Text<'a>>,
-    #[serde(default)]
     pub rd: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rcode: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrname: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrtype: Option<Text<'a>>,
     /// Version 1 has a line for each record of an answer.
-    #[serde(default)]
     pub ttl: Option<u32>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rdata: Option<Text<'a>>,
     /// Version 3.
     #[serde(borrow, default)]
     pub queries: Vec<Question<'a>>,
     #[serde(borrow, default)]
     pub answers: Vec<Answer<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub grouped: Option<Grouped<'a>>,
     /// In alerts of Suricata 7.
     #[serde(borrow, default)]
     pub query: Vec<Question<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub answer: Option<Box<Dns<'a>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Question<'a> {
-    #[serde(default)]
     pub id: Option<u16>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrname: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrtype: Option<Text<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrname: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rrtype: Option<Text<'a>>,
-    #[serde(default)]
     pub ttl: Option<u32>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub rdata: Option<Text<'a>>,
 }
 
@@ -152,68 +143,66 @@ pub(super) struct Grouped<'a> {
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Tls<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub sni: Option<Text<'a>>,
     /// Of the server's hello; `UNDETERMINED` when there was none.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub version: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub subject: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub issuerdn: Option<Text<'a>>,
     /// Suricata 8.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub subjectaltname: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub ja3: Option<Ja3<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub ja4: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Ja3<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub hash: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub string: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Quic<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub version: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub sni: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub ja3: Option<Ja3<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub ja4: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Http<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub hostname: Option<Text<'a>>,
-    #[serde(default)]
     pub http_port: Option<u16>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub url: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub http_user_agent: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub http_content_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub http_method: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub protocol: Option<Text<'a>>,
-    #[serde(default)]
     pub status: Option<u16>,
     /// Whoever passes a request on says for whom; who that is, is not believed.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub xff: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub via: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub x_forwarded_for: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub request_headers: Vec<Header<'a>>,
@@ -221,17 +210,17 @@ pub(super) struct Http<'a> {
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Header<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub value: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Ftp<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub command: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub command_data: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub completion_code: Vec<Text<'a>>,
@@ -247,20 +236,19 @@ pub(super) struct Flow<'a> {
     pub bytes_toserver: u64,
     #[serde(default)]
     pub bytes_toclient: u64,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub start: Option<Text<'a>>,
     /// In alerts: the end that is the client.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub src_ip: Option<Text<'a>>,
-    #[serde(default)]
     pub src_port: Option<u16>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Tcp<'a> {
     /// Control bits that either side sent, in hexadecimal.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub tcp_flags_ts: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub tcp_flags_tc: Option<Text<'a>>,
 }

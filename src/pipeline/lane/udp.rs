@@ -5,8 +5,7 @@ use super::inspection::Inspection;
 use super::observer::{Current, FlowObserver};
 use crate::decode::{Segment, looks_like_tunnel};
 use crate::flow::{Origin, Side, Slot};
-use crate::inspect::{Bound, DatagramProtocol, InitialConversation, Observation, recognise_datagram};
-use crate::inspect::{quic, syslog};
+use crate::inspect::{Bound, DatagramProtocol, InitialConversation, Observation, quic, recognise_datagram, syslog};
 use crate::pipeline::EventSink;
 use crate::pipeline::flow_record::{Begun, FlowRecord, Phase};
 use crate::pipeline::pool::Handle;
@@ -70,9 +69,7 @@ impl Inspection {
                     return [None; 2];
                 }
                 DatagramProtocol::Syslog => {
-                    let unknown = unknown + 1;
-                    record.phase =
-                        if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
+                    record.phase = after_datagram(unknown);
                     if let Some(originator) = syslog::originator(datagram) {
                         let mut observer = FlowObserver::new(
                             &self.signatures,
@@ -112,9 +109,7 @@ impl Inspection {
                         );
                         observer.observe(origin, side, &Observation::UnknownStart(start));
                     }
-                    let unknown = unknown + 1;
-                    record.phase =
-                        if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled };
+                    record.phase = after_datagram(unknown);
                     return [None; 2];
                 }
             },
@@ -174,4 +169,10 @@ impl Inspection {
         self.clear_opening(handle);
         self.openings.release(handle);
     }
+}
+
+/// What a flow is after one more datagram that its protocol does not need, behind `unknown` others.
+const fn after_datagram(unknown: u8) -> Phase {
+    let unknown = unknown + 1;
+    if unknown < UNKNOWN_DATAGRAMS_MAX { Phase::Datagrams(unknown) } else { Phase::Settled }
 }

@@ -93,18 +93,7 @@ impl Hosts {
         interface: u32,
         signatures: &SignatureSet,
     ) -> Option<Rise> {
-        let known = self.known(host);
-        let before = known.line_count();
-        known.put(interface, record);
-        let after = known.line_count();
-        let has_evidence = known.verdict(signatures).is_some();
-        let rise = known.rise(signatures);
-        self.lines = self.lines + after - before;
-        if has_evidence {
-            self.unsaved.insert(host);
-        }
-        self.trim_lines(signatures);
-        rise
+        self.change(host, signatures, |known| known.put(interface, record))
     }
 
     /// Notes that the ledger of `interface` begins a host's record anew, and that this is what it was. Says so if it adds up to more than
@@ -116,17 +105,29 @@ impl Hosts {
         interface: u32,
         signatures: &SignatureSet,
     ) -> Option<Rise> {
+        let rise = self.change(host, signatures, |known| {
+            known.now.retain(|&(number, _)| number != interface);
+            match &mut known.before {
+                Some(before) => Arc::make_mut(before).merge(record, signatures),
+                None => known.before = Some(Arc::new(record)),
+            }
+        });
+        self.unsaved.insert(host);
+        rise
+    }
+
+    /// Changes what is known of a host, keeps the bound on lines, and has it saved if there is evidence.
+    fn change(&mut self, host: HostKey, signatures: &SignatureSet, change: impl FnOnce(&mut Known)) -> Option<Rise> {
         let known = self.known(host);
         let before = known.line_count();
-        known.now.retain(|&(number, _)| number != interface);
-        match &mut known.before {
-            Some(before) => Arc::make_mut(before).merge(record, signatures),
-            None => known.before = Some(Arc::new(record)),
-        }
-        let rise = known.rise(signatures);
+        change(known);
         let after = known.line_count();
+        let has_evidence = known.verdict(signatures).is_some();
+        let rise = known.rise(signatures);
         self.lines = self.lines + after - before;
-        self.unsaved.insert(host);
+        if has_evidence {
+            self.unsaved.insert(host);
+        }
         self.trim_lines(signatures);
         rise
     }
