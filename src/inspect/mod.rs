@@ -12,6 +12,7 @@ pub mod dns;
 mod domain_name;
 pub mod ftp;
 pub mod http;
+pub mod identity;
 pub mod lines;
 mod observation;
 pub mod preamble;
@@ -30,6 +31,9 @@ pub use bound::{Bound, BoundCounters};
 pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
+pub use identity::{
+    IdentityFact, IdentityProtocol, IdentitySource, Statement, Subject, read_identity, recognise_identity,
+};
 pub use observation::{
     AddedBy, Certificate, DistinguishedName, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget,
     MailHeader, Observation, ProxyKind, ProxyRequest, ResolvedAddress, SyslogOriginator, TlsClientHello,
