@@ -3,8 +3,13 @@
 //! A statement is what somebody sent, no more: it can be wrong, old or a lie. It names a machine for readers and moves no verdict.
 
 mod dhcp;
+mod dhcp_v6;
+pub mod kerberos;
+mod netbios;
 #[cfg(test)]
 mod sample;
+mod snmp;
+mod ssdp;
 mod text;
 
 use crate::decode::MacAddress;
@@ -17,21 +22,63 @@ use text::Text;
 pub enum IdentityProtocol {
     /// DHCP.
     Dhcp,
+    /// DHCP for IPv6.
+    DhcpV6,
+    /// The name service of NetBIOS.
+    NetBiosNames,
+    /// The datagram service of NetBIOS.
+    NetBiosDatagram,
+    /// SSDP.
+    Ssdp,
+    /// Kerberos.
+    Kerberos,
+    /// SNMP, versions 1 and 2c.
+    Snmp,
+}
+
+impl IdentityProtocol {
+    /// What its statements have as their source.
+    #[must_use]
+    pub const fn source(self) -> IdentitySource {
+        match self {
+            Self::Dhcp => IdentitySource::Dhcp,
+            Self::DhcpV6 => IdentitySource::DhcpV6,
+            Self::NetBiosNames | Self::NetBiosDatagram => IdentitySource::NetBios,
+            Self::Ssdp => IdentitySource::Ssdp,
+            Self::Kerberos => IdentitySource::Kerberos,
+            Self::Snmp => IdentitySource::Snmp,
+        }
+    }
 }
 
 /// Which of these protocols a datagram belongs to, by its bytes. A datagram of another protocol costs a few comparisons.
+///
+/// The name service of NetBIOS has the form of DNS: who looks for DNS first takes its messages for that.
 #[must_use]
 pub fn recognise_identity(datagram: &[u8]) -> Option<IdentityProtocol> {
     match datagram.first()? {
         1 | 2 if dhcp::recognise(datagram) => Some(IdentityProtocol::Dhcp),
+        1..=13 if dhcp_v6::recognise(datagram) => Some(IdentityProtocol::DhcpV6),
+        0x10..=0x12 if netbios::recognise_datagram_service(datagram) => Some(IdentityProtocol::NetBiosDatagram),
+        b'H' | b'M' | b'N' if ssdp::recognise(datagram) => Some(IdentityProtocol::Ssdp),
+        0x30 if snmp::recognise(datagram) => Some(IdentityProtocol::Snmp),
+        0x6a..=0x6d if kerberos::recognise(datagram) => Some(IdentityProtocol::Kerberos),
+        _ if netbios::recognise_name_service(datagram) => Some(IdentityProtocol::NetBiosNames),
         _ => None,
     }
 }
 
 /// Reads what a datagram of this protocol says. A datagram that was cut short says no more than the whole one, and other bytes nothing.
 pub fn read_identity(protocol: IdentityProtocol, datagram: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
+    let teller = &mut Teller { source: protocol.source(), tell };
     match protocol {
-        IdentityProtocol::Dhcp => dhcp::read(datagram, &mut Teller { source: IdentitySource::Dhcp, tell }),
+        IdentityProtocol::Dhcp => dhcp::read(datagram, teller),
+        IdentityProtocol::DhcpV6 => dhcp_v6::read(datagram, teller),
+        IdentityProtocol::NetBiosNames => netbios::read_name_service(datagram, teller),
+        IdentityProtocol::NetBiosDatagram => netbios::read_datagram_service(datagram, teller),
+        IdentityProtocol::Ssdp => ssdp::read(datagram, teller),
+        IdentityProtocol::Kerberos => kerberos::read(datagram, teller),
+        IdentityProtocol::Snmp => snmp::read(datagram, teller),
     }
 }
 

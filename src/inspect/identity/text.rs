@@ -1,5 +1,7 @@
 //! Text of bounded length, made of whatever a machine sent.
 
+use std::fmt;
+
 /// Bytes of a text that are kept.
 const TEXT_MAX: usize = 255;
 
@@ -12,7 +14,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    const EMPTY: Self = Self { length: 0, bytes: [0; TEXT_MAX] };
+    pub(super) const EMPTY: Self = Self { length: 0, bytes: [0; TEXT_MAX] };
 
     /// Text in ASCII or UTF-8. Of other character sets, whose name nobody sends, only the ASCII is kept.
     pub(super) fn of(bytes: &[u8]) -> Self {
@@ -60,6 +62,13 @@ impl Text {
         let room = self.bytes.get_mut(self.length..self.length + character.len_utf8())?;
         self.length += character.encode_utf8(room).len();
         Some(())
+    }
+}
+
+/// Appends as much as there is room for.
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| self.push(character)).ok_or(fmt::Error)
     }
 }
 
