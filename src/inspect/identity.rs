@@ -5,7 +5,9 @@
 mod dhcp;
 mod dhcp_v6;
 pub mod kerberos;
+mod multicast_dns;
 mod netbios;
+mod records;
 #[cfg(test)]
 mod sample;
 mod snmp;
@@ -15,6 +17,8 @@ mod text;
 use crate::decode::MacAddress;
 use std::net::IpAddr;
 use text::Text;
+
+pub use multicast_dns::{read_llmnr, read_mdns};
 
 /// Protocols over UDP that exist to say who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use answers::Answers;
 use name::read_name;
 use std::net::IpAddr;
 
+pub(super) use name::walk_name;
 pub use tcp::TcpStream;
 
 /// Bytes of the fixed header.

@@ -8,9 +8,21 @@ const POINTERS_MAX: u8 = 127;
 
 /// Reads the name that begins at `at`: the name, `None` for the root, and where the bytes after it begin.
 ///
-/// `None` when it runs past the end, is longer than a name may be, points anywhere but back, or from pointer to pointer without end.
+/// `None` when it cannot be walked, as [`walk_name`] says, or is longer than a name may be.
 pub(super) fn read_name(message: &[u8], at: usize) -> Option<(Option<DomainName>, usize)> {
     let mut builder = DomainNameBuilder::default();
+    let after = walk_name(message, at, |label| builder.push_label(label))?;
+    Some((builder.finish(), after))
+}
+
+/// Hands the labels of the name that begins at `at` to `push`, in order, and says where the bytes after the name begin.
+///
+/// `None` when `push` says so, or the name runs past the end, points anywhere but back, or from pointer to pointer without end.
+pub(in crate::inspect) fn walk_name(
+    message: &[u8],
+    at: usize,
+    mut push: impl FnMut(&[u8]) -> Option<()>,
+) -> Option<usize> {
     let mut at = at;
     // Where the bytes after the name begin, known once the first pointer was followed.
     let mut after = None;
@@ -21,10 +33,10 @@ pub(super) fn read_name(message: &[u8], at: usize) -> Option<(Option<DomainName>
     loop {
         let length = *message.get(at)?;
         match length >> 6 {
-            0 if length == 0 => return Some((builder.finish(), after.unwrap_or(at + 1))),
+            0 if length == 0 => return Some(after.unwrap_or(at + 1)),
             0 => {
                 let end = at + 1 + usize::from(length);
-                builder.push_label(message.get(at + 1..end)?)?;
+                push(message.get(at + 1..end)?)?;
                 at = end;
             }
             3 => {
