@@ -2,23 +2,32 @@
 //!
 //! A statement is what somebody sent, no more: it can be wrong, old or a lie. It names a machine for readers and moves no verdict.
 
+mod cdp;
 mod dhcp;
 mod dhcp_v6;
 pub mod kerberos;
+mod lldp;
 mod multicast_dns;
 mod netbios;
+pub mod ntlm;
 mod records;
 #[cfg(test)]
 mod sample;
 mod snmp;
 mod ssdp;
+mod ssh;
 mod text;
+mod user_agent;
 
 use crate::decode::MacAddress;
 use std::net::IpAddr;
 use text::Text;
 
+pub use cdp::read_cdp;
+pub use lldp::read_lldp;
 pub use multicast_dns::{read_llmnr, read_mdns};
+pub use ssh::read_ssh;
+pub use user_agent::read_user_agent;
 
 /// Protocols over UDP that exist to say who somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

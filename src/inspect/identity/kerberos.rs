@@ -113,7 +113,8 @@ fn read_message(message: &[u8], teller: &mut Teller<'_>) -> Option<()> {
 }
 
 fn tell_realm(field: &[u8], about: Subject, teller: &mut Teller<'_>) {
-    if let Some(realm) = Elements::new(field).of(TEXT) {
+    // Realms of this name belong to nobody (RFC 6111).
+    if let Some(realm) = Elements::new(field).of(TEXT).filter(|realm| !realm.starts_with(b"WELLKNOWN:")) {
         teller.say_text(about, IdentityFact::Domain, &Text::of(realm));
     }
 }

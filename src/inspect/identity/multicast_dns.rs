@@ -23,8 +23,10 @@ const TENTATIVE: u16 = 0x0100;
 const ADDRESSES_MAX: usize = 8;
 /// The name under which workstations list their name and their link-layer address.
 const WORKSTATIONS: &str = "_workstation._tcp.local";
-/// Keys of a service's text that tell a model: of Apple, HomeKit and Chromecast, printers and scanners, AirPlay's audio.
-const MODEL_KEYS: [&[u8]; 4] = [b"model", b"md", b"ty", b"am"];
+/// Keys of a service's text that tell a model, and the services in which they do, where others mean something else by them:
+/// `model` is Apple's, `ty` of printers and scanners, `md` of Chromecast and HomeKit, `am` of AirPlay's audio.
+const MODEL_KEYS: [(&[u8], &[&str]); 4] =
+    [(b"model", &[]), (b"ty", &[]), (b"md", &["_googlecast", "_hap"]), (b"am", &["_raop"])];
 /// The major version of Darwin, in the text of `_device-info._tcp`.
 const DARWIN_KEY: &[u8] = b"osxvers";
 
@@ -119,7 +121,12 @@ fn tell_properties(record: &Record<'_>, addresses: &[Option<IpAddr>], teller: &m
                 let Some(equals) = memchr::memchr(b'=', string) else { continue };
                 let (key, value) = string.split_at(equals);
                 let value = Text::of(value.get(1..).unwrap_or(&[]));
-                if MODEL_KEYS.iter().any(|model| key.eq_ignore_ascii_case(model)) {
+                let is_model = MODEL_KEYS.iter().any(|(model, services)| {
+                    key.eq_ignore_ascii_case(model)
+                        && (services.is_empty()
+                            || services.iter().any(|service| record.owner.as_str().contains(service)))
+                });
+                if is_model {
                     tell_of_all(addresses, IdentityFact::Device, &value, teller);
                 } else if key.eq_ignore_ascii_case(DARWIN_KEY) && !value.as_str().is_empty() {
                     let mut system = Text::EMPTY;
@@ -219,6 +226,8 @@ mod tests {
     fn without_an_address_a_model_is_the_sender_s() {
         let text = record(b"\x03TV1\x0b_googlecast\x04_tcp\x05local\0", TXT, 120, b"\x0dmd=Chromecast");
         assert_eq!(said_in_mdns(&message(0x8400, &[], &[text])), [r#"Sender Device("Chromecast")"#]);
+        let other = record(b"\x03TV1\x05_raop\x04_tcp\x05local\0", TXT, 120, b"\x08md=0,1,2\x0dam=AppleTV2,1");
+        assert_eq!(said_in_mdns(&message(0x8400, &[], &[other])), [r#"Sender Device("AppleTV2,1")"#]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::inspect::dns::walk_name;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Records and questions of one message that are read.
-const RECORDS_MAX: usize = 64;
+const RECORDS_MAX: usize = 256;
 /// The top bit of a class is multicast DNS's own (RFC 6762 sections 5.4 and 10.2).
 const CLASS: u16 = 0x7fff;
 const INTERNET: u16 = 1;
@@ -56,7 +56,7 @@ impl<'a> Records<'a> {
         for _ in 0..usize::from(questions).min(RECORDS_MAX) {
             at = walk_name(message, at, |_| Some(()))? + 4;
         }
-        let left = counts.into_iter().map(usize::from).sum();
+        let left = counts.into_iter().map(usize::from).sum::<usize>().min(RECORDS_MAX);
         Some((flags, Self { message, at, left }))
     }
 
@@ -71,7 +71,7 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        for _ in 0..RECORDS_MAX.min(self.left) {
+        for _ in 0..self.left {
             let (owner, mut at) = name_at(self.message, self.at)?;
             let mut fields = Reader::new(self.message.get(at..)?);
             let (kind, class) = (fields.u16()?, fields.u16()?);

@@ -32,6 +32,19 @@ impl Text {
         text
     }
 
+    /// Text in UTF-16, the low byte first. Halves of a character that stand alone are replaced.
+    pub(super) fn of_utf16(bytes: &[u8]) -> Self {
+        let mut text = Self::EMPTY;
+        let (pairs, _) = bytes.as_chunks::<2>();
+        for character in char::decode_utf16(pairs.iter().copied().map(u16::from_le_bytes)) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            if character == '\0' || text.push(character).is_none() {
+                break;
+            }
+        }
+        text
+    }
+
     /// Labels of a domain name, each behind its length (RFC 1035 section 3.1) and none a pointer, up to the root or the end.
     pub(super) fn of_labels(bytes: &[u8]) -> Option<Self> {
         let mut text = Self::EMPTY;
@@ -83,6 +96,14 @@ mod tests {
         assert_eq!(Text::of("J\u{f6}rg".as_bytes()).as_str(), "J\u{f6}rg");
         assert_eq!(Text::of(b"J\xf6rg").as_str(), "J\u{fffd}rg");
         assert_eq!(Text::of(b"").as_str(), "");
+    }
+
+    #[test]
+    fn utf16_is_read_with_the_low_byte_first() {
+        let text = |bytes: &[u8]| Text::of_utf16(bytes).as_str().to_owned();
+        assert_eq!(text(b"P\0C\0\xf6\0\x3d\xd8\x00\xde"), "PC\u{f6}\u{1f600}");
+        assert_eq!(text(b"P\0\x3d\xd8C\0x"), "P\u{fffd}C");
+        assert_eq!(text(&b"\xac\x20".repeat(200)).len(), TEXT_MAX);
     }
 
     #[test]

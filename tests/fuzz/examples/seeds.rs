@@ -25,7 +25,7 @@ const PIECES: [u8; 2] = [40, 1];
 const FORMATS: [(&str, &[u8]); 4] = [("snoop", &[0]), ("cap", &[1, 2, 3, 4, 5]), ("enc", &[6]), ("erf", &[7])];
 
 /// Beginnings that no capture has.
-const MADE: [(&str, &[u8]); 6] = [
+const MADE: [(&str, &[u8]); 9] = [
     (
         "eve_log",
         br#"{"timestamp":"2026-11-24T03:39:09.280040+0000","flow_id":1,"event_type":"dns","src_ip":"10.0.0.5","src_port":52616,"dest_ip":"10.0.0.53","dest_port":53,"proto":"UDP","dns":{"version":2,"type":"answer","id":1,"flags":"8180","rd":true,"rrname":"s07.upd.kaspersky.com","rrtype":"A","rcode":"NOERROR","answers":[{"rrname":"s07.upd.kaspersky.com","rrtype":"A","ttl":300,"rdata":"198.51.100.10"}]}}"#,
@@ -35,6 +35,9 @@ const MADE: [(&str, &[u8]); 6] = [
         br#"{"timestamp":"2026-11-24T03:39:09.282434+0000","flow_id":2,"event_type":"tls","src_ip":"10.0.0.5","src_port":55400,"dest_ip":"198.51.100.10","dest_port":443,"proto":"TCP","tls":{"sni":"s07.upd.kaspersky.com","version":"TLS 1.2","subject":"CN=a","issuerdn":"CN=b"}}"#,
     ),
     ("google_quic", b"\x0d01234567Q043\x01CHLO\x01\0\0\0SNI\0\x0b\0\0\0dns.example"),
+    ("identity", b"\x00\xffNOTIFY * HTTP/1.1\r\nSERVER: Linux/3.10 UPnP/1.0\r\n\r\n"),
+    ("identity", b"\x04\xffNTLMSSP\0\x01\0\0\0\x01\x32\0\x02\x04\0\x04\0\x2b\0\0\0\x03\0\x03\0\x28\0\0\0\x0a\0\x61\x4a\0\0\0\x0fPC1CORP"),
+    ("identity", b"\x07\xff\x02\x07\x04\x02\0\0\0\0\x01\x0a\x03sw1\x0c\x05IOS 1\x10\x0c\x05\x01\x0a\0\0\x02\x02\0\0\0\x01\0\0\0"),
     ("proxy_protocol", b"\x28\x01PROXY TCP4 192.0.2.1 192.0.2.2 4000 443\r\n"),
     ("proxy_protocol", b"\x28\x01\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\x01\xbb"),
     ("tds", b"\x28\x01\x12\x01\0\x10\0\0\x01\0\x16\x03\x01\0\x03\x01\0\0"),
@@ -113,6 +116,9 @@ impl Corpus {
         for datagram in datagrams(&flow.datagrams) {
             if recognise_datagram(datagram) == DatagramProtocol::Dns {
                 self.add("dns", &[&PIECES, datagram])?;
+            }
+            for reader in 0..3 {
+                self.add("identity", &[&[reader, u8::MAX], datagram])?;
             }
             if quic::google_client_hello(datagram).is_some() || quic::unknown_version(datagram).is_some() {
                 self.add("google_quic", &[datagram])?;
