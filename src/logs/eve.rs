@@ -27,7 +27,7 @@ use held::{HeldFlow, HeldFlows};
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, OutcomeCounters};
 use kaspector::inspect::DnsMessage;
-use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, Ledger, Opened, SignatureSet, Spoke};
+use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, FlowProtocol, Ledger, Opened, SignatureSet};
 use kaspector::pipeline::Findings;
 use observer::Ends;
 use record::Record;
@@ -377,9 +377,9 @@ impl EveReader {
             counts,
         };
         let told = self.now;
-        let (opened, spoke) = flow.more.map_or((None, Vec::new()), |more| (more.opened, more.spoke));
+        let (opened, protocol) = flow.more.map_or((None, Vec::new()), |more| (more.opened, more.protocol));
         if let Some(opened) = opened {
-            self.held.hold(flow.started, HeldFlow { name, opened, spoke, ended, over: at, told });
+            self.held.hold(flow.started, HeldFlow { name, opened, protocol, ended, over: at, told });
         } else if flow.is_remembered || flow.has_matched {
             self.ledger.record(Event { packet: self.counters.lines, at, kind: EventKind::Ended(ended) });
         }
@@ -392,12 +392,12 @@ impl EveReader {
     }
 
     fn tell_held(&mut self, started: Timestamp, flow: HeldFlow) {
-        let HeldFlow { name, opened, spoke, ended, over, .. } = flow;
+        let HeldFlow { name, opened, protocol, ended, over, .. } = flow;
         let packet = ended.flow;
         self.ledger.record(Event { packet, at: started, kind: EventKind::Opened(opened) });
-        for evidence in spoke {
-            let spoke = EventKind::Spoke(Box::new(Spoke { flow: packet, evidence }));
-            self.ledger.record(Event { packet, at: started, kind: spoke });
+        for evidence in protocol {
+            let protocol = EventKind::Protocol(Box::new(FlowProtocol { flow: packet, evidence }));
+            self.ledger.record(Event { packet, at: started, kind: protocol });
         }
         self.ledger.record(Event { packet, at: over, kind: EventKind::Ended(ended) });
         self.names.push(name);

@@ -30,8 +30,8 @@ pub enum EventKind {
     Resolved(Box<Resolved>),
     /// A client got an address from DNS for a name that matches nothing.
     ResolvedOther(ResolvedOther),
-    /// A flow to a port of interest said something of itself.
-    Spoke(Box<Spoke>),
+    /// A flow to a port of interest showed which protocol it speaks.
+    Protocol(Box<FlowProtocol>),
     /// A flow is over, or was evicted.
     Ended(Ended),
 }
@@ -124,12 +124,12 @@ pub struct ResolvedOther {
     pub address: IpAddr,
 }
 
-/// What a flow to a port of interest said of itself.
+/// Which protocol a flow to a port of interest speaks.
 #[derive(Clone, Debug)]
-pub struct Spoke {
+pub struct FlowProtocol {
     /// Number of the flow's first packet.
     pub flow: u64,
-    /// What it said.
+    /// What its bytes say.
     pub evidence: ProtocolEvidence,
 }
 

@@ -63,7 +63,7 @@ struct PendingFlow {
 
 impl PendingFlow {
     /// How much its end may prove: anybody can send a packet to a range or a port.
-    fn worth(&self, signatures: &SignatureSet) -> u8 {
+    fn retention_priority(&self, signatures: &SignatureSet) -> u8 {
         let strength = |indicator: IndicatorIndex| signatures.get(indicator).strength;
         match &self.suspicion {
             Some((_, Suspicion::Learned { indicator, .. })) if strength(*indicator) == Strength::Installed => 3,
@@ -182,9 +182,9 @@ impl Ledger {
             EventKind::Answered(answered) => self.answered(&answered),
             EventKind::Resolved(resolved) => self.resolved(event.at, &resolved),
             EventKind::ResolvedOther(other) => self.learned.forget(other.client, other.address, other.name),
-            EventKind::Spoke(spoke) => {
-                if let Some(PendingFlow { port: Some(port), .. }) = self.pending.get_mut(&spoke.flow) {
-                    port.observe(spoke.evidence);
+            EventKind::Protocol(protocol) => {
+                if let Some(PendingFlow { port: Some(port), .. }) = self.pending.get_mut(&protocol.flow) {
+                    port.observe(protocol.evidence);
                 }
             }
             EventKind::Ended(ended) => self.ended(&ended),
@@ -252,7 +252,7 @@ impl Ledger {
         if self.pending.len() >= FLOWS_MAX {
             let signatures = Arc::clone(&self.signatures);
             self.flows_dropped +=
-                forget_flows(&mut self.pending, at, |pending| (pending.worth(&signatures), pending.at));
+                forget_flows(&mut self.pending, at, |pending| (pending.retention_priority(&signatures), pending.at));
         }
         self.pending.insert(packet, PendingFlow { at, opened, suspicion, port });
     }

@@ -1,19 +1,19 @@
-//! What was lately seen, by key: bounded, and what is worth least goes first.
+//! What was lately seen, by key: bounded, and what has the lowest priority goes first.
 
 use crate::capture::Timestamp;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// What is kept for a key.
-pub trait Worth {
-    /// How much would be lost with it; of equals, what came first goes first.
-    fn worth(&self) -> u64;
+/// What is kept for a key, ranked by how much would be lost with it.
+pub trait RetentionPriority {
+    /// What has the lowest is evicted first; of equals, what came first.
+    fn retention_priority(&self) -> u64;
 }
 
-/// Of times, the latest is worth most.
-impl Worth for Timestamp {
-    fn worth(&self) -> u64 {
+/// Of times, the latest stays longest.
+impl RetentionPriority for Timestamp {
+    fn retention_priority(&self) -> u64 {
         self.0
     }
 }
@@ -28,7 +28,7 @@ pub struct LruMap<K, V> {
     dropped: u64,
 }
 
-impl<K: Eq + Hash, V: Worth> LruMap<K, V> {
+impl<K: Eq + Hash, V: RetentionPriority> LruMap<K, V> {
     /// An empty map for at most `most` entries.
     pub fn with_limit(most: usize) -> Self {
         Self { entries: HashMap::default(), most, next: 0, dropped: 0 }
@@ -66,15 +66,16 @@ impl<K: Eq + Hash, V: Worth> LruMap<K, V> {
         self.dropped
     }
 
-    /// Once all places are taken, the eighth that is worth least goes at once: one by one, each would cost a look at all others.
+    /// Once all places are taken, the eighth with the lowest priority goes at once: one by one, each would cost a look at all others.
     fn make_room(&mut self) {
         if self.entries.len() < self.most {
             return;
         }
         let going = (self.most / 8).max(1);
-        let mut ranked: Vec<_> = self.entries.values().map(|(number, value)| (value.worth(), *number)).collect();
+        let mut ranked: Vec<_> =
+            self.entries.values().map(|(number, value)| (value.retention_priority(), *number)).collect();
         let (_, &mut limit, _) = ranked.select_nth_unstable(going - 1);
-        self.entries.retain(|_, (number, value)| (value.worth(), *number) > limit);
+        self.entries.retain(|_, (number, value)| (value.retention_priority(), *number) > limit);
         self.dropped += going as u64;
     }
 }
@@ -84,15 +85,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Worth the hundreds in it.
-    impl Worth for u32 {
-        fn worth(&self) -> u64 {
+    /// Its hundreds.
+    impl RetentionPriority for u32 {
+        fn retention_priority(&self) -> u64 {
             u64::from(self / 100)
         }
     }
 
     #[test]
-    fn what_is_worth_more_stays() {
+    fn what_has_a_higher_priority_stays() {
         let mut recent = LruMap::with_limit(16);
         for key in 0..1_000 {
             recent.get_or_insert_with(key, || if key == 3 { 100 } else { 1 });

@@ -8,7 +8,7 @@ mod tests;
 
 pub use names::{bears_vendors_name, is_private_name};
 
-use super::lru_map::{LruMap, Worth};
+use super::lru_map::{LruMap, RetentionPriority};
 use super::private_address::is_private;
 use super::signature_set::PortRange;
 use super::{
@@ -110,9 +110,9 @@ type Pair = (HostKey, IpAddr, u16);
 #[derive(Debug, Default)]
 struct Tried(Vec<IpAddr>);
 
-impl Worth for Tried {
+impl RetentionPriority for Tried {
     /// What is known of a scanner took it some time to show.
-    fn worth(&self) -> u64 {
+    fn retention_priority(&self) -> u64 {
         self.0.len() as u64
     }
 }

@@ -34,7 +34,7 @@ mod verdict;
 
 pub use alert::{Alert, Application, FlowCounts, FlowSummary};
 pub use connection_outcome::{ConnectionOutcome, Sent};
-pub use event::{Answered, Ended, Event, EventKind, Opened, Resolved, ResolvedOther, Spoke};
+pub use event::{Answered, Ended, Event, EventKind, FlowProtocol, Opened, Resolved, ResolvedOther};
 pub use evidence::{EvidenceLine, Field, HostKey, Position, SeenAs};
 pub use facts::{CertificateFacts, HelloFacts};
 pub use finding::HostFinding;

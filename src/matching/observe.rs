@@ -4,8 +4,8 @@ use super::found::{Found, Place, cut};
 use super::management::{bears_vendors_name, is_private_name};
 use super::private_address::is_private;
 use super::{
-    Answered, Application, Category, CertificateFacts, ConnectionOutcome, EventKind, Field, HelloFacts, HostKey,
-    IndicatorIndex, ProtocolEvidence, Resolved, ResolvedOther, SeenAs, SignatureSet, Spoke, Strength,
+    Answered, Application, Category, CertificateFacts, ConnectionOutcome, EventKind, Field, FlowProtocol, HelloFacts,
+    HostKey, IndicatorIndex, ProtocolEvidence, Resolved, ResolvedOther, SeenAs, SignatureSet, Strength,
 };
 use super::{mail, server_role};
 use crate::inspect::tls::Ja4Transport;
@@ -144,7 +144,7 @@ fn say(
     if signatures.is_port_of_interest(flow.server_port, flow.protocol)
         && let Some(evidence) = evidence()
     {
-        emit(EventKind::Spoke(Box::new(Spoke { flow: flow.first_packet, evidence })));
+        emit(EventKind::Protocol(Box::new(FlowProtocol { flow: flow.first_packet, evidence })));
     }
 }
 
@@ -493,8 +493,8 @@ mod tests {
         let certificate = Certificate::parse(&body).unwrap();
         let mut all = Vec::new();
         server_certificate(&SignatureSet::builtin(), &certificate, &place, &mut |event| {
-            if let EventKind::Spoke(spoke) = event {
-                all.push(spoke.evidence);
+            if let EventKind::Protocol(protocol) = event {
+                all.push(protocol.evidence);
             }
         });
         all

@@ -1,7 +1,7 @@
 //! Products that cannot resolve the vendor's names with the system's resolver ask public ones, in a fixed order. Where the names are
 //! blocked, this tells a product from a browser, which does not insist.
 
-use super::lru_map::{LruMap, Worth};
+use super::lru_map::{LruMap, RetentionPriority};
 use super::signature_set::ResolverOrder;
 use super::{ConnectionOutcome, HostKey, IndicatorIndex, SignatureSet};
 use crate::capture::Timestamp;
@@ -23,9 +23,9 @@ struct Lookup {
     reported: bool,
 }
 
-impl Worth for Lookup {
+impl RetentionPriority for Lookup {
     /// One that got somewhere, before those that were only asked once.
-    fn worth(&self) -> u64 {
+    fn retention_priority(&self) -> u64 {
         self.asked.count_ones().into()
     }
 }

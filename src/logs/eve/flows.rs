@@ -14,7 +14,7 @@ pub(super) const QUERIES_MAX: usize = 16;
 /// Facts of one flow that are remembered, because an alert and a record may both tell them.
 const FACTS_MAX: usize = 16;
 /// What a flow to a port of interest says of itself.
-const SPOKE_MAX: usize = 8;
+const PROTOCOL_EVIDENCE_MAX: usize = 8;
 
 /// A flow between its records.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Flow {
 pub(super) struct More {
     /// A flow to a port of interest: its beginning, which is told when it is over, and what it said.
     pub opened: Option<Opened>,
-    pub spoke: Vec<ProtocolEvidence>,
+    pub protocol: Vec<ProtocolEvidence>,
     pub queries: Vec<WaitingQuery>,
     facts: Vec<(u64, Source)>,
     pub ftp: Option<ClientStream>,
@@ -116,8 +116,8 @@ impl Flow {
 
 impl More {
     pub fn say(&mut self, evidence: ProtocolEvidence) {
-        if self.spoke.len() < SPOKE_MAX {
-            self.spoke.push(evidence);
+        if self.protocol.len() < PROTOCOL_EVIDENCE_MAX {
+            self.protocol.push(evidence);
         }
     }
 }

@@ -16,7 +16,7 @@ pub const HELD_MAX: usize = 1 << 14;
 pub(super) struct HeldFlow {
     pub name: FlowName,
     pub opened: Opened,
-    pub spoke: Vec<ProtocolEvidence>,
+    pub protocol: Vec<ProtocolEvidence>,
     pub ended: Ended,
     /// When it ended.
     pub over: Timestamp,

@@ -239,7 +239,7 @@ fn tell(
     let more = &mut flow.more;
     let learned = observe(signatures, &place, &mut |kind| match (kind, &mut *more) {
         // Its beginning was not told yet.
-        (EventKind::Spoke(spoke), Some(more)) if more.opened.is_some() => more.say(spoke.evidence),
+        (EventKind::Protocol(protocol), Some(more)) if more.opened.is_some() => more.say(protocol.evidence),
         (kind, _) => {
             has_matched |= !matches!(kind, EventKind::ResolvedOther(_));
             ledger.record(Event { packet: line, at, kind });

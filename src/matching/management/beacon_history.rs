@@ -2,7 +2,7 @@
 
 use crate::capture::Timestamp;
 use crate::matching::FlowSummary;
-use crate::matching::lru_map::Worth;
+use crate::matching::lru_map::RetentionPriority;
 use crate::matching::signature_set::{Beacon, STEPS_MAX};
 use std::collections::VecDeque;
 
@@ -34,9 +34,9 @@ pub struct BeaconHistory {
     starts: VecDeque<Start>,
 }
 
-impl Worth for BeaconHistory {
+impl RetentionPriority for BeaconHistory {
     /// Connections that may belong to a beacon: those of a flood never come about.
-    fn worth(&self) -> u64 {
+    fn retention_priority(&self) -> u64 {
         let counts = |start: &&Start| matches!(start.state, State::Over(Some(_)) | State::Settled(true));
         self.starts.iter().filter(counts).count() as u64
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 use super::*;
 use crate::decode::Zone;
-use crate::matching::{Event, EventKind, FlowCounts, HostRecord, Ledger, Role, Spoke, Verdict};
+use crate::matching::{Event, EventKind, FlowCounts, FlowProtocol, HostRecord, Ledger, Role, Verdict};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ fn found_when_ending(flows: &[Flow], ends: &[usize]) -> Answer {
             Opened { five_tuple, zone, macs: None, tunnel: None, src_range: None, dst_range: None, of_interest: true };
         ledger.record(Event { packet, at, kind: EventKind::Opened(opened) });
         for evidence in &flow.evidence {
-            let spoke = Spoke { flow: packet, evidence: evidence.clone() };
-            ledger.record(Event { packet, at, kind: EventKind::Spoke(Box::new(spoke)) });
+            let protocol = FlowProtocol { flow: packet, evidence: evidence.clone() };
+            ledger.record(Event { packet, at, kind: EventKind::Protocol(Box::new(protocol)) });
         }
     }
     for &number in ends {
