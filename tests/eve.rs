@@ -8,10 +8,10 @@
 use kaspector::capture::Timestamp;
 use kaspector::decode::{Tunnel, TunnelKind, Zone};
 use kaspector::matching::{
-    Alert, Application, ConnectionOutcome, Field, FlowCounts, FlowSummary, IndicatorIndex, SeenAs, SignatureSet,
-    Verdict,
+    Alert, Application, Category, Confidence, ConnectionOutcome, Field, FlowCounts, FlowSummary, HostFinding, HostKey,
+    IndicatorIndex, SeenAs, SignatureSet, Verdict,
 };
-use kaspector_report::{EveCompat, EveLog, EveOrigin, EveStats, EveWriter, Occasion};
+use kaspector_report::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -163,6 +163,7 @@ fn every_kind_of_alert_satisfies_the_schema() {
                 Occasion::FirstSight,
                 Occasion::Summary { count: 17, bytes: 4711 },
                 Occasion::VerdictRise { from: Verdict::Browsing, to: Verdict::Suspected },
+                Occasion::Return { silent_since: Timestamp(1_794_000_000_000_000_000) },
             ] {
                 let origin = EveOrigin::Interface { name: "span0", run: &[7; 32], occasion };
                 writer.write(&alert, origin).unwrap();
@@ -171,6 +172,13 @@ fn every_kind_of_alert_satisfies_the_schema() {
         }
         let mut lines = writer.into_inner();
         lines.extend(EveStats { uptime_s: 8, kernel_drops: 1, ..EveStats::default() }.line(Timestamp(1)).bytes());
+        lines.push(b'\n');
+        let host = HostKey { address: "2001:db8::7".parse().unwrap(), zone: Zone { vlan: Some(7), ..Zone::default() } };
+        let mut finding = HostFinding::new(host, Verdict::Confirmed, Confidence(95));
+        finding.categories.insert(Category::Update);
+        let (known_since, listening_since) = (Some(Timestamp(1)), Timestamp(2));
+        let silence = EveSilence { finding: &finding, known_since, listening_since };
+        lines.extend(silence.line(Timestamp(3), &[7; 32], &signatures, compat).bytes());
         lines.push(b'\n');
         for line in lines.strip_suffix(b"\n").unwrap().split(|&byte| byte == b'\n') {
             let record = serde_json::from_slice(line).unwrap();

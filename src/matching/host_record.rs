@@ -187,6 +187,12 @@ impl HostRecord {
         Some((verdict, Reverse(confidence), Reverse(count), self.first_seen()))
     }
 
+    /// What the host is to the traffic that named it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        role(&self.lines, |line| line.relayed || self.is_relayed(line))
+    }
+
     /// Drops the weakest lines, so that `lines_max` are left; says how many that were.
     pub fn trim(&mut self, lines_max: usize, signatures: &SignatureSet) -> usize {
         let before = self.lines.len();
@@ -293,7 +299,7 @@ impl HostRecord {
                 b.field,
             ))
         });
-        let role = role(&evidence);
+        let role = role(&evidence, |line| line.relayed);
         let telling = || {
             evidence
                 .iter()
@@ -390,16 +396,16 @@ impl HostRecord {
 
 /// What a host is to the traffic that named it. A mirror fetches what it hands out, and a gateway its own updates: what others get from
 /// a host says more than what it gets itself.
-fn role(evidence: &[EvidenceLine]) -> Role {
+fn role(evidence: &[EvidenceLine], is_relayed: impl Fn(&EvidenceLine) -> bool) -> Role {
     let is_server = |line: &EvidenceLine| line.role == Role::Server;
     let serves = |line: &EvidenceLine| {
         is_server(line) && line.seen_as == SeenAs::Contact && line.connection_outcome.came_about()
     };
-    if evidence.iter().all(|line| line.relayed) {
+    if evidence.iter().all(&is_relayed) {
         Role::Relay
     } else if evidence.iter().any(serves) || evidence.iter().all(is_server) {
         Role::Server
-    } else if evidence.iter().any(|line| line.role == Role::Gateway && !line.relayed) {
+    } else if evidence.iter().any(|line| line.role == Role::Gateway && !is_relayed(line)) {
         Role::Gateway
     } else {
         Role::Endpoint

@@ -6,6 +6,7 @@
 mod application;
 mod record;
 mod signature;
+mod silence;
 mod stats;
 
 use super::community_id::community_id;
@@ -18,6 +19,7 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
+pub use silence::EveSilence;
 pub use stats::EveStats;
 
 /// Longest line, in bytes with its newline.
@@ -87,6 +89,11 @@ pub enum Occasion {
         from: Verdict,
         /// What it adds up to now.
         to: Verdict,
+    },
+    /// The host shows itself again, after its silence was told.
+    Return {
+        /// Its last evidence before.
+        silent_since: Timestamp,
     },
 }
 
@@ -242,6 +249,10 @@ fn alert_record<'a>(
         Occasion::VerdictRise { from, to } => (Some(to), Some(from)),
         _ => (None, None),
     };
+    let silent_since = match occasion {
+        Occasion::Return { silent_since } => Some([time(silent_since)]),
+        _ => None,
+    };
     let (own, of_others): (&[String], &[String]) = match indicator.category {
         Category::Oem if indicator.engine_in.is_empty() => (&[], &indicator.products),
         Category::Oem => (&[], &indicator.engine_in),
@@ -289,6 +300,7 @@ fn alert_record<'a>(
             kaspector_verdict: verdict.map(|verdict| [verdict.name()]),
             kaspector_verdict_before: before.map(|verdict| [verdict.name()]),
             kaspector_known_since: None,
+            kaspector_silent_since: silent_since,
             kaspector_log: None,
             kaspector_line: None,
             kaspector_truncated: None,

@@ -20,7 +20,7 @@ mod tally;
 mod uid;
 
 pub use community_id::community_id;
-pub use eve::{EveCompat, EveLog, EveOrigin, EveStats, EveWriter, LINE_MAX, Occasion};
+pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;

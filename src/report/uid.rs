@@ -27,6 +27,17 @@ pub fn alert_uid(alert: &Alert, indicator: &str, digest: &[u8; 32]) -> Ulid {
     Ulid::from_parts(nanoseconds / 1_000_000, u128::from(high) << 64 | u128::from(low))
 }
 
+/// The ULID of the record that a host has been silent since then: its own time in milliseconds, then 80 bits that follow from the run, the
+/// host and its last evidence.
+pub(super) fn silence_uid(host: &HostKey, silent_since: Timestamp, at: Timestamp, run: &[u8; 32]) -> Ulid {
+    let mut hash = Sha256::new();
+    hash.update(run);
+    update_host(&mut hash, host);
+    hash.update(silent_since.0.to_be_bytes());
+    let [high, low] = first_words(hash);
+    Ulid::from_parts(at.0 / 1_000_000, u128::from(high) << 64 | u128::from(low))
+}
+
 /// A number from 1 to 2^51-1, as Suricata has them: the same for both directions and for all alerts of a flow.
 pub(super) fn flow_id(flow: &FlowSummary) -> u64 {
     let tuple = FiveTuple {

@@ -4,7 +4,7 @@ use super::SignatureFolders;
 use super::help::{WATCH_ENVIRONMENT, WATCH_EXAMPLES, WATCH_EXIT, WATCH_FILES, long};
 use crate::config::{
     BlockSize, Blocks, DrainTimeout, EveVersion, FilterText, InterfaceName, ListenAddress, LogFormat, LogLevel, Output,
-    Sandboxing, Several, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings, Workers,
+    Sandboxing, Several, SilentAfter, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings, Workers,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
@@ -99,6 +99,10 @@ pub struct WatchArguments {
     #[arg(long, value_name = "TIME", help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub stats_interval: Option<StatsInterval>,
 
+    /// Report a known host that has shown nothing for so long, such as 14d, and its return [default: not]
+    #[arg(long, value_name = "TIME", help_heading = ALERTS, value_hint = ValueHint::Other)]
+    pub silent_after: Option<SilentAfter>,
+
     /// Name of this sensor, as receivers shall see it [default: the host's name]
     #[arg(long, value_name = "NAME", help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub sensor: Option<String>,
@@ -181,6 +185,7 @@ impl WatchArguments {
             summary_interval: self.summary_interval,
             stats_interval: self.stats_interval,
             stale_after: self.stale_after,
+            silent_after: self.silent_after,
             drain_timeout: self.drain_timeout,
             user: self.user.clone(),
             sandbox: self.sandbox,

@@ -109,7 +109,6 @@ fn of_state(error: StateError) -> anyhow::Error {
         | StateError::Closed { .. }
         | StateError::Foreign { .. }
         | StateError::Newer { .. }
-        | StateError::Older { .. }
         | StateError::ReadOnly { .. } => Usage(error.to_string()).into(),
         other => other.into(),
     }

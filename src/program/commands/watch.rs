@@ -78,6 +78,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         summary_interval_s: config.summary_interval.as_secs(),
         stats_interval_s: config.stats_interval.as_secs(),
         stale_after: config.stale_after,
+        silent_after: config.silent_after,
     };
     let is_quiet = matches!(config.log_level, LogLevel::Error | LogLevel::Warn);
     let started = Instant::now();
@@ -230,6 +231,7 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
             summary_interval_s: config.summary_interval.as_secs(),
             stats_interval_s: config.stats_interval.as_secs(),
             stale_after: config.stale_after,
+            silent_after: config.silent_after,
             remarks: running.changes(&config).remark().into_iter().collect(),
         })
     })

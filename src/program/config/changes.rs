@@ -24,6 +24,7 @@ impl WatchConfig {
             ("summary-interval", self.summary_interval != newer.summary_interval),
             ("stats-interval", self.stats_interval != newer.stats_interval),
             ("stale-after", self.stale_after != newer.stale_after),
+            ("silent-after", self.silent_after != newer.silent_after),
             ("log-level", self.log_level != newer.log_level),
             ("filter", self.filter != newer.filter),
             ("snaplen", self.snaplen != newer.snaplen),
@@ -101,7 +102,7 @@ mod tests {
         let other = "interface = 'eth9'\ncapture = 'afpacket'\nworkers = 2\nring-block-size = '2MiB'\nring-blocks = 8\n\
             snaplen = 100\nfilter = 'tcp'\ntunnel = 'gre:9'\npromiscuous = false\nsignatures = '/a'\nsignatures-extra = '/b'\n\
             output = 'file:/x'\nspool = '/s'\nspool-size = '1GiB'\nstate = '/h'\nhttp = '127.0.0.1:1'\nhttp-token-file = '/t'\n\
-            http-host = 'h'\nsummary-interval = '1m'\nstats-interval = '1m'\nstale-after = '1m'\ndrain-timeout = '1m'\n\
+            http-host = 'h'\nsummary-interval = '1m'\nstats-interval = '1m'\nstale-after = '1m'\nsilent-after = '1d'\ndrain-timeout = '1m'\n\
             user = 'u'\nsandbox = 'off'\nsensor = 'surely another'\neve-compat = 8\nlog-level = 'debug'\nlog-format = 'json'\n";
         let changes = config("interface = 'lo'").changes(&config(other));
         let mut told: Vec<&str> = changes.now.iter().chain(&changes.at_start).copied().collect();

@@ -38,6 +38,8 @@ struct Effective<'a> {
     summary_interval: AnySpan,
     stats_interval: AnySpan,
     stale_after: AnySpan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent_after: Option<AnySpan>,
     drain_timeout: AnySpan,
     user: Option<&'a str>,
     sandbox: &'static str,
@@ -76,6 +78,7 @@ impl fmt::Display for WatchConfig {
             summary_interval: span(self.summary_interval),
             stats_interval: span(self.stats_interval),
             stale_after: span(self.stale_after),
+            silent_after: self.silent_after.map(span),
             drain_timeout: span(self.drain_timeout),
             user: self.user.as_deref(),
             sandbox: self.sandbox.name(),

@@ -51,6 +51,8 @@ pub type SummaryInterval = Span<1, { 7 * 86_400 }>;
 pub type StatsInterval = Span<1, 86_400>;
 /// How long an interface may be silent.
 pub type StaleAfter = Span<1, 86_400>;
+/// How long a host shows nothing before that is told.
+pub type SilentAfter = Span<1, { 3650 * 86_400 }>;
 /// How long outputs may take at the end.
 pub type DrainTimeout = Span<1, 600>;
 
@@ -103,6 +105,8 @@ pub struct WatchSettings {
     pub stats_interval: Option<StatsInterval>,
     /// How long an interface may be silent.
     pub stale_after: Option<StaleAfter>,
+    /// How long a host shows nothing before that is told.
+    pub silent_after: Option<SilentAfter>,
     /// How long outputs may take at the end.
     pub drain_timeout: Option<DrainTimeout>,
     /// User to become.
@@ -164,6 +168,8 @@ pub struct WatchConfig {
     pub stats_interval: Duration,
     /// How long an interface may be silent before the sensor is not ready.
     pub stale_after: Duration,
+    /// How long a host shows nothing before that is told; `None`: it is not told.
+    pub silent_after: Option<Duration>,
     /// How long outputs may take at the end.
     pub drain_timeout: Duration,
     /// User to become; `None`: as the sandbox's own rule says.
@@ -322,6 +328,7 @@ impl WatchSettings {
             summary_interval: self.summary_interval.or(other.summary_interval),
             stats_interval: self.stats_interval.or(other.stats_interval),
             stale_after: self.stale_after.or(other.stale_after),
+            silent_after: self.silent_after.or(other.silent_after),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             user: self.user.or(other.user),
             sandbox: self.sandbox.or(other.sandbox),
@@ -419,6 +426,7 @@ pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<Con
         summary_interval: settings.summary_interval.map_or(HOUR, |span| span.0),
         stats_interval: settings.stats_interval.map_or(Duration::from_secs(8), |span| span.0),
         stale_after: settings.stale_after.map_or(Duration::from_secs(120), |span| span.0),
+        silent_after: settings.silent_after.map(|span| span.0),
         drain_timeout: settings.drain_timeout.map_or(Duration::from_secs(10), |span| span.0),
         user: settings.user,
         sandbox: settings.sandbox.unwrap_or(Sandboxing::Auto),

@@ -15,6 +15,7 @@ use super::now;
 use super::reload::Reloaded;
 use super::repeats::{Repeats, Sighting};
 use super::state_writer::StateWriter;
+use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, SignatureSet};
 use kaspector_report::Occasion;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,6 +26,9 @@ use std::time::{Duration, Instant};
 pub const UNCLEAR: Duration = Duration::from_secs(5);
 /// How many may wait; others are told as first sights.
 const UNCLEAR_MAX: usize = 1 << 14;
+
+/// Silences that are told at once; there may be very many when a part of the network goes away.
+const SILENCES_MAX: usize = 1 << 10;
 
 /// All that an alert passes on the control thread, in that order.
 pub struct AlertPath<'w> {
@@ -73,6 +77,9 @@ impl<'w> AlertPath<'w> {
         let before = self.alerts;
         for sighting in self.merge() {
             self.count(&sighting);
+            if let Some(silent_since) = self.hosts.end_silence(&sighting.host(), &sighting.alert) {
+                self.tell_of(&sighting, Occasion::Return { silent_since });
+            }
             match self.hosts.note(sighting.host(), &sighting.alert, sighting.interface) {
                 Novelty::Unclear if self.unclear.len() < UNCLEAR_MAX => {
                     self.unclear.push_back((Instant::now(), sighting));
@@ -203,6 +210,17 @@ impl<'w> AlertPath<'w> {
         }
     }
 
+    /// Tells of hosts that have shown nothing for so long, as far as the outputs have room; the others are told of later.
+    pub fn tell_silences(&mut self, after: Duration, listening_since: Timestamp) {
+        if !self.publisher.has_room() {
+            return;
+        }
+        for silence in self.hosts.fall_silent(now(), after, SILENCES_MAX, &self.signatures) {
+            self.publisher.tell_silence(&silence, listening_since, &self.signatures);
+        }
+        self.publisher.hand_on();
+    }
+
     fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
         let known_since = self.hosts.known_since(&sighting.host());
         self.publisher.tell_of(sighting, occasion, known_since, &self.signatures);
@@ -211,15 +229,16 @@ impl<'w> AlertPath<'w> {
     /// Hands the hosts that changed to the state writer.
     pub fn save(&mut self) {
         let Some(state_writer) = &self.state_writer else { return };
-        let unsaved = if state_writer.lacks_all() {
-            self.hosts.take_all(&self.signatures)
+        let (unsaved, silences) = if state_writer.lacks_all() {
+            (self.hosts.take_all(&self.signatures), self.hosts.take_all_silences())
         } else {
-            self.hosts.take_unsaved(&self.signatures)
+            (self.hosts.take_unsaved(&self.signatures), self.hosts.take_silences())
         };
-        if !unsaved.is_empty()
-            && let Err(refused) = state_writer.save(&self.signatures, unsaved)
+        if (!unsaved.is_empty() || !silences.is_empty())
+            && let Err((unsaved, silences)) = state_writer.save(&self.signatures, unsaved, silences)
         {
-            self.hosts.not_saved(refused);
+            self.hosts.not_saved(unsaved);
+            self.hosts.silences_not_noted(silences);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Makes messages of what is to be told, and hands them on as the outputs have room.
 
+use super::hosts::Silence;
 use super::repeats::Sighting;
 use super::{WatchOptions, now, random};
 use crate::status::MessageCounts;
@@ -7,7 +8,7 @@ use crate::web::Web;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{SignatureSet, Verdict};
 use kaspector_delivery::{Message, Outputs, Weight};
-use kaspector_report::{EveOrigin, EveStats, EveWriter, Occasion, alert_uid};
+use kaspector_report::{EveOrigin, EveSilence, EveStats, EveWriter, Occasion, alert_uid};
 use std::collections::VecDeque;
 use ulid::Ulid;
 
@@ -50,14 +51,15 @@ impl<'w> AlertPublisher<'w> {
     ) {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
-        // Packets are numbered by interface, and one packet may both be news and make a verdict rise.
+        // Packets are numbered by interface, and one packet may be news, make a verdict rise and end a silence.
         let mut run = self.run;
-        let rise = match occasion {
+        let kind = match occasion {
             Occasion::VerdictRise { to: Verdict::Confirmed, .. } => 1,
             Occasion::VerdictRise { .. } => 2,
+            Occasion::Return { .. } => 3,
             _ => 0,
         };
-        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([rise])) {
+        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([kind])) {
             *byte ^= number;
         }
         let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
@@ -67,6 +69,15 @@ impl<'w> AlertPublisher<'w> {
         let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
         let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };
         self.push(uid, &sighting.host().address.to_string(), weight, &line);
+    }
+
+    /// Tells that a host has shown nothing for long, although the sensor has listened since then.
+    pub fn tell_silence(&mut self, silence: &Silence, listening_since: Timestamp, signatures: &SignatureSet) {
+        let Silence { finding, known_since } = silence;
+        let record = EveSilence { finding, known_since: *known_since, listening_since };
+        let at = now();
+        let line = record.line(at, &self.run, signatures, self.options.compat);
+        self.push(record.uid(at, &self.run), &finding.host.address.to_string(), Weight::Finding, &line);
     }
 
     /// Tells what was counted.

@@ -2,6 +2,7 @@
 
 use super::alert_path::AlertPath;
 use super::interfaces::Interfaces;
+use super::listening::Listening;
 use super::reload::{Reloading, finished};
 use super::signals::{Request, Signals};
 use super::{Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
@@ -25,6 +26,8 @@ pub const PUBLISH: Duration = Duration::from_millis(250);
 const TAKE_RECORDS: Duration = Duration::from_secs(1);
 /// How often what changed of the hosts is saved.
 const SAVE: Duration = Duration::from_secs(5);
+/// How often is looked who has fallen silent.
+const LISTEN: Duration = Duration::from_secs(2);
 /// The threads of all rings.
 pub type Workers<'scope> = Vec<ScopedJoinHandle<'scope, Result<(), LiveError>>>;
 
@@ -43,6 +46,7 @@ pub struct Control<'w> {
     pub(super) inputs: Vec<String>,
     pub(super) web: Option<Web>,
     pub(super) notify: Notify,
+    pub(super) listening: Listening,
     /// Messages whose loss was warned of.
     pub(super) lost_told: u64,
 }
@@ -64,6 +68,7 @@ impl<'w> Control<'w> {
             is_confined,
             started: Instant::now(),
             began: now(),
+            listening: Listening::since(now()),
             interfaces,
             alerts,
             inputs,
@@ -89,6 +94,7 @@ impl<'w> Control<'w> {
         let mut quiet = 0_u32;
         let mut records = every(TAKE_RECORDS);
         let (mut save, mut publish) = (every(SAVE), every(PUBLISH));
+        let mut silences = every(LISTEN);
         let mut stats_at = Instant::now() + self.stats_interval();
         let mut ends: Option<Instant> = None;
         let (mut reloading, mut reloads_again): (Option<Reloading>, bool) = (None, false);
@@ -113,6 +119,7 @@ impl<'w> Control<'w> {
                     }
                 }
                 _ = publish.tick() => self.publish(),
+                _ = silences.tick() => self.listen(),
                 _ = save.tick() => self.alerts.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
                     stats_at = Instant::now() + self.stats_interval();
@@ -152,6 +159,17 @@ impl<'w> Control<'w> {
                 // Files that are about to be closed need not be opened anew, and the summary is about to come.
                 request = signals.next() => if request == Request::End { end(stop) },
             }
+        }
+    }
+
+    /// Looks whether packets come, and tells of hosts that have shown nothing for too long.
+    fn listen(&mut self) {
+        let last_packet = self.interfaces.status().iter().filter_map(|interface| interface.last_packet).max();
+        self.listening.note(last_packet, now(), self.settings.stale_after);
+        if let Some(after) = self.settings.silent_after
+            && let Some(since) = self.listening.for_silences(after)
+        {
+            self.alerts.tell_silences(after, since);
         }
     }
 

@@ -71,8 +71,8 @@ impl Control<'_> {
         };
         (watched.behind, watched.outputs) = (behind, outputs);
         if let Some(state_writer) = state_writer {
-            let last = hosts.take_last_unsaved(&signatures);
-            let closed = handle.spawn_blocking(|| state_writer.close(signatures, last));
+            let (last, silences) = (hosts.take_last_unsaved(&signatures), hosts.take_silences());
+            let closed = handle.spawn_blocking(|| state_writer.close(signatures, last, silences));
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
             }

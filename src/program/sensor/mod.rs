@@ -24,6 +24,7 @@ mod event_merger;
 mod health;
 mod hosts;
 mod interfaces;
+mod listening;
 mod log;
 mod notify;
 mod options;

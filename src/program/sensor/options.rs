@@ -63,6 +63,8 @@ pub struct Settings {
     pub stats_interval_s: u64,
     /// How long an interface may be silent before the sensor is not ready.
     pub stale_after: Duration,
+    /// How long a host shows nothing before that is told; `None`: it is not told.
+    pub silent_after: Option<Duration>,
 }
 
 /// Settings that were read again.
@@ -80,6 +82,8 @@ pub struct Renewed {
     pub stats_interval_s: u64,
     /// See [`Settings::stale_after`].
     pub stale_after: Duration,
+    /// See [`Settings::silent_after`].
+    pub silent_after: Option<Duration>,
     /// What the user should know: settings that cannot change while the sensor runs.
     pub remarks: Vec<String>,
 }

@@ -43,8 +43,9 @@ impl Reloaded {
     /// Reads everything again; says what is wrong if anything is. May take as long as a disk or a name lookup takes.
     pub fn read(reload: &Reload, current: Current) -> Result<Self, String> {
         let Current { settings: before, choice: chosen, sensor, confined } = current;
-        let Renewed { signatures, choice, outputs: specs, summary_interval_s, stats_interval_s, stale_after, remarks } =
-            (reload.0)()?;
+        let renewed = (reload.0)()?;
+        let Renewed { summary_interval_s, stats_interval_s, stale_after, silent_after, .. } = renewed;
+        let Renewed { signatures, choice, outputs: specs, remarks, .. } = renewed;
         choice.filter.as_deref().map(Filter::new).transpose().map_err(|error| error.to_string())?;
         let outputs = if specs == before.outputs {
             None
@@ -59,7 +60,8 @@ impl Reloaded {
             true => Arc::clone(known),
             false => Arc::new(signatures.succeed(known).map_err(|error| error.to_string())?),
         };
-        let settings = Settings { signatures, outputs: specs, summary_interval_s, stats_interval_s, stale_after };
+        let settings =
+            Settings { signatures, outputs: specs, summary_interval_s, stats_interval_s, stale_after, silent_after };
         let choice = if choice == *chosen { chosen } else { Arc::new(choice) };
         Ok(Self { settings, choice, outputs, remarks })
     }

@@ -6,6 +6,7 @@ use super::{HOSTS_TOLD, Notice, Tell, Watched};
 use crate::status::Status;
 use crate::web::HostSnapshot;
 use kaspector::decode::Outcome;
+use kaspector::matching::{Role, Verdict};
 use kaspector_report::EveStats;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,14 @@ impl Control<'_> {
         let dropped = self.dropped(dropped);
         let bound = |names: &[&str]| names.iter().filter_map(|name| dropped.get(name)).sum();
         let (outputs, spool) = self.alerts.publisher().outputs().watcher().status();
+        let counts = self.alerts.hosts().counts();
+        let verdicts = [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing];
+        // All of them from the start: of a series that begins with its first host, nobody sees that it rose.
+        let standings = verdicts.into_iter().flat_map(|verdict| Role::ALL.map(|role| (verdict, role)));
+        let hosts = standings.map(|standing| {
+            let count = counts.by_standing.get(&standing).copied().unwrap_or(0);
+            (standing.0.name(), standing.1.name(), count)
+        });
         web.publish(Status {
             started: self.began,
             signatures_version: signatures.version().to_owned(),
@@ -50,7 +59,9 @@ impl Control<'_> {
                 .iter()
                 .map(|(&(service, strength), &count)| (service, strength, count))
                 .collect(),
-            endpoints_with_findings: self.alerts.hosts().count(),
+            endpoints_with_findings: counts.by_standing.values().sum(),
+            hosts: hosts.collect(),
+            hosts_silent: counts.silent,
             outputs,
             spool,
             messages: self.alerts.publisher().made(),

@@ -3,6 +3,7 @@
 use super::WatchError;
 use super::hosts::{Hosts, Unsaved};
 use crate::state::{Identity, Origins, Source, State, StateError};
+use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, HostRecord, SignatureSet};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -26,10 +27,14 @@ type Job = (Arc<SignatureSet>, Work);
 
 #[derive(Debug)]
 enum Work {
-    Save(Vec<Unsaved>),
+    /// Save hosts, and note of others the last evidence before a silence that was told.
+    Save(Vec<Unsaved>, Silences),
     /// Look up hosts, each with the number of the question.
     Recall(Vec<(HostKey, u64)>),
 }
+
+/// Hosts whose silence was told, or ended.
+pub type Silences = Vec<(HostKey, Option<Timestamp>)>;
 
 /// What the file has of a host, and the number of the question.
 pub type Recalled = (HostKey, u64, Option<HostRecord>);
@@ -88,7 +93,9 @@ impl StateWriter {
         for interface in interfaces {
             origins.intern(interface);
         }
-        state.load(&source, signatures, &mut origins, |host, record| hosts.begin_with(host, record, signatures))?;
+        state.load(&source, signatures, &mut origins, |host, record, silence| {
+            hosts.begin_with(host, record, silence, signatures);
+        })?;
         hosts.rely_on_file();
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let shared = Arc::new(Shared::default());
@@ -102,10 +109,15 @@ impl StateWriter {
         Ok((state_writer, origins.into_names()))
     }
 
-    /// Hands over hosts to be saved; gives them back when the thread is behind.
-    pub fn save(&self, signatures: &Arc<SignatureSet>, hosts: Vec<Unsaved>) -> Result<(), Vec<Unsaved>> {
-        match self.hand_over(signatures, Work::Save(hosts)) {
-            Err(Work::Save(refused)) => Err(refused),
+    /// Hands over what is to be saved; gives it back when the thread is behind.
+    pub fn save(
+        &self,
+        signatures: &Arc<SignatureSet>,
+        hosts: Vec<Unsaved>,
+        silences: Silences,
+    ) -> Result<(), (Vec<Unsaved>, Silences)> {
+        match self.hand_over(signatures, Work::Save(hosts, silences)) {
+            Err(Work::Save(hosts, silences)) => Err((hosts, silences)),
             _ => Ok(()),
         }
     }
@@ -146,13 +158,13 @@ impl StateWriter {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Saves what was handed over, and these hosts. Call where one may wait.
-    pub fn close(mut self, signatures: Arc<SignatureSet>, last: Vec<Unsaved>) -> Option<String> {
+    /// Saves what was handed over, and these. Call where one may wait.
+    pub fn close(mut self, signatures: Arc<SignatureSet>, last: Vec<Unsaved>, silences: Silences) -> Option<String> {
         if let Some(jobs) = self.jobs.take()
-            && !last.is_empty()
+            && !(last.is_empty() && silences.is_empty())
         {
             // Refused only where the thread has panicked, which is told.
-            let _ = jobs.send((signatures, Work::Save(last)));
+            let _ = jobs.send((signatures, Work::Save(last, silences)));
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -164,13 +176,15 @@ impl StateWriter {
 /// What the thread does, until nobody has anything for it any more.
 fn keep(state: &mut State, path: &Path, source: &Source, origins: &Origins, waiting: &Receiver<Job>, shared: &Shared) {
     let mut unsaved: BTreeMap<HostKey, Unsaved> = BTreeMap::new();
+    let mut silences: BTreeMap<HostKey, Option<Timestamp>> = BTreeMap::new();
     let mut latest: Option<Arc<SignatureSet>> = None;
     loop {
-        let is_full = unsaved.len() >= UNSAVED_MAX;
+        let is_full = unsaved.len().max(silences.len()) >= UNSAVED_MAX;
         let next = if is_full { Err(RecvTimeoutError::Timeout) } else { waiting.recv_timeout(RETRY) };
         let mut is_last = false;
         match next {
-            Ok((signatures, Work::Save(hosts))) => {
+            Ok((signatures, Work::Save(hosts, of_hosts))) => {
+                silences.extend(of_hosts);
                 hosts.into_iter().for_each(|host| put(&mut unsaved, host, &signatures));
                 latest = Some(signatures);
             }
@@ -192,13 +206,16 @@ fn keep(state: &mut State, path: &Path, source: &Source, origins: &Origins, wait
             shared.set_trouble(opened.err().map(|error| error.to_string()));
             shared.set_identity(state.identity());
         }
-        if let (Some(signatures), false, true) = (&latest, unsaved.is_empty(), is_there) {
+        let has_work = !(unsaved.is_empty() && silences.is_empty());
+        if let (Some(signatures), true, true) = (&latest, has_work, is_there) {
             let saved = complete(state, source, origins, &mut unsaved, signatures).and_then(|()| {
                 let hosts = unsaved.iter().map(|(host, unsaved)| (*host, unsaved.record.clone()));
-                state.save(source, signatures, origins, hosts)
+                state.save(source, signatures, origins, hosts)?;
+                state.note_silences(source, silences.iter().map(|(host, told)| (*host, *told)))
             });
             if saved.is_ok() {
                 unsaved.clear();
+                silences.clear();
                 state.settle();
             }
             shared.set_trouble(saved.err().map(|error| error.to_string()));
@@ -206,7 +223,7 @@ fn keep(state: &mut State, path: &Path, source: &Source, origins: &Origins, wait
         if is_last {
             return;
         }
-        if is_full && !unsaved.is_empty() {
+        if is_full && !(unsaved.is_empty() && silences.is_empty()) {
             std::thread::sleep(RETRY);
         }
     }
@@ -280,7 +297,6 @@ fn recall(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use kaspector::capture::Timestamp;
     use kaspector_report::samples;
     use std::time::Instant;
 
@@ -312,13 +328,17 @@ mod tests {
         };
         for (is_whole, last, wanted) in [(true, 5, 1), (false, 6, 2), (false, 7, 3), (true, 8, 1)] {
             let state_writer = open(&mut Hosts::default());
-            assert!(state_writer.close(Arc::clone(&signatures), vec![seen(last, is_whole, &signatures)]).is_none());
+            assert!(
+                state_writer
+                    .close(Arc::clone(&signatures), vec![seen(last, is_whole, &signatures)], Vec::new())
+                    .is_none()
+            );
             let since = if wanted == 1 { last } else { 5 };
             assert_eq!(stored(), (1, wanted, Timestamp(since)));
         }
         // What is looked up includes what was saved and added just before.
         let state_writer = open(&mut Hosts::default());
-        state_writer.save(&signatures, vec![seen(9, false, &signatures)]).unwrap();
+        state_writer.save(&signatures, vec![seen(9, false, &signatures)], Vec::new()).unwrap();
         let mut other = seen(1, true, &signatures).host;
         other.zone.vlan = Some(7);
         let asked = vec![(seen(1, true, &signatures).host, 1), (other, 2)];

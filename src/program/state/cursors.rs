@@ -68,7 +68,7 @@ impl<'c> Cursors<'c> {
         };
         let record = format!(
             "{HOST}, source, flows, bytes_sent, bytes_received, given_up, resolves_more, connects_more, hop_64, hop_128,
-             hop_255, hops_together"
+             hop_255, hops_together, silence_told"
         );
         let line = format!(
             "id, {}, observed, count, first_seen, last_seen, server, server_port, relayed, input, packet",
@@ -104,6 +104,8 @@ pub struct StoredRecord {
     pub host: HostKey,
     /// What is known of it. Lines that this program cannot name are left out.
     pub stored: StoredHost,
+    /// The last evidence of it when its silence was told.
+    pub silence_told: Option<Timestamp>,
 }
 
 /// Reads the records that are wanted, one after the other.
@@ -160,7 +162,8 @@ impl Records<'_> {
             hop_limits,
             dropped: number(row, 9)?,
         };
-        Ok(Some(StoredRecord { place, source: row.get(5)?, host, stored }))
+        let silence_told = row.get::<_, Option<i64>>(16)?.map(|at| Timestamp(unsigned(at)));
+        Ok(Some(StoredRecord { place, source: row.get(5)?, host, stored, silence_told }))
     }
 }
 

@@ -46,20 +46,6 @@ pub enum StateError {
         /// The latest version that is known.
         known: usize,
     },
-    /// An earlier version of this program wrote it, and it was opened to read only.
-    #[error(
-        "{}: version {version} of the state; start the sensor with it once, or merge a capture with 'kaspector scan --state', \
-         and it becomes version {known}",
-        display_path(.path)
-    )]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: usize,
-        /// The version that can be read.
-        known: usize,
-    },
     /// What is in it cannot be.
     #[error("{}: damaged: {what}; keep a copy, then restore a backup or name a new file", display_path(.path))]
     Damaged {

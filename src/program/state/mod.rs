@@ -28,6 +28,7 @@ use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, HostRecord, SignatureSet};
 use kaspector_report::{HostsReport, SourceReport};
 use rows::Inputs;
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use schema::{STEPS, Version, migrate, version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ use std::time::Duration;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// To which size the write-ahead log is cut back, in bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
+/// Pages of a file of an earlier version that are copied before somebody who writes is let in.
+const COPIED_PAGES: i32 = 1 << 16;
 /// Lines of evidence kept per host that the signature set in use does not know.
 const SET_ASIDE_MAX: u32 = 64;
 
@@ -108,10 +111,11 @@ impl State {
         Ok(Self { connection, path: path.to_owned(), identity, marked: BTreeSet::new() })
     }
 
-    /// Opens the file only to read it, also while others write.
+    /// Opens the file only to read it, also while others write. One of an earlier version stays as it is: a copy in memory becomes one of
+    /// this.
     ///
     /// # Errors
-    /// When it is not there, cannot be read, is not a state file, or of another version.
+    /// When it is not there, cannot be read, is not a state file, or is newer than this program.
     pub fn open_to_read(path: &Path) -> Result<Self, StateError> {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(StateError::Missing { path: path.to_owned() });
@@ -125,10 +129,8 @@ impl State {
         };
         match version(&connection, path, STEPS)? {
             Version::Empty => Err(StateError::Empty { path: path.to_owned() }),
-            Version::At(version) if version < STEPS.len() => {
-                Err(StateError::Older { path: path.to_owned(), version, known: STEPS.len() })
-            }
-            Version::At(_) => {
+            Version::At(version) => {
+                let connection = if version < STEPS.len() { migrated_copy(&connection, path)? } else { connection };
                 Ok(Self { connection, path: path.to_owned(), identity: Identity::at(path), marked: BTreeSet::new() })
             }
         }
@@ -178,8 +180,8 @@ impl State {
             .map_err(|error| self.failed(error))
     }
 
-    /// Gives `take` the records of a source, one by one, in the order in which they came into the file: where a sensor goes on. Inputs are numbered by `origins`, which gives numbers to those
-    /// that it has not.
+    /// Gives `take` the records of a source, one by one, in the order in which they came into the file: where a sensor goes on. With each comes
+    /// what [`Self::note_silences`] noted. Inputs are numbered by `origins`, which gives numbers to those that it has not.
     ///
     /// Evidence whose indicator `signatures` does not know is left out, and stays in the file until a set knows it again, whatever is
     /// saved until then.
@@ -191,7 +193,7 @@ impl State {
         source: &Source,
         signatures: &SignatureSet,
         origins: &mut Origins,
-        mut take: impl FnMut(HostKey, HostRecord),
+        mut take: impl FnMut(HostKey, HostRecord, Option<Timestamp>),
     ) -> Result<(), StateError> {
         let path = self.path.clone();
         let failed = |error| StateError::of(&path, error);
@@ -203,8 +205,8 @@ impl State {
         {
             let mut cursors = Cursors::prepare(&transaction).map_err(failed)?;
             let mut records = cursors.read(&inputs).map_err(failed)?;
-            while let Some(StoredRecord { host, stored, .. }) = records.next().map_err(failed)? {
-                take(host, HostRecord::from_stored(stored, signatures));
+            while let Some(StoredRecord { host, stored, silence_told, .. }) = records.next().map_err(failed)? {
+                take(host, HostRecord::from_stored(stored, signatures), silence_told);
             }
         }
         cursors::want_none(&transaction).map_err(failed)?;
@@ -279,6 +281,25 @@ impl State {
         transaction.commit().map_err(failed)?;
         self.marked.insert(id);
         Ok(())
+    }
+
+    /// Notes of hosts of a source what their last evidence was when their silence was told; `None`: they show themselves again.
+    ///
+    /// # Errors
+    /// When the file cannot be written. It may be noted later.
+    pub fn note_silences(
+        &mut self,
+        source: &Source,
+        silences: impl IntoIterator<Item = (HostKey, Option<Timestamp>)>,
+    ) -> Result<(), StateError> {
+        let path = self.path.clone();
+        let failed = |error| StateError::of(&path, error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let Some(id) = rows::source_id(&transaction, source).map_err(failed)? else { return Ok(()) };
+        for (host, told) in silences {
+            rows::note_silence(&transaction, id, host, told).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)
     }
 
     /// The hosts of all sources that `filter` asks for, as the file was at one moment: strongest verdict first, then by address, then by
@@ -444,6 +465,19 @@ fn reader(path: &Path, name: &Path) -> Result<Connection, StateError> {
     // Opening alone reads nothing.
     version(&connection, path, STEPS)?;
     Ok(connection)
+}
+
+/// A copy of the file in memory, brought up to this version: whoever only reads changes nothing.
+fn migrated_copy(connection: &Connection, path: &Path) -> Result<Connection, StateError> {
+    let copied = || -> rusqlite::Result<Connection> {
+        let mut copy = Connection::open_in_memory()?;
+        Backup::new(connection, &mut copy)?.run_to_completion(COPIED_PAGES, Duration::from_millis(10), None)?;
+        copy.pragma_update(None, "trusted_schema", false)?;
+        Ok(copy)
+    };
+    let mut copy = copied().map_err(|error| StateError::of(path, error))?;
+    migrate(&mut copy, path, STEPS)?;
+    Ok(copy)
 }
 
 /// The path in a form in which nothing has a meaning of its own: neither `:memory:` nor `file:`.

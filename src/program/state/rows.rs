@@ -207,6 +207,30 @@ pub fn write_record(
     Ok(())
 }
 
+/// Notes what the last evidence of a host was when its silence was told.
+pub fn note_silence(
+    transaction: &Transaction<'_>,
+    source: i64,
+    host: HostKey,
+    told: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    let zone = host.zone;
+    transaction
+        .prepare_cached(
+            "UPDATE record SET silence_told = ?6
+             WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
+        )?
+        .execute(params![
+            host.address.to_string(),
+            source,
+            zone.vlan,
+            zone.inner_vlan,
+            zone.vni,
+            told.map(|at| signed(at.0))
+        ])?;
+    Ok(())
+}
+
 /// What the host was asked to do for others, in the table `asked`.
 pub const RESOLVE: &str = "resolve";
 pub const CONNECT: &str = "connect";

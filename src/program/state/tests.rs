@@ -102,7 +102,7 @@ fn save(state: &mut State, source: &Source, set: &SignatureSet, hosts: &[(HostKe
 fn loaded(path: &Path, source: &Source, set: &SignatureSet) -> Vec<(HostKey, StoredHost)> {
     let mut origins = origins();
     let mut records = Vec::new();
-    State::open(path).unwrap().load(source, set, &mut origins, |host, record| records.push((host, record))).unwrap();
+    State::open(path).unwrap().load(source, set, &mut origins, |host, record, _| records.push((host, record))).unwrap();
     records.sort_by_key(|(host, _)| *host);
     records.into_iter().map(|(host, record)| (host, record.to_stored(set))).collect()
 }
@@ -158,7 +158,7 @@ fn what_a_set_does_not_know_waits_until_one_does() {
         if let Source::Sensor { .. } = source {
             let mut numbers = origins();
             let mut counts = Vec::new();
-            state.load(&source, &few, &mut numbers, |_, record| counts.push(record.line_count())).unwrap();
+            state.load(&source, &few, &mut numbers, |_, record, _| counts.push(record.line_count())).unwrap();
             assert_eq!(counts, [0]);
         }
         save(&mut state, &source, &few, &[(one, host(vec![line(&first, "new", 7)]))]);
@@ -176,7 +176,7 @@ fn a_set_that_comes_while_the_sensor_runs_destroys_nothing() {
     let one = key("10.0.0.1", None, None);
     save(&mut State::open(&path).unwrap(), &sensor("s"), &all, &[(one, host(vec![line(&second, "x", 3)]))]);
     let mut state = State::open(&path).unwrap();
-    state.load(&sensor("s"), &few, &mut origins(), |_, _| ()).unwrap();
+    state.load(&sensor("s"), &few, &mut origins(), |_, _, _| ()).unwrap();
     // The sensor never heard of the earlier line, and sees the same again with a set that knows it: twice.
     for _ in 0..2 {
         save(&mut state, &sensor("s"), &all, &[(one, host(vec![line(&second, "x", 30)]))]);
@@ -320,7 +320,10 @@ fn a_file_of_the_first_version_is_taken_up() {
         .unwrap();
     }
     drop(old);
-    assert!(matches!(State::open_to_read(&path), Err(StateError::Older { version: 1, .. })));
+    // Who only reads leaves it as it is.
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(State::open_to_read(&path).unwrap().listing(&set, &HostFilter::default()).unwrap().hosts.len(), 2);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
     let hosts = loaded(&path, &sensor("s"), &set);
     let macs: Vec<_> = hosts.iter().map(|(host, stored)| (host.address.to_string(), stored.links.clone())).collect();
     let known = LinkAddress { mac: MacAddress([2, 0, 0, 0, 0, 7]), ..link(0, 5, 9) };
@@ -330,6 +333,68 @@ fn a_file_of_the_first_version_is_taken_up() {
         let only = HostFilter { addresses: vec![range.parse().unwrap()], ..HostFilter::default() };
         assert_eq!(state.listing(&set, &only).unwrap().hosts.len(), 1, "{range}");
     }
+}
+
+/// A file that the last program with version 2 wrote: six captures, then a sensor.
+#[test]
+fn a_file_of_the_second_version_is_taken_up() {
+    let (_folder, path) = folder();
+    let set = builtin();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("written_by_version_2.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x4b61_7370).unwrap();
+    old.pragma_update(None, "user_version", 2).unwrap();
+    drop(old);
+    let told = |state: &State| {
+        let report = state.listing(&set, &HostFilter::default()).unwrap();
+        let told = |host: &kaspector::matching::HostFinding| {
+            format!("{} {} {} {}", host.host.address, host.verdict.name(), host.role.name(), host.evidence.len())
+        };
+        (report.sources.len(), report.hosts.iter().map(told).collect::<Vec<_>>())
+    };
+    let before = told(&State::open_to_read(&path).unwrap());
+    assert_eq!(before.0, 7);
+    assert_eq!(
+        before.1,
+        [
+            "10.20.0.5 confirmed endpoint 9",
+            "10.20.0.5 confirmed endpoint 2",
+            "192.0.2.1 confirmed endpoint 2",
+            "2001:db8:20::7 confirmed endpoint 2",
+            "10.20.0.53 suspected relay 1",
+            "10.20.0.80 suspected relay 2",
+        ]
+    );
+    let mut known = Vec::new();
+    let mut state = State::open(&path).unwrap();
+    state
+        .load(&sensor("sensor-01"), &set, &mut Origins::default(), |host, _, silence| known.push((host, silence)))
+        .unwrap();
+    assert_eq!(known, [(key("10.20.0.5", None, None), None), (key("2001:db8:20::7", None, None), None)]);
+    drop(state);
+    assert_eq!(told(&State::open_to_read(&path).unwrap()), before);
+}
+
+#[test]
+fn what_silence_was_told_is_kept_until_the_host_shows_itself() {
+    let (_folder, path) = folder();
+    let (first, _) = ids();
+    let hosts = [key("10.0.0.1", Some(7), None), key("10.0.0.2", None, None)];
+    let mut state = State::open(&path).unwrap();
+    let all = hosts.map(|host_key| (host_key, host(vec![line(&first, "x", 3)])));
+    save(&mut state, &sensor("s"), &builtin(), &all);
+    save(&mut state, &sensor("t"), &builtin(), &all);
+    let kept = |state: &mut State, name: &str| {
+        let mut kept = Vec::new();
+        state.load(&sensor(name), &builtin(), &mut origins(), |_, _, silence| kept.push(silence)).unwrap();
+        kept
+    };
+    state.note_silences(&sensor("s"), [(hosts[0], Some(Timestamp(8)))]).unwrap();
+    // What is saved of a host later says nothing of its silence.
+    save(&mut state, &sensor("s"), &builtin(), &all);
+    assert_eq!((kept(&mut state, "s"), kept(&mut state, "t")), (vec![Some(Timestamp(8)), None], vec![None, None]));
+    state.note_silences(&sensor("s"), [(hosts[0], None)]).unwrap();
+    assert_eq!(kept(&mut state, "s"), [None, None]);
 }
 
 /// The database leaves out nobody whom the filter would accept, and the filter nobody else.
@@ -356,7 +421,7 @@ fn what_the_database_chooses_is_what_the_filter_chooses() {
     save(&mut state, &sensor("s"), &all, &hosts);
     save(&mut state, &sensor("t"), &all, &hosts[..20]);
     // Evidence that the latest set of a sensor did not know.
-    state.load(&sensor("t"), &few, &mut origins(), |_, _| ()).unwrap();
+    state.load(&sensor("t"), &few, &mut origins(), |_, _, _| ()).unwrap();
     save(&mut state, &sensor("t"), &few, &hosts[..9]);
     let state = State::open_to_read(&path).unwrap();
     for set in [&all, &few] {

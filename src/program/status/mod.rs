@@ -36,6 +36,10 @@ pub struct Status {
     pub detections: Vec<(&'static str, &'static str, u64)>,
     /// Hosts with evidence.
     pub endpoints_with_findings: u64,
+    /// The same by verdict and role, each of them.
+    pub hosts: Vec<(&'static str, &'static str, u64)>,
+    /// Hosts whose silence was told, and that have not shown themselves since.
+    pub hosts_silent: u64,
     /// One entry per output, in the order given.
     pub outputs: Vec<OutputStatus>,
     /// Where messages for them wait.

@@ -71,6 +71,11 @@ impl Collector for Scrape {
         out.counters("detections", "Pieces of evidence", detections)?;
         let endpoints = float(status.endpoints_with_findings);
         out.gauges("endpoints_with_findings", "Hosts with evidence", [(NONE, endpoints)])?;
+        let hosts = status.hosts.iter();
+        let hosts = hosts.map(|&(verdict, role, count)| ([("verdict", verdict), ("role", role)], float(count)));
+        out.gauges("hosts", "Hosts with evidence, by verdict and role", hosts)?;
+        let silent = [(NONE, float(status.hosts_silent))];
+        out.gauges("hosts_silent", "Hosts that were reported silent and have not shown themselves since", silent)?;
         self.outputs(&mut out)
     }
 }

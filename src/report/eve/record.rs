@@ -108,6 +108,8 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_known_since: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_silent_since: Option<[String; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_log: Option<[Cow<'a, str>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_line: Option<[String; 1]>,
@@ -156,7 +158,7 @@ impl Record<'_> {
     }
 }
 
-fn cut(text: &mut Cow<'_, str>, limit: usize) {
+pub(super) fn cut(text: &mut Cow<'_, str>, limit: usize) {
     let end = text.floor_char_boundary(limit);
     match text {
         Cow::Borrowed(text) => *text = text.get(..end).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use super::Hosts;
 use super::known::Known;
 use kaspector::capture::Timestamp;
-use kaspector::matching::{HostKey, HostRecord, SignatureSet, Verdict};
+use kaspector::matching::{HostKey, SignatureSet, Verdict};
 use std::cmp::Reverse;
 
 /// Hosts that are kept.
@@ -30,8 +30,7 @@ impl Hosts {
 
     /// All hosts: weaker verdicts first, and of those the ones that showed nothing for longest.
     fn weakest_first(&self) -> Vec<(Standing, HostKey)> {
-        let last_seen = |known: &Known| known.records().map(HostRecord::last_seen).max().unwrap_or_default();
-        let rank = |known: &Known| (known.verdict.is_some(), Reverse(known.verdict), last_seen(known));
+        let rank = |known: &Known| (known.verdict.is_some(), Reverse(known.verdict), known.last_seen());
         let mut ranked: Vec<_> = self.hosts.iter().map(|(host, known)| (rank(known), *host)).collect();
         ranked.sort_unstable();
         ranked

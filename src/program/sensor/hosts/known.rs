@@ -2,7 +2,7 @@
 
 use super::Unsaved;
 use kaspector::capture::Timestamp;
-use kaspector::matching::{Alert, HostKey, HostRecord, SignatureSet, Verdict};
+use kaspector::matching::{Alert, HostKey, HostRecord, Role, SignatureSet, Verdict};
 use std::sync::Arc;
 
 /// What is known of a host.
@@ -13,12 +13,15 @@ pub(super) struct Known {
     /// What the ledger of each interface holds, by interface. Nearly always of one.
     pub(super) now: Vec<(u32, Arc<HostRecord>)>,
     pub(super) verdict: Option<Verdict>,
+    pub(super) role: Option<Role>,
     /// The first evidence of it that anybody knows of.
     pub(super) since: Option<Timestamp>,
     /// The latest alert and its interface, as long as the verdict can rise.
     pub(super) alert: Option<(Box<Alert>, u32)>,
     /// Bytes when a summary told of the host last.
     pub(super) bytes_told: u64,
+    /// The last evidence when the silence of the host was told; none while it shows itself.
+    pub(super) silence_told: Option<Timestamp>,
     /// The question that is to say what the file has of it.
     pub(super) recall: Option<u64>,
 }
@@ -75,17 +78,26 @@ impl Known {
     }
 
     /// What all that is known adds up to.
-    pub(super) fn verdict(&self, signatures: &SignatureSet) -> Option<Verdict> {
-        let standing = match (&self.before, &*self.now) {
-            (None, [(_, record)]) => record.standing(signatures),
-            _ => self.merged(signatures)?.standing(signatures),
+    pub(super) fn standing(&self, signatures: &SignatureSet) -> Option<(Verdict, Role)> {
+        let stands = |record: &HostRecord| {
+            let (verdict, ..) = record.standing(signatures)?;
+            Some((verdict, record.role()))
         };
-        standing.map(|(verdict, ..)| verdict)
+        match (&self.before, &*self.now) {
+            (None, [(_, record)]) => stands(record),
+            _ => stands(&self.merged(signatures)?),
+        }
+    }
+
+    /// The last evidence of it that anybody knows of.
+    pub(super) fn last_seen(&self) -> Timestamp {
+        self.records().map(HostRecord::last_seen).max().unwrap_or_default()
     }
 
     /// Takes up what all that is known adds up to; says so if it is more than before.
     pub(super) fn rise(&mut self, signatures: &SignatureSet) -> Option<Rise> {
-        let verdict = self.verdict(signatures)?;
+        let (verdict, role) = self.standing(signatures)?;
+        self.role = Some(role);
         let before = self.verdict.replace(verdict);
         let rise = before.filter(|&before| verdict < before).and_then(|from| {
             let (alert, interface) = self.alert.as_ref()?;

@@ -6,6 +6,7 @@
 mod bounds;
 mod known;
 mod listed;
+mod silence;
 mod state_file;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 pub use bounds::HOSTS_MAX;
 pub use known::{Novelty, Rise};
 pub use listed::Listed;
+pub use silence::Silence;
 pub use state_file::Unsaved;
 
 use crate::web::HostList;
@@ -36,6 +38,8 @@ pub struct Hosts {
     /// Hosts that are to be looked up there, each with the number of the question.
     to_recall: BTreeMap<HostKey, u64>,
     recalls: u64,
+    /// What is to be noted in the file of silences that were told, and of those that ended.
+    silences: BTreeMap<HostKey, Option<Timestamp>>,
     /// Hosts that had to leave, while ledgers still hold what they show.
     leaving: HashMap<HostKey, Known>,
     /// Of hosts that have left, what was not saved.
@@ -44,14 +48,23 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Takes up what the state file has of a host from earlier runs.
-    pub fn begin_with(&mut self, host: HostKey, record: HostRecord, signatures: &SignatureSet) {
+    /// Takes up what the state file has of a host from earlier runs, and its last evidence when its silence was told.
+    pub fn begin_with(
+        &mut self,
+        host: HostKey,
+        record: HostRecord,
+        silence_told: Option<Timestamp>,
+        signatures: &SignatureSet,
+    ) {
         self.lines += record.line_count();
         let known = self.known(host);
         known.bytes_told = record.bytes();
         known.since = Some(record.first_seen());
         known.before = Some(Arc::new(record));
-        known.verdict = known.verdict(signatures);
+        known.silence_told = silence_told;
+        if let Some((verdict, role)) = known.standing(signatures) {
+            (known.verdict, known.role) = (Some(verdict), Some(role));
+        }
         self.trim_lines(signatures);
         // Those that found no room are still in the file.
         self.dropped += self.leaving.drain().count() as u64;
@@ -122,7 +135,7 @@ impl Hosts {
         let before = known.line_count();
         change(known);
         let after = known.line_count();
-        let has_evidence = known.verdict(signatures).is_some();
+        let has_evidence = known.line_count() > 0;
         let rise = known.rise(signatures);
         self.lines = self.lines + after - before;
         if has_evidence {

@@ -4,9 +4,10 @@
 use super::known::Known;
 use super::*;
 use kaspector::decode::Zone;
-use kaspector::matching::{Field, SeenAs};
+use kaspector::matching::{Field, Role, SeenAs};
 use kaspector_report::samples;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 fn host(number: u32) -> HostKey {
     HostKey { address: Ipv4Addr::from(0x0a00_0000 + number).into(), zone: Zone::default() }
@@ -42,7 +43,7 @@ fn what_an_earlier_run_knew_is_no_first_sight() {
     let signatures = SignatureSet::builtin();
     let mut hosts = Hosts::default();
     let (lookup, known) = record(1, SeenAs::Lookup, 5, &signatures);
-    hosts.begin_with(host(1), known, &signatures);
+    hosts.begin_with(host(1), known, None, &signatures);
     let later = |alert: &Alert| {
         let mut alert = alert.clone();
         alert.at = Timestamp(99);
@@ -206,4 +207,53 @@ fn a_list_stays_as_it_was_when_a_host_goes_on() {
     hosts.retire(host(1), record(1, SeenAs::Contact, 2, &signatures).1, 0, &signatures);
     let lines = |listed: &Listed| listed.finding(0, &signatures).unwrap().evidence.len();
     assert_eq!((lines(&listed), lines(&hosts.listed())), (1, 2));
+}
+
+#[test]
+fn a_silence_is_told_once_and_its_end_too() {
+    let signatures = SignatureSet::builtin();
+    let second = 1_000_000_000;
+    let mut hosts = Hosts::default();
+    for number in [1, 2, 3] {
+        let (alert, found) = record(number, SeenAs::Contact, u64::from(number) * second, &signatures);
+        hosts.note(host(number), &alert, 0);
+        hosts.update(host(number), found, 0, &signatures);
+    }
+    let addresses = |told: Vec<Silence>| told.iter().map(|silence| silence.finding.host).collect::<Vec<_>>();
+    let after = Duration::from_secs(10);
+    assert_eq!(addresses(hosts.fall_silent(Timestamp(11 * second - 1), after, 9, &signatures)), []);
+    assert_eq!(
+        addresses(hosts.fall_silent(Timestamp(99 * second), after, 2, &signatures)),
+        [host(1), host(2)],
+        "at most"
+    );
+    assert_eq!(addresses(hosts.fall_silent(Timestamp(99 * second), after, 2, &signatures)), [host(3)]);
+    assert_eq!(addresses(hosts.fall_silent(Timestamp(199 * second), after, 9, &signatures)), []);
+    assert_eq!(hosts.counts().silent, 3);
+    assert_eq!(hosts.counts().by_standing, [((Verdict::Confirmed, Role::Endpoint), 3)].into());
+    let marks = hosts.take_silences();
+    assert_eq!(marks, [1, 2, 3].map(|number| (host(number), Some(Timestamp(u64::from(number) * second)))));
+    let (late, _) = record(1, SeenAs::Contact, second, &signatures);
+    assert_eq!(hosts.end_silence(&host(1), &late), None, "it was seen before");
+    let (alert, found) = record(1, SeenAs::Contact, 200 * second, &signatures);
+    hosts.note(host(1), &alert, 0);
+    assert_eq!(hosts.end_silence(&host(1), &alert), Some(Timestamp(second)));
+    assert_eq!(hosts.end_silence(&host(1), &alert), None);
+    hosts.update(host(1), found, 0, &signatures);
+    assert_eq!(hosts.take_silences(), [(host(1), None)]);
+    assert_eq!(addresses(hosts.fall_silent(Timestamp(299 * second), after, 9, &signatures)), [host(1)], "once more");
+    assert_eq!(hosts.take_all_silences().len(), 3);
+}
+
+#[test]
+fn a_silence_that_an_earlier_run_told_is_not_told_again() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    let (alert, known) = record(1, SeenAs::Contact, 5, &signatures);
+    hosts.begin_with(host(1), known, Some(Timestamp(5)), &signatures);
+    assert!(hosts.fall_silent(Timestamp(u64::MAX), Duration::from_secs(1), 9, &signatures).is_empty());
+    let mut again = alert;
+    again.at = Timestamp(77);
+    hosts.note(host(1), &again, 0);
+    assert_eq!(hosts.end_silence(&host(1), &again), Some(Timestamp(5)));
 }
