@@ -137,7 +137,26 @@ fn filters_choose_hosts() {
     let nothing = kaspector(&["hosts", "--state", &state, "--vlan", "4095"]);
     assert_eq!(nothing.status.code(), Some(0));
     assert!(text(&nothing.stdout).starts_with("No host is what was asked for; "), "{}", text(&nothing.stdout));
-    for wrong in [["--since", "soon"], ["--category", "x"], ["--address", "10.0.0.0/40"], ["--role", "x"]] {
+    let (first, last) = ("2000-01-01", "2500-01-01");
+    assert_eq!((count(&["--not-since", first]), count(&["--not-since", last])), (0, all.len()));
+    assert_eq!(count(&["--until", last, "--since", first]), all.len());
+    let day = all[0]["first_seen"].as_str().unwrap().split('T').next().unwrap();
+    let known = all.iter().filter(|host| host["first_seen"].as_str().unwrap()[..10] <= *day).count();
+    assert!(known > 0 && count(&["--until", day]) == known, "of a date, the day counts");
+    let silent = all.iter().filter(|host| host["last_seen"].as_str().unwrap()[..10] < *day).count();
+    assert_eq!(count(&["--not-since", day]), silent);
+    for impossible in [["--since", last, "--not-since", first], ["--since", last, "--until", first]] {
+        let output = kaspector(&[&["hosts", "--state", &state], &impossible[..]].concat());
+        assert_eq!(output.status.code(), Some(2), "{impossible:?}");
+    }
+    for wrong in [
+        ["--since", "soon"],
+        ["--not-since", "14"],
+        ["--until", "x"],
+        ["--category", "x"],
+        ["--address", "10.0.0.0/40"],
+        ["--role", "x"],
+    ] {
         assert_eq!(
             kaspector(&[&["hosts", "--state", &state], &wrong[..]].concat()).status.code(),
             Some(2),
@@ -428,4 +447,61 @@ fn a_router_is_no_host_and_a_lease_changes_hands() {
         ),
         "{row}"
     );
+}
+
+/// Two inventories: one of a capture, and a copy of it to which a later capture was added.
+#[test]
+fn a_comparison_says_who_came_and_who_is_silent() {
+    let (folder, old) = state();
+    let capture = |name: &str, all: &[(u32, [u8; 6], [u8; 4])]| {
+        let path = folder.path().join(name);
+        queries(&path, all);
+        path.to_str().unwrap().to_owned()
+    };
+    let mac = |last: u8| [2, 0xbb, 0, 0, 0, last];
+    let (stays, goes, comes) = ([10, 9, 0, 1], [10, 9, 0, 2], [10, 9, 0, 3]);
+    merge(&[&capture("a.pcap", &[(0, mac(1), stays), (9, mac(2), goes)])], &old);
+    let new = folder.path().join("new.state").to_str().unwrap().to_owned();
+    fs::copy(&old, &new).unwrap();
+    merge(&[&capture("b.pcap", &[(86_400, mac(9), stays), (86_500, mac(3), comes)])], &new);
+    let diff = |options: &[&str]| kaspector(&[&["hosts", "diff", &old, &new], options].concat());
+    let answer: Value = serde_json::from_slice(&diff(&["--format", "json"]).stdout).unwrap();
+    let told: Vec<(&str, &str)> = answer["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| (host["change"].as_str().unwrap(), host["address"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("appeared", "10.9.0.3"), ("silent", "10.9.0.2"), ("changed", "10.9.0.1")]);
+    assert_eq!(answer["hosts"][2]["differs"], serde_json::json!(["mac"]));
+    assert_eq!(answer["new_has_later_evidence"], true);
+    // Of a host, all that the listings have.
+    assert_eq!(answer["hosts"][0]["new"], hosts(&new, &["--address", "10.9.0.3"])[0]);
+    assert_eq!(answer["hosts"][1]["old"], hosts(&old, &["--address", "10.9.0.2"])[0]);
+    for (change, code) in [("appeared", 3), ("risen", 0)] {
+        assert_eq!(diff(&["--fail-on", change]).status.code(), Some(code), "{change}");
+    }
+    let table = text(&diff(&[]).stdout);
+    assert!(table.contains("1 appeared, 1 silent, 0 risen, 1 changed; 0 unchanged.\n"), "{table}");
+    let file = folder.path().join("changes.csv");
+    for _ in 0..2 {
+        let written = diff(&["--format", "csv", "-o", file.to_str().unwrap()]);
+        assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
+    assert_eq!(diff(&["--format", "csv"]).stdout, fs::read(&file).unwrap());
+    // What must not be written over, and what cannot be compared.
+    let before = fs::read(&old).unwrap();
+    assert_eq!(diff(&["-o", &old, "--force"]).status.code(), Some(2));
+    let swapped = kaspector(&["hosts", "diff", &new, &old]);
+    assert_eq!(swapped.status.code(), Some(2));
+    assert!(text(&swapped.stderr).contains("name the earlier inventory first"), "{}", text(&swapped.stderr));
+    let missing = folder.path().join("missing.state");
+    assert_eq!(kaspector(&["hosts", "diff", &old, missing.to_str().unwrap()]).status.code(), Some(2));
+    assert_eq!(fs::read(&old).unwrap(), before);
+    rusqlite::Connection::open(&new).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let newer = diff(&[]);
+    assert_eq!(newer.status.code(), Some(2));
+    assert!(text(&newer.stderr).contains("use the newer program"), "{}", text(&newer.stderr));
+    assert_eq!(kaspector(&["hosts"]).status.code(), Some(2), "no inventory is named");
 }

@@ -8,10 +8,10 @@ mod watch;
 pub use watch::WatchArguments;
 
 use self::help::{
-    CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPLETIONS_EXIT, COMPLETIONS_FILES, ENVIRONMENT, EXPORT_EXAMPLES,
-    EXPORT_EXIT, EXPORT_FILES, HOSTS_EXAMPLES, HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES, PROGRAM_EXAMPLES, PROGRAM_EXIT,
-    SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES, SIGNATURES_EXIT, SIGNATURES_FILES,
-    TEST_EXAMPLES, TEST_EXIT, long,
+    CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPLETIONS_EXIT, COMPLETIONS_FILES, DIFF_EXAMPLES, DIFF_EXIT, DIFF_FILES,
+    ENVIRONMENT, EXPORT_EXAMPLES, EXPORT_EXIT, EXPORT_FILES, HOSTS_EXAMPLES, HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES,
+    PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES,
+    SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
 };
 use crate::state::AddressRange;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use kaspector::decode::TunnelPort;
 use kaspector::matching::{Category, Role, Verdict};
+use kaspector_report::HostChange;
 use std::path::PathBuf;
 
 /// Finds the machines that run Kaspersky software, by the traffic they cannot help making.
@@ -37,7 +38,7 @@ pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
-    Hosts(HostsArguments),
+    Hosts(Box<HostsArguments>),
     Export(ExportArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES, after_long_help = long(SIGNATURES_EXAMPLES, &[SIGNATURES_EXIT, SIGNATURES_FILES, ENVIRONMENT]))]
@@ -124,10 +125,14 @@ pub struct ScanArguments {
 /// Options that may be given several times list what any of them names; different options must all hold.
 #[derive(Debug, Args)]
 #[command(after_help = HOSTS_EXAMPLES, after_long_help = long(HOSTS_EXAMPLES, &[HOSTS_EXIT, HOSTS_FILES, ENVIRONMENT]))]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct HostsArguments {
+    #[command(subcommand)]
+    pub command: Option<HostsCommand>,
+
     /// The inventory
     #[arg(long, required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub state: PathBuf,
+    pub state: Option<PathBuf>,
 
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -148,6 +153,14 @@ pub struct HostsArguments {
     /// List hosts with evidence since then: 30m, 12h, 7d, 4w ago, a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
     pub since: Option<String>,
+
+    /// List hosts whose last evidence is older than that, such as 14d: what may be gone
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    pub not_since: Option<String>,
+
+    /// List hosts with evidence by then; of a date that day counts. With --since: hosts whose time from first to last evidence touches that period
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other)]
+    pub until: Option<String>,
 
     /// List hosts that used this service; may be given several times
     #[arg(long = "category", value_name = "SERVICE", value_parser = categories())]
@@ -171,6 +184,51 @@ pub struct HostsArguments {
 
     #[command(flatten)]
     pub signatures: SignatureFolders,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HostsCommand {
+    Diff(DiffArguments),
+}
+
+/// Compare two inventories: which hosts appeared, fell silent, rose or changed.
+///
+/// OLD and NEW are two copies of one inventory, or the inventories of two periods. A host of OLD is silent when NEW has no evidence of it that is
+/// later than OLD's last.
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_EXAMPLES, after_long_help = long(DIFF_EXAMPLES, &[DIFF_EXIT, DIFF_FILES, ENVIRONMENT]))]
+pub struct DiffArguments {
+    /// The earlier inventory
+    #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub old: PathBuf,
+
+    /// The later inventory
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
+    pub new: PathBuf,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: DiffFormat,
+
+    /// Write it to FILE, whole or not at all [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Write also over a file that another program made
+    #[arg(long)]
+    pub force: bool,
+
+    /// Exit with code 3 if a host did that; may be given several times
+    #[arg(long, value_name = "CHANGE", value_parser = host_changes())]
+    pub fail_on: Vec<HostChange>,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
+}
+
+fn host_changes() -> impl TypedValueParser<Value = HostChange> {
+    PossibleValuesParser::new(HostChange::ALL.map(HostChange::name))
+        .try_map(|name| HostChange::from_name(&name).ok_or("no such change"))
 }
 
 fn categories() -> impl TypedValueParser<Value = Category> {
@@ -322,6 +380,17 @@ pub enum HostsFormat {
     Csv,
 }
 
+/// Forms of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For people: what is different, one host after the other.
+    Table,
+    /// One JSON object, schema kaspector.diff/1.
+    Json,
+    /// One line per host that is different.
+    Csv,
+}
+
 /// Forms of the list of indicators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
@@ -388,9 +457,9 @@ mod tests {
                 if takes_value && argument.get_possible_values().is_empty() && command.get_name() != "help" {
                     let hint = argument.get_value_hint();
                     assert!(hint != ValueHint::Unknown, "{} {}", command.get_name(), argument.get_id());
-                    let takes_path = argument
-                        .get_value_names()
-                        .is_some_and(|names| names.iter().any(|name| matches!(name.as_str(), "FILE" | "DIR" | "PATH")));
+                    let takes_path = argument.get_value_names().is_some_and(|names| {
+                        names.iter().any(|name| matches!(name.as_str(), "FILE" | "DIR" | "PATH" | "OLD" | "NEW"))
+                    });
                     assert_eq!(
                         takes_path,
                         matches!(hint, ValueHint::FilePath | ValueHint::DirPath | ValueHint::AnyPath)

@@ -78,7 +78,7 @@ struct Answer<'a> {
 }
 
 #[derive(Serialize)]
-struct Source<'a> {
+pub(super) struct Source<'a> {
     kind: &'a str,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn of(source: &'a SourceReport) -> Self {
+    pub(super) fn of(source: &'a SourceReport) -> Self {
         Self {
             kind: &source.kind,
             name: &source.name,

@@ -5,6 +5,7 @@
 //! Never: judges, reads a clock, or lets a hostile value control a terminal or a spreadsheet.
 
 mod community_id;
+mod diff;
 mod escape;
 mod eve;
 mod hosts;
@@ -20,6 +21,7 @@ mod tally;
 mod uid;
 
 pub use community_id::community_id;
+pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json, write_diff_table};
 pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};

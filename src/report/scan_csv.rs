@@ -39,7 +39,7 @@ pub(super) fn write_hosts(
 }
 
 /// The failure of the writer below, as it came: a closed pipe must be known for one.
-fn plain(error: csv::Error) -> io::Error {
+pub(super) fn plain(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),

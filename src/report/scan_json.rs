@@ -149,7 +149,7 @@ impl<I: Inputs> Serialize for Hosts<'_, I> {
 }
 
 #[derive(Serialize)]
-struct Host<'a> {
+pub(super) struct Host<'a> {
     address: IpAddr,
     vlan: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,7 +180,11 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn of(finding: &'a HostFinding, inputs: &'a (impl Inputs + ?Sized), signatures: &'a SignatureSet) -> Self {
+    pub(super) fn of(
+        finding: &'a HostFinding,
+        inputs: &'a (impl Inputs + ?Sized),
+        signatures: &'a SignatureSet,
+    ) -> Self {
         let zone = finding.host.zone;
         Self {
             address: finding.host.address,

@@ -98,8 +98,8 @@ const NEXT_HOPS_MAX: usize = 4;
 /// To which of the columns a list of services may push the products.
 const SERVICES_MAX: usize = 40;
 
-const HEADER: Style = Style::new().bold();
-const QUIET: Style = Style::new().dimmed();
+pub(super) const HEADER: Style = Style::new().bold();
+pub(super) const QUIET: Style = Style::new().dimmed();
 
 /// Which columns there are and how wide.
 struct Layout {
@@ -194,7 +194,7 @@ pub fn host_label(host: &HostFinding) -> String {
     label
 }
 
-fn services(host: &HostFinding) -> String {
+pub(super) fn services(host: &HostFinding) -> String {
     host.categories.iter().map(|category| category.name()).collect::<Vec<_>>().join(", ")
 }
 
@@ -304,7 +304,7 @@ pub(super) fn counted(count: impl Display, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-const fn colour_of(verdict: Verdict) -> Style {
+pub(super) const fn colour_of(verdict: Verdict) -> Style {
     let plain = Style::new();
     match verdict {
         Verdict::Confirmed => plain.fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))).bold(),
@@ -313,16 +313,16 @@ const fn colour_of(verdict: Verdict) -> Style {
     }
 }
 
-fn painted(text: impl Display, paint: Style, style: TableStyle) -> String {
+pub(super) fn painted(text: impl Display, paint: Style, style: TableStyle) -> String {
     if style.colour { format!("{paint}{text}{paint:#}") } else { text.to_string() }
 }
 
-fn padded(text: &str, width: usize) -> String {
+pub(super) fn padded(text: &str, width: usize) -> String {
     text.to_owned() + &" ".repeat(width.saturating_sub(text.width()))
 }
 
 /// `texts` between semicolons, and how many there are besides when not all of them fit. The first one is cut rather than left out.
-fn as_many_as_fit(texts: &[impl AsRef<str>], width: usize) -> String {
+pub(super) fn as_many_as_fit(texts: &[impl AsRef<str>], width: usize) -> String {
     let mut best = String::new();
     let mut line = String::new();
     for (index, text) in texts.iter().enumerate() {
@@ -343,7 +343,7 @@ fn as_many_as_fit(texts: &[impl AsRef<str>], width: usize) -> String {
 }
 
 /// The beginning of `text` in at most `width` columns.
-fn cut_end(text: &str, width: usize) -> String {
+pub(super) fn cut_end(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

@@ -57,6 +57,24 @@ Files:
   /var/lib/kaspector/hosts.db
                 the inventory of the packaged service";
 
+pub(super) const DIFF_EXIT: &str = "\
+Exit status:
+  0  the inventories were compared, whether they differ or not
+  1  one could not be read, or standard output could not be written
+  2  bad usage; no such inventory; NEW ends before OLD
+  3  --fail-on met";
+
+pub(super) const DIFF_FILES: &str = "\
+Files:
+  OLD, NEW      read, never changed; also those of earlier versions
+  --output FILE replaced when it is an answer of this program, left alone else";
+
+pub(super) const DIFF_EXAMPLES: &str = "\
+Examples:
+  kaspector hosts diff october.state november.state
+  kaspector hosts diff hosts.backup hosts.state --format csv -o changes.csv
+  kaspector hosts diff hosts.backup hosts.state --fail-on appeared";
+
 pub(super) const SIGNATURES_EXIT: &str = "\
 Exit status:
   0  ran
@@ -146,7 +164,10 @@ Examples:
   kaspector hosts --state hosts.state                             all hosts
   kaspector hosts --state hosts.state --verdict confirmed --since 7d
   kaspector hosts --state hosts.state --address 10.20.0.0/16 --format csv
-  kaspector hosts --state hosts.state --format json | jq '.hosts[].address'";
+  kaspector hosts --state hosts.state --not-since 14d             perhaps gone
+  kaspector hosts --state hosts.state --since 2026-10-01 --until 2026-10-31
+  kaspector hosts --state hosts.state --format json | jq '.hosts[].address'
+  kaspector hosts diff october.state november.state";
 
 #[cfg(target_os = "linux")]
 pub(super) const WATCH_EXAMPLES: &str = "\

@@ -4,7 +4,8 @@ use super::SignatureFolders;
 use super::help::{WATCH_ENVIRONMENT, WATCH_EXAMPLES, WATCH_EXIT, WATCH_FILES, long};
 use crate::config::{
     BlockSize, Blocks, DrainTimeout, EveVersion, FilterText, InterfaceName, ListenAddress, LogFormat, LogLevel, Output,
-    Sandboxing, Several, SilentAfter, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings, Workers,
+    Sandboxing, Several, SilentAfter, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings,
+    Workers,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};

@@ -21,8 +21,12 @@ const ANSWER: Kind = Kind {
         "\"kaspector.scan/1\"",
         "\"kaspector.host/1\"",
         "\"kaspector.hosts/1\"",
+        "\"kaspector.diff/1\"",
         "\"kaspector.signatures/1\"",
         "address,vlan,inner_vlan,vni,mac,verdict,",
+        "change,address,vlan,inner_vlan,vni,differs,",
+        "CHANGE    HOST",
+        "No host is different.",
         "id,match,value,literal,also,ports,",
     ],
 };

@@ -1,33 +1,35 @@
-//! `kaspector hosts`.
+//! `kaspector hosts` and `kaspector hosts diff`.
 
 use super::answer::AnswerPlace;
+use super::moment::{end_of, moment_of};
 use super::{Exit, Usage, load, of_state};
-use crate::cli::{HostsArguments, HostsFormat};
+use crate::cli::{DiffArguments, DiffFormat, HostsArguments, HostsCommand, HostsFormat};
 use crate::process::output_file::Claims;
 use crate::state::{HostFilter, State};
-use kaspector::capture::Timestamp;
-use kaspector::matching::Verdict;
+use anyhow::Context;
+use kaspector::capture::{Timestamp, display_path};
+use kaspector::matching::{SignatureSet, Verdict};
+use kaspector_report::{HostsDiff, HostsReport};
+use kaspector_report::{rfc3339, write_diff_csv, write_diff_json, write_diff_table};
 use kaspector_report::{write_hosts_csv, write_hosts_json, write_hosts_table};
+use std::path::Path;
 
-/// Lists the hosts of an inventory.
+/// Lists the hosts of an inventory, or compares two.
 pub fn hosts(arguments: &HostsArguments) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        Some(HostsCommand::Diff(arguments)) => diff(arguments),
+        None => list(arguments),
+    }
+}
+
+fn list(arguments: &HostsArguments) -> anyhow::Result<Exit> {
+    let path = arguments.state.as_deref().context("--state is missing")?;
+    let filter = filter(arguments)?;
     let signatures = load(&arguments.signatures)?;
-    let now = jiff::Timestamp::now();
-    let since = arguments.since.as_deref().map(|text| moment(text, now).ok_or_else(|| no_moment(text))).transpose()?;
-    let filter = HostFilter {
-        verdict: arguments.verdict.map(Verdict::from),
-        since,
-        categories: arguments.categories.clone(),
-        products: arguments.products.clone(),
-        addresses: arguments.addresses.clone(),
-        roles: arguments.roles.clone(),
-        vlans: arguments.vlans.clone(),
-    };
     let mut claims = Claims::default();
-    claims.add_database(&arguments.state);
+    claims.add_database(path);
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
-    let state = State::open_to_read(&arguments.state).map_err(of_state)?;
-    let report = state.listing(&signatures, &filter).map_err(of_state)?;
+    let report = listed(path, &signatures, &filter)?;
     place.write(|mut out, style| match arguments.format {
         HostsFormat::Json => write_hosts_json(&mut out, &report, &signatures),
         HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures),
@@ -36,67 +38,77 @@ pub fn hosts(arguments: &HostsArguments) -> anyhow::Result<Exit> {
     Ok(Exit::Ran)
 }
 
-fn no_moment(text: &str) -> Usage {
-    let forms = "write 30m, 12h, 7d or 4w for so long ago, or 2026-11-01, or 2026-11-01T08:00:00Z";
-    Usage(format!("--since {text}: neither a span nor a date; {forms}"))
-}
-
-/// The moment that `text` means: so long before `now`, the beginning of a day in UTC, or itself.
-fn moment(text: &str, now: jiff::Timestamp) -> Option<Timestamp> {
-    let span = text.char_indices().last().and_then(|(at, unit)| {
-        let seconds: u64 = match unit {
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return None,
-        };
-        Some(text.get(..at)?.parse::<u64>().ok()?.saturating_mul(seconds))
-    });
-    let nanoseconds = match span {
-        Some(seconds) => now.as_nanosecond() - i128::from(seconds) * 1_000_000_000,
-        None => text
-            .parse::<jiff::Timestamp>()
-            .ok()
-            .or_else(|| {
-                text.parse::<jiff::civil::Date>()
-                    .ok()?
-                    .to_zoned(jiff::tz::TimeZone::UTC)
-                    .ok()
-                    .map(|day| day.timestamp())
-            })?
-            .as_nanosecond(),
+fn filter(arguments: &HostsArguments) -> anyhow::Result<HostFilter> {
+    let now = jiff::Timestamp::now();
+    let moment = |option: &'static str, text: &Option<String>| {
+        text.as_deref().map(|text| moment_of(option, text, now)).transpose()
     };
-    // Whatever lies before the first moment that a packet can have is the same to every packet.
-    Some(Timestamp(u64::try_from(nanoseconds.max(0)).unwrap_or(u64::MAX)))
+    let since = moment("--since", &arguments.since)?;
+    let not_since = moment("--not-since", &arguments.not_since)?;
+    let until = arguments.until.as_deref().map(|text| end_of("--until", text, now)).transpose()?;
+    // What would choose nobody, whatever the inventory holds, is a mistake.
+    if let (Some(since), Some(not_since)) = (since, not_since)
+        && since >= not_since
+    {
+        return Err(Usage(
+            "--since and --not-since: no host can have evidence since the one and none since the other; leave one out"
+                .to_owned(),
+        )
+        .into());
+    }
+    if let (Some(since), Some(until)) = (since, until)
+        && until < since
+    {
+        return Err(Usage(
+            "--until lies before --since; the period begins with --since and ends with --until".to_owned(),
+        )
+        .into());
+    }
+    Ok(HostFilter {
+        verdict: arguments.verdict.map(Verdict::from),
+        since,
+        not_since,
+        until,
+        categories: arguments.categories.clone(),
+        products: arguments.products.clone(),
+        addresses: arguments.addresses.clone(),
+        roles: arguments.roles.clone(),
+        vlans: arguments.vlans.clone(),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
+fn listed(path: &Path, signatures: &SignatureSet, filter: &HostFilter) -> anyhow::Result<HostsReport> {
+    let state = State::open_to_read(path).map_err(of_state)?;
+    state.listing(signatures, filter).map_err(of_state)
+}
 
-    #[test]
-    fn moments_are_spans_days_or_times() {
-        let now: jiff::Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
-        let at = |text: &str| {
-            let Timestamp(nanoseconds) = moment(text, now)?;
-            Some(jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap().to_string())
-        };
-        for (text, expected) in [
-            ("30m", "2026-11-25T11:30:00Z"),
-            ("12h", "2026-11-25T00:00:00Z"),
-            ("7d", "2026-11-18T12:00:00Z"),
-            ("1w", "2026-11-18T12:00:00Z"),
-            ("2026-11-01", "2026-11-01T00:00:00Z"),
-            ("2026-11-01T08:00:00+02:00", "2026-11-01T06:00:00Z"),
-            ("99999999999999999999d", ""),
-            ("18446744073709551615w", "1970-01-01T00:00:00Z"),
-        ] {
-            assert_eq!(at(text).unwrap_or_default(), expected, "{text}");
-        }
-        for text in ["", "d", "-7d", "7", "7y", "yesterday", "2026-13-01", "é"] {
-            assert_eq!(at(text), None, "{text}");
-        }
+fn diff(arguments: &DiffArguments) -> anyhow::Result<Exit> {
+    let signatures = load(&arguments.signatures)?;
+    let mut claims = Claims::default();
+    claims.add_database(&arguments.old);
+    claims.add_database(&arguments.new);
+    let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
+    let [old, new] = [&arguments.old, &arguments.new].map(|path| listed(path, &signatures, &HostFilter::default()));
+    let (old, new) = (old?, new?);
+    let [old_path, new_path] = [&arguments.old, &arguments.new].map(|path| display_path(path));
+    let diff = HostsDiff::of((&old_path, &old), (&new_path, &new));
+    if let (Some(old), Some(new)) = diff.last_seen()
+        && new < old
+    {
+        return Err(swapped((&old_path, old), (&new_path, new)).into());
     }
+    place.write(|mut out, style| match arguments.format {
+        DiffFormat::Json => write_diff_json(&mut out, &diff, &signatures),
+        DiffFormat::Csv => write_diff_csv(&mut out, &diff),
+        DiffFormat::Table => write_diff_table(&mut out, &diff, style),
+    })?;
+    let is_met = arguments.fail_on.iter().any(|&change| diff.count(change) > 0);
+    Ok(if is_met { Exit::Found } else { Exit::Ran })
+}
+
+fn swapped(old: (&str, Timestamp), new: (&str, Timestamp)) -> Usage {
+    let (old, old_last, new, new_last) = (old.0, rfc3339(old.1), new.0, rfc3339(new.1));
+    Usage(format!(
+        "{new}: its last evidence is of {new_last}, before that of {old}, {old_last}; name the earlier inventory first"
+    ))
 }

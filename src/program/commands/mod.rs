@@ -11,6 +11,7 @@ mod exit;
 mod export;
 mod figures;
 mod hosts;
+mod moment;
 mod scan;
 mod signatures;
 #[cfg(target_os = "linux")]

@@ -30,7 +30,7 @@ pub fn records_of_chosen() -> String {
 
 /// Puts the hosts that the filter may choose into the temporary table `chosen`.
 pub fn choose(connection: &Connection, filter: &HostFilter, signatures: &SignatureSet) -> rusqlite::Result<()> {
-    let HostFilter { verdict, since, categories, products, addresses, roles, vlans } = filter;
+    let HostFilter { verdict, since, not_since, until, categories, products, addresses, roles, vlans } = filter;
     let (mut is_host, mut of_host) = ("1".to_owned(), Vec::new());
     if !addresses.is_empty() {
         let ranges = vec!["record.address_key BETWEEN ? AND ?"; addresses.len()].join(" OR ");
@@ -50,6 +50,11 @@ pub fn choose(connection: &Connection, filter: &HostFilter, signatures: &Signatu
         // The time of a record leaves out what the set of its writer did not know.
         let condition = "record.last_seen >= ? OR record.id IN (SELECT record FROM evidence WHERE set_aside <> 0 AND last_seen >= ?)";
         of_record.push((condition.to_owned(), vec![Value::Integer(signed(since.0)); 2]));
+    }
+    // Who has no later evidence shows only once all of it is known; who has none but later is left out here.
+    for until in until.iter().chain(not_since) {
+        let condition = "record.first_seen <= ? OR record.id IN (SELECT record FROM evidence WHERE set_aside <> 0 AND first_seen <= ?)";
+        of_record.push((condition.to_owned(), vec![Value::Integer(signed(until.0)); 2]));
     }
     // The plus keeps SQLite from looking for each of hundreds of indicators rather than at the few that a record has.
     let mut has_evidence = |table: &str, and: &str, wanted: &dyn Fn(&Indicator) -> bool| {

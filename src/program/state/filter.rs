@@ -12,6 +12,10 @@ pub struct HostFilter {
     pub verdict: Option<Verdict>,
     /// Evidence at this time or later.
     pub since: Option<Timestamp>,
+    /// No evidence at this time or later.
+    pub not_since: Option<Timestamp>,
+    /// Evidence at this time or earlier.
+    pub until: Option<Timestamp>,
     /// Evidence of one of these services.
     pub categories: Vec<Category>,
     /// A product, of the vendor's own or with the engine inside, whose name has this in it, whatever its case.
@@ -34,6 +38,8 @@ impl HostFilter {
         };
         self.verdict.is_none_or(|verdict| host.verdict <= verdict)
             && self.since.is_none_or(|since| host.last_seen >= since)
+            && self.not_since.is_none_or(|since| host.last_seen < since)
+            && self.until.is_none_or(|until| host.first_seen <= until)
             && one_of(&self.categories, |category| host.categories.contains(category))
             && one_of(&self.products, names_product)
             && one_of(&self.addresses, |range| range.contains(host.host.address))
@@ -44,9 +50,11 @@ impl HostFilter {
     /// Whether it asks for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { verdict, since, categories, products, addresses, roles, vlans } = self;
+        let Self { verdict, since, not_since, until, categories, products, addresses, roles, vlans } = self;
         verdict.is_none()
             && since.is_none()
+            && not_since.is_none()
+            && until.is_none()
             && categories.is_empty()
             && products.is_empty()
             && addresses.is_empty()

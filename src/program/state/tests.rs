@@ -443,9 +443,15 @@ fn what_the_database_chooses_is_what_the_filter_chooses() {
             filters.push(HostFilter { addresses, ..HostFilter::default() });
         }
         filters.push(HostFilter { vlans: vec![3, 6], ..HostFilter::default() });
+        for at in [7, 12, 13, 205, 500, 505, 506] {
+            filters.push(HostFilter { not_since: Some(Timestamp(at)), ..HostFilter::default() });
+            filters.push(HostFilter { until: Some(Timestamp(at)), ..HostFilter::default() });
+        }
         let both = |a: &HostFilter, b: &HostFilter| HostFilter {
             verdict: a.verdict.or(b.verdict),
             since: a.since.or(b.since),
+            not_since: a.not_since.or(b.not_since),
+            until: a.until.or(b.until),
             categories: [&a.categories[..], &b.categories].concat(),
             products: [&a.products[..], &b.products].concat(),
             addresses: [&a.addresses[..], &b.addresses].concat(),
