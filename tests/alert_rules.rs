@@ -24,6 +24,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// What is shipped and names metrics.
+const FILES: [&str; 3] =
+    ["packaging/prometheus-alerts.yml", "packaging/prometheus-alerts.test.yml", "packaging/grafana.json"];
+
 fn packaging(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("packaging").join(name)
 }
@@ -78,7 +82,7 @@ fn what_rules_and_documents_name_is_what_a_sensor_shows() {
     for line in shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         exposed.entry(line.split(' ').next().unwrap().to_owned()).or_default();
     }
-    for file in ["packaging/prometheus-alerts.yml", "packaging/prometheus-alerts.test.yml"] {
+    for file in FILES {
         let text = fs::read_to_string(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(file)).unwrap();
         for (name, labels) in asked(&text) {
             let has = exposed.get(&name).unwrap_or_else(|| panic!("{file}: no sensor shows {name}"));
