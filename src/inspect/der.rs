@@ -61,6 +61,12 @@ impl<'a> Elements<'a> {
         self.rest.is_empty()
     }
 
+    /// Class and tag number of the next element, of which more need not be there.
+    pub fn peek(&self) -> Option<(u8, u32)> {
+        let mut ahead = self.rest;
+        header(&mut ahead).map(|header| (header.class, header.number))
+    }
+
     /// The content of the next element, which must have this tag number.
     ///
     /// Where one type alone may stand its number says it; the class is not looked at.
@@ -152,6 +158,7 @@ mod tests {
         assert_eq!(elements.of(SEQUENCE), None);
         assert_eq!(elements.enter(SEQUENCE), None);
         assert_eq!(elements.of(INTEGER), Some(&[7][..]));
+        assert_eq!(elements.peek(), Some((0, SEQUENCE)));
         assert!((0..3).all(|_| elements.next().is_none() && !elements.is_empty()));
         assert_eq!(elements.enter(SEQUENCE), Some(()));
         assert!(!elements.is_empty() && elements.next().is_none());

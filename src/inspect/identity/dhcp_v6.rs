@@ -72,7 +72,7 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-/// Whether a datagram has the form of DHCP for IPv6: the first option is a known one, and a client or a relayed message is named.
+/// Whether a datagram has the form of DHCP for IPv6: options of plausible kinds, of which one names a client or holds a relayed message.
 pub(super) fn recognise(datagram: &[u8]) -> bool {
     let mut reader = Reader::new(datagram);
     let named = match reader.u8() {
@@ -81,10 +81,11 @@ pub(super) fn recognise(datagram: &[u8]) -> bool {
         _ => None,
     };
     let Some(named) = named else { return false };
-    let options = Options::new(reader);
+    let mut options = Options::new(reader);
+    let is_named = options.find(named).is_some_and(|value| named == RELAYED_MESSAGE || is_duid(value));
     let is_plausible = |code| (1..=CODE_PLAUSIBLE).contains(&code);
-    options.clone().next().is_some_and(|(code, _)| is_plausible(code))
-        && options.find(named).is_some_and(|value| named == RELAYED_MESSAGE || is_duid(value))
+    // The last one may be cut.
+    is_named && options.all(|(code, _)| is_plausible(code)) && options.rest.u16().is_none_or(is_plausible)
 }
 
 /// Whether a DUID is of a known type (section 11, and RFC 6355).
@@ -243,6 +244,9 @@ mod tests {
         prefixes_say_no_more(&request, statements);
         assert_eq!(statements(&message(SOLICIT, &[DUID_UUID, FQDN])), [r#"Sender HostName("PC1.corp.example")"#]);
         assert!(statements(&message(SOLICIT, &[FQDN])).is_empty());
+        // An answer of DNS whose identifier begins with 4.
+        let dns = b"\x04\x7e\x81\x80\0\x01\0\x07\0\x04\0\x03\x03www\x07example\0";
+        assert!(!recognise(dns));
     }
 
     #[test]

@@ -105,15 +105,26 @@ impl<'a> Token<'a> {
     fn read_offer(self, teller: &mut Teller<'_>) -> Option<()> {
         let flags = self.number(12)?;
         // Before the two agree on Unicode, names are in the client's own character set.
-        if flags & HAS_DOMAIN != 0 {
+        if flags & HAS_DOMAIN != 0 || self.is_plain_name(16) {
             let domain = Text::of(self.field(16)?);
             teller.say_text(Subject::Sender, IdentityFact::Domain, &domain);
         }
-        if flags & HAS_WORKSTATION != 0 {
+        if flags & HAS_WORKSTATION != 0 || self.is_plain_name(24) {
             let workstation = Text::of(self.field(24)?);
             teller.say_text(Subject::Sender, IdentityFact::HostName, &workstation);
         }
         self.tell_version(flags, 32, teller)
+    }
+
+    /// Whether the length and the offset at `at` are those of a name, which Samba does not announce by a flag: there is exactly as much
+    /// room as needed, behind the fixed part.
+    fn is_plain_name(self, at: usize) -> bool {
+        const FIXED: u32 = 32;
+        let Some([low, high, room_low, room_high, offset @ ..]) = self.at(at).and_then(|mut field| field.array::<8>())
+        else {
+            return false;
+        };
+        [low, high] == [room_low, room_high] && [low, high] != [0; 2] && u32::from_le_bytes(offset) >= FIXED
     }
 
     fn read_challenge(self, teller: &mut Teller<'_>) -> Option<()> {
@@ -261,6 +272,11 @@ mod tests {
         let facts = [r#"Domain("CORP")"#, r#"HostName("PC1")"#, r#"System("Windows NT 10.0.19041")"#];
         assert_eq!(said(&offer), facts.map(|fact| format!("Sender {fact}")));
         prefixes_say_no_more(&offer, said);
+        // Samba's, without the flags that announce the names.
+        let unannounced = token(1, with_flags(40, 12, 0, 32), &[(24, b"PC1".to_vec()), (16, b"CORP".to_vec())]);
+        assert_eq!(said(&unannounced), [r#"Sender Domain("CORP")"#, r#"Sender HostName("PC1")"#]);
+        let nothing = [SIGNATURE, &[1, 0, 0, 0, 0, 0, 0, 0], &utf16("Windows for nobody")].concat();
+        assert!(said(&nothing).is_empty());
     }
 
     #[test]

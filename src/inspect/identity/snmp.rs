@@ -2,7 +2,7 @@
 
 use super::text::Text;
 use super::{IdentityFact, Subject, Teller};
-use crate::inspect::der::{Elements, INTEGER, OCTET_STRING, SEQUENCE};
+use crate::inspect::der::{CONTEXT_SPECIFIC, Elements, INTEGER, OCTET_STRING, SEQUENCE};
 
 /// Bindings of one message that are read.
 const BINDINGS_MAX: usize = 128;
@@ -17,12 +17,19 @@ const TRAP: u32 = 7;
 
 /// Whether a datagram begins as a message of these versions does.
 pub(super) fn recognise(datagram: &[u8]) -> bool {
-    let mut elements = Elements::new(datagram);
-    elements.enter(SEQUENCE).is_some() && is_known_version(&mut elements) && elements.of(OCTET_STRING).is_some()
+    open(datagram).is_some()
 }
 
-fn is_known_version(elements: &mut Elements<'_>) -> bool {
-    elements.of(INTEGER).is_some_and(|version| matches!(version, [0 | 1]))
+/// What stands behind version and community: what is asked, answered or told. It need not be whole.
+fn open(datagram: &[u8]) -> Option<(u32, Elements<'_>)> {
+    let mut elements = Elements::new(datagram);
+    elements.enter(SEQUENCE)?;
+    let [0 | 1] = elements.of(INTEGER)? else { return None };
+    let _community = elements.of(OCTET_STRING)?;
+    // LDAP begins in the same way, and goes on with another class.
+    let (CONTEXT_SPECIFIC, kind) = elements.peek()? else { return None };
+    elements.enter(kind)?;
+    Some((kind, elements))
 }
 
 /// Reads a message.
@@ -31,14 +38,10 @@ pub(super) fn read(datagram: &[u8], teller: &mut Teller<'_>) {
 }
 
 fn read_message(datagram: &[u8], teller: &mut Teller<'_>) -> Option<()> {
-    // What is entered need not be whole: a cut message has its first bindings.
-    let mut elements = Elements::new(datagram);
-    elements.enter(SEQUENCE)?;
-    if !is_known_version(&mut elements) {
+    let (kind, mut elements) = open(datagram)?;
+    if !matches!(kind, RESPONSE | INFORM | TRAP) {
         return None;
     }
-    let _community = elements.of(OCTET_STRING)?;
-    [RESPONSE, INFORM, TRAP].into_iter().find_map(|kind| elements.enter(kind))?;
     let _request = elements.of(INTEGER)?;
     let error = elements.of(INTEGER)?;
     let _error_index = elements.of(INTEGER)?;
@@ -90,7 +93,7 @@ mod tests {
             prefixes_say_no_more(&response, statements);
         }
         // Who asks, who sets, what failed, what is of another version.
-        for (version, kind, error) in [(1, 0xa0, 0), (1, 0xa3, 0), (1, 0xa2, 2), (3, 0xa2, 0)] {
+        for (version, kind, error) in [(1, 0xa0, 0), (1, 0xa3, 0), (1, 0xa2, 2), (3, 0xa2, 0), (1, 0x62, 0)] {
             assert!(statements(&message(version, kind, error, &bindings)).is_empty());
         }
     }
