@@ -13,8 +13,7 @@ build:
 	cargo build --release --locked
 
 test:
-	scripts/install-deps test
-	scripts/check
+	scripts/check --install
 
 # Minutes each; results in target/criterion, tables in BENCHMARKS.md.
 bench:
