@@ -1,7 +1,7 @@
 # demo: install what is missing, build, scan the bundled captures.
 # test: install what is missing, run every check that continuous integration runs.
 
-.PHONY: demo test build bench live soak machine suricata8 captures fuzz deb rpm archive man sbom
+.PHONY: demo test check-release build bench live soak machine suricata8 captures fuzz deb rpm archive man sbom
 
 demo:
 	scripts/install-deps
@@ -14,6 +14,10 @@ build:
 
 test:
 	scripts/check --install
+
+# What a release must pass besides: the oldest compiler, the public interfaces.
+check-release:
+	scripts/check-release
 
 # Minutes each; results in target/criterion, tables in BENCHMARKS.md.
 bench:
