@@ -12,7 +12,10 @@ const HOUSES: [(&str, &[&str]); 2] = [
     ("src", &["capture", "decode", "flow", "inspect", "matching", "pipeline"]),
     (
         "src/program",
-        &["inputs", "process", "sandbox", "scan", "state", "status", "web", "config", "sensor", "cli", "commands"],
+        &[
+            "inputs", "process", "sandbox", "scan", "evidence", "state", "status", "web", "config", "sensor", "cli",
+            "commands",
+        ],
     ),
 ];
 

@@ -13,6 +13,7 @@ use self::help::{
     PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES,
     SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
 };
+use crate::config::EvidenceSize;
 use crate::state::AddressRange;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -75,6 +76,22 @@ pub struct ScanArguments {
     /// Write alerts as Suricata EVE JSON lines to FILE; - for standard output, in place of the table
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub eve: Option<PathBuf>,
+
+    /// Keep the packets that prove each finding in DIR, as a pcapng file for each host with a description and a manifest
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub evidence: Option<PathBuf>,
+
+    /// Packets to keep of each host
+    #[arg(long, value_name = "N", default_value = "64", requires = "evidence", value_parser = clap::value_parser!(u16).range(4..), value_hint = ValueHint::Other)]
+    pub evidence_packets: u16,
+
+    /// Bytes of packets to keep of each host
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", requires = "evidence", value_hint = ValueHint::Other)]
+    pub evidence_size: EvidenceSize,
+
+    /// Zero the payload behind the last value that matched in a connection
+    #[arg(long, requires = "evidence")]
+    pub evidence_redact: bool,
 
     /// Write --output, --eve and --state also over files that another program made; never over inputs or captures
     #[arg(long)]

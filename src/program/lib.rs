@@ -6,6 +6,7 @@
 //! - [`process`]: clock, panics, files that are written.
 //! - [`sandbox`]: privileges and system calls that are dropped.
 //! - [`scan`]: captures in, the hosts that they show out.
+//! - [`evidence`]: what a scan found in, the packets that prove it out.
 //! - [`state`]: the inventory in a file.
 //! - [`status`]: what the sensor says of itself.
 //! - [`web`]: metrics, health, hosts and a page over HTTP.
@@ -17,6 +18,7 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod evidence;
 pub mod inputs;
 pub mod process;
 pub mod sandbox;

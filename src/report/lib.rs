@@ -26,8 +26,8 @@ pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LIN
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
-pub use scan_json::{host_json, write_json, write_jsonl};
+pub use scan_json::{host, host_json, write_json, write_jsonl};
 pub use scan_table::{TableStyle, host_label, write_table};
 pub use spelling::rfc3339;
 pub use tally::{Tally, scan_capture};
-pub use uid::alert_uid;
+pub use uid::{alert_uid, evidence_uid};

@@ -66,6 +66,12 @@ pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &Signatur
     serde_json::to_string(&Host::of(finding, inputs, signatures)).expect("texts and numbers are JSON")
 }
 
+/// One host as it stands in that answer, to be written as a part of something else.
+#[must_use]
+pub fn host<'a>(finding: &'a HostFinding, report: &'a ScanReport, signatures: &'a SignatureSet) -> impl Serialize + 'a {
+    Host::of(finding, report, signatures)
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     schema: &'static str,

@@ -3,7 +3,7 @@
 use kaspector::capture::Timestamp;
 use kaspector::decode::FiveTuple;
 use kaspector::flow::FlowKey;
-use kaspector::matching::{Alert, FlowSummary, HostKey};
+use kaspector::matching::{Alert, EvidenceLine, Field, FlowSummary, HostKey, Role};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use ulid::Ulid;
@@ -14,15 +14,25 @@ use ulid::Ulid;
 /// that drops copies by this identifier must not drop those.
 #[must_use]
 pub fn alert_uid(alert: &Alert, indicator: &str, digest: &[u8; 32]) -> Ulid {
+    uid(alert.at, alert.packet, alert.field, alert.host_is_server, indicator, digest)
+}
+
+/// The ULID of the alert that began a line of evidence.
+#[must_use]
+pub fn evidence_uid(line: &EvidenceLine, indicator: &str, digest: &[u8; 32]) -> Ulid {
+    uid(line.first_seen, line.example.packet, line.field, line.role == Role::Server, indicator, digest)
+}
+
+fn uid(at: Timestamp, packet: u64, field: Field, host_is_server: bool, indicator: &str, digest: &[u8; 32]) -> Ulid {
     let mut hash = Sha256::new();
     hash.update(digest);
-    hash.update(alert.packet.to_be_bytes());
+    hash.update(packet.to_be_bytes());
     hash.update(indicator.as_bytes());
     hash.update([0]);
-    hash.update(alert.field.name().as_bytes());
-    hash.update([0, u8::from(alert.host_is_server)]);
+    hash.update(field.name().as_bytes());
+    hash.update([0, u8::from(host_is_server)]);
     let [high, low] = first_words(hash);
-    let Timestamp(nanoseconds) = alert.at;
+    let Timestamp(nanoseconds) = at;
     // from_parts takes the lower 80 bits.
     Ulid::from_parts(nanoseconds / 1_000_000, u128::from(high) << 64 | u128::from(low))
 }

@@ -38,7 +38,11 @@ Files:
   --eve FILE    replaced when each of its lines is an alert of a scan, left
                 alone else; never an input, nor a capture
   --state FILE  an SQLite database; FILE-wal and FILE-shm stand beside it while
-                it is in use";
+                it is in use
+  --evidence DIR
+                each scan adds NNNN-HOST.pcapng, NNNN-HOST.json and
+                manifest-NNNN.sha256, which names the one before and which
+                'sha256sum -c' checks; what is there is left alone";
 
 pub(super) const ENVIRONMENT: &str = "\
 Environment:
@@ -157,7 +161,8 @@ Examples:
   zcat old.pcap.gz | kaspector scan -               standard input
   kaspector scan a.pcap --filter 'not port 22'      a libpcap filter
   kaspector scan a.pcap --fail-on confirmed         exit code 3 when found
-  kaspector scan /captures --state hosts.state      add to an inventory";
+  kaspector scan /captures --state hosts.state      add to an inventory
+  kaspector scan /captures --evidence ./proof       keep the packets, too";
 
 pub(super) const HOSTS_EXAMPLES: &str = "\
 Examples:

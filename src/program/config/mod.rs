@@ -43,6 +43,8 @@ pub type BlockSize = Size<{ 64 << 10 }, { 64 << 20 }>;
 pub type Blocks = Count<2, 4096>;
 /// Longest part of a packet that is looked at, in bytes.
 pub type Snaplen = Count<64, 262_144>;
+/// Bytes of packets that are kept of each host.
+pub type EvidenceSize = Size<{ 4 << 10 }, { 64 << 20 }>;
 /// Bytes of the spool.
 pub type SpoolSize = Size<{ 16 << 20 }, { 1 << 40 }>;
 /// Between two summaries of one finding.

@@ -173,8 +173,16 @@ fn earlier(folder: &Path) -> Vec<PathBuf> {
     files.filter(|(digest, path)| is_unchanged(path, digest)).map(|(_, path)| path).chain([sums.clone()]).collect()
 }
 
-fn hexadecimal_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-256 of bytes, as sha256sum writes it.
+#[must_use]
+pub fn hexadecimal_digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

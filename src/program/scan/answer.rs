@@ -13,6 +13,8 @@ pub struct Scan {
     pub report: ScanReport,
     /// What each input showed, by its place in the report.
     pub inventory: Inventory,
+    /// Of each row of the report, the place of its input in the list that was scanned.
+    pub rows: Vec<usize>,
     /// Whether somebody asked for an early end, so that the answer covers only what was read until then.
     pub interrupted: bool,
     /// Inputs that a panic, a defect of the program, kept from being read as they should be.
@@ -26,7 +28,7 @@ pub fn answer(
     mut inventory: Inventory,
     signatures: &SignatureSet,
 ) -> Scan {
-    let (mut total, mut defects) = (ScanReport::default(), 0);
+    let (mut total, mut defects, mut rows) = (ScanReport::default(), 0, Vec::new());
     let mut numbers = HashMap::new();
     for (index, scan) in scans {
         let Some(InputScan { report, findings, is_defective }) = scan else {
@@ -44,11 +46,12 @@ pub fn answer(
             *total.dropped.entry(bound).or_default() += count;
         }
         total.inputs.push(report);
+        rows.push(usize::try_from(index).unwrap_or(usize::MAX));
     }
     if inventory.dropped() > 0 {
         *total.dropped.entry("hosts").or_default() += inventory.dropped();
     }
     inventory.renumber_inputs(&numbers);
     total.hosts = inventory.findings(signatures);
-    Scan { report: total, inventory, interrupted: false, defects }
+    Scan { report: total, inventory, rows, interrupted: false, defects }
 }

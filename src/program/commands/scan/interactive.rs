@@ -22,19 +22,21 @@ pub enum ScanError {
     System(#[from] std::io::Error),
 }
 
-/// Runs a scan; with `draws_bar`, draws its progress on standard error. Also says how long it took.
+/// Runs a scan, and `then` what needs its answer and may be interrupted, too; with `draws_bar`, draws its progress on standard error. Also
+/// says how long the scan took.
 ///
 /// # Errors
 /// When the filter is not one, or the system refuses a thread.
 ///
 /// # Panics
 /// When a worker panicked: an answer without its share would be wrong.
-pub fn scan_interactively(
+pub fn scan_interactively<T: Send>(
     options: &ScanOptions,
     signatures: &Arc<SignatureSet>,
     draws_bar: bool,
     take_alerts: Option<&TakeAlerts<'_>>,
-) -> Result<(Scan, Duration), ScanError> {
+    then: impl FnOnce(&Scan, &Progress) -> T + Send,
+) -> Result<(Scan, Duration, T), ScanError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let progress = Progress::default();
     let started = Instant::now();
@@ -43,6 +45,11 @@ pub fn scan_interactively(
         let (options, signatures, shared) = (options, signatures, &progress);
         let worker = std::thread::Builder::new().name("scan".to_owned()).spawn_scoped(scope, move || {
             let answer = scan(options, signatures, shared, take_alerts);
+            let elapsed = started.elapsed();
+            let answer = answer.map(|scan| {
+                let after = then(&scan, shared);
+                (scan, elapsed, after)
+            });
             // Whoever attends may have left.
             let _ = done.send(());
             answer
@@ -67,11 +74,10 @@ pub fn scan_interactively(
             }
         });
         bar.clear();
-        let scan = match worker.join() {
-            Ok(answer) => answer?,
+        match worker.join() {
+            Ok(answer) => Ok(answer?),
             Err(panic) => std::panic::resume_unwind(panic),
-        };
-        Ok((scan, started.elapsed()))
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! `kaspector scan`.
 
 mod alert_writer;
+mod evidence;
 mod interactive;
 mod targets;
 
@@ -9,10 +10,11 @@ use super::figures::{rate, scaled};
 use super::{Exit, Usage, complain, is_closed_pipe, load, say, warn};
 use crate::cli::{Format, ScanArguments};
 use crate::inputs::expand;
-use crate::scan::{Inventory, Scan, ScanOptions, TakeAlerts};
+use crate::scan::{Inventory, Progress, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
 use alert_writer::AlertWriter;
 use anyhow::Context;
+use evidence::{keep_evidence, say_what_was_kept};
 use interactive::{ScanError, scan_interactively};
 use kaspector::capture::display_path;
 use kaspector::decode::TunnelPorts;
@@ -47,13 +49,16 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         tunnels: arguments.tunnels.clone(),
     };
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
-    let Targets { alerts, state, place, mut failure } = Targets::open(arguments, &options)?;
+    let Targets { alerts, state, place, evidence, mut failure } = Targets::open(arguments, &options)?;
     let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
     let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
-    let (mut scan, elapsed) =
-        scan_interactively(&options, &signatures, draws_bar, take_alerts).map_err(|error| match error {
+    let then = |scan: &Scan, progress: &Progress| {
+        evidence.map(|folder| keep_evidence(folder, arguments, &options, scan, &signatures, progress))
+    };
+    let (mut scan, elapsed, kept) =
+        scan_interactively(&options, &signatures, draws_bar, take_alerts, then).map_err(|error| match error {
             ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
             other => other.into(),
         })?;
@@ -92,6 +97,13 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     }
     if !arguments.quiet {
         summarise(report, elapsed, arguments.verbose);
+    }
+    if let Some(kept) = kept {
+        let folder = arguments.evidence.as_deref().map(display_path).unwrap_or_default();
+        if let (Ok(kept), false) = (&kept, arguments.quiet) {
+            say_what_was_kept(kept, &folder);
+        }
+        note(kept.map(|_| ()).with_context(|| format!("{folder}: no evidence was kept")));
     }
     Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on.map(Verdict::from))))
 }

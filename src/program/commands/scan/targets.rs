@@ -1,19 +1,23 @@
 //! What a scan writes besides its report, opened before anything is read.
 
-use super::super::answer::AnswerPlace;
+use super::super::answer::{AnswerPlace, of_output};
 use super::super::{Exit, Usage, complain, of_state};
 use crate::cli::ScanArguments;
+use crate::evidence::{Captures, EvidenceFolder};
 use crate::process::output_file::{AlertsFile, Claims, OutputFileError};
 use crate::scan::ScanOptions;
 use crate::state::{State, StateError};
+use kaspector::capture::display_path;
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a scan writes besides its report.
 pub struct Targets<'a> {
     /// Where the report goes.
     pub place: AnswerPlace<'a>,
+    /// Where evidence is kept, if anywhere.
+    pub evidence: Option<EvidenceFolder>,
     /// Where alerts go, if anywhere.
     pub alerts: Option<AlertTarget>,
     /// The inventory, if there is one.
@@ -45,6 +49,10 @@ impl<'a> Targets<'a> {
             claims.check_database(path, "--state").map_err(usage)?;
             claims.add_database(path);
         }
+        let evidence = match &arguments.evidence {
+            Some(folder) => Some(open_evidence(folder, arguments, options, &claims)?),
+            None => None,
+        };
         let mut failure = None;
         let mut refused = |error: &dyn Display| {
             complain(error);
@@ -105,8 +113,41 @@ impl<'a> Targets<'a> {
                 }
             },
         };
-        Ok(Self { alerts, state, place, failure })
+        Ok(Self { alerts, state, place, evidence, failure })
     }
+}
+
+/// Opens the folder of evidence. Without it a scan need not begin: whoever wants proof would have to scan again.
+fn open_evidence(
+    folder: &Path,
+    arguments: &ScanArguments,
+    options: &ScanOptions,
+    claims: &Claims,
+) -> anyhow::Result<EvidenceFolder> {
+    if let Some(what) = Captures::read_only_once(&options.inputs) {
+        let advice = "write it to a file first, and scan that";
+        return Err(Usage(format!(
+            "{what}: --evidence reads inputs again, and this gives its packets only once; {advice}"
+        ))
+        .into());
+    }
+    let is_scanned = |input: &&PathBuf| input.is_dir() && lies_in(folder, input);
+    if let Some(input) = arguments.paths.iter().find(is_scanned) {
+        let (folder, input) = (display_path(folder), display_path(input));
+        let what = "what is kept there would be an input of the next scan";
+        return Err(Usage(format!(
+            "{folder}: lies in {input}, which is scanned, so {what}; name another folder with --evidence"
+        ))
+        .into());
+    }
+    EvidenceFolder::open(folder, claims, arguments.force).map_err(of_output)
+}
+
+/// Whether a folder, which may not be there yet, is another or lies in it.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = folder.canonicalize().or_else(|_| parent.canonicalize());
+    matches!((real, other.canonicalize()), (Ok(real), Ok(other)) if real.starts_with(&other))
 }
 
 /// Opens the inventory; by force, in the place of what another program made. The inner error is one that costs nothing but the inventory.
