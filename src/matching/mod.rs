@@ -50,4 +50,4 @@ pub use products::Alternatives;
 pub use resolved_addresses::ResolvedAddresses;
 pub use signature_set::{Explained, Explanation, Indicators, Product, ProductKind, SignatureError, SignatureSet};
 pub use stored::{StoredHost, StoredLine, StoredNames};
-pub use verdict::{Confidence, Role, Verdict, judge};
+pub use verdict::{Confidence, Contribution, Reasoning, Role, Verdict, judge, reason};

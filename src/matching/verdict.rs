@@ -113,6 +113,26 @@ impl Kind {
         Self::FirstBytes,
     ];
 
+    /// As the documentation calls it.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::ServerName => "server name",
+            Self::Http => "HTTP",
+            Self::Proxy => "proxy request",
+            Self::Certificate => "certificate",
+            Self::ResolvedAddress => "resolved address",
+            Self::Dns => "DNS",
+            Self::AddressRange => "address range",
+            Self::Fingerprint => "fingerprint",
+            Self::Management => "management traffic",
+            Self::Behaviour => "behaviour",
+            Self::Ftp => "FTP",
+            Self::Mail => "mail",
+            Self::Syslog => "Syslog",
+            Self::FirstBytes => "first bytes",
+        }
+    }
+
     const fn of(field: Field) -> Self {
         match field {
             Field::TlsSni | Field::QuicSni => Self::ServerName,
@@ -216,22 +236,76 @@ pub fn judge(
 /// The same, of what counts of the lines.
 pub(super) fn weigh(pieces: &[Piece]) -> Option<(Verdict, Confidence)> {
     let verdict = pieces.iter().map(Piece::verdict).min()?;
+    let sure = sureness(Kind::ALL.into_iter().filter_map(|kind| contribution(pieces, kind)));
+    Some((verdict, Confidence(u8::try_from(sure.min(ceiling(verdict))).unwrap_or(0))))
+}
+
+/// What one kind of evidence adds to the confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contribution {
+    /// The kind, in words: `server name`.
+    pub kind: &'static str,
+    /// Percent that its best line is worth.
+    pub weight: u32,
+    /// Further indicators of the kind that count, at most two: each takes away a tenth of the doubt that is left.
+    pub further: u32,
+}
+
+/// How verdict and confidence come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reasoning {
+    /// The strongest verdict that a line supports.
+    pub verdict: Verdict,
+    /// How sure.
+    pub confidence: Confidence,
+    /// The most that this verdict may claim, in percent.
+    pub ceiling: u32,
+    /// What each kind of evidence adds.
+    pub contributions: Vec<Contribution>,
+    /// Of each line: what it supports by itself, the percent that it is worth, and its kind in words.
+    pub lines: Vec<(Verdict, u32, &'static str)>,
+}
+
+/// As [`judge`], with the way there.
+#[must_use]
+pub fn reason(lines: &[EvidenceLine], strength_of: impl Fn(IndicatorIndex) -> Strength) -> Option<Reasoning> {
+    let pieces: Vec<_> = lines.iter().map(|line| Piece::of(line, strength_of(line.indicator))).collect();
+    let (verdict, confidence) = weigh(&pieces)?;
+    let of_line = |piece: &Piece| (piece.verdict(), piece.weight(), Kind::of(piece.field).words());
+    Some(Reasoning {
+        verdict,
+        confidence,
+        ceiling: ceiling(verdict),
+        contributions: Kind::ALL.into_iter().filter_map(|kind| contribution(&pieces, kind)).collect(),
+        lines: pieces.iter().map(of_line).collect(),
+    })
+}
+
+/// What the pieces of a kind add, if there are any.
+fn contribution(pieces: &[Piece], kind: Kind) -> Option<Contribution> {
+    let of_kind = pieces.iter().filter(|piece| piece.is_of(kind));
+    let weight = of_kind.clone().map(Piece::weight).max()?;
+    let mut indicators: Vec<_> =
+        of_kind.filter(|piece| piece.strength != Strength::Browse).map(|piece| piece.indicator).collect();
+    indicators.sort_unstable();
+    indicators.dedup();
+    let further = u32::try_from(indicators.len().min(3)).unwrap_or(0).saturating_sub(1);
+    Some(Contribution { kind: kind.words(), weight, further })
+}
+
+/// Percent, rounded down, before the verdict caps it.
+fn sureness(contributions: impl Iterator<Item = Contribution>) -> u32 {
     // Doubt in millionths, in integers, so that every machine rounds alike.
     let mut doubt: u64 = 1_000_000;
-    for kind in Kind::ALL {
-        let of_kind = pieces.iter().filter(|piece| piece.is_of(kind));
-        let Some(best) = of_kind.clone().map(Piece::weight).max() else { continue };
-        doubt = doubt * u64::from(100 - best) / 100;
-        let mut indicators: Vec<_> =
-            of_kind.filter(|piece| piece.strength != Strength::Browse).map(|piece| piece.indicator).collect();
-        indicators.sort_unstable();
-        indicators.dedup();
-        for _ in 1..indicators.len().min(3) {
+    for Contribution { weight, further, .. } in contributions {
+        doubt = doubt * u64::from(100 - weight) / 100;
+        for _ in 0..further {
             doubt = doubt * 9 / 10;
         }
     }
-    let sure = u32::try_from((1_000_000 - doubt) / 10_000).unwrap_or(0).min(ceiling(verdict));
-    Some((verdict, Confidence(u8::try_from(sure).unwrap_or(0))))
+    u32::try_from((1_000_000 - doubt) / 10_000).unwrap_or(0)
 }
 
 #[cfg(test)]

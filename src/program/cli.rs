@@ -9,9 +9,9 @@ pub use watch::WatchArguments;
 
 use self::help::{
     CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPLETIONS_EXIT, COMPLETIONS_FILES, DIFF_EXAMPLES, DIFF_EXIT, DIFF_FILES,
-    ENVIRONMENT, EXPORT_EXAMPLES, EXPORT_EXIT, EXPORT_FILES, HOSTS_EXAMPLES, HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES,
-    PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES,
-    SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
+    ENVIRONMENT, EXPLAIN_EXAMPLES, EXPLAIN_EXIT, EXPORT_EXAMPLES, EXPORT_EXIT, EXPORT_FILES, HOSTS_EXAMPLES,
+    HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES, PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES,
+    SHOW_EXAMPLES, SIGNATURES_EXAMPLES, SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
 };
 use crate::config::EvidenceSize;
 use crate::state::AddressRange;
@@ -40,6 +40,7 @@ pub enum Command {
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
     Hosts(Box<HostsArguments>),
+    Explain(ExplainArguments),
     Export(ExportArguments),
     /// Show, check and try out the signature set.
     #[command(subcommand, after_help = SIGNATURES_EXAMPLES, after_long_help = long(SIGNATURES_EXAMPLES, &[SIGNATURES_EXIT, SIGNATURES_FILES, ENVIRONMENT]))]
@@ -246,6 +247,33 @@ pub struct DiffArguments {
 fn host_changes() -> impl TypedValueParser<Value = HostChange> {
     PossibleValuesParser::new(HostChange::ALL.map(HostChange::name))
         .try_map(|name| HostChange::from_name(&name).ok_or("no such change"))
+}
+
+/// Say in plain words how the verdict of a host came about, or what a name or an indicator means.
+///
+/// Says of each piece of evidence which indicator it is of, what that matches, what its source says, how strong it is, and which packet shows it;
+/// which rule made verdict, confidence and role of them; and what would have changed these.
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES, &[EXPLAIN_EXIT, ENVIRONMENT]))]
+pub struct ExplainArguments {
+    /// Address of a host, or uid of an alert, with where it was found; else a name, URL or value, or the id of an indicator
+    #[arg(value_name = "WHAT", value_hint = ValueHint::Other)]
+    pub what: String,
+
+    /// Captures that show the host: files, folders, patterns
+    #[arg(value_name = "PATH", conflicts_with = "state", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+
+    /// Inventory that knows the host
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub state: Option<PathBuf>,
+
+    /// Port of the site's own where datagrams are tunnels: vxlan:PORT, geneve:PORT, gtp-u:PORT or gre:PORT; may be given several times
+    #[arg(long = "tunnel", value_name = "KIND:PORT", value_hint = ValueHint::Other)]
+    pub tunnels: Vec<TunnelPort>,
+
+    #[command(flatten)]
+    pub signatures: SignatureFolders,
 }
 
 fn categories() -> impl TypedValueParser<Value = Category> {

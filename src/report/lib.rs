@@ -8,6 +8,7 @@ mod community_id;
 mod diff;
 mod escape;
 mod eve;
+mod explanation;
 mod hosts;
 mod report;
 #[cfg(any(test, feature = "samples"))]
@@ -23,6 +24,7 @@ mod uid;
 pub use community_id::community_id;
 pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json, write_diff_table};
 pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
+pub use explanation::write_explanation;
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;

@@ -49,6 +49,14 @@ Environment:
   NO_COLOR, CLICOLOR, CLICOLOR_FORCE  whether there is colour on a terminal
   RUST_BACKTRACE                      1: where a defect came from, call by call";
 
+pub(super) const EXPLAIN_EXIT: &str = "\
+Exit status:
+  0  it was explained
+  1  an inventory could not be read, or standard output could not be written
+  2  bad usage; no such inventory
+  3  there is no evidence of the host, or no indicator matches
+  4  an input could not be read at all";
+
 pub(super) const HOSTS_EXIT: &str = "\
 Exit status:
   0  the inventory was read, whether a host is what was asked for or not
@@ -163,6 +171,14 @@ Examples:
   kaspector scan a.pcap --fail-on confirmed         exit code 3 when found
   kaspector scan /captures --state hosts.state      add to an inventory
   kaspector scan /captures --evidence ./proof       keep the packets, too";
+
+pub(super) const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  kaspector explain 10.20.0.5 office.pcap
+  kaspector explain 10.20.0.5 --state hosts.state
+  kaspector explain 01KATPA6D2Q3V5R8N1M4X7Z9BC office.pcap    the uid of an alert
+  kaspector explain s07.upd.kaspersky.com
+  kaspector explain KL-UPD-0001";
 
 pub(super) const HOSTS_EXAMPLES: &str = "\
 Examples:

@@ -120,7 +120,8 @@ fn on_one_line(value: &str) -> String {
     })
 }
 
-fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
+/// All that is known of an indicator.
+pub(super) fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
     let mut row = |name: &str, value: &str| if value.is_empty() { Ok(()) } else { writeln!(out, "{name:<11}{value}") };
     row("id", &indicator.id)?;
     row("match", indicator.kind.name())?;
@@ -150,7 +151,13 @@ fn show(out: &mut impl Write, indicator: &Indicator) -> io::Result<Exit> {
     Ok(Exit::Ran)
 }
 
-fn test(out: &mut impl Write, text: &str, set: &SignatureSet, explanation: &Explanation) -> io::Result<Exit> {
+/// The indicators that match a text.
+pub(super) fn test(
+    out: &mut impl Write,
+    text: &str,
+    set: &SignatureSet,
+    explanation: &Explanation,
+) -> io::Result<Exit> {
     let Some(winner) = &explanation.winner else {
         writeln!(out, "{text}: no indicator matches")?;
         return Ok(Exit::Found);
