@@ -505,6 +505,32 @@ fn more_names_than_sixteen_bits_count_are_loaded_and_found() {
 }
 
 #[test]
+fn a_long_file_is_read_in_pieces_as_it_is_read_at_once() {
+    let row = |number: usize| entry(&format!("ORG-{number:06}"), "exact", &format!("n{number}.example.com"), "");
+    let rows = |range: std::ops::Range<usize>| range.map(row).collect::<String>();
+    // No piece is as long as this text, and each of its lines looks like the start of one.
+    let text = "[[indicator]]\n".repeat(20_000);
+    let long = entry("ORG-LONG", "exact", "long.example.com", &format!("note = \"\"\"\n{text}\"\"\""));
+    let whole = format!("version = \"own-1\"\n{}{long}{}", rows(0..2_000), rows(2_000..4_000));
+    let set = SignatureSet::from_folder(folder(&[("a.toml", &whole)]).path()).unwrap();
+    assert_eq!((set.len(), set.version()), (4_001, "own-1"));
+    assert_eq!(set.find("ORG-LONG").unwrap().note, text);
+    let windows = whole.replace('\n', "\r\n");
+    assert_eq!(SignatureSet::from_folder(folder(&[("a.toml", &windows)]).path()).unwrap().len(), 4_001);
+    // Of each kind of fault the line, far behind the start of the file.
+    let lines = whole.lines().count();
+    for (bad, line, why) in [
+        ("\n[[indicator]]\nid = \"x\"\nid = \"y\"\n", 4, "not TOML: duplicate key"),
+        ("\n[[indicator]]\nid = \"ORG-X\"\nlit = 1\n", 4, "unknown key \"lit\""),
+        (&row(7), 2, "id \"ORG-000007\" is taken by a.toml:"),
+        ("\n[version]\nnew = 1\n", 2, "the version is no text"),
+    ] {
+        let said = refused(&format!("{whole}{bad}{}", rows(4_000..4_100)));
+        assert!(said.starts_with(&format!("a.toml:{}: {why}", lines + line)), "{said}");
+    }
+}
+
+#[test]
 #[ignore = "a measurement, not a check: cargo test --release --test signatures -- --ignored --nocapture"]
 fn cost_of_a_hundred_thousand_names() {
     let many: String = (0..100_000)

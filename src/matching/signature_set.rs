@@ -37,6 +37,7 @@ use certificates::Certificates;
 use digest::digest;
 use files::{BUILTIN, files_of, read_folder, text_of};
 use fingerprints::Fingerprints;
+use foldhash::fast::FixedState;
 use load::{Loader, Place};
 use names::Names;
 use ports::Ports;
@@ -57,9 +58,10 @@ pub struct SignatureSet {
     indicators: Vec<Indicator>,
     /// Where each of those that are looked for stands, and its index, in the order of the files.
     places: Vec<(IndicatorIndex, Place)>,
-    by_id: HashMap<String, IndicatorIndex>,
-    /// As `by_id`, and of those that are no longer looked for.
-    indices: HashMap<String, IndicatorIndex>,
+    /// By index: whether it is looked for.
+    in_force: Vec<bool>,
+    /// By id.
+    indices: HashMap<Box<str>, IndicatorIndex, FixedState>,
     products: Vec<Product>,
     version: String,
     sha256: String,
@@ -94,12 +96,13 @@ impl SignatureSet {
     /// Never: a test reads the very files that are compiled in.
     #[must_use]
     pub fn builtin() -> Self {
-        let mut loader = Loader::of_proven_files();
-        for (path, text) in BUILTIN {
-            loader.file(path, text).expect("the built-in signature files are read by a test");
-        }
+        let loader = Self::builtin_files();
         let version = loader.version().unwrap_or(UNVERSIONED).to_owned();
         Self::compile(loader, version)
+    }
+
+    fn builtin_files() -> Loader {
+        Loader::of_proven_files(BUILTIN).expect("the built-in signature files are read by a test")
     }
 
     /// Reads every `*.toml` of `folder`, in the order of their names; nothing of the built-in set remains.
@@ -138,12 +141,9 @@ impl SignatureSet {
         let mut loader = match replace {
             Some(_) => Loader::default(),
             None => {
-                let set = Self::builtin();
-                versions.push(set.version.clone());
-                Loader::after(
-                    &set.products,
-                    set.places.iter().map(|(index, place)| (set.get(*index).clone(), place.clone())),
-                )
+                let loader = Self::builtin_files();
+                versions.push(loader.version().unwrap_or(UNVERSIONED).to_owned());
+                loader
             }
         };
         for folder in replace.into_iter().chain(extra) {
@@ -178,7 +178,7 @@ impl SignatureSet {
         let mut places = Vec::with_capacity(self.places.len());
         for (index, place) in &self.places {
             let one = self.get(*index).clone();
-            let at = match earlier.indices.get(&one.id) {
+            let at = match earlier.indices.get(one.id.as_str()) {
                 Some(&known) => known,
                 None => IndicatorIndex(u32::try_from(indicators.len()).map_err(|_| SignatureError::NumbersUsedUp)?),
             };
@@ -223,14 +223,19 @@ impl SignatureSet {
         let mail_headers = Prefixes::build(&numbered, MatchKind::MailHeader);
         let syslog = Prefixes::build(&numbered, MatchKind::Syslog);
         let protocols = Protocols::build(&numbered);
-        let by_id = numbered.iter().map(|&(index, one)| (one.id.clone(), index)).collect();
-        let indices =
-            (0..=u32::MAX).map(IndicatorIndex).zip(&indicators).map(|(index, one)| (one.id.clone(), index)).collect();
+        let mut in_force = vec![false; indicators.len()];
+        for (index, _) in &numbered {
+            if let Some(place) = in_force.get_mut(index.0 as usize) {
+                *place = true;
+            }
+        }
+        let by_index = (0..=u32::MAX).map(IndicatorIndex).zip(&indicators);
+        let indices = by_index.map(|(index, one)| (one.id.as_str().into(), index)).collect();
         let sha256 = digest(numbered.iter().map(|&(_, one)| one));
         Self {
             indicators,
             places,
-            by_id,
+            in_force,
             indices,
             products,
             version,
@@ -306,7 +311,7 @@ impl SignatureSet {
     /// The indicator with the id `KL-UPD-0001`.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Indicator> {
-        self.by_id.get(id).map(|&index| self.get(index))
+        self.index_of(id).filter(|&index| self.is_in_force(index)).map(|index| self.get(index))
     }
 
     /// The index of the indicator with that id, also of one that only a set before this one looked for.
@@ -327,7 +332,7 @@ impl SignatureSet {
     /// Whether the indicator is matched: one that [`Self::succeed`] kept for what it found is not.
     #[must_use]
     pub fn is_in_force(&self, index: IndicatorIndex) -> bool {
-        self.by_id.get(&self.get(index).id) == Some(&index)
+        self.in_force.get(index.0 as usize) == Some(&true)
     }
 
     /// The indicator with the longest prefix that holds `address`.

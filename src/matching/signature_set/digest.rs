@@ -8,11 +8,14 @@ pub(super) fn digest<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) ->
     let mut sorted: Vec<&Indicator> = indicators.into_iter().collect();
     sorted.sort_by(|left, right| left.id.cmp(&right.id));
     let mut hash = Sha256::new();
-    let mut field = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
+    // Many small updates would cost more than the hash.
+    let mut fields = Vec::new();
     for one in sorted {
+        fields.clear();
+        let mut field = |text: &str| {
+            fields.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            fields.extend_from_slice(text.as_bytes());
+        };
         for text in [&one.id, one.kind.name(), &one.value, one.literal.as_deref().unwrap_or_default()] {
             field(text);
         }
@@ -33,6 +36,7 @@ pub(super) fn digest<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) ->
         ] {
             field(text);
         }
+        hash.update(&fields);
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod entry;
+mod pieces;
 mod place;
 
 pub use place::Place;
@@ -10,10 +11,13 @@ use super::{Product, ProductKind, SignatureError, template, texts};
 use crate::matching::{Indicator, MatchKind};
 use check::check;
 use entry::{Entry, in_order, is_plain, noted};
+use foldhash::fast::FixedState;
+use pieces::Piece;
 use place::File;
 use std::collections::HashMap;
+use std::sync::Arc;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 /// Most names that all templates of a set may stand for.
 const TEMPLATE_NAMES_MAX: usize = 200_000;
@@ -27,8 +31,8 @@ pub struct Loader {
     pub places: Vec<Place>,
     /// Products that were declared, in order.
     pub products: Vec<Product>,
-    ids: HashMap<String, usize>,
-    values: HashMap<(MatchKind, String), usize>,
+    ids: HashMap<String, usize, FixedState>,
+    values: HashMap<(MatchKind, String), usize, FixedState>,
     version: Option<(String, Place)>,
     template_names: usize,
     path_regexes: usize,
@@ -38,10 +42,17 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader for files that a test has read as [`Self::default`] does. It saves most of the time that loading takes: values are held
-    /// against everyday traffic, and for that, regular expressions are compiled.
-    pub fn of_proven_files() -> Self {
-        Self { is_proven: true, ..Self::default() }
+    /// A loader that has read files which a test reads as [`Self::default`] does. It saves most of the time that loading takes: values are
+    /// held against everyday traffic, and for that, regular expressions are compiled.
+    ///
+    /// # Errors
+    /// [`SignatureError::Bad`] for the first thing that is wrong.
+    pub fn of_proven_files(files: &[(&str, &str)]) -> Result<Self, SignatureError> {
+        let mut loader = Self { is_proven: true, ..Self::default() };
+        for (path, text) in files {
+            loader.file(path, text)?;
+        }
+        Ok(Self { is_proven: false, ..loader })
     }
 
     /// A loader that goes on where a set ends.
@@ -77,11 +88,22 @@ impl Loader {
 
     /// Reads one file as far as it is right, and adds all that is wrong to `faults`.
     pub fn read(&mut self, path: &str, text: &str, faults: &mut Vec<SignatureError>) {
-        let file = File { path: path.into(), lines: text.match_indices('\n').map(|(at, _)| at).collect() };
-        let (document, errors) = DeTable::parse_recoverable(text);
+        let path: Arc<str> = path.into();
+        let (mut rest, mut lines_before) = (text, 0);
+        while !rest.is_empty() {
+            let (piece, behind) = Piece::take(rest);
+            let lines: Vec<usize> = memchr::memchr_iter(b'\n', piece.text.as_bytes()).collect();
+            let lines_in_it = lines.len();
+            self.read_piece(&File { path: Arc::clone(&path), lines_before, lines }, piece, faults);
+            lines_before += lines_in_it;
+            rest = behind;
+        }
+    }
+
+    fn read_piece(&mut self, file: &File, piece: Piece<'_>, faults: &mut Vec<SignatureError>) {
         // What stands on a line that is no TOML is a guess.
         let mut guessed = Vec::new();
-        for error in errors {
+        for error in piece.errors {
             let span = error.span().unwrap_or_default();
             let what =
                 format!("not TOML: {}; see docs/signatures.md for an example", error.message().replace('\n', ", "));
@@ -89,9 +111,9 @@ impl Loader {
             faults.push(file.bad(&span, what));
         }
         let mut found = Vec::new();
-        for (key, value) in in_order(document.get_ref()) {
+        for (key, value) in in_order(&piece.document) {
             match key.get_ref().as_ref() {
-                "version" => _ = noted(self.read_version(&file, value), &mut found),
+                "version" => _ = noted(self.read_version(file, value), &mut found),
                 "indicator" => {
                     let wrong = || {
                         file.bad(&key.span(), "\"indicator\" is no list of tables; begin each one with [[indicator]]")
@@ -105,10 +127,10 @@ impl Loader {
                             found.push(wrong());
                             continue;
                         };
-                        self.indicator(&file, &Entry { file: &file, span: one.span(), table }, &mut found);
+                        self.indicator(file, &Entry { file, span: one.span(), table }, &mut found);
                     }
                 }
-                "product" => self.read_products(&file, value, &mut found),
+                "product" => self.read_products(file, value, &mut found),
                 other => {
                     let what = format!("unknown key {other:?}; expected \"version\", [[product]] or [[indicator]]");
                     found.push(file.bad(&key.span(), what));

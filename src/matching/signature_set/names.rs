@@ -3,6 +3,7 @@
 use super::template;
 use crate::matching::{Indicator, IndicatorIndex, MatchKind};
 use foldhash::fast::FixedState;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
@@ -38,25 +39,25 @@ impl Names {
             match indicator.kind {
                 MatchKind::Exact => {
                     names.endings.add(value);
-                    tails.push(value.to_owned());
+                    tails.push(Cow::Borrowed(value));
                     names.exact.entry(value.into()).or_insert(index);
                 }
                 MatchKind::Suffix => {
                     names.endings.add(value);
-                    tails.push(value.to_owned());
+                    tails.push(Cow::Borrowed(value));
                     names.longest_suffix = names.longest_suffix.max(value.len());
                     names.suffixes.entry(value.into()).or_insert(index);
                 }
                 MatchKind::Template => {
                     for name in template::expand(value).unwrap_or_default() {
                         names.endings.add(name.rsplit('*').next().unwrap_or_default());
-                        tails.push(name.clone());
                         if name.contains('*') {
                             let tail = Tails::plain(&name).unwrap_or_default().into();
-                            names.stars.entry(tail).or_default().push((name.into(), index));
+                            names.stars.entry(tail).or_default().push((name.as_str().into(), index));
                         } else {
-                            names.families.entry(name.into()).or_insert(index);
+                            names.families.entry(name.as_str().into()).or_insert(index);
                         }
+                        tails.push(Cow::Owned(name));
                     }
                 }
                 _ => {}
@@ -162,7 +163,7 @@ impl Tails {
     /// Bits for each tail: one name in so many passes by chance.
     const BITS_EACH: usize = 32;
 
-    fn build(patterns: &[String]) -> Self {
+    fn build(patterns: &[Cow<'_, str>]) -> Self {
         let bits = patterns.len().saturating_mul(Self::BITS_EACH).next_power_of_two().max(64);
         let mut tails = Self { bits: vec![0; bits / 64], all: false };
         for pattern in patterns {

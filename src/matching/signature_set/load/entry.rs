@@ -3,7 +3,6 @@
 use super::place::File;
 use crate::matching::signature_set::SignatureError;
 use crate::matching::{Category, Indicator, MatchKind, Strength};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -116,7 +115,7 @@ impl Entry<'_> {
     }
 
     fn find(&self, key: &str) -> Option<(Range<usize>, &Spanned<DeValue<'_>>)> {
-        let (key, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
+        let (key, value) = self.table.get_key_value(key)?;
         Some((key.span(), value))
     }
 
@@ -246,8 +245,9 @@ pub fn noted<T>(result: Result<T, SignatureError>, faults: &mut Vec<SignatureErr
 pub fn in_order<'a, 'i>(
     table: &'a DeTable<'i>,
 ) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
-    let by_place: BTreeMap<usize, _> = table.iter().map(|(key, value)| (key.span().start, (key, value))).collect();
-    by_place.into_values().collect()
+    let mut by_place: Vec<_> = table.iter().collect();
+    by_place.sort_unstable_by_key(|(key, _)| key.span().start);
+    by_place
 }
 
 /// Whether an id is one that a set may give itself: it stands in lines of text, in URLs and in metadata of alerts without being quoted.

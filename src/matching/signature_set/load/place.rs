@@ -18,15 +18,17 @@ impl Display for Place {
     }
 }
 
-/// A file, and where its lines end.
+/// A file, and where the lines of the piece at hand end; spans count from where it begins.
 pub struct File {
     pub path: Arc<str>,
+    pub lines_before: usize,
     pub lines: Vec<usize>,
 }
 
 impl File {
     pub fn place(&self, span: &Range<usize>) -> Place {
-        Place { path: Arc::clone(&self.path), line: 1 + self.lines.partition_point(|&end| end < span.start) }
+        let before = self.lines_before + self.lines.partition_point(|&end| end < span.start);
+        Place { path: Arc::clone(&self.path), line: 1 + before }
     }
 
     pub fn bad(&self, span: &Range<usize>, what: impl Into<String>) -> SignatureError {
