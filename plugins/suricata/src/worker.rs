@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Records that are read before alerts are written.
 const BATCH: usize = 1024;
-/// How long it sleeps when nothing waits: at first, and at most.
-const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(20)];
+/// How long it sleeps once little waits. To wake for every few records would cost more than to read them, and the queue holds what an engine
+/// writes in so short a time.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often what was dropped is told.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -52,13 +53,12 @@ impl Worker {
             Engine::running().log(Level::Error, "a defect in the plugin; this output is quiet from now on");
             while !shared.stopping.load(Ordering::Acquire) {
                 while records.try_recv().is_ok() {}
-                std::thread::sleep(PAUSES[1]);
+                std::thread::sleep(PAUSE);
             }
         }
     }
 
     fn read(&mut self, records: &Receiver<Box<[u8]>>) {
-        let mut pause = PAUSES[0];
         loop {
             // Before the look at the queue, so that what came before it is read.
             let is_last = self.shared.stopping.load(Ordering::Acquire);
@@ -73,14 +73,13 @@ impl Worker {
                 self.reader.make_room();
                 self.tell_drops();
             }
-            if count == 0 {
-                if is_last {
+            if is_last {
+                if count == 0 {
                     break;
                 }
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(PAUSES[1]);
-            } else {
-                pause = PAUSES[0];
+            } else if count < BATCH {
+                self.output.keep_up();
+                std::thread::sleep(PAUSE);
             }
         }
         self.finish();
@@ -89,7 +88,6 @@ impl Worker {
     fn write_alerts(&mut self) {
         let alerts = self.reader.take_alerts();
         if alerts.is_empty() {
-            self.output.keep_up();
             return;
         }
         let mut writer = EveWriter::new(Vec::new(), &self.signatures, EveCompat::V7);

@@ -8,9 +8,10 @@ use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, Zone};
 use kaspector::inspect::DomainName;
 use kaspector::matching::{Ledger, SignatureSet};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::net::IpAddr;
 use std::str::{self, FromStr};
+use std::sync::LazyLock;
 
 /// Where in a line, from the end of its flow's number, its kind and its addresses must begin.
 const HEADER_MAX: usize = 512;
@@ -28,18 +29,51 @@ pub(super) struct Glance {
     pub is_query: bool,
 }
 
+/// Searches for keys. To prepare one takes longer than the search.
+struct Keys {
+    event_type: Finder<'static>,
+    src_ip: Finder<'static>,
+    rrname: Finder<'static>,
+    rdata: Finder<'static>,
+    answers: Finder<'static>,
+    grouped: Finder<'static>,
+    query: Finder<'static>,
+    request: Finder<'static>,
+    sni: Finder<'static>,
+    hash: Finder<'static>,
+    ja4: Finder<'static>,
+    subject: Finder<'static>,
+    issuer: Finder<'static>,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    event_type: Finder::new(br#","event_type":""#),
+    src_ip: Finder::new(br#","src_ip":""#),
+    rrname: Finder::new(br#""rrname":""#),
+    rdata: Finder::new(br#""rdata":""#),
+    answers: Finder::new(br#""answers":"#),
+    grouped: Finder::new(br#""grouped":"#),
+    query: Finder::new(br#""type":"query""#),
+    request: Finder::new(br#""type":"request""#),
+    sni: Finder::new(br#""sni":""#),
+    hash: Finder::new(br#""hash":""#),
+    ja4: Finder::new(br#""ja4":""#),
+    subject: Finder::new(br#""subject":""#),
+    issuer: Finder::new(br#""issuerdn":""#),
+});
+
 /// `None` if the line has to be read.
 pub(super) fn glance(line: &[u8], signatures: &SignatureSet, ledger: &Ledger) -> Option<Glance> {
     let rest = line.strip_prefix(br#"{"timestamp":""#)?;
     let (time, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
     let rest = rest.strip_prefix(br#"","flow_id":"#)?;
     let (flow_id, rest) = number::<u64>(rest)?;
-    let (_, rest) = after(rest, br#","event_type":""#)?;
+    let (_, rest) = after(rest, &KEYS.event_type)?;
     let (kind, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
     if !matches!(kind, b"dns" | b"tls" | b"quic" | b"flow") {
         return None;
     }
-    let (before, rest) = after(rest, br#","src_ip":""#)?;
+    let (before, rest) = after(rest, &KEYS.src_ip)?;
     let zone = zone(before.strip_prefix(b"\"")?)?;
     let (src, rest) = address(rest)?;
     let (src_port, rest) = number::<u16>(rest.strip_prefix(br#"","src_port":"#)?)?;
@@ -52,7 +86,7 @@ pub(super) fn glance(line: &[u8], signatures: &SignatureSet, ledger: &Ledger) ->
         _ => return None,
     };
     // A line that was cut short has to be counted.
-    let count = |wanted| line.iter().filter(|&&byte| byte == wanted).count();
+    let count = |wanted| memchr::memchr_iter(wanted, line).count();
     if line.last() != Some(&b'}') || count(b'{') != count(b'}') {
         return None;
     }
@@ -86,10 +120,10 @@ struct Look<'a> {
 impl Look<'_> {
     fn dns(&self) -> Option<bool> {
         let mut is_named = false;
-        for name in self.values(br#""rrname":""#) {
+        for name in self.values(&KEYS.rrname) {
             is_named |= self.passes_name(name?)?;
         }
-        for data in self.values(br#""rdata":""#) {
+        for data in self.values(&KEYS.rdata) {
             let data = data?;
             match str::from_utf8(data).ok()?.parse::<IpAddr>() {
                 Ok(address) => self.passes_address(address)?,
@@ -97,24 +131,27 @@ impl Look<'_> {
             }
         }
         // Addresses that stand in a list alone.
-        let has = |key: &[u8]| memmem::find(self.rest, key).is_some();
-        (has(br#""answers":"#) || !has(br#""grouped":"#)).then_some(is_named)
+        (self.has(&KEYS.answers) || !self.has(&KEYS.grouped)).then_some(is_named)
     }
 
     fn is_query(&self) -> bool {
-        [&br#""type":"query""#[..], br#""type":"request""#].iter().any(|kind| memmem::find(self.rest, kind).is_some())
+        self.has(&KEYS.query) || self.has(&KEYS.request)
+    }
+
+    fn has(&self, key: &Finder<'_>) -> bool {
+        key.find(self.rest).is_some()
     }
 
     fn tls(&self) -> Option<bool> {
         let mut is_named = self.quic()?;
-        for hash in self.values(br#""hash":""#) {
+        for hash in self.values(&KEYS.hash) {
             let hash = u128::from_str_radix(str::from_utf8(hash?).ok()?, 16).ok()?;
             self.signatures.match_ja3(&hash.to_be_bytes()).is_none().then_some(())?;
         }
-        for ja4 in self.values(br#""ja4":""#) {
+        for ja4 in self.values(&KEYS.ja4) {
             self.signatures.match_ja4(str::from_utf8(ja4?).ok()?).is_none().then_some(())?;
         }
-        for subject in self.values(br#""subject":""#) {
+        for subject in self.values(&KEYS.subject) {
             let subject = str::from_utf8(subject?).ok()?;
             let mut common_names = common_names(subject).peekable();
             // Without a common name it may have other names.
@@ -126,7 +163,7 @@ impl Look<'_> {
             self.passes_certificate(subject)?;
             is_named = true;
         }
-        for issuer in self.values(br#""issuerdn":""#) {
+        for issuer in self.values(&KEYS.issuer) {
             self.passes_certificate(str::from_utf8(issuer?).ok()?)?;
         }
         Some(is_named)
@@ -134,17 +171,17 @@ impl Look<'_> {
 
     fn quic(&self) -> Option<bool> {
         let mut is_named = false;
-        for name in self.values(br#""sni":""#) {
+        for name in self.values(&KEYS.sni) {
             is_named |= self.passes_name(name?)?;
         }
         Some(is_named)
     }
 
     /// The values of a key; `None` for one with an escape in it.
-    fn values<'k>(&self, key: &'k [u8]) -> impl Iterator<Item = Option<&[u8]>> + use<'_, 'k> {
+    fn values(&self, key: &'static Finder<'static>) -> impl Iterator<Item = Option<&[u8]>> + use<'_> {
         let rest = self.rest;
-        memmem::find_iter(rest, key).map(move |at| {
-            let value = rest.get(at + key.len()..)?;
+        key.find_iter(rest).map(move |at| {
+            let value = rest.get(at + key.needle().len()..)?;
             let value = value.get(..memchr::memchr(b'"', value)?)?;
             memchr::memchr(b'\\', value).is_none().then_some(value)
         })
@@ -168,9 +205,9 @@ impl Look<'_> {
 }
 
 /// What stands before a key, and what behind it.
-fn after<'a>(bytes: &'a [u8], key: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memmem::find(bytes.get(..HEADER_MAX).unwrap_or(bytes), key)?;
-    Some((bytes.get(..at)?, bytes.get(at + key.len()..)?))
+fn after<'a>(bytes: &'a [u8], key: &Finder<'_>) -> Option<(&'a [u8], &'a [u8])> {
+    let at = key.find(bytes.get(..HEADER_MAX).unwrap_or(bytes))?;
+    Some((bytes.get(..at)?, bytes.get(at + key.needle().len()..)?))
 }
 
 fn number<T: FromStr>(bytes: &[u8]) -> Option<(T, &[u8])> {
