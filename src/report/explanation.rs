@@ -88,8 +88,12 @@ fn about_line(
         Strength::Ambiguous => "products, browsers and administrators may all do this",
         Strength::Browse => "a person or a web page does this; it shows no product",
     };
+    let is_lookup = line.seen_as == SeenAs::Lookup;
     let reached = match line.connection_outcome {
         ConnectionOutcome::Attempted => "nobody answered, as far as was seen",
+        ConnectionOutcome::Established if is_lookup => "the answer had no address",
+        ConnectionOutcome::Refused if is_lookup => "the answer was an error, or an address that leads nowhere",
+        ConnectionOutcome::DataExchanged if is_lookup => "it was answered",
         ConnectionOutcome::Established => "a connection came about",
         ConnectionOutcome::Refused => "it was refused",
         ConnectionOutcome::DataExchanged => "data went both ways",
@@ -121,7 +125,7 @@ fn about_source(indicator: &Indicator, told: Option<usize>) -> Vec<String> {
     if let Some(earlier) = told {
         return vec![format!("source as of evidence {earlier}")];
     }
-    let era = if indicator.era.is_empty() { String::new() } else { format!(", for {}", indicator.era) };
+    let era = if indicator.era.is_empty() { String::new() } else { format!(", era {}", indicator.era) };
     let sources = for_terminal(&indicator.sources.join(" ")).into_owned();
     let mut texts = vec![format!("source, checked {}{era}: {sources}", indicator.date)];
     if !indicator.note.is_empty() {
@@ -239,7 +243,7 @@ mod tests {
         record.add(&alert, 0, LINES_MAX, &signatures);
         let finding = record.finding(alert.host(), &signatures).unwrap();
         let mut text = Vec::new();
-        write_explanation(&mut text, &finding, &["a.pcap".to_owned()], &signatures, 80).unwrap();
+        write_explanation(&mut text, &finding, &["a.pcap".to_owned()], &signatures, 400).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(!text.contains('\u{1b}'));
         for part in [
