@@ -113,7 +113,7 @@ pub trait EventSink {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Opening<'a> {
-    /// Its number.
+    /// Its number in the input, from 1.
     pub packet: u64,
     /// What it carries.
     pub segment: &'a Segment<'a>,
@@ -182,7 +182,7 @@ pub struct Findings {
     pub alerts: Vec<Alert>,
     /// Where every packet ended.
     pub outcomes: OutcomeCounters,
-    /// Flows seen.
+    /// Flows seen, whether they matter or not.
     pub flows: u64,
     /// What was dropped at a bound, under the bound's name.
     pub dropped: BTreeMap<&'static str, u64>,

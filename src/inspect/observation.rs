@@ -63,7 +63,7 @@ pub struct HttpRequest<'a> {
     pub host: Option<DomainName>,
     /// The address that the request is for, when it is no name.
     pub host_address: Option<IpAddr>,
-    /// The port that followed the name.
+    /// The port that followed the name or address; `None` if none did, which means that of the scheme.
     pub port: Option<u16>,
     /// Path and query; empty for CONNECT.
     pub path: &'a [u8],

@@ -16,25 +16,25 @@ pub struct FlowSummary {
     pub started: Timestamp,
     /// The side that opened the flow.
     pub client: IpAddr,
-    /// Its port.
+    /// Its UDP or TCP port.
     pub client_port: u16,
     /// The other side.
     pub server: IpAddr,
-    /// Its port.
+    /// Its UDP or TCP port.
     pub server_port: u16,
     /// IP protocol number: 6 or 17.
     pub protocol: u8,
-    /// Tenant.
+    /// Tenant: VLAN tags and virtual network.
     pub zone: Zone,
     /// The client's link-layer address, as the capture point saw it.
     pub client_mac: Option<MacAddress>,
-    /// Hop limit that was left in the packet at hand, if the client sent it.
+    /// Hop limit (IPv6) or time to live (IPv4) that was left in the packet at hand, if the client sent it.
     pub client_hop_limit: Option<u8>,
     /// The server's link-layer address, as the capture point saw it.
     pub server_mac: Option<MacAddress>,
     /// The tunnel its packets came in.
     pub tunnel: Option<Tunnel>,
-    /// What was counted.
+    /// Packets and bytes up to then, by direction.
     pub counts: FlowCounts,
     /// How far it came.
     pub connection_outcome: ConnectionOutcome,
@@ -71,9 +71,9 @@ pub struct FlowCounts {
     pub packets_to_server: u64,
     /// Packets from the server.
     pub packets_to_client: u64,
-    /// Wire bytes of frames from the client.
+    /// Bytes of the frames from the client as they were on the wire, headers and what the snap length cut off included.
     pub bytes_to_server: u64,
-    /// Wire bytes of frames from the server.
+    /// The same of the frames from the server.
     pub bytes_to_client: u64,
 }
 
@@ -92,7 +92,7 @@ pub enum Application {
         name: Box<str>,
         /// Type asked for, a number of the DNS parameters registry.
         record_type: u16,
-        /// RCODE; `None` for a query.
+        /// RCODE (RFC 1035 section 4.1.1), 0 to 15; `None` for a query.
         response_code: Option<u8>,
     },
     /// TLS.
@@ -105,7 +105,7 @@ pub enum Application {
         ja3: Box<str>,
         /// JA3 hash in hexadecimal.
         ja3_hash: Box<str>,
-        /// JA4.
+        /// JA4, as its authors write it: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
         ja4: Box<str>,
         /// Subject of the server's certificate, where visible.
         subject: Option<Box<str>>,
@@ -118,7 +118,7 @@ pub enum Application {
         version: &'static str,
         /// Server name.
         sni: Option<Box<str>>,
-        /// JA4.
+        /// JA4, as its authors write it: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
         ja4: Box<str>,
     },
     /// HTTP.

@@ -197,19 +197,19 @@ pub struct Position {
 pub struct EvidenceLine<I = IndicatorIndex> {
     /// What matched.
     pub indicator: I,
-    /// How close.
+    /// How close it is to the endpoint: contact, lookup or hint.
     pub seen_as: SeenAs,
-    /// How far it came; of several, what says most.
+    /// How far the connections came; of several, what says most.
     pub connection_outcome: ConnectionOutcome,
-    /// Where in the traffic.
+    /// Where in the traffic the value was.
     pub field: Field,
-    /// The value.
+    /// The value as it was seen, in text.
     pub observed: Box<str>,
-    /// How often.
+    /// How often it was seen.
     pub count: u64,
-    /// First time.
+    /// When it was seen first, by the capture clock.
     pub first_seen: Timestamp,
-    /// Last time.
+    /// When it was seen last.
     pub last_seen: Timestamp,
     /// The flow's server.
     pub server: IpAddr,

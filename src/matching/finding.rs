@@ -59,9 +59,9 @@ pub struct HostFinding<I = IndicatorIndex> {
     pub last_seen: Timestamp,
     /// Flows with evidence.
     pub flows: u64,
-    /// Wire bytes that the host sent in them.
+    /// Bytes that the host sent in them, as on the wire.
     pub bytes_sent: u64,
-    /// Wire bytes that it received in them.
+    /// Bytes that it received in them, as on the wire.
     pub bytes_received: u64,
     /// Strongest first.
     pub evidence: Vec<EvidenceLine<I>>,

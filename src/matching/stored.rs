@@ -15,9 +15,9 @@ pub struct StoredHost {
     pub lines: Vec<StoredLine>,
     /// Flows with evidence.
     pub flows: u64,
-    /// Wire bytes that the host sent in them.
+    /// Bytes that the host sent in them, as on the wire.
     pub bytes_sent: u64,
-    /// Wire bytes that it received in them.
+    /// Bytes that it received in them, as on the wire.
     pub bytes_received: u64,
     /// Names that others asked the host to resolve.
     pub resolves: StoredNames,
@@ -43,19 +43,19 @@ pub struct StoredNames {
 pub struct StoredLine {
     /// What matched.
     pub indicator: Box<str>,
-    /// How close.
+    /// How close it is to the endpoint: contact, lookup or hint.
     pub seen_as: SeenAs,
-    /// How far it came; of several, what says most.
+    /// How far the connections came; of several, what says most.
     pub connection_outcome: ConnectionOutcome,
-    /// Where in the traffic.
+    /// Where in the traffic the value was.
     pub field: Field,
-    /// The value.
+    /// The value as it was seen, in text.
     pub observed: Box<str>,
-    /// How often.
+    /// How often it was seen.
     pub count: u64,
-    /// First time.
+    /// When it was seen first, by the capture clock.
     pub first_seen: Timestamp,
-    /// Last time.
+    /// When it was seen last.
     pub last_seen: Timestamp,
     /// The flow's server.
     pub server: IpAddr,
