@@ -3,7 +3,7 @@
 //!
 //! The same case feeds the same bytes to the same tables every time, so the count is the same, too, whatever else the machine does.
 
-#[path = "../benches/traffic/mod.rs"]
+#[path = "../traffic/mod.rs"]
 mod traffic;
 
 use kaspector::matching::SignatureSet;
