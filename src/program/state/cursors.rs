@@ -5,7 +5,9 @@
 use super::rows::{CONNECT, Inputs, LineKind, RESOLVE, unsigned};
 use kaspector::capture::Timestamp;
 use kaspector::decode::Zone;
-use kaspector::matching::{HostKey, LinkAddress, Position, StoredHost, StoredLine, StoredNames};
+use kaspector::matching::{
+    ConnectionOutcome, Field, HostKey, LinkAddress, Position, Role, SeenAs, StoredHost, StoredLine, StoredNames,
+};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Rows, Statement, params};
@@ -207,10 +209,17 @@ pub fn read_link(row: &Row<'_>, first: usize) -> rusqlite::Result<LinkAddress> {
 
 /// A line of evidence and its number in the file, if this program can name it.
 fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<(i64, StoredLine)>> {
-    let kind = LineKind::read(row, 2)?;
-    let Some((seen_as, connection_outcome, field, role)) = kind.named() else { return Ok(None) };
+    // Names are looked up where they stand: there are very many lines.
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let named = (
+        SeenAs::from_name(text(3)?),
+        ConnectionOutcome::from_name(text(4)?),
+        Field::from_name(text(5)?),
+        Role::from_name(text(6)?),
+    );
+    let (Some(seen_as), Some(connection_outcome), Some(field), Some(role)) = named else { return Ok(None) };
     let line = StoredLine {
-        indicator: kind.indicator.into(),
+        indicator: text(2)?.into(),
         seen_as,
         connection_outcome,
         field,

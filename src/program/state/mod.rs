@@ -14,6 +14,7 @@ mod choice;
 mod cursors;
 mod error;
 mod filter;
+mod listing;
 mod rows;
 mod schema;
 mod source;
@@ -26,7 +27,6 @@ use crate::process::clock::now;
 use cursors::{Cursors, StoredRecord};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, HostRecord, SignatureSet};
-use kaspector_report::{HostsReport, SourceReport};
 use rows::Inputs;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
@@ -77,6 +77,8 @@ pub struct State {
     identity: Option<Identity>,
     /// Sources whose rows are marked by whether the set in use knows them.
     marked: BTreeSet<i64>,
+    /// How the same is opened once more to be read; `None` where that is not so.
+    again: Option<PathBuf>,
 }
 
 impl State {
@@ -108,7 +110,7 @@ impl State {
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
         migrate(&mut connection, path, STEPS)?;
-        Ok(Self { connection, path: path.to_owned(), identity, marked: BTreeSet::new() })
+        Ok(Self { connection, path: path.to_owned(), identity, marked: BTreeSet::new(), again: None })
     }
 
     /// Opens the file only to read it, also while others write. One of an earlier version stays as it is: a copy in memory becomes one of
@@ -120,18 +122,28 @@ impl State {
         if matches!(path.try_exists(), Ok(false)) {
             return Err(StateError::Missing { path: path.to_owned() });
         }
-        let connection = match reader(path, &literal(path)?) {
+        let mut name = literal(path)?;
+        let connection = match reader(path, &name) {
             // Who may not write into the folder cannot join a log. Without a log there is no writer, and the file is all there is.
             Err(StateError::Closed { .. } | StateError::ReadOnly { .. }) if !beside(path, "-wal").exists() => {
-                reader(path, &immutable(path)?)?
+                name = immutable(path)?;
+                reader(path, &name)?
             }
             other => other?,
         };
         match version(&connection, path, STEPS)? {
             Version::Empty => Err(StateError::Empty { path: path.to_owned() }),
             Version::At(version) => {
-                let connection = if version < STEPS.len() { migrated_copy(&connection, path)? } else { connection };
-                Ok(Self { connection, path: path.to_owned(), identity: Identity::at(path), marked: BTreeSet::new() })
+                let is_ours = version == STEPS.len();
+                let connection = if is_ours { connection } else { migrated_copy(&connection, path)? };
+                let identity = Identity::at(path);
+                Ok(Self {
+                    connection,
+                    path: path.to_owned(),
+                    identity,
+                    marked: BTreeSet::new(),
+                    again: is_ours.then_some(name),
+                })
             }
         }
     }
@@ -302,85 +314,9 @@ impl State {
         transaction.commit().map_err(failed)
     }
 
-    /// The hosts of all sources that `filter` asks for, as the file was at one moment: strongest verdict first, then by address, then by
-    /// tenant. The order in which sources came into the file does not show.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is damaged.
-    pub fn listing(&self, signatures: &SignatureSet, filter: &HostFilter) -> Result<HostsReport, StateError> {
-        self.read_listing(signatures, filter).map_err(|error| self.failed(error))
-    }
-
-    fn read_listing(&self, signatures: &SignatureSet, filter: &HostFilter) -> rusqlite::Result<HostsReport> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let mut origins = Origins::default();
-        let inputs = Inputs::read(&transaction, &mut origins)?;
-        let (sources, ranks) = sources(&transaction)?;
-        let mut hosts = Vec::new();
-        // Records of a host stand together.
-        let query = if filter.is_empty() {
-            "SELECT id FROM record ORDER BY address, vlan, inner_vlan, vni, source"
-        } else {
-            choice::choose(&transaction, filter, signatures)?;
-            &choice::records_of_chosen()
-        };
-        let hops = choice::next_hops(&transaction, !filter.is_empty())?;
-        cursors::want(&transaction, query, [])?;
-        let mut cursors = Cursors::prepare(&transaction)?;
-        let mut records = cursors.read(&inputs)?;
-        let mut of_host: Vec<(usize, HostRecord)> = Vec::new();
-        let mut current: Option<HostKey> = None;
-        let mut conclude = |host: HostKey, records: &mut Vec<(usize, HostRecord)>| {
-            records.sort_by_key(|(rank, record)| (record.first_seen(), *rank));
-            let merged = records.drain(..).map(|(_, record)| record).reduce(|mut earlier, later| {
-                earlier.merge(later, signatures);
-                earlier
-            });
-            let finding = merged.and_then(|record| record.finding_among(host, signatures, &hops));
-            hosts.extend(finding.filter(|finding| filter.accepts(finding)));
-        };
-        while let Some(StoredRecord { source, host, stored, .. }) = records.next()? {
-            if let Some(earlier) = current.replace(host)
-                && earlier != host
-            {
-                conclude(earlier, &mut of_host);
-            }
-            let rank = ranks.get(&source).copied().unwrap_or(usize::MAX);
-            of_host.push((rank, HostRecord::from_stored(stored, signatures)));
-        }
-        if let Some(last) = current {
-            conclude(last, &mut of_host);
-        }
-        hosts.sort_by_key(|finding| (finding.verdict, finding.host));
-        let in_all = if filter.is_empty() { hosts.len() } else { choice::count_all(&transaction, signatures)? };
-        Ok(HostsReport { inputs: origins.into_names(), sources, hosts, in_all })
-    }
-
     fn failed(&self, error: rusqlite::Error) -> StateError {
         StateError::of(&self.path, error)
     }
-}
-
-/// All sources, sorted by what they are, and the place of each by its number in the file.
-fn sources(connection: &Connection) -> rusqlite::Result<(Vec<SourceReport>, BTreeMap<i64, usize>)> {
-    let mut statement = connection.prepare(
-        "SELECT source.id, kind, name, filter, saved_at, count(record.id) FROM source
-         LEFT JOIN record ON record.source = source.id GROUP BY source.id ORDER BY kind, key",
-    )?;
-    let mut found = statement.query([])?;
-    let (mut sources, mut ranks) = (Vec::new(), BTreeMap::new());
-    while let Some(row) = found.next()? {
-        ranks.insert(row.get(0)?, sources.len());
-        let filter: String = row.get(3)?;
-        sources.push(SourceReport {
-            kind: row.get(1)?,
-            name: row.get(2)?,
-            filter: (!filter.is_empty()).then_some(filter),
-            saved_at: Timestamp(rows::unsigned(row.get(4)?)),
-            hosts: rows::unsigned(row.get(5)?),
-        });
-    }
-    Ok((sources, ranks))
 }
 
 /// Marks which evidence of a source `signatures` knows. What it does not know is nobody's to replace until it is marked anew; beyond a

@@ -426,6 +426,10 @@ fn what_the_database_chooses_is_what_the_filter_chooses() {
     let state = State::open_to_read(&path).unwrap();
     for set in [&all, &few] {
         let whole = state.listing(set, &HostFilter::default()).unwrap();
+        for parts in 2..6 {
+            let in_parts = state.listing_in_parts(set, &HostFilter::default(), parts).unwrap();
+            assert_eq!((in_parts.hosts, in_parts.in_all), (whole.hosts.clone(), whole.in_all), "{parts} connections");
+        }
         let mut filters = vec![HostFilter { since: Some(Timestamp(505)), ..HostFilter::default() }];
         for verdict in [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing] {
             filters.push(HostFilter { verdict: Some(verdict), ..HostFilter::default() });
