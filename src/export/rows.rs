@@ -3,7 +3,7 @@
 use crate::left_out::{LeftOut, Reason};
 use crate::{Options, Pack, PackFile};
 use kaspector::matching::{Indicator, SignatureSet, Strength};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use std::io;
 
 /// The columns of [`write_indicators_csv`].
@@ -91,37 +91,66 @@ pub fn write_indicators_csv<'a>(
 /// # Errors
 /// When `out` fails.
 pub fn write_indicators_json(out: &mut impl io::Write, set: &SignatureSet) -> io::Result<()> {
-    let indicators: Vec<Value> = set.iter().map(row).collect();
-    let document = json!({
-        "schema": "kaspector.signatures/1",
-        "version": set.version(),
-        "sha256": set.sha256(),
-        "indicators": indicators,
-    });
+    let document = Document {
+        schema: "kaspector.signatures/1",
+        version: set.version(),
+        sha256: set.sha256(),
+        indicators: set.iter().map(Row::of).collect(),
+    };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")
 }
 
-fn row(one: &Indicator) -> Value {
-    let mut row = Map::new();
-    let mut put = |key: &str, value: Value| _ = row.insert(key.to_owned(), value);
-    put("id", json!(one.id));
-    put("match", json!(one.kind.name()));
-    put("value", json!(one.value));
-    put("is_matched", json!(one.kind.is_matched()));
-    put("literal", json!(one.literal));
-    put("also", json!(one.also));
-    put("ports", json!(one.ports));
-    put("category", json!(one.category.name()));
-    put("strength", json!(one.strength.name()));
-    put("products", json!(one.products));
-    put("engine_in", json!(one.engine_in));
-    put("era", json!(one.era));
-    put("date", json!(one.date));
-    put("rev", json!(one.rev));
-    put("sources", json!(one.sources));
-    put("note", json!(one.note));
-    Value::Object(row)
+/// Keys stand in this order; the schema first, by which readers know what they have.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    version: &'a str,
+    sha256: &'a str,
+    indicators: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    r#match: &'static str,
+    value: &'a str,
+    is_matched: bool,
+    literal: Option<&'a str>,
+    also: &'a [String],
+    ports: &'a [String],
+    category: &'static str,
+    strength: &'static str,
+    products: &'a [String],
+    engine_in: &'a [String],
+    era: &'a str,
+    date: &'a str,
+    rev: u32,
+    sources: &'a [String],
+    note: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(one: &'a Indicator) -> Self {
+        Self {
+            id: &one.id,
+            r#match: one.kind.name(),
+            value: &one.value,
+            is_matched: one.kind.is_matched(),
+            literal: one.literal.as_deref(),
+            also: &one.also,
+            ports: &one.ports,
+            category: one.category.name(),
+            strength: one.strength.name(),
+            products: &one.products,
+            engine_in: &one.engine_in,
+            era: &one.era,
+            date: &one.date,
+            rev: one.rev,
+            sources: &one.sources,
+            note: &one.note,
+        }
+    }
 }
 
 /// A cell without control characters, which a spreadsheet takes for text.
