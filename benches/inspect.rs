@@ -15,7 +15,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use kaspector::capture::{Block, CaptureFile};
 use kaspector::decode::{Dissected, Transport, dissect};
 use kaspector::flow::Side;
-use kaspector::inspect::{Conversation, DnsMessage, InitialConversation, Observation, recognise_datagram};
+use kaspector::inspect::{
+    Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation, recognise_datagram,
+};
 use traffic::{client_hello, dns_message, http_request};
 
 const NAME: &str = "host17.service42.example99.com";
@@ -94,7 +96,12 @@ fn inspect(criterion: &mut Criterion<ThreadTime>) {
             "dns query" | "dns answer" => {
                 let mut message = DnsMessage::default();
                 group.bench_function(format!("{name}/recognise"), |bench| {
-                    bench.iter(|| packets.iter().map(|bytes| recognise_datagram(black_box(bytes)) as u8).max());
+                    bench.iter(|| {
+                        packets
+                            .iter()
+                            .filter(|bytes| recognise_datagram(black_box(bytes)) == DatagramProtocol::Unknown)
+                            .count()
+                    });
                 });
                 group.bench_function(format!("{name}/read"), |bench| {
                     bench.iter(|| {
@@ -111,7 +118,12 @@ fn inspect(criterion: &mut Criterion<ThreadTime>) {
             "quic initial" => {
                 let mut conversation = InitialConversation::default();
                 group.bench_function(format!("{name}/recognise"), |bench| {
-                    bench.iter(|| packets.iter().map(|bytes| recognise_datagram(black_box(bytes)) as u8).max());
+                    bench.iter(|| {
+                        packets
+                            .iter()
+                            .filter(|bytes| recognise_datagram(black_box(bytes)) == DatagramProtocol::Unknown)
+                            .count()
+                    });
                 });
                 group.bench_function(format!("{name}/read"), |bench| {
                     bench.iter(|| {

@@ -26,8 +26,8 @@ use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
-    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, NextHops, Opened, Place,
-    SignatureSet,
+    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, LinkAddress, Machine, Machines,
+    NextHops, Opened, Place, SignatureSet,
 };
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -178,6 +178,9 @@ pub struct Findings {
     /// What is known of each host, by address. Serialized, a list of `host` and `record`.
     #[serde(serialize_with = "in_order")]
     pub hosts: BTreeMap<HostKey, HostRecord>,
+    /// All machines inside that were seen.
+    #[serde(skip)]
+    pub machines: Machines,
     /// Alerts in the order in which they were raised, as far as they were not taken before.
     pub alerts: Vec<Alert>,
     /// Where every packet ended.
@@ -200,18 +203,28 @@ impl Findings {
         let alerts = ledger.take_alerts();
         ledger.close();
         dropped.extend(ledger.dropped());
-        Self { alerts, hosts: ledger.into_hosts().collect(), outcomes, flows, dropped }
+        let (hosts, machines) = ledger.into_hosts();
+        Self { alerts, hosts: hosts.collect(), machines, outcomes, flows, dropped }
+    }
+
+    /// One row for each machine inside that was seen, by tenant and address.
+    #[must_use]
+    pub fn machines(&self) -> Vec<Machine> {
+        self.machines.rows(&NextHops::among(self.links_of_hosts().chain(self.machines.link_addresses())))
     }
 
     /// The hosts with evidence: strongest verdict first, then by address.
     #[must_use]
     pub fn host_findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
-        let links = self.hosts.iter().flat_map(|(host, record)| record.link_addresses().map(|link| (*host, link)));
-        let hops = NextHops::among(links);
+        let hops = NextHops::among(self.links_of_hosts());
         let mut found: Vec<_> =
             self.hosts.iter().filter_map(|(host, record)| record.finding_among(*host, signatures, &hops)).collect();
         found.sort_by_key(|finding| (finding.verdict, finding.host));
         found
+    }
+
+    fn links_of_hosts(&self) -> impl Iterator<Item = (HostKey, LinkAddress)> + '_ {
+        self.hosts.iter().flat_map(|(host, record)| record.link_addresses().map(|link| (*host, link)))
     }
 }
 

@@ -44,12 +44,18 @@ struct Answer {
     alerts: Vec<String>,
 }
 
+/// What was dropped at a bound, but for machines without evidence, which the reference does not count.
+fn without_machines(mut dropped: BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    dropped.retain(|bound, _| !["machines", "identity_statements"].contains(bound));
+    dropped
+}
+
 impl Answer {
     fn of(findings: &Findings) -> Self {
         Self {
             outcomes: findings.outcomes.non_zero().collect(),
             flows: findings.flows,
-            dropped: findings.dropped.clone(),
+            dropped: without_machines(findings.dropped.clone()),
             hosts: hosts(findings.host_findings(&SIGNATURES), &findings.alerts),
             alerts: findings.alerts.iter().map(|alert| format!("{alert:?}")).collect(),
         }
@@ -128,7 +134,7 @@ fn by_scan(capture: &[u8], threads: usize) -> Answer {
     Answer {
         outcomes: report.outcomes.non_zero().collect(),
         flows: report.flows,
-        dropped: report.dropped,
+        dropped: without_machines(report.dropped),
         hosts: hosts(report.hosts, &alerts),
         alerts: alerts.iter().map(|alert| format!("{alert:?}")).collect(),
     }

@@ -1,5 +1,6 @@
 //! Which protocol a UDP datagram belongs to.
 
+use super::identity::{IdentityProtocol, recognise_identity};
 use super::{dns, quic, syslog};
 
 /// Protocols over UDP that we read.
@@ -13,6 +14,8 @@ pub enum DatagramProtocol {
     GoogleQuic,
     /// A syslog message.
     Syslog,
+    /// A protocol in which machines say who they are.
+    Identity(IdentityProtocol),
     /// None of them.
     Unknown,
 }
@@ -29,6 +32,6 @@ pub fn recognise_datagram(datagram: &[u8]) -> DatagramProtocol {
     } else if syslog::recognise_datagram(datagram) {
         DatagramProtocol::Syslog
     } else {
-        DatagramProtocol::Unknown
+        recognise_identity(datagram).map_or(DatagramProtocol::Unknown, DatagramProtocol::Identity)
     }
 }

@@ -215,6 +215,12 @@ impl IdentitySource {
         Self::UserAgent,
     ];
 
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn rank(self) -> usize {
+        Self::ALL.iter().position(|&source| source == self).unwrap_or(Self::ALL.len())
+    }
+
     /// Its name in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! Reads facts from application bytes.
 //!
 //! In:    payload of one flow, in order.
-//! Out:   [`Observation`]: what the bytes say, without opinion.
+//! Out:   [`Observation`]: what the bytes say, without opinion. [`Statement`]: who a machine is, in the words of whoever sent it.
 //! Never: knows what we are looking for, or trusts a port number to name a protocol.
 
 mod bound;

@@ -1,6 +1,8 @@
 //! What the workers tell the ledger, in packet order.
 
-use super::{Alert, ConnectionOutcome, FlowCounts, FlowSummary, HostKey, IndicatorIndex, ProtocolEvidence};
+use super::{
+    Alert, ConnectionOutcome, FlowCounts, FlowSummary, HostKey, Identified, IndicatorIndex, ProtocolEvidence, Sighting,
+};
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
 use std::net::IpAddr;
@@ -34,6 +36,10 @@ pub enum EventKind {
     Protocol(Box<FlowProtocol>),
     /// A flow is over, or was evicted.
     Ended(Ended),
+    /// A machine inside sent something.
+    Sighted(Sighting),
+    /// Somebody said who a machine inside is.
+    Identified(Box<Identified>),
 }
 
 /// The beginning of a flow.

@@ -13,8 +13,8 @@ use super::management::{Management, PortFlow, Proof};
 use super::passive_dns::PassiveDns;
 use super::resolver_fallback::ResolverFallback;
 use super::{
-    Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, NextHops, ProtocolEvidence, SeenAs,
-    SignatureSet, Strength,
+    Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, Machines, NextHops, ProtocolEvidence,
+    SeenAs, SignatureSet, Strength,
 };
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
@@ -94,6 +94,7 @@ pub struct Ledger {
     management: Management,
     fallback: ResolverFallback,
     hops: NextHops,
+    machines: Machines,
     pending: HashMap<u64, PendingFlow, FixedState>,
     /// By first packet.
     matched: HashMap<u64, MatchedFlow, FixedState>,
@@ -113,6 +114,7 @@ impl Ledger {
             management: Management::default(),
             fallback: ResolverFallback::default(),
             hops: NextHops::default(),
+            machines: Machines::default(),
             pending: HashMap::default(),
             matched: HashMap::default(),
             alerts: Alerts::default(),
@@ -188,6 +190,8 @@ impl Ledger {
                 }
             }
             EventKind::Ended(ended) => self.ended(&ended),
+            EventKind::Sighted(sighting) => self.machines.sight(&sighting),
+            EventKind::Identified(said) => self.machines.identify(*said, event.at),
         }
     }
 
@@ -207,11 +211,18 @@ impl Ledger {
     /// Says that no event comes any more: what is then over a bound is dropped.
     pub fn close(&mut self) {
         self.hosts.settle(&self.signatures);
+        self.machines.settle();
     }
 
-    /// What is known of each host, in no order.
-    pub fn into_hosts(self) -> impl Iterator<Item = (HostKey, HostRecord)> {
-        self.hosts.into_hosts()
+    /// Machines that were seen so far.
+    #[must_use]
+    pub const fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
+    /// What is known of each host, in no order, and all machines that were seen.
+    pub fn into_hosts(self) -> (impl Iterator<Item = (HostKey, HostRecord)>, Machines) {
+        (self.hosts.into_hosts(), self.machines)
     }
 
     /// What was dropped at a bound so far, under the bound's name.
@@ -227,6 +238,7 @@ impl Ledger {
         .into_iter()
         .chain(self.hosts.dropped())
         .chain(self.management.dropped())
+        .chain(self.machines.dropped())
         .filter(|&(_, count)| count > 0)
         .collect()
     }

@@ -17,6 +17,7 @@ mod indicator;
 mod ledger;
 mod link_addresses;
 mod lru_map;
+mod machines;
 mod mail;
 mod management;
 mod named;
@@ -43,6 +44,10 @@ pub use host_record::{HostRecord, LINES_MAX};
 pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::{FLOWS_MAX as LEDGER_FLOWS_MAX, Ledger};
 pub use link_addresses::{LINK_ADDRESSES_MAX, LinkAddress};
+pub use machines::{
+    Holder, Identified, Label, LabelKind, Lease, Machine, MachineAddress, MachineFlows, Machines, Sighting, Stated,
+    identify,
+};
 pub use management::ProtocolEvidence;
 pub use next_hops::NextHops;
 pub use observe::{Learned, observe, observe_certificate, observe_quic_hello, observe_tls_hello};

@@ -188,6 +188,11 @@ impl FlowRecord {
         self.marks.put(Marks::HIGH_IS_CLIENT, side == Side::High);
     }
 
+    /// Whether both sides of a TCP connection sent something.
+    pub(super) fn has_answer(&self) -> bool {
+        !self.sent.contains(&Sent::default())
+    }
+
     /// Whether nothing more can come of the flow, and nobody wants its counts: its packets need not be looked at any more.
     pub(super) fn is_of_no_interest(&self) -> bool {
         self.phase == Phase::Settled && !self.marks.has(Marks::MATCHED) && !self.marks.has(Marks::REMEMBERED)

@@ -4,6 +4,7 @@
 mod counters;
 mod inspection;
 mod observer;
+mod sightings;
 mod tcp;
 mod udp;
 
@@ -200,6 +201,7 @@ impl Lane {
     pub fn sweep(&mut self, packet: u64, now: Timestamp, count: usize, sink: &mut impl EventSink) {
         let Self { table, inspection } = self;
         table.sweep(now, count, |key, record| inspection.end(packet, now, key, record, sink));
+        inspection.sightings.tell_until(packet, now, sink);
     }
 
     /// Flows that are followed now.
@@ -227,10 +229,12 @@ impl Lane {
     /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
     pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, sink: &mut impl EventSink) {
         let mut open = Vec::new();
-        for (number, lane) in lanes.iter_mut().enumerate() {
-            lane.table.drain(|key, record| {
+        for (number, Self { table, inspection }) in lanes.iter_mut().enumerate() {
+            table.drain(|key, record| {
                 if record.has_more_to_say() {
                     open.push((record.first_packet, number, *key, record));
+                } else {
+                    inspection.sightings.ended(Current { packet, at, key, link: None }, &record, sink);
                 }
             });
         }
@@ -239,6 +243,9 @@ impl Lane {
             if let Some(lane) = lanes.get_mut(number) {
                 lane.inspection.end(packet, at, &key, record, sink);
             }
+        }
+        for lane in lanes {
+            lane.inspection.sightings.tell_all(packet, sink);
         }
     }
 

@@ -188,6 +188,7 @@ impl ReportQueue {
     /// lookups for contacts.
     fn put(&mut self, event: Event) -> bool {
         let most = match event.kind {
+            EventKind::Sighted(_) | EventKind::Identified(_) => WAITING_MAX / 4,
             EventKind::Opened(_) => WAITING_MAX / 2,
             EventKind::Ended(_) => WAITING_MAX / 4 * 3,
             EventKind::Evidence(ref alert) if alert.seen_as == SeenAs::Contact => WAITING_MAX,

@@ -10,6 +10,7 @@ mod escape;
 mod eve;
 mod explanation;
 mod hosts;
+mod machines;
 mod report;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
@@ -26,6 +27,7 @@ pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json,
 pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use explanation::write_explanation;
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
+pub use machines::{MachineCounts, SeenMachines};
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
 pub use scan_json::{host, host_json, write_json, write_jsonl};

@@ -1,5 +1,6 @@
 //! The answer of a scan, before it is written in one of its formats.
 
+use super::SeenMachines;
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
 use kaspector::matching::{HostFinding, Position, SignatureSet};
@@ -47,6 +48,8 @@ pub struct ScanReport {
     pub left_out: BTreeMap<&'static str, u64>,
     /// Strongest verdict first, then by address, then by tenant.
     pub hosts: Vec<HostFinding>,
+    /// All machines inside that were seen, whether or not they show anything.
+    pub machines: SeenMachines,
 }
 
 impl ScanReport {
@@ -60,6 +63,7 @@ impl ScanReport {
             dropped: findings.dropped.clone(),
             left_out: BTreeMap::new(),
             hosts: findings.host_findings(signatures),
+            machines: SeenMachines::new(findings.machines()),
             inputs: vec![input],
         }
     }
@@ -111,11 +115,20 @@ pub struct SourceReport {
 pub(super) trait Inputs {
     /// Name of the input that holds an example; empty when nobody knows.
     fn name_of(&self, example: Position) -> &str;
+
+    /// The machines that were seen, where that is known.
+    fn machines(&self) -> Option<&SeenMachines> {
+        None
+    }
 }
 
 impl Inputs for ScanReport {
     fn name_of(&self, example: Position) -> &str {
         self.path_of(example)
+    }
+
+    fn machines(&self) -> Option<&SeenMachines> {
+        Some(&self.machines)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::report::Inputs;
 use super::spelling::{link_type, rfc3339};
-use super::{InputReport, ScanReport};
-use kaspector::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
+use super::{InputReport, MachineCounts, ScanReport};
+use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni`, `next_hop_mac`, `macs` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
+/// `inner_vlan`, `vni`, `next_hop_mac`, `macs`, `identity` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
 /// say something.
 ///
 /// # Errors
@@ -31,6 +31,7 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             bounds: &report.dropped,
             left_out: &report.left_out,
         },
+        machines: report.machines.counts(),
         hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
     serde_json::to_writer_pretty(&mut *out, &answer)?;
@@ -79,6 +80,7 @@ struct Answer<'a> {
     signatures: Signatures<'a>,
     inputs: Vec<Input<'a>>,
     counters: Counters<'a>,
+    machines: MachineCounts,
     hosts: Hosts<'a, ScanReport>,
 }
 
@@ -170,6 +172,8 @@ pub(super) struct Host<'a> {
     verdict: &'static str,
     confidence: u8,
     role: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    identity: Vec<Identity<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
     categories: Vec<&'static str>,
@@ -203,6 +207,9 @@ impl<'a> Host<'a> {
             verdict: finding.verdict.name(),
             confidence: finding.confidence.0,
             role: finding.role.name(),
+            identity: inputs
+                .machines()
+                .map_or_else(Vec::new, |machines| machines.labels(finding).into_iter().map(Identity::of).collect()),
             notes: &finding.notes,
             categories: finding.categories.iter().map(|category| category.name()).collect(),
             products: &finding.products.all,
@@ -215,6 +222,28 @@ impl<'a> Host<'a> {
             bytes_sent: finding.bytes_sent,
             bytes_received: finding.bytes_received,
             evidence: finding.evidence.iter().map(|line| Evidence::of(line, inputs, signatures)).collect(),
+        }
+    }
+}
+
+/// Something to call the host by.
+#[derive(Serialize)]
+struct Identity<'a> {
+    kind: LabelKind,
+    text: &'a str,
+    source: &'static str,
+    first_seen: String,
+    last_seen: String,
+}
+
+impl<'a> Identity<'a> {
+    fn of(label: &'a Label) -> Self {
+        Self {
+            kind: label.kind,
+            text: &label.text,
+            source: label.source.name(),
+            first_seen: rfc3339(label.first_seen),
+            last_seen: rfc3339(label.last_seen),
         }
     }
 }
@@ -323,7 +352,7 @@ mod tests {
         report.hosts.truncate(1);
         report.hosts[0].evidence.truncate(1);
         let text = text(&report);
-        assert_eq!(keys_at(&text, 1), ["schema", "version", "signatures", "inputs", "counters", "hosts"]);
+        assert_eq!(keys_at(&text, 1), ["schema", "version", "signatures", "inputs", "counters", "machines", "hosts"]);
         assert_eq!(
             keys_at(&text, 3),
             [

@@ -4,10 +4,10 @@
 //! A wider terminal gets seconds, then services and products as columns of their own. Addresses are never cut; other texts end (names
 //! and paths begin) with `…` where they are. Nothing that was observed reaches the terminal unescaped.
 
-use super::ScanReport;
 use super::escape::for_terminal;
 use super::report::Inputs;
 use super::spelling::{formatted, named};
+use super::{MachineCounts, ScanReport};
 use anstyle::{AnsiColor, Style};
 use kaspector::decode::{MacAddress, Outcome};
 use kaspector::matching::{ConnectionOutcome, Field, HostFinding, Role, SignatureSet, Verdict};
@@ -51,6 +51,10 @@ pub fn write_table(
     } else {
         write_hosts(out, &report.hosts, report, signatures, style)?;
     }
+    let counts = report.machines.counts();
+    if counts.seen > 0 {
+        writeln!(out, "{}", wrapped(&machines(report, counts), style.width))?;
+    }
     writeln!(out, "{}", wrapped(&packets(report), style.width))?;
     if let Some(trouble) = trouble(report) {
         writeln!(out, "{}", wrapped(&trouble, style.width))?;
@@ -70,6 +74,9 @@ pub(super) fn write_hosts(
     layout.header(out, style)?;
     for host in hosts {
         layout.row(out, host, style)?;
+        if let Some(identity) = inputs.machines().and_then(|machines| machines.line(host)) {
+            writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&identity), style.width - INDENT.len()))?;
+        }
         writeln!(out, "{}", painted(evidence(host, inputs, signatures, style.width), QUIET, style))?;
         for note in &host.notes {
             let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
@@ -258,6 +265,21 @@ fn next_hops(hosts: &[HostFinding]) -> Option<String> {
         Some(more) => named.push(format!("{more} more")),
     }
     Some(format!("Behind a router, whose link-layer address stands for theirs: {}.", named.join(", ")))
+}
+
+/// How many machines were seen inside, and of how many the traffic could be judged.
+fn machines(report: &ScanReport, counts: MachineCounts) -> String {
+    let MachineCounts { seen, judged, one_sided, unnamed, silent } = counts;
+    let with = report.machines.among(report.hosts.iter().filter(|host| host.verdict != Verdict::Browsing));
+    let classes = [
+        (judged, "judged"),
+        (one_sided, "seen from one side only"),
+        (unnamed, "with no flow that names its server"),
+        (silent, "that began no flow"),
+    ];
+    let classes: Vec<String> =
+        classes.iter().filter(|(count, _)| *count > 0).map(|(count, class)| format!("{count} {class}")).collect();
+    format!("{with} of {} seen inside show it; {}.", counted(seen, "machine"), classes.join(", "))
 }
 
 fn packets(report: &ScanReport) -> String {

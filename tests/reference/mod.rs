@@ -17,8 +17,8 @@ use kaspector::flow::{
 use kaspector::inspect::quic::{self, ConnectionId};
 use kaspector::inspect::syslog;
 use kaspector::inspect::{
-    Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, InitialConversation, Observation,
-    recognise_datagram,
+    Bound, BoundCounters, Conversation, DatagramProtocol, DnsMessage, IdentityProtocol, InitialConversation,
+    Observation, recognise_datagram,
 };
 use kaspector::matching::{
     ConnectionOutcome, Ended, Event, EventKind, FlowCounts, FlowSummary, Learned, Ledger, Opened, Place, Sent,
@@ -405,7 +405,7 @@ impl Reference {
         }
         let mut findings = Findings::default();
         findings.alerts = alerts;
-        findings.hosts = self.merger.ledger.into_hosts().collect();
+        findings.hosts = self.merger.ledger.into_hosts().0.collect();
         findings.outcomes = self.outcomes;
         findings.flows = self.opened;
         findings.dropped = dropped;
@@ -648,6 +648,14 @@ impl Reference {
                     if let Some(originator) = syslog::originator(datagram) {
                         self.merger.tell(flow, now, origin, side, &Observation::SyslogOriginator(&originator));
                     }
+                    let more = unknown + 1 < UNKNOWN_DATAGRAMS_MAX;
+                    return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
+                }
+                // Who a machine is moves no verdict; only that such a datagram is of a known protocol matters here.
+                DatagramProtocol::Identity(IdentityProtocol::Dhcp | IdentityProtocol::DhcpV6) => {
+                    return Reading::Datagrams(unknown);
+                }
+                DatagramProtocol::Identity(_) => {
                     let more = unknown + 1 < UNKNOWN_DATAGRAMS_MAX;
                     return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
                 }

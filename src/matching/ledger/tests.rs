@@ -158,7 +158,7 @@ fn no_flood_of_lookups_hides_a_confirmed_host_or_one_that_insists() {
         }
         ledger.close();
         assert_eq!(ledger.dropped().get("hosts"), Some(&u64::from(FLOOD + 2 - HOSTS_MAX as u32)));
-        let hosts: HashMap<_, _> = ledger.into_hosts().collect();
+        let hosts: HashMap<_, _> = ledger.into_hosts().0.collect();
         assert_eq!(hosts.len(), HOSTS_MAX);
         assert_eq!(verdict(&set, &hosts, STRONG), Some((Verdict::Confirmed, Role::Endpoint)), "at {place}");
         assert_eq!(verdict(&set, &hosts, INSISTENT), Some((Verdict::Suspected, Role::Endpoint)), "at {place}");
@@ -184,7 +184,7 @@ fn a_relay_that_had_to_go_is_still_one() {
     tell(&mut ledger, alert(&set, 2_000_000, 7, SeenAs::Contact));
     ledger.close();
     assert!(ledger.dropped().contains_key("asked_hosts"));
-    let hosts: HashMap<_, _> = ledger.into_hosts().collect();
+    let hosts: HashMap<_, _> = ledger.into_hosts().0.collect();
     assert_eq!(hosts.values().filter(|record| record.line_count() == 0).count(), ASKED_MAX);
     assert_eq!(verdict(&set, &hosts, STRONG), Some((Verdict::Confirmed, Role::Endpoint)));
     assert!(verdict(&set, &hosts, 7).is_none_or(|found| found == (Verdict::Suspected, Role::Relay)));
@@ -222,7 +222,7 @@ fn lines_of_the_weakest_make_room_for_those_of_the_strong() {
     lines(&mut ledger, STRONG + 1, SeenAs::Contact);
     ledger.close();
     let dropped = ledger.dropped();
-    let hosts: HashMap<_, _> = ledger.into_hosts().collect();
+    let hosts: HashMap<_, _> = ledger.into_hosts().0.collect();
     let count = |number| hosts.get(&host(number)).unwrap().line_count();
     assert_eq!((count(STRONG), count(STRONG + 1)), (LINES_MAX, LINES_MAX));
     assert_eq!(hosts.values().map(HostRecord::line_count).min(), Some(4), "as many as still help");
@@ -296,6 +296,6 @@ fn a_host_that_is_asked_for_too_many_names_is_counted_once() {
     own.observed = "s9999.geo.kaspersky.com".into();
     tell(&mut ledger, own);
     ledger.close();
-    let hosts: HashMap<_, _> = ledger.into_hosts().collect();
+    let hosts: HashMap<_, _> = ledger.into_hosts().0.collect();
     assert_eq!(verdict(&set, &hosts, 7), Some((Verdict::Suspected, Role::Relay)));
 }

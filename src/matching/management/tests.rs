@@ -81,7 +81,7 @@ fn found_when_ending(flows: &[Flow], ends: &[usize]) -> Answer {
         let lines = finding.evidence.iter().map(|line| (line.field.name(), line.observed.to_string())).collect();
         Some((host.address.to_string(), (finding.verdict, finding.role, lines)))
     };
-    ledger.into_hosts().filter_map(finding).collect()
+    ledger.into_hosts().0.filter_map(finding).collect()
 }
 
 fn found(flows: &[Flow]) -> Answer {

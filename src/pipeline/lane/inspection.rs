@@ -2,13 +2,14 @@
 
 use super::LaneCounters;
 use super::observer::{Current, FlowObserver};
+use super::sightings::Sightings;
 use super::tcp::TcpConversation;
 use super::udp::QuicOpening;
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment};
 use crate::flow::{FlowKey, Slot};
 use crate::inspect::DnsMessage;
-use crate::matching::{Ended, Event, EventKind, Sent, SignatureSet};
+use crate::matching::{Ended, Event, EventKind, SignatureSet};
 use crate::pipeline::flow_record::{FlowRecord, Marks, Phase};
 use crate::pipeline::pool::{Handle, Pool};
 use crate::pipeline::{Bounds, EventSink, Opening};
@@ -22,6 +23,7 @@ pub(super) struct Inspection {
     pub(super) openings: Pool<QuicOpening>,
     pub(super) message: DnsMessage,
     pub(super) counters: LaneCounters,
+    pub(super) sightings: Sightings,
     pub(super) held_bytes: usize,
     pub(super) held_bytes_max: usize,
 }
@@ -34,6 +36,7 @@ impl Inspection {
             openings: Pool::with_limit(bounds.initials),
             message: DnsMessage::default(),
             counters: LaneCounters::default(),
+            sightings: Sightings::default(),
             held_bytes: 0,
             held_bytes_max: bounds.held_bytes,
         }
@@ -57,6 +60,8 @@ impl Inspection {
         record.marks.put(Marks::OF_INTEREST, of_interest);
         let opening = Opening { packet, segment, src_range, dst_range, of_interest };
         record.marks.put(Marks::REMEMBERED, sink.opened(&opening));
+        let mac = segment.macs.map(|(sender, _)| sender);
+        self.sightings.opened(packet, segment.at, (src, segment.zone), mac, sink);
     }
 
     pub(super) fn end(
@@ -85,9 +90,10 @@ impl Inspection {
         if record.marks.has(Marks::TCP) && record.marks.has(Marks::PAYLOAD_SEEN) {
             let counters = &mut self.counters;
             counters.carried += 1;
-            counters.one_sided += u64::from(record.sent.contains(&Sent::default()));
+            counters.one_sided += u64::from(!record.has_answer());
             counters.midstream += u64::from(!record.sent.iter().any(|sent| sent.shook_hands()));
         }
+        self.sightings.ended(Current { packet, at, key, link: None }, &record, sink);
         let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
         if !matters && !sink.is_undecided(record.first_packet) {
             return;

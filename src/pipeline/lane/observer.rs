@@ -5,7 +5,7 @@ use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Zone};
 use crate::flow::{FlowKey, Origin, Side};
 use crate::inspect::{Conversation, Observation};
-use crate::matching::{Event, EventKind, FlowSummary, Learned, Place, SignatureSet, observe};
+use crate::matching::{Event, EventKind, FlowSummary, Learned, Place, SignatureSet, identify, observe};
 use crate::pipeline::EventSink;
 use crate::pipeline::flow_record::{FlowRecord, Marks};
 
@@ -74,6 +74,10 @@ impl<'a, 's, O: EventSink> FlowObserver<'a, 's, O> {
             if !matches!(kind, EventKind::ResolvedOther(_)) {
                 record.marks.set(Marks::MATCHED);
             }
+            sink.event(Event { packet: current.packet, at: current.at, kind });
+        });
+        identify(observation, &place, |said| {
+            let kind = EventKind::Identified(Box::new(said));
             sink.event(Event { packet: current.packet, at: current.at, kind });
         });
         if learned == Learned::Name {

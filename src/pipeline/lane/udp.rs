@@ -3,15 +3,28 @@
 use super::counters::ELSEWHERE;
 use super::inspection::Inspection;
 use super::observer::{Current, FlowObserver};
-use crate::decode::{Segment, looks_like_tunnel};
+use crate::decode::{FiveTuple, Segment, looks_like_tunnel};
 use crate::flow::{Origin, Side, Slot};
-use crate::inspect::{Bound, DatagramProtocol, InitialConversation, Observation, quic, recognise_datagram, syslog};
+use crate::inspect::{
+    Bound, DatagramProtocol, IdentityProtocol, InitialConversation, Observation, Statement, quic, read_identity,
+    read_llmnr, read_mdns, recognise_datagram, recognise_identity, syslog,
+};
+use crate::matching::{Event, EventKind, Identified};
 use crate::pipeline::EventSink;
 use crate::pipeline::flow_record::{Begun, FlowRecord, Phase};
 use crate::pipeline::pool::Handle;
 
 /// Datagrams of one flow that may be in no protocol that we know before the flow is left alone.
 const UNKNOWN_DATAGRAMS_MAX: u8 = 8;
+
+/// Bytes before the first name of a DNS message.
+const DNS_HEADER: usize = 12;
+/// Length of each name of NetBIOS, whose messages have the form of DNS (RFC 1002 section 4.1).
+const NETBIOS_LABEL: u8 = 32;
+
+/// Multicast DNS has the form of DNS, and so has LLMNR; only the port tells them apart (RFC 6762, RFC 4795).
+const MDNS_PORT: u16 = 5353;
+const LLMNR_PORT: u16 = 5355;
 
 /// The beginning of a QUIC connection, and the last packet that was part of it.
 #[derive(Debug, Default)]
@@ -37,6 +50,7 @@ impl Inspection {
             Phase::Initials(handle) => handle,
             Phase::Datagrams(unknown) => match recognise_datagram(datagram) {
                 DatagramProtocol::Dns => {
+                    identify_by_dns(datagram, current, sink);
                     if self.message.parse(datagram).is_ok() {
                         record.phase = Phase::Datagrams(0);
                         let client = if self.message.is_response { side.other() } else { side };
@@ -80,6 +94,14 @@ impl Inspection {
                         );
                         observer.observe(origin, side, &Observation::SyslogOriginator(&originator));
                     }
+                    return [None; 2];
+                }
+                DatagramProtocol::Identity(protocol) => {
+                    // Many clients share the addresses and ports of DHCP.
+                    if !matches!(protocol, IdentityProtocol::Dhcp | IdentityProtocol::DhcpV6) {
+                        record.phase = after_datagram(unknown);
+                    }
+                    identify(protocol, datagram, current, sink);
                     return [None; 2];
                 }
                 DatagramProtocol::QuicInitial => {
@@ -168,6 +190,42 @@ impl Inspection {
     pub(super) fn release_opening(&mut self, handle: Handle) {
         self.clear_opening(handle);
         self.openings.release(handle);
+    }
+}
+
+/// Tells what a datagram says of machines inside.
+fn identify(protocol: IdentityProtocol, datagram: &[u8], current: Current<'_>, sink: &mut impl EventSink) {
+    let Some((segment, _)) = current.link else { return };
+    read_identity(protocol, datagram, &mut |statement| tell_statement(&statement, segment, current, sink));
+}
+
+/// Tells what a datagram in the form of DNS says of machines inside, if it is one of neighbours among themselves.
+fn identify_by_dns(datagram: &[u8], current: Current<'_>, sink: &mut impl EventSink) {
+    let Some((segment, _)) = current.link else { return };
+    let mut tell = |statement: Statement<'_>| tell_statement(&statement, segment, current, sink);
+    match segment.five_tuple {
+        FiveTuple { src_port: MDNS_PORT, .. } | FiveTuple { dst_port: MDNS_PORT, .. } => read_mdns(datagram, &mut tell),
+        FiveTuple { src_port: LLMNR_PORT, .. } => read_llmnr(datagram, &mut tell),
+        _ if datagram.get(DNS_HEADER) == Some(&NETBIOS_LABEL) => {
+            if let Some(protocol) = recognise_identity(datagram) {
+                read_identity(protocol, datagram, &mut tell);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Tells what somebody said of a machine inside in this segment.
+fn tell_statement(
+    statement: &Statement<'_>,
+    segment: &Segment<'_>,
+    Current { packet, at, .. }: Current<'_>,
+    sink: &mut impl EventSink,
+) {
+    let FiveTuple { src, dst, .. } = segment.five_tuple;
+    let mac = segment.macs.map(|(sender, _)| sender);
+    if let Some(said) = Identified::of(statement, (src, dst), segment.zone, mac) {
+        sink.event(Event { packet, at, kind: EventKind::Identified(Box::new(said)) });
     }
 }
 

@@ -12,8 +12,7 @@ use std::path::Path;
 /// How answers begin: the table, JSON, lines of JSON and CSV of each command.
 const ANSWER: Kind = Kind {
     words: "an answer of this program",
-    // A list of indicators in JSON names its schema behind them.
-    begins: &["KL-", "{\n  \"indicators\": [\n    {\n      \"also\": ["],
+    begins: &["KL-"],
     marks: &[
         "SURE  FIRST SEEN",
         "No host shows Kaspersky traffic.",

@@ -2,8 +2,8 @@
 
 use super::input_scan::InputScan;
 use super::inventory::Inventory;
-use kaspector::matching::SignatureSet;
-use kaspector_report::ScanReport;
+use kaspector::matching::{Machines, NextHops, SignatureSet};
+use kaspector_report::{ScanReport, SeenMachines};
 use std::collections::HashMap;
 
 /// The answer.
@@ -21,11 +21,12 @@ pub struct Scan {
     pub defects: usize,
 }
 
-/// The answer to a scan: of each input, by its number, what became of it; and the hosts that all of them showed.
+/// The answer to a scan: of each input, by its number, what became of it; and the hosts and machines that all of them showed.
 #[must_use]
 pub fn answer(
     scans: impl Iterator<Item = (u32, Option<InputScan>)>,
     mut inventory: Inventory,
+    machines: Machines,
     signatures: &SignatureSet,
 ) -> Scan {
     let (mut total, mut defects, mut rows) = (ScanReport::default(), 0, Vec::new());
@@ -53,5 +54,7 @@ pub fn answer(
     }
     inventory.renumber_inputs(&numbers);
     total.hosts = inventory.findings(signatures);
+    let hops = NextHops::among(inventory.link_addresses().into_iter().chain(machines.link_addresses()));
+    total.machines = SeenMachines::new(machines.rows(&hops));
     Scan { report: total, inventory, rows, interrupted: false, defects }
 }

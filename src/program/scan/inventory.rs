@@ -2,7 +2,7 @@
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
-use kaspector::matching::{HostFinding, HostKey, HostRecord, NextHops, SignatureSet};
+use kaspector::matching::{HostFinding, HostKey, HostRecord, LinkAddress, NextHops, SignatureSet};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -97,15 +97,20 @@ impl Inventory {
         inputs
     }
 
-    /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
-    #[must_use]
-    pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+    /// Link-layer addresses that hosts were seen with.
+    pub fn link_addresses(&self) -> Vec<(HostKey, LinkAddress)> {
         let mut links = Vec::new();
         for host in &self.hosts {
             let of_host = host.value().iter().flat_map(|(_, record)| record.link_addresses());
             links.extend(of_host.map(|link| (*host.key(), link)));
         }
-        let hops = NextHops::among(links);
+        links
+    }
+
+    /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
+    #[must_use]
+    pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
+        let hops = NextHops::among(self.link_addresses());
         let mut findings: Vec<_> = self
             .hosts
             .iter()

@@ -5,7 +5,7 @@ use super::input_scan::InputScan;
 use super::inventory::Inventory;
 use super::lock;
 use super::schedule::number;
-use kaspector::matching::{Alert, SignatureSet};
+use kaspector::matching::{Alert, Machines, SignatureSet};
 use kaspector_report::InputReport;
 use std::sync::{Mutex, PoisonError};
 
@@ -21,6 +21,7 @@ pub struct Merge<'a> {
     /// Inputs that were merged.
     merged: Mutex<usize>,
     inventory: Inventory,
+    machines: Mutex<Machines>,
 }
 
 impl<'a> Merge<'a> {
@@ -33,6 +34,7 @@ impl<'a> Merge<'a> {
             scans: (0..count).map(|_| Mutex::default()).collect(),
             merged: Mutex::default(),
             inventory: Inventory::default(),
+            machines: Mutex::default(),
         }
     }
 
@@ -52,12 +54,13 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Hands on the alerts of an input, and deposits its hosts: only its report stays.
+    /// Hands on the alerts of an input, and deposits its hosts and machines: only its report stays.
     fn merge(&self, number: u32, scan: &mut InputScan) {
         if let Some(take) = self.take_alerts {
             take(&scan.report, &std::mem::take(&mut scan.findings.alerts));
         }
         self.inventory.deposit(number, std::mem::take(&mut scan.findings.hosts), self.signatures);
+        lock(&self.machines).merge(std::mem::take(&mut scan.findings.machines));
     }
 
     /// The answer, once all inputs were added.
@@ -65,6 +68,7 @@ impl<'a> Merge<'a> {
     pub fn into_answer(self) -> Scan {
         let scans = self.scans.into_iter().map(|scan| scan.into_inner().unwrap_or_else(PoisonError::into_inner));
         let scans = (0..).zip(scans).filter_map(|(number, scan)| Some((number, scan?)));
-        answer(scans, self.inventory, self.signatures)
+        let machines = self.machines.into_inner().unwrap_or_else(PoisonError::into_inner);
+        answer(scans, self.inventory, machines, self.signatures)
     }
 }

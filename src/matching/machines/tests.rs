@@ -1,0 +1,178 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::inspect::{IdentityFact, IdentitySource, Statement, Subject};
+use crate::matching::NextHops;
+use std::net::IpAddr;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(second: u64) -> Timestamp {
+    Timestamp(second * SECOND)
+}
+
+fn mac(last: u8) -> MacAddress {
+    MacAddress([2, 0, 0, 0, 0, last])
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn sight(machines: &mut Machines, address: &str, mac: Option<MacAddress>, second: u64) {
+    machines.sight(&Sighting::of(ip(address), Zone::default(), mac, at(second)).unwrap());
+}
+
+fn say(machines: &mut Machines, about: Subject, source: IdentitySource, fact: IdentityFact<'_>, second: u64) {
+    let said = Identified::of(
+        &Statement { about, source, fact },
+        (ip("0.0.0.0"), ip("255.255.255.255")),
+        Zone::default(),
+        None,
+    );
+    machines.identify(said.unwrap(), at(second));
+}
+
+fn rows(machines: &Machines) -> Vec<Machine> {
+    machines.rows(&NextHops::among(machines.link_addresses()))
+}
+
+fn addresses(machine: &Machine) -> Vec<String> {
+    machine.addresses.iter().map(|held| held.address.to_string()).collect()
+}
+
+#[test]
+fn addresses_of_one_link_layer_address_are_one_machine() {
+    let mut machines = Machines::default();
+    sight(&mut machines, "10.0.0.5", Some(mac(1)), 0);
+    sight(&mut machines, "fd00::5", Some(mac(1)), 1);
+    sight(&mut machines, "fe80::5", Some(mac(1)), 2);
+    sight(&mut machines, "10.0.0.6", Some(mac(2)), 3);
+    let rows = rows(&machines);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(addresses(&rows[0]), ["10.0.0.5", "fd00::5", "fe80::5"]);
+    assert_eq!((rows[0].mac, rows[0].first_seen, rows[0].last_seen), (Some(mac(1)), at(0), at(2)));
+}
+
+#[test]
+fn machines_behind_a_router_stay_apart() {
+    let mut machines = Machines::default();
+    (1..9).for_each(|number| sight(&mut machines, &format!("10.0.0.{number}"), Some(mac(9)), number));
+    let rows = rows(&machines);
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|machine| machine.mac.is_none()));
+}
+
+#[test]
+fn an_address_that_changed_hands_is_two_machines() {
+    let mut machines = Machines::default();
+    sight(&mut machines, "10.0.0.5", Some(mac(1)), 0);
+    sight(&mut machines, "10.0.0.5", Some(mac(1)), 100);
+    sight(&mut machines, "10.0.0.5", Some(mac(2)), 5000);
+    say(&mut machines, Subject::Link(mac(1)), IdentitySource::Dhcp, IdentityFact::HostName("first"), 0);
+    say(&mut machines, Subject::Link(mac(2)), IdentitySource::Dhcp, IdentityFact::HostName("second"), 5000);
+    let rows = rows(&machines);
+    let names: Vec<_> = rows.iter().map(|machine| &*machine.name().unwrap().text).collect();
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!((rows[0].last_seen, rows[1].first_seen), (at(100), at(5000)));
+}
+
+#[test]
+fn a_lease_tells_whose_an_address_behind_a_relay_is() {
+    let mut machines = Machines::default();
+    (1..9).for_each(|number| sight(&mut machines, &format!("10.0.0.{number}"), Some(mac(99)), 10 + number));
+    let lease = IdentityFact::Lease { address: ip("10.0.0.3"), seconds: 3600 };
+    say(&mut machines, Subject::Link(mac(3)), IdentitySource::Dhcp, lease, 0);
+    say(&mut machines, Subject::Link(mac(3)), IdentitySource::Dhcp, IdentityFact::HostName("laptop-3"), 0);
+    let rows = rows(&machines);
+    assert_eq!(rows.len(), 8);
+    let third = rows.iter().find(|machine| machine.mac == Some(mac(3))).unwrap();
+    assert_eq!((addresses(third), &*third.name().unwrap().text), (vec!["10.0.0.3".to_owned()], "laptop-3"));
+    assert_eq!(third.leases[0].until, at(3600));
+}
+
+#[test]
+fn two_leases_at_a_time_tell_nothing() {
+    let mut machines = Machines::default();
+    sight(&mut machines, "10.0.0.3", None, 100);
+    for (number, second) in [(3, 0), (4, 1)] {
+        let lease = IdentityFact::Lease { address: ip("10.0.0.3"), seconds: 3600 };
+        say(&mut machines, Subject::Link(mac(number)), IdentitySource::Dhcp, lease, second);
+    }
+    assert_eq!(rows(&machines)[0].mac, None);
+}
+
+#[test]
+fn the_best_source_names_a_machine_and_the_latest_of_one() {
+    let mut machines = Machines::default();
+    sight(&mut machines, "10.0.0.5", Some(mac(1)), 0);
+    let subject = Subject::Address(ip("10.0.0.5"));
+    say(&mut machines, subject, IdentitySource::Mdns, IdentityFact::HostName("printer.local"), 1);
+    say(&mut machines, subject, IdentitySource::NetBios, IdentityFact::HostName("OLD"), 2);
+    say(&mut machines, subject, IdentitySource::NetBios, IdentityFact::HostName("NEW\0 "), 3);
+    let rows = rows(&machines);
+    let names: Vec<_> = rows[0].labels.iter().map(|label| &*label.text).collect();
+    assert_eq!(names, ["NEW", "OLD", "printer.local"]);
+}
+
+#[test]
+fn what_was_only_spoken_of_is_no_machine_that_was_seen() {
+    let mut machines = Machines::default();
+    say(&mut machines, Subject::Address(ip("10.0.0.5")), IdentitySource::Mdns, IdentityFact::HostName("x.local"), 1);
+    assert_eq!(rows(&machines), []);
+    assert!(Sighting::of(ip("198.51.100.1"), Zone::default(), None, at(0)).is_none());
+}
+
+/// Invented senders have neither flows nor names, so they are the first to go.
+#[test]
+fn a_flood_of_senders_pushes_out_its_own_kind() {
+    let mut machines = Machines::default();
+    let mut real = Sighting::of(ip("10.255.255.1"), Zone::default(), Some(mac(1)), at(0)).unwrap();
+    real.flows.named = 1;
+    machines.sight(&real);
+    let flood = u32::try_from(ADDRESSES_MAX * 2).unwrap();
+    for number in 0..flood {
+        let address = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
+        machines.sight(&Sighting::of(address, Zone::default(), None, at(1 + u64::from(number))).unwrap());
+    }
+    machines.settle();
+    assert_eq!(machines.addresses.len(), ADDRESSES_MAX);
+    assert!(machines.addresses.contains_key(&real.host));
+    assert_eq!(machines.dropped()[0], ("machines", u64::from(flood) + 1 - ADDRESSES_MAX as u64));
+}
+
+#[test]
+fn a_flood_of_names_leaves_those_of_other_kinds() {
+    let mut machines = Machines::default();
+    sight(&mut machines, "10.0.0.5", Some(mac(1)), 0);
+    let subject = Subject::Address(ip("10.0.0.5"));
+    say(&mut machines, subject, IdentitySource::Dhcp, IdentityFact::HostName("real"), 1);
+    for number in 0..100 {
+        let name = format!("invented-{number:03}");
+        say(&mut machines, subject, IdentitySource::NetBios, IdentityFact::HostName(&name), 2 + number);
+    }
+    let rows = rows(&machines);
+    assert_eq!((rows[0].labels.len(), &*rows[0].labels[0].text), (16, "real"));
+    assert_eq!(&*rows[0].labels[1].text, "invented-099");
+    assert_eq!(machines.dropped()[1], ("identity_statements", 85));
+}
+
+/// However inputs are merged, the rows are the same.
+#[test]
+fn inputs_merge_in_any_order() {
+    let part = |number: u8| {
+        let mut machines = Machines::default();
+        sight(&mut machines, &format!("10.0.0.{number}"), Some(mac(number / 2)), number.into());
+        let name = format!("host-{}", number % 3);
+        say(&mut machines, Subject::Link(mac(number / 2)), IdentitySource::Dhcp, IdentityFact::HostName(&name), 1);
+        machines
+    };
+    let merged = |numbers: &[u8]| {
+        let mut all = Machines::default();
+        numbers.iter().for_each(|&number| all.merge(part(number)));
+        rows(&all)
+    };
+    let forwards = merged(&[1, 2, 3, 4, 5, 6]);
+    assert_eq!(merged(&[6, 3, 1, 5, 2, 4]), forwards);
+    assert!(!forwards.is_empty());
+}

@@ -1,0 +1,134 @@
+//! What the flows of a lane show of machines inside, gathered until it is worth telling: nearly every flow is of a machine that was seen a
+//! moment ago.
+
+use super::observer::Current;
+use crate::capture::Timestamp;
+use crate::decode::{FiveTuple, MacAddress, Zone};
+use crate::flow::Side;
+use crate::matching::{Event, EventKind, MachineFlows, Sent, Sighting};
+use crate::pipeline::EventSink;
+use crate::pipeline::flow_record::{FlowRecord, Marks, Phase, pick};
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+/// Machines of which something is held back, at most; a power of two. Those beyond are told of more often.
+const HELD: usize = 1024;
+/// How long a machine that is seen again and again is held back where somebody waits.
+const HELD_NS: u64 = 60_000_000_000;
+/// Where clients ask for names.
+const DNS_PORT: u16 = 53;
+
+/// Machines that were seen and not told of yet.
+#[derive(Debug)]
+pub(super) struct Sightings {
+    /// By the hash of the machine: one that comes to a place that is taken turns the other out.
+    held: Vec<Option<Sighting>>,
+}
+
+impl Default for Sightings {
+    fn default() -> Self {
+        Self { held: vec![None; HELD] }
+    }
+}
+
+impl Sightings {
+    /// A flow began with a packet from this machine.
+    pub(super) fn opened(
+        &mut self,
+        packet: u64,
+        at: Timestamp,
+        (address, zone): (IpAddr, Zone),
+        mac: Option<MacAddress>,
+        sink: &mut impl EventSink,
+    ) {
+        if let Some(sighting) = Sighting::of(address, zone, mac, at) {
+            self.add(packet, sighting, sink);
+        }
+    }
+
+    /// A flow is over. One without payload or answer says no more than its beginning did.
+    pub(super) fn ended(&mut self, current: Current<'_>, record: &FlowRecord, sink: &mut impl EventSink) {
+        let is_tcp = record.marks.has(Marks::TCP);
+        if is_tcp && !record.marks.has(Marks::PAYLOAD_SEEN) && !record.has_answer() {
+            return;
+        }
+        let (FiveTuple { src, dst, src_port, dst_port, .. }, zone) = current.key.endpoints();
+        let client = record.client();
+        let ends = [(src, src_port, Side::Low), (dst, dst_port, Side::High)];
+        let has_sent = |side: Side| {
+            if is_tcp { pick(record.sent, side) != Sent::default() } else { pick(record.packets, side) > 0 }
+        };
+        let both = has_sent(Side::Low) && has_sent(Side::High);
+        let server_is_one = ends.iter().any(|(address, _, side)| *side != client && !address.is_multicast());
+        let carried = !is_tcp || record.marks.has(Marks::PAYLOAD_SEEN);
+        for (address, port, side) in ends {
+            // Whose packets take another way shows by what it is sent.
+            if !has_sent(side) && (!is_tcp || side != client) {
+                continue;
+            }
+            let Some(mut sighting) = Sighting::of(address, zone, None, current.at) else { continue };
+            sighting.last_seen = Timestamp(u64::from(record.last_seen_s) * 1_000_000_000).max(record.started);
+            sighting.first_seen = record.started;
+            if side == client {
+                if carried && server_is_one {
+                    sighting.flows = judged(record, is_tcp, both);
+                }
+            } else {
+                sighting.is_proxy = record.marks.has(Marks::PROXIED);
+                sighting.is_resolver = port == DNS_PORT
+                    && record.marks.has(Marks::NAMED)
+                    && (is_tcp || matches!(record.phase, Phase::Datagrams(_)));
+            }
+            self.add(current.packet, sighting, sink);
+        }
+    }
+
+    /// Tells of those that have been held back for long.
+    pub(super) fn tell_until(&mut self, packet: u64, now: Timestamp, sink: &mut impl EventSink) {
+        for place in &mut self.held {
+            if let Some(sighting) = place.take_if(|held| now.since(held.first_seen) > HELD_NS) {
+                tell(packet, sighting, sink);
+            }
+        }
+    }
+
+    /// Tells of all.
+    pub(super) fn tell_all(&mut self, packet: u64, sink: &mut impl EventSink) {
+        for sighting in self.held.iter_mut().filter_map(Option::take) {
+            tell(packet, sighting, sink);
+        }
+    }
+
+    fn add(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
+        let hash = FixedState::default().hash_one(sighting.host);
+        let Some(place) = self.held.get_mut(hash as usize & (HELD - 1)) else { return };
+        match place {
+            Some(held) if held.host == sighting.host => held.add(&sighting),
+            _ => {
+                if let Some(other) = place.replace(sighting) {
+                    tell(packet, other, sink);
+                }
+            }
+        }
+    }
+}
+
+fn tell(packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
+    sink.event(Event { packet, at: sighting.last_seen, kind: EventKind::Sighted(sighting) });
+}
+
+/// How much of a flow with payload could be judged.
+fn judged(record: &FlowRecord, is_tcp: bool, both: bool) -> MachineFlows {
+    let mut flows = MachineFlows::default();
+    if record.marks.has(Marks::NAMED) {
+        flows.named = 1;
+    } else if !both {
+        flows.one_sided = 1;
+    } else if is_tcp && !record.sent.iter().any(|sent| sent.shook_hands()) {
+        flows.midstream = 1;
+    } else {
+        flows.unnamed = 1;
+    }
+    flows
+}

@@ -1,0 +1,112 @@
+//! The machines that were seen: what findings are counted against, and what to call each.
+
+use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+/// All machines that were seen, to be asked for by address.
+#[derive(Clone, Debug, Default)]
+pub struct SeenMachines {
+    rows: Vec<Machine>,
+    /// Which rows have an address.
+    by_address: HashMap<IpAddr, Vec<usize>>,
+}
+
+/// How many machines were seen, and of how many the traffic could be judged. Each is in exactly one of the four classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MachineCounts {
+    /// All.
+    pub seen: usize,
+    /// At least one flow that it began said whom it was for.
+    pub judged: usize,
+    /// Of its flows only one direction was seen.
+    pub one_sided: usize,
+    /// It began flows, and none said whom it was for: other protocols, encrypted ones, cut or joined midway.
+    pub unnamed: usize,
+    /// It began no flow that carried anything.
+    pub silent: usize,
+}
+
+impl SeenMachines {
+    /// These machines.
+    #[must_use]
+    pub fn new(rows: Vec<Machine>) -> Self {
+        let mut by_address: HashMap<IpAddr, Vec<usize>> = HashMap::new();
+        for (number, machine) in rows.iter().enumerate() {
+            for held in &machine.addresses {
+                by_address.entry(held.address).or_default().push(number);
+            }
+        }
+        Self { rows, by_address }
+    }
+
+    /// By tenant and address.
+    #[must_use]
+    pub fn rows(&self) -> &[Machine] {
+        &self.rows
+    }
+
+    /// How many there are of which class.
+    #[must_use]
+    pub fn counts(&self) -> MachineCounts {
+        let mut counts = MachineCounts { seen: self.rows.len(), ..MachineCounts::default() };
+        for machine in &self.rows {
+            let flows = machine.flows;
+            let class = if flows.named > 0 {
+                &mut counts.judged
+            } else if flows.one_sided > 0 {
+                &mut counts.one_sided
+            } else if flows.total() > 0 {
+                &mut counts.unnamed
+            } else {
+                &mut counts.silent
+            };
+            *class += 1;
+        }
+        counts
+    }
+
+    /// How many of them these findings may be about.
+    #[must_use]
+    pub fn among<'f>(&self, findings: impl Iterator<Item = &'f HostFinding>) -> usize {
+        findings.flat_map(|finding| self.numbers_of(finding)).collect::<HashSet<_>>().len()
+    }
+
+    /// The machines that a finding may be about: several, if its address changed hands while the evidence was seen.
+    pub fn of<'a>(&'a self, finding: &HostFinding) -> impl Iterator<Item = &'a Machine> + use<'a> {
+        self.numbers_of(finding).filter_map(|number| self.rows.get(number))
+    }
+
+    fn numbers_of<'a>(&'a self, finding: &HostFinding) -> impl Iterator<Item = usize> + use<'a> {
+        let (host, first, last) = (finding.host, finding.first_seen, finding.last_seen);
+        let held = move |held: &MachineAddress| {
+            held.address == host.address && held.first_seen <= last && first <= held.last_seen
+        };
+        let numbers = self.by_address.get(&host.address).map(Vec::as_slice).unwrap_or_default();
+        numbers.iter().copied().filter(move |&number| {
+            self.rows.get(number).is_some_and(|machine| machine.zone == host.zone && machine.addresses.iter().any(held))
+        })
+    }
+
+    /// What to call the host of a finding: of each machine that it may be, in the order of [`Machine::labels`].
+    #[must_use]
+    pub fn labels(&self, finding: &HostFinding) -> Vec<&Label> {
+        self.of(finding).flat_map(|machine| &machine.labels).collect()
+    }
+
+    /// What to call the host of a finding on one line: each label once, with where it comes from; `None` if nothing says.
+    #[must_use]
+    pub fn line(&self, finding: &HostFinding) -> Option<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for kind in [LabelKind::Name, LabelKind::Domain, LabelKind::System, LabelKind::Device, LabelKind::User] {
+            for label in self.of(finding).filter_map(|machine| machine.label(kind)) {
+                let text = format!("{} ({})", label.text, label.source.name());
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+        }
+        (!texts.is_empty()).then(|| texts.join(", "))
+    }
+}
