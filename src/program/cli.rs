@@ -9,9 +9,9 @@ pub use watch::WatchArguments;
 
 use self::help::{
     CHECK_EXAMPLES, COMPLETIONS_EXAMPLES, COMPLETIONS_EXIT, COMPLETIONS_FILES, DIFF_EXAMPLES, DIFF_EXIT, DIFF_FILES,
-    ENVIRONMENT, EXPLAIN_EXAMPLES, EXPLAIN_EXIT, EXPORT_EXAMPLES, EXPORT_EXIT, EXPORT_FILES, HOSTS_EXAMPLES,
-    HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES, PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT, SCAN_FILES,
-    SHOW_EXAMPLES, SIGNATURES_EXAMPLES, SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
+    ENVIRONMENT, EXPLAIN_EXAMPLES, EXPLAIN_EXIT, EXPLAIN_FILES, EXPORT_EXAMPLES, EXPORT_EXIT, EXPORT_FILES,
+    HOSTS_EXAMPLES, HOSTS_EXIT, HOSTS_FILES, LIST_EXAMPLES, PROGRAM_EXAMPLES, PROGRAM_EXIT, SCAN_EXAMPLES, SCAN_EXIT,
+    SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES, SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
 };
 use crate::config::EvidenceSize;
 use crate::state::AddressRange;
@@ -254,7 +254,7 @@ fn host_changes() -> impl TypedValueParser<Value = HostChange> {
 /// Says of each piece of evidence which indicator it is of, what that matches, what its source says, how strong it is, and which packet shows it;
 /// which rule made verdict, confidence and role of them; and what would have changed these.
 #[derive(Debug, Args)]
-#[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES, &[EXPLAIN_EXIT, ENVIRONMENT]))]
+#[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES, &[EXPLAIN_EXIT, EXPLAIN_FILES, ENVIRONMENT]))]
 pub struct ExplainArguments {
     /// Address of a host, or uid of an alert, with where it was found; else a name, URL or value, or the id of an indicator
     #[arg(value_name = "WHAT", value_hint = ValueHint::Other)]

@@ -57,6 +57,11 @@ Exit status:
   3  there is no evidence of the host, or no indicator matches
   4  an input could not be read at all";
 
+pub(super) const EXPLAIN_FILES: &str = "\
+Files:
+  PATH          captures, as 'kaspector scan' reads them
+  --state FILE  read, never changed; also those of earlier versions";
+
 pub(super) const HOSTS_EXIT: &str = "\
 Exit status:
   0  the inventory was read, whether a host is what was asked for or not
