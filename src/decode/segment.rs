@@ -3,6 +3,7 @@
 use crate::capture::Timestamp;
 use serde::{Serialize, Serializer};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -29,7 +30,7 @@ impl FiveTuple {
 }
 
 /// What separates one tenant's addresses from another's: the VLAN tags and the virtual network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Zone {
     /// Outermost 802.1Q or 802.1ad tag, 12 bits. Priority-tagged frames (tag 0) count as untagged.
     pub vlan: Option<u16>,
@@ -37,6 +38,15 @@ pub struct Zone {
     pub inner_vlan: Option<u16>,
     /// VXLAN or GENEVE network identifier, or NVGRE subnet identifier, 24 bits; the innermost one.
     pub vni: Option<u32>,
+}
+
+/// In one word, since hosts and flows are looked up by it all the time: no two zones have the same.
+impl Hash for Zone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let tag = |tag: Option<u16>| tag.map_or(0, |tag| u64::from(tag) + 1);
+        let vni = self.vni.map_or(0, |vni| u64::from(vni) + 1);
+        state.write_u64(tag(self.vlan) | tag(self.inner_vlan) << 17 | vni.rotate_right(30));
+    }
 }
 
 /// A link-layer address.

@@ -4,6 +4,7 @@ use super::{ConnectionOutcome, IndicatorIndex, Role, SignatureSet};
 use crate::capture::Timestamp;
 use crate::decode::Zone;
 use serde::Serialize;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// How close an observation is to the endpoint itself.
@@ -172,12 +173,23 @@ impl Field {
 }
 
 /// A machine: its address within its tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct HostKey {
     /// The address.
     pub address: IpAddr,
     /// The tenant.
     pub zone: Zone,
+}
+
+/// In few words, since hosts are looked up by it all the time.
+impl Hash for HostKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.address {
+            IpAddr::V4(address) => state.write_u32(address.to_bits()),
+            IpAddr::V6(address) => state.write_u128(address.to_bits()),
+        }
+        self.zone.hash(state);
+    }
 }
 
 /// Where an analyst finds an example.

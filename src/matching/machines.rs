@@ -13,7 +13,7 @@ pub use observed::identify;
 pub use rows::{Machine, MachineAddress};
 pub use sighting::{Holder, Identified, LabelKind, MachineFlows, Sighting, Stated};
 
-use super::link_addresses::{LinkAddresses, is_of_one};
+use super::link_addresses::{LINK_ADDRESSES_MAX, LinkAddresses, is_of_one};
 use super::{HostKey, LinkAddress};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
@@ -35,6 +35,8 @@ struct Seen {
     /// First and last; `None` if others spoke of it, but it never sent anything.
     span: Option<(Timestamp, Timestamp)>,
     flows: MachineFlows,
+    /// The same by the link-layer address that they came from, once there were several.
+    by_link: Vec<(MacAddress, MachineFlows)>,
     is_resolver: bool,
     is_proxy: bool,
     links: LinkAddresses,
@@ -42,6 +44,23 @@ struct Seen {
 }
 
 impl Seen {
+    /// Adds flows that came from a link-layer address, or as far as is known from the one seen last.
+    fn add_flows(&mut self, flows: MachineFlows, mac: Option<MacAddress>) {
+        let before = self.flows;
+        self.flows.add(flows);
+        let latest = self.links.iter().max_by_key(|link| (link.last_seen, link.mac)).map(|link| link.mac);
+        let Some(mac) = mac.or(latest) else { return };
+        if self.by_link.is_empty() {
+            let Some(first) = latest.filter(|&first| first != mac) else { return };
+            self.by_link.push((first, before));
+        }
+        if let Some((_, known)) = self.by_link.iter_mut().find(|(known, _)| *known == mac) {
+            known.add(flows);
+        } else if self.by_link.len() < LINK_ADDRESSES_MAX {
+            self.by_link.push((mac, flows));
+        }
+    }
+
     /// What a flood of invented senders does not have comes before what it has.
     fn standing(&self) -> (bool, bool, Timestamp) {
         let last = self.span.map_or(self.identity.last_seen, |(_, last)| last);
@@ -64,10 +83,11 @@ impl Machines {
         let seen = self.seen(sighting.host);
         let (first, last) = seen.span.unwrap_or((sighting.first_seen, sighting.last_seen));
         seen.span = Some((first.min(sighting.first_seen), last.max(sighting.last_seen)));
-        seen.flows.add(sighting.flows);
+        let mac = sighting.mac.filter(|&mac| is_of_one(mac));
+        seen.add_flows(sighting.flows, mac);
         seen.is_resolver |= sighting.is_resolver;
         seen.is_proxy |= sighting.is_proxy;
-        if let Some(mac) = sighting.mac.filter(|&mac| is_of_one(mac)) {
+        if let Some(mac) = mac {
             let &Sighting { first_seen, last_seen, .. } = sighting;
             seen.links.note(LinkAddress { mac, first_seen, last_seen, is_next_hop: false });
         }
@@ -97,7 +117,10 @@ impl Machines {
                 (Some((first, last)), Some((from, until))) => Some((first.min(from), last.max(until))),
                 (mine, theirs) => mine.or(theirs),
             };
-            mine.flows.add(theirs.flows);
+            if theirs.by_link.is_empty() {
+                mine.add_flows(theirs.flows, theirs.links.iter().next().map(|link| link.mac));
+            }
+            theirs.by_link.iter().for_each(|&(mac, flows)| mine.add_flows(flows, Some(mac)));
             mine.is_resolver |= theirs.is_resolver;
             mine.is_proxy |= theirs.is_proxy;
             mine.links.merge(theirs.links);

@@ -172,6 +172,14 @@ impl Lane {
             record.note_segment(side, seq, flags, segment);
             return;
         }
+        let is_first = match segment.transport {
+            Transport::Tcp { .. } => !record.marks.has(Marks::PAYLOAD_SEEN),
+            Transport::Udp => record.packets == [1, 0] || record.packets == [0, 1],
+        };
+        if is_first {
+            let mac = segment.macs.map(|(sender, _)| sender);
+            inspection.sightings.spoke(packet, segment.at, (segment.five_tuple.src, segment.zone), mac, sink);
+        }
         let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {
             Transport::Tcp { seq, ack, flags } => {

@@ -19,6 +19,15 @@ impl Text {
     /// Text in ASCII or UTF-8. Of other character sets, whose name nobody sends, only the ASCII is kept.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut text = Self::EMPTY;
+        // As nearly all are.
+        if let Some(room) = text.bytes.get_mut(..bytes.len())
+            && bytes.is_ascii()
+            && memchr::memchr(0, bytes).is_none()
+        {
+            room.copy_from_slice(bytes);
+            text.length = bytes.len();
+            return text;
+        }
         // A byte becomes a character, so what does not fit is not looked at.
         let bytes = bytes.get(..bytes.len().min(TEXT_MAX + 4)).unwrap_or(bytes);
         for chunk in bytes.utf8_chunks() {

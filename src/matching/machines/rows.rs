@@ -67,7 +67,6 @@ impl Machine {
         self.first_seen = if is_first { address.first_seen } else { self.first_seen.min(address.first_seen) };
         self.last_seen = self.last_seen.max(address.last_seen);
         if let Some(seen) = seen {
-            self.flows.add(seen.flows);
             self.is_resolver |= seen.is_resolver;
             self.is_proxy |= seen.is_proxy;
         }
@@ -114,9 +113,10 @@ impl Machines {
                         first_seen: if number == 0 { first_seen } else { link.first_seen },
                         last_seen: if is_last { last_seen } else { link.last_seen },
                     };
-                    // Whose flows they were is not known; the last holder stands for them.
                     let machine = machines.entry(Bond::Link(host.zone, link.mac)).or_default();
                     machine.absorb(held, is_last.then_some(seen));
+                    let of_link = seen.by_link.iter().find(|(mac, _)| *mac == link.mac);
+                    machine.flows.add(of_link.map_or_else(MachineFlows::default, |&(_, flows)| flows));
                     let of_time =
                         |label: &&Label| label.last_seen >= held.first_seen && label.first_seen <= held.last_seen;
                     machine.labels.extend(seen.identity.labels.iter().filter(of_time).cloned());
@@ -134,6 +134,7 @@ impl Machines {
             let bond = mac.map_or(Bond::Address(host), |mac| Bond::Link(host.zone, mac));
             let machine = machines.entry(bond).or_default();
             machine.absorb(whole, Some(seen));
+            machine.flows.add(seen.flows);
             machine.labels.extend(seen.identity.labels.iter().cloned());
         }
         let mut rows: Vec<Machine> = machines.into_iter().map(|(bond, machine)| self.row(bond, machine)).collect();

@@ -67,7 +67,9 @@ fn machines_behind_a_router_stay_apart() {
 fn an_address_that_changed_hands_is_two_machines() {
     let mut machines = Machines::default();
     sight(&mut machines, "10.0.0.5", Some(mac(1)), 0);
-    sight(&mut machines, "10.0.0.5", Some(mac(1)), 100);
+    let mut used = Sighting::of(ip("10.0.0.5"), Zone::default(), Some(mac(1)), at(100)).unwrap();
+    used.flows.named = 3;
+    machines.sight(&used);
     sight(&mut machines, "10.0.0.5", Some(mac(2)), 5000);
     say(&mut machines, Subject::Link(mac(1)), IdentitySource::Dhcp, IdentityFact::HostName("first"), 0);
     say(&mut machines, Subject::Link(mac(2)), IdentitySource::Dhcp, IdentityFact::HostName("second"), 5000);
@@ -75,6 +77,7 @@ fn an_address_that_changed_hands_is_two_machines() {
     let names: Vec<_> = rows.iter().map(|machine| &*machine.name().unwrap().text).collect();
     assert_eq!(names, ["first", "second"]);
     assert_eq!((rows[0].last_seen, rows[1].first_seen), (at(100), at(5000)));
+    assert_eq!((rows[0].flows.named, rows[1].flows.total()), (3, 0), "what the first did is not the second's");
 }
 
 #[test]

@@ -60,8 +60,6 @@ impl Inspection {
         record.marks.put(Marks::OF_INTEREST, of_interest);
         let opening = Opening { packet, segment, src_range, dst_range, of_interest };
         record.marks.put(Marks::REMEMBERED, sink.opened(&opening));
-        let mac = segment.macs.map(|(sender, _)| sender);
-        self.sightings.opened(packet, segment.at, (src, segment.zone), mac, sink);
     }
 
     pub(super) fn end(

@@ -5,15 +5,13 @@ use super::observer::Current;
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, MacAddress, Zone};
 use crate::flow::Side;
-use crate::matching::{Event, EventKind, MachineFlows, Sent, Sighting};
+use crate::matching::{Event, EventKind, HostKey, MachineFlows, Sent, Sighting};
 use crate::pipeline::EventSink;
 use crate::pipeline::flow_record::{FlowRecord, Marks, Phase, pick};
-use foldhash::fast::FixedState;
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 /// Machines of which something is held back, at most; a power of two. Those beyond are told of more often.
-const HELD: usize = 1024;
+const HELD: usize = 4096;
 /// How long a machine that is seen again and again is held back where somebody waits.
 const HELD_NS: u64 = 60_000_000_000;
 /// Where clients ask for names.
@@ -33,8 +31,8 @@ impl Default for Sightings {
 }
 
 impl Sightings {
-    /// A flow began with a packet from this machine.
-    pub(super) fn opened(
+    /// This machine sent the first payload of a flow.
+    pub(super) fn spoke(
         &mut self,
         packet: u64,
         at: Timestamp,
@@ -47,14 +45,16 @@ impl Sightings {
         }
     }
 
-    /// A flow is over. One without payload or answer says no more than its beginning did.
+    /// A flow is over. A single packet that nobody answered may be from anybody, and a flood of these costs nothing here; who really asks
+    /// for a connection in vain asks again.
     pub(super) fn ended(&mut self, current: Current<'_>, record: &FlowRecord, sink: &mut impl EventSink) {
         let is_tcp = record.marks.has(Marks::TCP);
-        if is_tcp && !record.marks.has(Marks::PAYLOAD_SEEN) && !record.has_answer() {
+        let client = record.client();
+        let asked_again = pick(record.packets, client) > 1;
+        if is_tcp && !record.marks.has(Marks::PAYLOAD_SEEN) && !record.has_answer() && !asked_again {
             return;
         }
         let (FiveTuple { src, dst, src_port, dst_port, .. }, zone) = current.key.endpoints();
-        let client = record.client();
         let ends = [(src, src_port, Side::Low), (dst, dst_port, Side::High)];
         let has_sent = |side: Side| {
             if is_tcp { pick(record.sent, side) != Sent::default() } else { pick(record.packets, side) > 0 }
@@ -101,8 +101,7 @@ impl Sightings {
     }
 
     fn add(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
-        let hash = FixedState::default().hash_one(sighting.host);
-        let Some(place) = self.held.get_mut(hash as usize & (HELD - 1)) else { return };
+        let Some(place) = self.held.get_mut(place_of(&sighting.host)) else { return };
         match place {
             Some(held) if held.host == sighting.host => held.add(&sighting),
             _ => {
@@ -112,6 +111,19 @@ impl Sightings {
             }
         }
     }
+}
+
+/// Which place is a machine's. Where two have the same, they are told of more often; nothing is lost.
+const fn place_of(host: &HostKey) -> usize {
+    let address = match host.address {
+        IpAddr::V4(address) => address.to_bits() as u64,
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            (bits >> 64) as u64 ^ bits as u64
+        }
+    };
+    // That of Fibonacci hashing: neighbours go to places far from each other.
+    (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - HELD.ilog2())) as usize
 }
 
 fn tell(packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
