@@ -46,6 +46,8 @@ def test_fields_are_those_of_the_answer(said: dict[Path, Said]) -> None:
     assert (host.address, host.verdict, host.confidence, host.role) == ("10.20.0.5", "confirmed", 95, "endpoint")
     assert (result.verdict, result.error, result.counters.packets) == ("confirmed", None, 20)
     assert result.counters.outcomes == said[FOUND].answer["counters"]["outcomes"]
+    machines = result.machines
+    assert machines.seen == machines.judged + machines.one_sided + machines.unnamed + machines.silent > 0
     assert sum(result.counters.outcomes.values()) == 20
     for time, ns, text in [
         (host.first_seen, host.first_seen_ns, record["first_seen"]),

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Iterable, Optional, Union
 
 from . import _findings, _kaspector, _types
-from ._findings import Alert, Counters, Evidence, Host, Input, LinkAddress, Result
+from ._findings import Alert, Counters, Evidence, Host, Input, Label, LinkAddress, Machines, Result
 from ._kaspector import CaptureError, Error, SignatureError, Signatures, __version__
 
 __all__ = [
@@ -27,7 +27,9 @@ __all__ = [
     "Evidence",
     "Host",
     "Input",
+    "Label",
     "LinkAddress",
+    "Machines",
     "Result",
     "SignatureError",
     "Signatures",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "LinkAddress", "Result"]
+__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "Label", "LinkAddress", "Machines", "Result"]
 
 #: Verdicts, strongest first.
 VERDICTS = ("confirmed", "suspected", "browsing")
@@ -78,6 +78,21 @@ class LinkAddress:
 
 
 @dataclass(frozen=True)
+class Label:
+    """Something to call a host by, as a protocol says. It can be wrong, and moves no verdict."""
+
+    #: "name", "domain", "user", "system" or "device".
+    kind: str
+    text: str
+    #: The protocol, such as "dhcp".
+    source: str
+    first_seen: datetime
+    last_seen: datetime
+    first_seen_ns: int
+    last_seen_ns: int
+
+
+@dataclass(frozen=True)
 class Host:
     """A host with evidence, and what that adds up to."""
 
@@ -94,6 +109,8 @@ class Host:
     confidence: int
     #: "endpoint", "relay", "server" or "gateway".
     role: str
+    #: The best of each kind first.
+    identity: tuple[Label, ...]
     notes: tuple[str, ...]
     categories: tuple[str, ...]
     products: tuple[str, ...]
@@ -118,13 +135,14 @@ class Host:
 
     @classmethod
     def _of(cls, record: dict[str, Any]) -> Host:
-        optional = {"inner_vlan": None, "vni": None, "next_hop_mac": None, "macs": (), "notes": ()}
+        optional = {"inner_vlan": None, "vni": None, "next_hop_mac": None, "macs": (), "identity": (), "notes": ()}
         values = {**optional, **record, **_times(record)}
         for name in ("notes", "categories", "products", "engine_in"):
             values[name] = tuple(values[name])
         for name in ("products_one_of", "engine_in_one_of"):
             values[name] = tuple(tuple(one) for one in values[name])
         values["macs"] = tuple(LinkAddress(**{**one, **_times(one)}) for one in values["macs"])
+        values["identity"] = tuple(Label(**{**one, **_times(one)}) for one in values["identity"])
         values["evidence"] = tuple(Evidence._of(one) for one in values["evidence"])
         return cls(**values, _record=record)
 
@@ -203,6 +221,21 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Machines:
+    """Machines inside that were seen, whether or not they show anything. The four classes add up to `seen`."""
+
+    seen: int
+    #: At least one flow that it began said whom it was for.
+    judged: int
+    #: Of its flows only one direction was seen.
+    one_sided: int
+    #: It began flows, and none said whom it was for.
+    unnamed: int
+    #: It began no flow that carried anything.
+    silent: int
+
+
+@dataclass(frozen=True)
 class Result:
     """The answer for one input."""
 
@@ -211,6 +244,7 @@ class Result:
     #: In the order of packets, as far as they were not taken before.
     alerts: tuple[Alert, ...]
     counters: Counters
+    machines: Machines
     input: Input
     _record: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
@@ -250,6 +284,7 @@ class Result:
                 outcomes=dict(counted["outcomes"]),
                 dropped=dict(counted.get("bounds", {})),
             ),
+            machines=Machines(**record["machines"]),
             input=Input._of(record["inputs"][0]),
             _record=record,
         )
