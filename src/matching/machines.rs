@@ -13,6 +13,7 @@ pub use observed::identify;
 pub use rows::{Machine, MachineAddress};
 pub use sighting::{Holder, Identified, LabelKind, MachineFlows, Sighting, Stated};
 
+use super::bound::weakest_beyond;
 use super::link_addresses::{LINK_ADDRESSES_MAX, LinkAddresses, is_of_one};
 use super::{HostKey, LinkAddress};
 use crate::capture::Timestamp;
@@ -162,33 +163,21 @@ impl Machines {
     }
 
     fn trim_addresses(&mut self) {
-        let ranked = self.addresses.iter().map(|(&host, seen)| (seen.standing(), Reverse(host))).collect();
-        for Reverse(host) in weakest_beyond(ranked, ADDRESSES_MAX) {
-            self.addresses.remove(&host);
+        let mut ranked: Vec<_> = self.addresses.iter().map(|(&host, seen)| (Reverse(seen.standing()), host)).collect();
+        for (_, host) in weakest_beyond(&mut ranked, ADDRESSES_MAX) {
+            self.addresses.remove(host);
             self.dropped += 1;
         }
     }
 
     fn trim_links(&mut self) {
-        let ranked = self.links.iter().map(|(&link, identity)| (identity.last_seen, Reverse(link))).collect();
-        for Reverse(link) in weakest_beyond(ranked, LINKS_MAX) {
-            self.links.remove(&link);
+        let mut ranked: Vec<_> =
+            self.links.iter().map(|(&link, identity)| (Reverse(identity.last_seen), link)).collect();
+        for (_, link) in weakest_beyond(&mut ranked, LINKS_MAX) {
+            self.links.remove(link);
             self.dropped += 1;
         }
     }
-}
-
-/// Those that are weakest, so that `most` are left; what is stronger ranks higher.
-fn weakest_beyond<R: Ord, K: Ord + Copy>(mut ranked: Vec<(R, K)>, most: usize) -> Vec<K> {
-    let going = ranked.len().saturating_sub(most);
-    if going == 0 {
-        return Vec::new();
-    }
-    if going < ranked.len() {
-        ranked.select_nth_unstable(going);
-    }
-    ranked.truncate(going);
-    ranked.into_iter().map(|(_, key)| key).collect()
 }
 
 #[cfg(test)]

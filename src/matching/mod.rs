@@ -5,6 +5,7 @@
 //! Never: parses captured bytes, or does I/O.
 
 mod alert;
+mod bound;
 mod connection_outcome;
 mod event;
 mod evidence;

@@ -178,7 +178,7 @@ impl Lane {
         };
         if is_first {
             let mac = segment.macs.map(|(sender, _)| sender);
-            inspection.sightings.spoke(packet, segment.at, (segment.five_tuple.src, segment.zone), mac, sink);
+            inspection.sightings.first_payload(packet, segment.at, (segment.five_tuple.src, segment.zone), mac, sink);
         }
         let current = Current { packet, at: segment.at, key, link: Some((segment, side)) };
         let displaced = match segment.transport {

@@ -188,7 +188,6 @@ impl ReportQueue {
     /// lookups for contacts.
     fn put(&mut self, event: Event) -> bool {
         let most = match event.kind {
-            EventKind::Sighted(_) | EventKind::Identified(_) => WAITING_MAX / 4,
             EventKind::Opened(_) => WAITING_MAX / 2,
             EventKind::Ended(_) => WAITING_MAX / 4 * 3,
             EventKind::Evidence(ref alert) if alert.seen_as == SeenAs::Contact => WAITING_MAX,
@@ -216,6 +215,10 @@ impl ReportQueue {
 
 impl EventSink for ReportQueue {
     fn event(&mut self, event: Event) {
+        // Nobody asks a sensor for the machines that it saw, and a flood of invented ones must not take the place of what is asked for.
+        if matches!(event.kind, EventKind::Sighted(_) | EventKind::Identified(_)) {
+            return;
+        }
         let Some(resolved) = &mut self.resolved else { return self.open.event(event) };
         if let EventKind::Resolved(answer) = &event.kind {
             answer.addresses.iter().for_each(|&(address, _)| resolved.insert(address, event.at));
@@ -242,7 +245,7 @@ mod tests {
     use crate::decode::Zone;
     use crate::matching::{
         Alert, Application, ConnectionOutcome, Ended, Field, FlowCounts, FlowSummary, HostKey, IndicatorIndex,
-        ResolvedOther, SignatureSet,
+        ResolvedOther, Sighting, SignatureSet,
     };
     use crate::pipeline::Numbering;
     use std::sync::Arc;
@@ -313,6 +316,16 @@ mod tests {
         (0..1000).for_each(|packet| report_queue.event(answer(packet)));
         assert_eq!(report_queue.lost(), WAITING_MAX as u64 / 4);
         assert_eq!(events(&mut report_queue), WAITING_MAX / 4 * 3 + 1000);
+    }
+
+    #[test]
+    fn machines_without_evidence_take_no_room() {
+        let mut report_queue = ReportQueue::alone();
+        let sighting = Sighting::of([10, 0, 0, 1].into(), Zone::default(), None, Timestamp(1)).unwrap();
+        (0..WAITING_MAX as u64 + 1).for_each(|packet| {
+            report_queue.event(Event { packet, at: Timestamp(1), kind: EventKind::Sighted(sighting) });
+        });
+        assert_eq!((report_queue.lost(), events(&mut report_queue)), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The hosts of one ledger, within bounds: the weakest are evicted first.
 
+use crate::matching::bound::weakest_beyond;
 use crate::matching::host_record::{ASKED_NAMES_MAX, HostRecord, LINES_MAX, Standing};
 use crate::matching::{Alert, Field, HostKey, LinkAddress, SignatureSet};
 use foldhash::fast::FixedState;
@@ -247,13 +248,4 @@ impl KnownHosts {
         }
         Some(record)
     }
-}
-
-/// What comes behind the strongest `most`; what is stronger sorts first.
-fn weakest_beyond<T: Ord>(all: &mut [T], most: usize) -> &[T] {
-    if all.len() <= most {
-        return &[];
-    }
-    all.select_nth_unstable(most);
-    all.get(most..).unwrap_or_default()
 }

@@ -32,7 +32,7 @@ impl Default for Sightings {
 
 impl Sightings {
     /// This machine sent the first payload of a flow.
-    pub(super) fn spoke(
+    pub(super) fn first_payload(
         &mut self,
         packet: u64,
         at: Timestamp,
