@@ -14,13 +14,12 @@ use self::help::{
     SCAN_FILES, SHOW_EXAMPLES, SIGNATURES_EXAMPLES, SIGNATURES_EXIT, SIGNATURES_FILES, TEST_EXAMPLES, TEST_EXIT, long,
 };
 use crate::config::EvidenceSize;
-use crate::state::AddressRange;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use kaspector::decode::TunnelPort;
 use kaspector::matching::{Category, Role, Verdict};
-use kaspector_report::HostChange;
+use kaspector_report::{AddressRange, HostChange};
 use std::path::PathBuf;
 
 /// Finds the machines that run Kaspersky software, by the traffic they cannot help making.
@@ -105,6 +104,10 @@ pub struct ScanArguments {
     /// Merge what is found into the inventory of hosts in FILE, which 'kaspector hosts' lists
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub state: Option<PathBuf>,
+
+    /// What is known of the site (TOML): names and owners of subnets and machines, resolvers, proxies, NAT, exceptions
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
 
     #[command(flatten)]
     pub signatures: SignatureFolders,
@@ -199,6 +202,10 @@ pub struct HostsArguments {
     /// List hosts of this VLAN, by its outermost tag; may be given several times
     #[arg(long = "vlan", value_name = "TAG", value_parser = clap::value_parser!(u16).range(1..=4095), value_hint = ValueHint::Other)]
     pub vlans: Vec<u16>,
+
+    /// What is known of the site (TOML): names and owners of subnets and machines, resolvers, proxies, NAT, exceptions
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
 
     #[command(flatten)]
     pub signatures: SignatureFolders,

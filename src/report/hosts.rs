@@ -120,6 +120,7 @@ mod tests {
             sources: vec![source("capture", "captures/a.pcap", 3), source("sensor", "s\u{1b}[2J", 1)],
             in_all: scan.hosts.len(),
             hosts: scan.hosts,
+            ..HostsReport::default()
         }
     }
 

@@ -1,8 +1,10 @@
 //! The machines that were seen: what findings are counted against, and what to call each.
 
+use super::{AddressRange, Site, SiteSubnet};
+use kaspector::capture::Timestamp;
 use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress};
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 /// All machines that were seen, to be asked for by address.
@@ -28,6 +30,37 @@ pub struct MachineCounts {
     pub silent: usize,
 }
 
+/// The machines of one subnet.
+#[derive(Clone, Copy, Debug)]
+pub struct SubnetMachines<'s> {
+    /// Its addresses.
+    pub range: AddressRange,
+    /// What the site file says of it.
+    pub named: Option<&'s SiteSubnet>,
+    /// How many there are of which class.
+    pub counts: MachineCounts,
+    /// When one of them sent something first, and when one did last; `None` without machines.
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+impl MachineCounts {
+    /// Counts a machine in its class.
+    pub fn add(&mut self, machine: &Machine) {
+        let flows = machine.flows;
+        let class = if flows.named > 0 {
+            &mut self.judged
+        } else if flows.one_sided > 0 {
+            &mut self.one_sided
+        } else if flows.total() > 0 {
+            &mut self.unnamed
+        } else {
+            &mut self.silent
+        };
+        *class += 1;
+        self.seen += 1;
+    }
+}
+
 impl SeenMachines {
     /// These machines.
     #[must_use]
@@ -50,21 +83,39 @@ impl SeenMachines {
     /// How many there are of which class.
     #[must_use]
     pub fn counts(&self) -> MachineCounts {
-        let mut counts = MachineCounts { seen: self.rows.len(), ..MachineCounts::default() };
-        for machine in &self.rows {
-            let flows = machine.flows;
-            let class = if flows.named > 0 {
-                &mut counts.judged
-            } else if flows.one_sided > 0 {
-                &mut counts.one_sided
-            } else if flows.total() > 0 {
-                &mut counts.unnamed
-            } else {
-                &mut counts.silent
-            };
-            *class += 1;
-        }
+        let mut counts = MachineCounts::default();
+        self.rows.iter().for_each(|machine| counts.add(machine));
         counts
+    }
+
+    /// The same by subnet, each machine in one: in the most specific subnet of the site that one of its addresses lies in, and else in the /24
+    /// (IPv6: /64) of its first address. Subnets of the site are listed without machines, too. By range.
+    #[must_use]
+    pub fn by_subnet<'s>(&self, site: &'s Site) -> Vec<SubnetMachines<'s>> {
+        let mut subnets: BTreeMap<_, SubnetMachines<'s>> = BTreeMap::new();
+        let key = |range: AddressRange| (range.ends().0, range.bits());
+        for named in site.subnets() {
+            let empty =
+                SubnetMachines { range: named.range, named: Some(named), counts: Default::default(), span: None };
+            subnets.insert(key(named.range), empty);
+        }
+        for machine in &self.rows {
+            let mut addresses = machine.addresses.iter().map(|held| held.address);
+            let Some(first) = machine.addresses.first().map(|held| held.address) else { continue };
+            let named = addresses.find_map(|address| site.subnet(address));
+            let bits = if first.is_ipv4() { 24 } else { 64 };
+            let range = named.map_or_else(|| AddressRange::around(first, bits), |named| named.range);
+            let row = subnets.entry(key(range)).or_insert_with(|| SubnetMachines {
+                range,
+                named,
+                counts: Default::default(),
+                span: None,
+            });
+            row.counts.add(machine);
+            let (from, until) = row.span.unwrap_or((machine.first_seen, machine.last_seen));
+            row.span = Some((from.min(machine.first_seen), until.max(machine.last_seen)));
+        }
+        subnets.into_values().collect()
     }
 
     /// How many of them these findings may be about.

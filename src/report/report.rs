@@ -1,11 +1,12 @@
 //! The answer of a scan, before it is written in one of its formats.
 
-use super::SeenMachines;
+use super::{SeenMachines, Site, SiteEntry};
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
-use kaspector::matching::{HostFinding, Position, SignatureSet};
+use kaspector::matching::{HostFinding, LabelKind, Position, SignatureSet};
 use kaspector::pipeline::Findings;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What became of one input.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +51,8 @@ pub struct ScanReport {
     pub hosts: Vec<HostFinding>,
     /// All machines inside that were seen, whether or not they show anything.
     pub machines: SeenMachines,
+    /// What the people of the site know of it; set by [`Self::set_site`].
+    pub site: Arc<Site>,
 }
 
 impl ScanReport {
@@ -65,7 +68,20 @@ impl ScanReport {
             hosts: findings.host_findings(signatures),
             machines: SeenMachines::new(findings.machines()),
             inputs: vec![input],
+            site: Arc::default(),
         }
+    }
+
+    /// Sets what is known of the site, and notes at each host what follows for its finding. To be called once, when all hosts are there.
+    pub fn set_site(&mut self, site: Arc<Site>) {
+        note_shared(&mut self.hosts, &site);
+        self.site = site;
+    }
+
+    /// What the site file says of a host.
+    #[must_use]
+    pub fn site_entry(&self, finding: &HostFinding) -> SiteEntry<'_> {
+        entry(self, finding)
     }
 
     /// Counts what was left out; see [`Self::left_out`].
@@ -94,6 +110,37 @@ pub struct HostsReport {
     pub hosts: Vec<HostFinding>,
     /// Hosts with evidence, asked for or not.
     pub in_all: usize,
+    /// What the people of the site know of it; set by [`Self::set_site`].
+    pub site: Arc<Site>,
+}
+
+impl HostsReport {
+    /// Sets what is known of the site, and notes at each host what follows for its finding. To be called once, when all hosts are there.
+    pub fn set_site(&mut self, site: Arc<Site>) {
+        note_shared(&mut self.hosts, &site);
+        self.site = site;
+    }
+
+    /// What the site file says of a host. An inventory holds no names of hosts, so machines are known by their addresses alone.
+    #[must_use]
+    pub fn site_entry(&self, finding: &HostFinding) -> SiteEntry<'_> {
+        entry(self, finding)
+    }
+}
+
+/// An address of many is one finding.
+fn note_shared(hosts: &mut [HostFinding], site: &Site) {
+    for host in hosts {
+        host.notes.extend(site.of_finding(host, []).shared_line());
+    }
+}
+
+/// What is known of the site of these inputs says of a host.
+pub(super) fn entry<'i>(inputs: &'i (impl Inputs + ?Sized), finding: &HostFinding) -> SiteEntry<'i> {
+    let Some(site) = inputs.site().filter(|site| !site.is_empty()) else { return SiteEntry::default() };
+    let labels = inputs.machines().map_or_else(Vec::new, |machines| machines.labels(finding));
+    let names = labels.iter().filter(|label| label.kind == LabelKind::Name).map(|label| &*label.text);
+    site.of_finding(finding, names)
 }
 
 /// Who contributed to an inventory.
@@ -120,6 +167,11 @@ pub(super) trait Inputs {
     fn machines(&self) -> Option<&SeenMachines> {
         None
     }
+
+    /// What is known of the site, where there is something.
+    fn site(&self) -> Option<&Site> {
+        None
+    }
 }
 
 impl Inputs for ScanReport {
@@ -130,11 +182,19 @@ impl Inputs for ScanReport {
     fn machines(&self) -> Option<&SeenMachines> {
         Some(&self.machines)
     }
+
+    fn site(&self) -> Option<&Site> {
+        Some(&self.site)
+    }
 }
 
 impl Inputs for HostsReport {
     fn name_of(&self, example: Position) -> &str {
         self.inputs.name_of(example)
+    }
+
+    fn site(&self) -> Option<&Site> {
+        Some(&self.site)
     }
 }
 

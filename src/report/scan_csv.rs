@@ -1,9 +1,9 @@
 //! The answer of a scan as comma-separated values (RFC 4180, lines ending in a line feed).
 
-use super::ScanReport;
 use super::escape::for_spreadsheet;
-use super::report::Inputs;
+use super::report::{Inputs, entry};
 use super::spelling::{named, rfc3339};
+use super::{ScanReport, SiteEntry};
 use kaspector::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
 use std::borrow::Cow;
 use std::io;
@@ -30,8 +30,13 @@ pub(super) fn write_hosts(
     let mut rows = csv::Writer::from_writer(out);
     rows.write_record(COLUMNS).map_err(plain)?;
     for host in hosts {
+        let site = of_site(&entry(inputs, host));
         for line in &host.evidence {
-            let cells = of_host(host).into_iter().chain(of_evidence(line, inputs, signatures)).chain(links(host));
+            let cells = of_host(host)
+                .into_iter()
+                .chain(of_evidence(line, inputs, signatures))
+                .chain(links(host))
+                .chain(site.iter().map(|cell| Cow::Borrowed(cell.as_str())));
             rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned())).map_err(plain)?;
         }
     }
@@ -46,7 +51,7 @@ pub(super) fn plain(error: csv::Error) -> io::Error {
     }
 }
 
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 39] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -80,6 +85,12 @@ const COLUMNS: [&str; 33] = [
     "packet",
     "next_hop_mac",
     "macs",
+    "site_machine",
+    "site_machine_owner",
+    "site_subnet",
+    "site_subnet_owner",
+    "exception",
+    "exception_until",
 ];
 
 fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
@@ -142,6 +153,20 @@ fn links(host: &HostFinding) -> [Cow<'static, str>; 2] {
     };
     let all: Vec<String> = host.macs.iter().map(spelt).collect();
     [host.next_hop_mac.map(|mac| mac.to_string()).unwrap_or_default().into(), all.join("; ").into()]
+}
+
+/// What the site file says of the host. An exception that ended is none.
+fn of_site(site: &SiteEntry<'_>) -> [String; 6] {
+    let or_empty = |text: Option<&String>| text.cloned().unwrap_or_default();
+    let exception = site.exception.filter(|(_, holds)| *holds).map(|(exception, _)| exception);
+    [
+        or_empty(site.machine.map(|machine| &machine.name)),
+        or_empty(site.machine.and_then(|machine| machine.owner.as_ref())),
+        or_empty(site.subnet.map(|subnet| &subnet.name)),
+        or_empty(site.subnet.and_then(|subnet| subnet.owner.as_ref())),
+        or_empty(exception.map(|exception| &exception.reason)),
+        exception.map(|exception| exception.until.to_string()).unwrap_or_default(),
+    ]
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
-use super::report::Inputs;
+use super::report::{Inputs, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{InputReport, MachineCounts, ScanReport};
+use super::{InputReport, MachineCounts, ScanReport, SiteEntry, SubnetMachines};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni`, `next_hop_mac`, `macs`, `identity` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
+/// `inner_vlan`, `vni`, `next_hop_mac`, `macs`, `identity`, `site` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
 /// say something.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             bounds: &report.dropped,
             left_out: &report.left_out,
         },
-        machines: report.machines.counts(),
+        machines: Machines::of(report),
         hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
     serde_json::to_writer_pretty(&mut *out, &answer)?;
@@ -80,7 +80,7 @@ struct Answer<'a> {
     signatures: Signatures<'a>,
     inputs: Vec<Input<'a>>,
     counters: Counters<'a>,
-    machines: MachineCounts,
+    machines: Machines<'a>,
     hosts: Hosts<'a, ScanReport>,
 }
 
@@ -134,6 +134,47 @@ struct Counters<'a> {
     left_out: &'a BTreeMap<&'static str, u64>,
 }
 
+#[derive(Serialize)]
+struct Machines<'a> {
+    #[serde(flatten)]
+    counts: MachineCounts,
+    subnets: Vec<Subnet<'a>>,
+}
+
+impl<'a> Machines<'a> {
+    fn of(report: &'a ScanReport) -> Self {
+        let subnets = report.machines.by_subnet(&report.site);
+        Self { counts: report.machines.counts(), subnets: subnets.into_iter().map(Subnet::of).collect() }
+    }
+}
+
+#[derive(Serialize)]
+struct Subnet<'a> {
+    range: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(flatten)]
+    counts: MachineCounts,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+}
+
+impl<'a> Subnet<'a> {
+    fn of(subnet: SubnetMachines<'a>) -> Self {
+        let SubnetMachines { range, named, counts, span } = subnet;
+        Self {
+            range: range.to_string(),
+            name: named.map(|named| named.name.as_str()),
+            owner: named.and_then(|named| named.owner.as_deref()),
+            counts,
+            first_seen: span.map(|(first, _)| rfc3339(first)),
+            last_seen: span.map(|(_, last)| rfc3339(last)),
+        }
+    }
+}
+
 struct Outcomes<'a>(&'a ScanReport);
 
 impl Serialize for Outcomes<'_> {
@@ -174,6 +215,8 @@ pub(super) struct Host<'a> {
     role: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     identity: Vec<Identity<'a>>,
+    #[serde(skip_serializing_if = "SiteEntry::is_empty")]
+    site: SiteEntry<'a>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
     categories: Vec<&'static str>,
@@ -210,6 +253,7 @@ impl<'a> Host<'a> {
             identity: inputs
                 .machines()
                 .map_or_else(Vec::new, |machines| machines.labels(finding).into_iter().map(Identity::of).collect()),
+            site: entry(inputs, finding),
             notes: &finding.notes,
             categories: finding.categories.iter().map(|category| category.name()).collect(),
             products: &finding.products.all,

@@ -5,7 +5,7 @@
 //! and paths begin) with `…` where they are. Nothing that was observed reaches the terminal unescaped.
 
 use super::escape::for_terminal;
-use super::report::Inputs;
+use super::report::{Inputs, entry};
 use super::spelling::{formatted, named};
 use super::{MachineCounts, ScanReport};
 use anstyle::{AnsiColor, Style};
@@ -77,6 +77,14 @@ pub(super) fn write_hosts(
         if let Some(identity) = inputs.machines().and_then(|machines| machines.line(host)) {
             writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&identity), style.width - INDENT.len()))?;
         }
+        let site = entry(inputs, host);
+        if let Some(line) = site.line() {
+            writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&line), style.width - INDENT.len()))?;
+        }
+        if let Some(line) = site.exception_line() {
+            let line = wrapped(&for_terminal(&line), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
+            writeln!(out, "{INDENT}{line}")?;
+        }
         writeln!(out, "{}", painted(evidence(host, inputs, signatures, style.width), QUIET, style))?;
         for note in &host.notes {
             let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
@@ -85,6 +93,14 @@ pub(super) fn write_hosts(
     }
     writeln!(out)?;
     writeln!(out, "{}", wrapped(&verdicts(hosts), style.width))?;
+    let excepted = hosts.iter().filter(|host| entry(inputs, host).is_excepted()).count();
+    if excepted > 0 {
+        writeln!(
+            out,
+            "{}",
+            wrapped(&format!("Excepted by the site file: {}.", counted(excepted, "host")), style.width)
+        )?;
+    }
     if let Some(hops) = next_hops(hosts) {
         writeln!(out, "{}", wrapped(&hops, style.width))?;
     }

@@ -42,7 +42,9 @@ Files:
   --evidence DIR
                 each scan adds NNNN-HOST.pcapng, NNNN-HOST.json and
                 manifest-NNNN.sha256, which names the one before and which
-                'sha256sum -c' checks; what is there is left alone";
+                'sha256sum -c' checks; what is there is left alone
+  --site FILE   read, never changed; [[subnet]], [[machine]], [[resolver]],
+                [[proxy]], [[nat]] and [[exception]] tables";
 
 pub(super) const ENVIRONMENT: &str = "\
 Environment:
@@ -71,6 +73,7 @@ Exit status:
 pub(super) const HOSTS_FILES: &str = "\
 Files:
   --state FILE  read, never changed
+  --site FILE   read, never changed; see 'kaspector scan --help'
   /var/lib/kaspector/hosts.db
                 the inventory of the packaged service";
 

@@ -2,7 +2,7 @@
 
 use super::answer::AnswerPlace;
 use super::moment::{end_of, moment_of};
-use super::{Exit, Usage, load, of_state};
+use super::{Exit, Usage, load, load_site, of_state};
 use crate::cli::{DiffArguments, DiffFormat, HostsArguments, HostsCommand, HostsFormat};
 use crate::process::output_file::Claims;
 use crate::state::{HostFilter, State};
@@ -26,10 +26,15 @@ fn list(arguments: &HostsArguments) -> anyhow::Result<Exit> {
     let path = arguments.state.as_deref().context("--state is missing")?;
     let filter = filter(arguments)?;
     let signatures = load(&arguments.signatures)?;
+    let site = load_site(arguments.site.as_deref())?;
     let mut claims = Claims::default();
     claims.add_database(path);
+    if let Some(site) = &arguments.site {
+        claims.add(site, "the site file, which is read");
+    }
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
-    let report = listed(path, &signatures, &filter)?;
+    let mut report = listed(path, &signatures, &filter)?;
+    report.set_site(site);
     place.write(|mut out, style| match arguments.format {
         HostsFormat::Json => write_hosts_json(&mut out, &report, &signatures),
         HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures),

@@ -24,10 +24,11 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use kaspector::capture::display_path;
 use kaspector::matching::SignatureSet;
-use kaspector_report::{EveCompat, TableStyle};
+use kaspector_report::{EveCompat, Site, SiteError, TableStyle};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 pub use completions::{completion_script, completions};
 pub use entry::main;
@@ -97,6 +98,20 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
         return Err(holds_nothing(folder).into());
     }
     Ok(set)
+}
+
+/// What is known of the site; nothing where no file is named. Of several faults in it, all but the last are said at once.
+fn load_site(file: Option<&Path>) -> anyhow::Result<Arc<Site>> {
+    let Some(file) = file else { return Ok(Arc::default()) };
+    match Site::from_file(file) {
+        Ok(site) => Ok(Arc::new(site)),
+        Err(SiteError::Wrong(faults)) => {
+            let last = faults.len().saturating_sub(1);
+            faults.iter().take(last).for_each(complain);
+            Err(Usage(faults.last().map(ToString::to_string).unwrap_or_default()).into())
+        }
+        Err(error) => Err(Usage(error.to_string()).into()),
+    }
 }
 
 /// A set without indicators finds nothing, which would look like a clean network.

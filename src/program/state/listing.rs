@@ -103,7 +103,7 @@ impl State {
         };
         hosts.sort_by_key(|finding| (finding.verdict, finding.host));
         let in_all = if filter.is_empty() { hosts.len() } else { choice::count_all(&transaction, signatures)? };
-        Ok(Some(HostsReport { inputs: origins.into_names(), sources, hosts, in_all }))
+        Ok(Some(HostsReport { inputs: origins.into_names(), sources, hosts, in_all, ..HostsReport::default() }))
     }
 }
 

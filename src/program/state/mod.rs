@@ -20,7 +20,7 @@ mod schema;
 mod source;
 
 pub use error::StateError;
-pub use filter::{AddressRange, HostFilter};
+pub use filter::HostFilter;
 pub use source::{Origins, Source};
 
 use crate::process::clock::now;

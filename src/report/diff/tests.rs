@@ -15,6 +15,7 @@ fn report(change: impl FnOnce(&mut Vec<HostFinding>)) -> HostsReport {
         sources: Vec::new(),
         in_all: hosts.len(),
         hosts,
+        ..HostsReport::default()
     }
 }
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Iterable, Optional, Union
 
 from . import _findings, _kaspector, _types
-from ._findings import Alert, Counters, Evidence, Host, Input, Label, LinkAddress, Machines, Result
+from ._findings import Alert, Counters, Evidence, Host, Input, Label, LinkAddress, Machines, Result, Subnet
 from ._kaspector import CaptureError, Error, SignatureError, Signatures, __version__
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Result",
     "SignatureError",
     "Signatures",
+    "Subnet",
     "__version__",
     "scan",
 ]

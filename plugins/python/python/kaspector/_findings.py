@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "Label", "LinkAddress", "Machines", "Result"]
+__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "Label", "LinkAddress", "Machines", "Result", "Subnet"]
 
 #: Verdicts, strongest first.
 VERDICTS = ("confirmed", "suspected", "browsing")
@@ -221,6 +221,30 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Subnet:
+    """The machines of one subnet: a /24, or a /64 of IPv6. The four classes add up to `seen`."""
+
+    #: Its addresses, such as "10.20.0.0/24".
+    range: str
+    seen: int
+    judged: int
+    one_sided: int
+    unnamed: int
+    silent: int
+    #: When one of them sent something first.
+    first_seen: Optional[datetime]
+    #: When one of them did last.
+    last_seen: Optional[datetime]
+
+    @classmethod
+    def _of(cls, record: Mapping[str, Any]) -> Subnet:
+        values = dict(record)
+        for name in ("first_seen", "last_seen"):
+            values[name] = _datetime(record[name]) if record[name] else None
+        return cls(**values)
+
+
+@dataclass(frozen=True)
 class Machines:
     """Machines inside that were seen, whether or not they show anything. The four classes add up to `seen`."""
 
@@ -233,6 +257,12 @@ class Machines:
     unnamed: int
     #: It began no flow that carried anything.
     silent: int
+    #: The same by subnet, each machine in one.
+    subnets: tuple[Subnet, ...]
+
+    @classmethod
+    def _of(cls, record: Mapping[str, Any]) -> Machines:
+        return cls(**{**record, "subnets": tuple(Subnet._of(one) for one in record["subnets"])})
 
 
 @dataclass(frozen=True)
@@ -284,7 +314,7 @@ class Result:
                 outcomes=dict(counted["outcomes"]),
                 dropped=dict(counted.get("bounds", {})),
             ),
-            machines=Machines(**record["machines"]),
+            machines=Machines._of(record["machines"]),
             input=Input._of(record["inputs"][0]),
             _record=record,
         )

@@ -7,7 +7,7 @@ mod targets;
 
 use super::answer::AnswerPlace;
 use super::figures::{rate, scaled};
-use super::{Exit, Usage, complain, is_closed_pipe, load, say, warn};
+use super::{Exit, Usage, complain, is_closed_pipe, load, load_site, say, warn};
 use crate::cli::{Format, ScanArguments};
 use crate::inputs::expand;
 use crate::scan::{Inventory, Progress, Scan, ScanOptions, TakeAlerts};
@@ -30,6 +30,7 @@ use targets::Targets;
 /// Scans, reports, and says how the program is to end.
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     let signatures = Arc::new(load(&arguments.signatures)?);
+    let site = load_site(arguments.site.as_deref())?;
     let eve_on_stdout = arguments.eve.as_deref() == Some(Path::new("-"));
     let is_on_stdout = arguments.output.as_deref().is_none_or(|path| path == Path::new("-"));
     if eve_on_stdout && is_on_stdout && (arguments.format != Format::Table || arguments.output.is_some()) {
@@ -63,6 +64,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
             other => other.into(),
         })?;
     let inventory = std::mem::take(&mut scan.inventory);
+    scan.report.set_site(site);
     let report = &scan.report;
     complain_of(report);
     let mut note = |outcome: anyhow::Result<()>| match outcome {
@@ -204,7 +206,9 @@ fn exit(scan: &Scan, fail_on: Option<Verdict>) -> Exit {
     let report = &scan.report;
     if scan.defects > 0 {
         Exit::Failure
-    } else if fail_on.is_some_and(|verdict| report.hosts.iter().any(|host| host.verdict <= verdict)) {
+    } else if fail_on.is_some_and(|verdict| {
+        report.hosts.iter().any(|host| host.verdict <= verdict && !report.site_entry(host).is_excepted())
+    }) {
         // What was asked for beats what went wrong on the way.
         Exit::Found
     } else if report.inputs.is_empty() || report.inputs.iter().any(|input| input.unreadable) {

@@ -43,6 +43,9 @@ impl<'a> Targets<'a> {
         for folder in [&arguments.signatures.replace, &arguments.signatures.extra].into_iter().flatten() {
             claims.add_folder(folder, "toml", "a signature file, which is read");
         }
+        if let Some(site) = &arguments.site {
+            claims.add(site, "the site file, which is read");
+        }
         claims.check_stdout().map_err(usage)?;
         claims.add_stream(io::stdout(), "standard output");
         if let Some(path) = &arguments.state {
