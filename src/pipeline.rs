@@ -187,24 +187,27 @@ pub struct Findings {
     pub outcomes: OutcomeCounters,
     /// Flows seen, whether they matter or not.
     pub flows: u64,
+    /// How much was seen of the connections, and what could not be read.
+    pub coverage: Coverage,
     /// What was dropped at a bound, under the bound's name.
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
 impl Findings {
-    /// What a ledger holds once its last event is in; `outcomes`, `flows` and `dropped` are those of the lanes before it.
+    /// What a ledger holds once its last event is in; `outcomes`, `flows`, `coverage` and `dropped` are those of the lanes before it.
     #[must_use]
     pub fn close(
         mut ledger: Ledger,
         outcomes: OutcomeCounters,
         flows: u64,
+        coverage: Coverage,
         mut dropped: BTreeMap<&'static str, u64>,
     ) -> Self {
         let alerts = ledger.take_alerts();
         ledger.close();
         dropped.extend(ledger.dropped());
         let (hosts, machines) = ledger.into_hosts();
-        Self { alerts, hosts: hosts.collect(), machines, outcomes, flows, dropped }
+        Self { alerts, hosts: hosts.collect(), machines, outcomes, flows, coverage, dropped }
     }
 
     /// One row for each machine inside that was seen, by tenant and address.
@@ -336,7 +339,8 @@ impl Detector {
         let ledger = std::mem::replace(&mut self.ledger, empty);
         let mut dropped = BTreeMap::new();
         self.lanes.add_dropped(&mut dropped);
-        let findings = Findings::close(ledger, self.lanes.outcomes().clone(), self.lanes.flows(), dropped);
+        let (outcomes, coverage) = (self.lanes.outcomes().clone(), self.lanes.coverage());
+        let findings = Findings::close(ledger, outcomes, self.lanes.flows(), coverage, dropped);
         self.lanes.reset();
         findings
     }

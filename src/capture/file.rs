@@ -407,6 +407,15 @@ impl CaptureFile {
         }
     }
 
+    /// Packets that were lost before they could be written, as far as the blocks read so far say so: statistics of pcapng.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        match &self.reader {
+            Reader::Pcapng(pcapng) => pcapng.lost(),
+            _ => 0,
+        }
+    }
+
     /// Size of the file in bytes, compressed if it is; `None` for a pipe.
     #[must_use]
     pub fn size(&self) -> Option<u64> {

@@ -19,6 +19,8 @@ pub(super) struct Pcapng {
     link_types: BTreeSet<LinkType>,
     /// Time of the latest frame that has one.
     latest: Timestamp,
+    /// Packets that were lost before they could be written, in the sections before this one.
+    lost_before: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +29,19 @@ struct Interface {
     /// Captured bytes at most; zero for no limit.
     snaplen: u32,
     clock: Clock,
+    /// Packets that were lost before they could be written, as was said last.
+    lost: u64,
 }
 
 impl Pcapng {
     /// Link types of the interfaces described so far, in all sections.
     pub(super) fn link_types(&self) -> &BTreeSet<LinkType> {
         &self.link_types
+    }
+
+    /// Packets that were lost before they could be written, as far as statistics of interfaces say so.
+    pub(super) fn lost(&self) -> u64 {
+        self.interfaces.iter().fold(self.lost_before, |sum, interface| sum.saturating_add(interface.lost))
     }
 
     /// Notes where the frame of each whole packet block in `bytes` lies, the first block at `start`. Blocks without a frame change the
@@ -90,6 +99,10 @@ impl Pcapng {
                 ENHANCED_PACKET => Some(self.enhanced_packet(body)?),
                 SIMPLE_PACKET => Some(self.simple_packet(body)?),
                 OBSOLETE_PACKET => Some(self.obsolete_packet(body)?),
+                INTERFACE_STATISTICS => {
+                    self.note_statistics(body);
+                    None
+                }
                 _ => None,
             }
         };
@@ -107,6 +120,7 @@ impl Pcapng {
         if major != 1 {
             return Err(format!("pcapng version {major}.{minor} is unknown; convert it with `editcap -F pcap IN OUT`"));
         }
+        self.lost_before = self.lost();
         self.interfaces.clear();
         Ok(())
     }
@@ -121,7 +135,7 @@ impl Pcapng {
         let link_type = LinkType(self.u16_at(body, 0).ok_or_else(|| short("interface description"))?);
         let snaplen = self.u32_at(body, 4).ok_or_else(|| short("interface description"))?;
         let clock = self.clock(body.get(8..).unwrap_or_default())?;
-        self.interfaces.push(Interface { link_type, snaplen, clock });
+        self.interfaces.push(Interface { link_type, snaplen, clock, lost: 0 });
         self.link_types.insert(link_type);
         Ok(())
     }
@@ -158,6 +172,30 @@ impl Pcapng {
             options = options.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(Clock::new(resolution, offset_s))
+    }
+
+    /// Section 4.6: what an interface and the system dropped since the capture began, so the last of several counts. Statistics that
+    /// cannot be read cost no packet.
+    fn note_statistics(&mut self, body: &[u8]) {
+        let number = self.u32_at(body, 0).and_then(|number| usize::try_from(number).ok());
+        let (mut options, mut lost) = (body.get(12..).unwrap_or_default(), 0_u64);
+        // Each turn takes at least four bytes.
+        while let (Some(code), Some(len)) = (self.u16_at(options, 0), self.u16_at(options, 2)) {
+            let len = usize::from(len);
+            if let (OPT_ISB_IFDROP | OPT_ISB_OSDROP, Some(&word)) =
+                (code, options.get(4..4 + len).unwrap_or_default().first_chunk::<8>())
+            {
+                lost = lost.saturating_add(if self.big_endian {
+                    u64::from_be_bytes(word)
+                } else {
+                    u64::from_le_bytes(word)
+                });
+            }
+            options = options.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
+        }
+        if let Some(interface) = number.and_then(|number| self.interfaces.get_mut(number)) {
+            interface.lost = interface.lost.max(lost);
+        }
     }
 
     /// Section 4.3.
@@ -286,7 +324,10 @@ const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const OPT_END_OF_OPTIONS: u16 = 0;
 const OPT_IF_TSRESOL: u16 = 9;
 const OPT_IF_TSOFFSET: u16 = 14;
+const OPT_ISB_IFDROP: u16 = 5;
+const OPT_ISB_OSDROP: u16 = 7;

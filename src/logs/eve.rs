@@ -28,7 +28,7 @@ use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, OutcomeCounters};
 use kaspector::inspect::DnsMessage;
 use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, FlowProtocol, Ledger, Opened, SignatureSet};
-use kaspector::pipeline::Findings;
+use kaspector::pipeline::{Coverage, Findings};
 use observer::Ends;
 use record::Record;
 use std::collections::BTreeMap;
@@ -234,7 +234,7 @@ impl EveReader {
         let alerts = self.take_alerts();
         let Self { ledger, flows_seen, .. } = std::mem::replace(self, fresh);
         self.alerts = alerts;
-        Findings::close(ledger, OutcomeCounters::default(), flows_seen, dropped)
+        Findings::close(ledger, OutcomeCounters::default(), flows_seen, Coverage::default(), dropped)
     }
 
     /// Takes a line in which nothing can matter but that there was one. Says no to any other, having done nothing.

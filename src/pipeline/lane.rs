@@ -242,6 +242,7 @@ impl Lane {
                 if record.has_more_to_say() {
                     open.push((record.first_packet, number, *key, record));
                 } else {
+                    inspection.counters.ended(&record);
                     inspection.sightings.ended(Current { packet, at, key, link: None }, &record, sink);
                 }
             });

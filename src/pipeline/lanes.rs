@@ -45,6 +45,18 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// What these lanes saw so far.
+    pub(super) fn of(lanes: &[Lane]) -> Self {
+        let mut sum = Self::default();
+        for &LaneCounters { carried, one_sided, midstream, ref read_counters, unknown_quic_versions, .. } in
+            lanes.iter().map(Lane::counters)
+        {
+            let encrypted_hellos = read_counters.encrypted_hellos;
+            sum.add(Self { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
+        }
+        sum
+    }
+
     /// Adds what another saw.
     pub fn add(&mut self, other: Self) {
         self.ended += other.ended;
@@ -225,14 +237,7 @@ impl Lanes {
     /// How much was seen so far of the connections that have ended, and what could not be read.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
-        let mut sum = Coverage::default();
-        for &LaneCounters { carried, one_sided, midstream, ref read_counters, unknown_quic_versions, .. } in
-            self.lanes.iter().map(Lane::counters)
-        {
-            let encrypted_hellos = read_counters.encrypted_hellos;
-            sum.add(Coverage { ended: carried, one_sided, midstream, encrypted_hellos, unknown_quic_versions });
-        }
-        sum
+        Coverage::of(&self.lanes)
     }
 
     /// Flows that are followed now.

@@ -8,7 +8,7 @@
 //! Whoever has threads decides who does what when. What is done here does not depend on it: a lane meets its packets in order, and the
 //! ledger takes the events of a round in order once every lane is through with the round after it.
 
-use super::{Bounds, Findings, Lane, OFFLINE_SEED, Plan, RoundEvents};
+use super::{Bounds, Coverage, Findings, Lane, OFFLINE_SEED, Plan, RoundEvents};
 use crate::capture::{Frames, Timestamp};
 use crate::decode::{Decoder, OutcomeCounters, TunnelPorts};
 use crate::matching::{Event, Ledger, ResolvedAddresses, SignatureSet};
@@ -120,6 +120,6 @@ impl RoundLedger {
         lanes.iter().for_each(|lane| lane.add_dropped(&mut dropped));
         self.decoder.add_dropped(&mut dropped);
         let flows = lanes.iter().map(|lane| lane.counters().flows).sum();
-        Findings::close(self.ledger, self.outcomes, flows, dropped)
+        Findings::close(self.ledger, self.outcomes, flows, Coverage::of(&lanes), dropped)
     }
 }

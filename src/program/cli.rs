@@ -124,9 +124,9 @@ pub struct ScanArguments {
     #[arg(long = "tunnel", value_name = "KIND:PORT", value_hint = ValueHint::Other)]
     pub tunnels: Vec<TunnelPort>,
 
-    /// Exit with code 3 when a host has this verdict or a stronger one
+    /// Exit with code 3 when a host has this verdict or a stronger one; inconclusive: when the verdict of the whole is not none-found
     #[arg(long, value_name = "VERDICT")]
-    pub fail_on: Option<FailOn>,
+    pub fail_on: Option<ScanFailOn>,
 
     /// Draw no progress bar, not even on a terminal
     #[arg(long)]
@@ -465,7 +465,20 @@ pub enum Compat {
     V8,
 }
 
-/// Verdicts to fail on.
+/// What a scan fails on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScanFailOn {
+    /// A product contacted its endpoint.
+    Confirmed,
+    /// Names looked up, ambiguous names, hints.
+    Suspected,
+    /// Somebody read the vendor's web pages.
+    Browsing,
+    /// The verdict of the whole is found or inconclusive.
+    Inconclusive,
+}
+
+/// Verdicts to list by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
     /// A product contacted its endpoint.

@@ -67,6 +67,13 @@ impl AddressRange {
     }
 }
 
+/// An address by itself.
+impl From<IpAddr> for AddressRange {
+    fn from(address: IpAddr) -> Self {
+        Self::around(address, u8::MAX)
+    }
+}
+
 const fn width_of(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }

@@ -6,6 +6,7 @@
 
 mod address_range;
 mod community_id;
+mod coverage;
 mod diff;
 mod escape;
 mod eve;
@@ -26,6 +27,7 @@ mod uid;
 
 pub use address_range::AddressRange;
 pub use community_id::community_id;
+pub use coverage::{CoveredTime, GAP_MAX, Missing, RunCoverage, RunVerdict, SharedSeen, WINDOW_MIN};
 pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json, write_diff_table};
 pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use explanation::write_explanation;

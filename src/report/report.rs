@@ -1,10 +1,10 @@
 //! The answer of a scan, before it is written in one of its formats.
 
-use super::{SeenMachines, Site, SiteEntry};
+use super::{CoveredTime, SeenMachines, Site, SiteEntry};
 use kaspector::capture::{LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
 use kaspector::matching::{HostFinding, LabelKind, Position, SignatureSet};
-use kaspector::pipeline::Findings;
+use kaspector::pipeline::{Coverage, Findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,6 +21,12 @@ pub struct InputReport {
     pub first_packet: Option<Timestamp>,
     /// Time of the latest packet.
     pub last_packet: Option<Timestamp>,
+    /// The times in which it has packets.
+    pub covered: CoveredTime,
+    /// Packets of which the capture holds only the beginning, as its snap length has it.
+    pub cut: u64,
+    /// Packets that were lost before they could be written, as far as the capture says so.
+    pub lost: u64,
     /// Link types met.
     pub link_types: BTreeSet<LinkType>,
     /// Why reading ended early, where, and what to do about it.
@@ -42,6 +48,8 @@ pub struct ScanReport {
     pub bytes: u64,
     /// Flows seen.
     pub flows: u64,
+    /// How much was seen of the connections, and what could not be read.
+    pub connections: Coverage,
     /// What was dropped at a bound, under the bound's name; bounds that were not met are absent.
     pub dropped: BTreeMap<&'static str, u64>,
     /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `special_file` (sockets, pipes,
@@ -63,6 +71,7 @@ impl ScanReport {
             outcomes: findings.outcomes.clone(),
             bytes: input.bytes,
             flows: findings.flows,
+            connections: findings.coverage,
             dropped: findings.dropped.clone(),
             left_out: BTreeMap::new(),
             hosts: findings.host_findings(signatures),

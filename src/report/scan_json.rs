@@ -2,7 +2,7 @@
 
 use super::report::{Inputs, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{InputReport, MachineCounts, ScanReport, SiteEntry, SubnetMachines};
+use super::{InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -18,6 +18,7 @@ use std::net::IpAddr;
 /// # Errors
 /// When `out` fails.
 pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &SignatureSet) -> io::Result<()> {
+    let coverage = report.coverage();
     let answer = Answer {
         schema: "kaspector.scan/1",
         version: env!("CARGO_PKG_VERSION"),
@@ -32,6 +33,8 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
             left_out: &report.left_out,
         },
         machines: Machines::of(report),
+        verdict: coverage.verdict,
+        coverage,
         hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
     serde_json::to_writer_pretty(&mut *out, &answer)?;
@@ -81,6 +84,8 @@ struct Answer<'a> {
     inputs: Vec<Input<'a>>,
     counters: Counters<'a>,
     machines: Machines<'a>,
+    verdict: RunVerdict,
+    coverage: RunCoverage,
     hosts: Hosts<'a, ScanReport>,
 }
 
@@ -396,9 +401,17 @@ mod tests {
         report.hosts.truncate(1);
         report.hosts[0].evidence.truncate(1);
         let text = text(&report);
-        assert_eq!(keys_at(&text, 1), ["schema", "version", "signatures", "inputs", "counters", "machines", "hosts"]);
         assert_eq!(
-            keys_at(&text, 3),
+            keys_at(&text, 1),
+            ["schema", "version", "signatures", "inputs", "counters", "machines", "verdict", "coverage", "hosts"]
+        );
+        let of_coverage = text.find("\"coverage\": {").unwrap()..text.find("\"hosts\": [").unwrap();
+        let without = text[..of_coverage.start].to_owned() + &text[of_coverage.end..];
+        let groups =
+            ["window", "inputs", "packets", "dropped", "connections", "machines", "hosts", "shared", "missing"];
+        assert_eq!(keys_at(&text[of_coverage], 2), groups);
+        assert_eq!(
+            keys_at(&without, 3),
             [
                 "path",
                 "packets",

@@ -59,6 +59,11 @@ pub fn write_table(
     if let Some(trouble) = trouble(report) {
         writeln!(out, "{}", wrapped(&trouble, style.width))?;
     }
+    let coverage = report.coverage();
+    writeln!(out, "{}", wrapped(&coverage.sentence(), style.width))?;
+    for line in coverage.advice().into_iter().chain(coverage.hidden()) {
+        writeln!(out, "{}", wrapped(&line, style.width))?;
+    }
     Ok(())
 }
 
@@ -467,6 +472,8 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)
 
 3 hosts: 1 confirmed, 1 suspected, 1 browsing.
 103 packets in 1 input, 9 flows; not inspected: 4 not_ip, 2 truncated.
+Verdict of the whole: found, 1 host confirmed. There may be more: 1 suspected
+host open: 10.20.0.53; no machine inside could be judged; 0 of 24 hours covered.
 ";
         assert_eq!(table(&samples::report(), 80, false), with_identifiers(expected));
     }
@@ -580,6 +587,10 @@ HOST       VERDICT    SURE  FIRST SEEN (UTC)     LAST SEEN (UTC)      SERVICES  
         let expected = "\
 No host shows Kaspersky traffic.
 103 packets in 1 input, 9 flows; not inspected: 4 not_ip, 2 truncated.
+Verdict of the whole: inconclusive: no machine inside could be judged; 0 of 24
+hours covered.
+What would settle it: capture where the traffic of the machines passes; capture
+for a whole working day, from one morning to the next.
 ";
         assert_eq!(table(&report, 80, false), expected);
     }
@@ -594,8 +605,8 @@ No host shows Kaspersky traffic.
         report.leave_out("special_file", 1);
         let table = table(&report, 80, false);
         let expected = "\n1 input could be read only in part. Dropped at a bound: flows 3. Left out in\n\
-            folders: not_a_capture 2, special_file 1.\n";
-        assert!(table.ends_with(expected), "{table}");
+            folders: not_a_capture 2, special_file 1.\nVerdict of the whole: ";
+        assert!(table.contains(expected), "{table}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The report of one input, counted while it is read.
 
 use super::InputReport;
-use kaspector::capture::{Block, CaptureError, CaptureFile};
+use kaspector::capture::{Block, CaptureError, CaptureFile, Timestamp};
 use kaspector::pipeline::{Detector, Findings};
 use sha2::{Digest, Sha256};
 
@@ -33,10 +33,18 @@ impl Tally {
     pub fn count(&mut self, block: &Block) {
         let report = &mut self.report;
         report.packets += block.records.len() as u64;
-        let earliest = block.records.iter().map(|record| record.at).min();
-        let latest = block.records.iter().map(|record| record.at).max();
-        report.first_packet = report.first_packet.into_iter().chain(earliest).min();
-        report.last_packet = report.last_packet.into_iter().chain(latest).max();
+        let (mut earliest, mut latest, mut cut) = (Timestamp(u64::MAX), Timestamp(0), 0);
+        for record in &block.records {
+            earliest = earliest.min(record.at);
+            latest = latest.max(record.at);
+            cut += u64::from(record.wire_len > record.len);
+        }
+        report.cut += cut;
+        if !block.records.is_empty() {
+            report.first_packet = report.first_packet.into_iter().chain([earliest]).min();
+            report.last_packet = report.last_packet.into_iter().chain([latest]).max();
+            report.covered.add_packets((earliest, latest), block.records.iter().map(|record| record.at));
+        }
         report.bytes += block.captured_bytes();
         if self.digest.is_none() {
             let mut digest = Sha256::new();
@@ -76,6 +84,7 @@ impl Tally {
         InputReport {
             link_types: file.link_types().into_iter().collect(),
             digest: digest.finalize().into(),
+            lost: file.lost(),
             ..self.report
         }
     }

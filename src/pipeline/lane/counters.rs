@@ -4,6 +4,7 @@ use crate::decode::TunnelKind;
 use crate::flow::StreamCounters;
 use crate::inspect::BoundCounters;
 use crate::pipeline::VersionCounters;
+use crate::pipeline::flow_record::{FlowRecord, Marks};
 use std::collections::BTreeMap;
 
 /// Kinds of tunnels that are looked for at ports without tunnels, and the names that their numbers have.
@@ -53,6 +54,15 @@ pub struct ReadCounters {
 }
 
 impl LaneCounters {
+    /// Counts a flow that has ended, if it is a TCP connection that carried payload.
+    pub(super) fn ended(&mut self, record: &FlowRecord) {
+        if record.marks.has(Marks::TCP) && record.marks.has(Marks::PAYLOAD_SEEN) {
+            self.carried += 1;
+            self.one_sided += u64::from(!record.has_answer());
+            self.midstream += u64::from(!record.sent.iter().any(|sent| sent.shook_hands()));
+        }
+    }
+
     /// What was dropped at a bound, under the bound's name.
     pub(super) fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
         let of_lane = [

@@ -85,12 +85,7 @@ impl Inspection {
             }
             _ => {}
         }
-        if record.marks.has(Marks::TCP) && record.marks.has(Marks::PAYLOAD_SEEN) {
-            let counters = &mut self.counters;
-            counters.carried += 1;
-            counters.one_sided += u64::from(!record.has_answer());
-            counters.midstream += u64::from(!record.sent.iter().any(|sent| sent.shook_hands()));
-        }
+        self.counters.ended(&record);
         self.sightings.ended(Current { packet, at, key, link: None }, &record, sink);
         let matters = record.marks.has(Marks::REMEMBERED) || record.marks.has(Marks::MATCHED);
         if !matters && !sink.is_undecided(record.first_packet) {

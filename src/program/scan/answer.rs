@@ -43,6 +43,7 @@ pub fn answer(
         total.bytes += report.bytes;
         total.outcomes.add(&findings.outcomes);
         total.flows += findings.flows;
+        total.connections.add(findings.coverage);
         for (bound, count) in findings.dropped {
             *total.dropped.entry(bound).or_default() += count;
         }

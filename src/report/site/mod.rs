@@ -231,6 +231,11 @@ impl Site {
         self.shared.find(address)
     }
 
+    /// All addresses behind which others stand, in the order of the file.
+    pub fn all_shared(&self) -> impl Iterator<Item = &SharedAddress> {
+        self.shared.iter()
+    }
+
     /// What the file says of the host of a finding; `names` are those that the traffic gives it.
     #[must_use]
     pub fn of_finding<'n>(&self, finding: &HostFinding, names: impl IntoIterator<Item = &'n str>) -> SiteEntry<'_> {

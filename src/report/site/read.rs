@@ -364,9 +364,9 @@ impl Reader {
     }
 
     fn address(&mut self, span: &Range<usize>, text: &str) -> Option<IpAddr> {
-        match text.parse() {
+        match text.parse::<IpAddr>() {
             Ok(address) => {
-                let key = Key::Range("machine", AddressRange::around(address, u8::MAX));
+                let key = Key::Range("machine", address.into());
                 self.once(span, key, text).map(|()| address)
             }
             Err(_) => {

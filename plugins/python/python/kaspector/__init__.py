@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Iterable, Optional, Union
 
 from . import _findings, _kaspector, _types
-from ._findings import Alert, Counters, Evidence, Host, Input, Label, LinkAddress, Machines, Result, Subnet
+from ._findings import Alert, Counters, Evidence, Host, Input, Label, LinkAddress, Machines, Missing, Result, Subnet
 from ._kaspector import CaptureError, Error, SignatureError, Signatures, __version__
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Label",
     "LinkAddress",
     "Machines",
+    "Missing",
     "Result",
     "SignatureError",
     "Signatures",

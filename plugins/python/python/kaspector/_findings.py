@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "Label", "LinkAddress", "Machines", "Result", "Subnet"]
+__all__ = ["Alert", "Counters", "Evidence", "Host", "Input", "Label", "LinkAddress", "Machines", "Missing", "Result", "Subnet"]
 
 #: Verdicts, strongest first.
 VERDICTS = ("confirmed", "suspected", "browsing")
@@ -266,6 +266,19 @@ class Machines:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """Something without which it says nothing that nothing was found."""
+
+    #: A word for programs, such as "window".
+    id: str
+    #: What is missing, with the number.
+    what: str
+    why: str
+    #: What would settle it.
+    settle: str
+
+
+@dataclass(frozen=True)
 class Result:
     """The answer for one input."""
 
@@ -275,6 +288,12 @@ class Result:
     alerts: tuple[Alert, ...]
     counters: Counters
     machines: Machines
+    #: The verdict of the whole: "found", "none-found" or "inconclusive".
+    run_verdict: str
+    #: What is missing for "none-found"; of "found", why there may be more.
+    missing: tuple[Missing, ...]
+    #: The numbers that the verdict of the whole rests on, as `kaspector scan --format json` has them.
+    coverage: dict[str, Any] = dataclasses.field(repr=False)
     input: Input
     _record: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
@@ -315,6 +334,9 @@ class Result:
                 dropped=dict(counted.get("bounds", {})),
             ),
             machines=Machines._of(record["machines"]),
+            run_verdict=record["verdict"],
+            missing=tuple(Missing(**one) for one in record["coverage"]["missing"]),
+            coverage=copy.deepcopy(record["coverage"]),
             input=Input._of(record["inputs"][0]),
             _record=record,
         )

@@ -8,7 +8,7 @@ mod targets;
 use super::answer::AnswerPlace;
 use super::figures::{rate, scaled};
 use super::{Exit, Usage, complain, is_closed_pipe, load, load_site, say, warn};
-use crate::cli::{Format, ScanArguments};
+use crate::cli::{Format, ScanArguments, ScanFailOn};
 use crate::inputs::expand;
 use crate::scan::{Inventory, Progress, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
@@ -20,7 +20,7 @@ use kaspector::capture::display_path;
 use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
-use kaspector_report::{InputReport, ScanReport, write_csv, write_json, write_jsonl, write_table};
+use kaspector_report::{InputReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         }
         note(kept.map(|_| ()).with_context(|| format!("{folder}: no evidence was kept")));
     }
-    Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on.map(Verdict::from))))
+    Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on)))
 }
 
 fn cores() -> usize {
@@ -202,13 +202,11 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
     }
 }
 
-fn exit(scan: &Scan, fail_on: Option<Verdict>) -> Exit {
+fn exit(scan: &Scan, fail_on: Option<ScanFailOn>) -> Exit {
     let report = &scan.report;
     if scan.defects > 0 {
         Exit::Failure
-    } else if fail_on.is_some_and(|verdict| {
-        report.hosts.iter().any(|host| host.verdict <= verdict && !report.site_entry(host).is_excepted())
-    }) {
+    } else if fail_on.is_some_and(|fail_on| trips(report, fail_on)) {
         // What was asked for beats what went wrong on the way.
         Exit::Found
     } else if report.inputs.is_empty() || report.inputs.iter().any(|input| input.unreadable) {
@@ -218,5 +216,17 @@ fn exit(scan: &Scan, fail_on: Option<Verdict>) -> Exit {
         Exit::Failure
     } else {
         Exit::Ran
+    }
+}
+
+/// Whether a host that is not excepted, or what is missing, is what was asked about.
+fn trips(report: &ScanReport, fail_on: ScanFailOn) -> bool {
+    let any =
+        |verdict| report.hosts.iter().any(|host| host.verdict <= verdict && !report.site_entry(host).is_excepted());
+    match fail_on {
+        ScanFailOn::Confirmed => any(Verdict::Confirmed),
+        ScanFailOn::Suspected => any(Verdict::Suspected),
+        ScanFailOn::Browsing => any(Verdict::Browsing),
+        ScanFailOn::Inconclusive => report.coverage_beyond_exceptions().verdict != RunVerdict::NoneFound,
     }
 }
