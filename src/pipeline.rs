@@ -26,8 +26,8 @@ use crate::decode::{Outcome, OutcomeCounters, Segment};
 use crate::flow::{FlowKey, Side};
 use crate::inspect::Observation;
 use crate::matching::{
-    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, LinkAddress, Machine, Machines,
-    NextHops, Opened, Place, SignatureSet,
+    Alert, Event, EventKind, HostFinding, HostKey, HostRecord, IndicatorIndex, Ledger, Machine, Machines, NextHops,
+    Opened, Place, SignatureSet,
 };
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -213,21 +213,23 @@ impl Findings {
     /// One row for each machine inside that was seen, by tenant and address.
     #[must_use]
     pub fn machines(&self) -> Vec<Machine> {
-        self.machines.rows(&NextHops::among(self.links_of_hosts().chain(self.machines.link_addresses())))
+        self.machines.rows(&self.next_hops())
     }
 
     /// The hosts with evidence: strongest verdict first, then by address.
     #[must_use]
     pub fn host_findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
-        let hops = NextHops::among(self.links_of_hosts());
+        let hops = self.next_hops();
         let mut found: Vec<_> =
             self.hosts.iter().filter_map(|(host, record)| record.finding_among(*host, signatures, &hops)).collect();
         found.sort_by_key(|finding| (finding.verdict, finding.host));
         found
     }
 
-    fn links_of_hosts(&self) -> impl Iterator<Item = (HostKey, LinkAddress)> + '_ {
-        self.hosts.iter().flat_map(|(host, record)| record.link_addresses().map(|link| (*host, link)))
+    /// Of the routers on the way, what hosts and machines show together.
+    fn next_hops(&self) -> NextHops {
+        let of_hosts = self.hosts.iter().flat_map(|(host, record)| record.link_addresses().map(|link| (*host, link)));
+        NextHops::among(of_hosts.chain(self.machines.link_addresses()))
     }
 }
 

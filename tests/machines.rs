@@ -6,7 +6,7 @@ use etherparse::PacketBuilder;
 use kaspector::capture::{CaptureFile, Frame, LinkType, Timestamp};
 use kaspector::inspect::IdentitySource;
 use kaspector::matching::{LabelKind, Machine, SignatureSet};
-use kaspector::pipeline::Detector;
+use kaspector::pipeline::{Detector, Findings};
 use std::sync::Arc;
 
 /// The client of `pcaps/dns-then-tls.pcap`.
@@ -41,7 +41,13 @@ fn udp(from: ([u8; 6], [u8; 4], u16), to: ([u8; 4], u16), payload: &[u8]) -> Vec
 /// The machines that `pcaps/dns-then-tls.pcap` shows when these frames come first.
 fn machines(before: &[Vec<u8>]) -> Vec<Machine> {
     let signatures = Arc::new(SignatureSet::builtin());
-    let mut detector = Detector::new(&signatures);
+    let findings = findings(before, &signatures);
+    assert_eq!(findings.host_findings(&signatures).len(), 1);
+    findings.machines()
+}
+
+fn findings(before: &[Vec<u8>], signatures: &Arc<SignatureSet>) -> Findings {
+    let mut detector = Detector::new(signatures);
     let start = Timestamp(1_795_491_540_000_000_000);
     for (number, frame) in (1..).zip(before) {
         let at = Timestamp(start.0 + number * 1_000_000);
@@ -50,9 +56,7 @@ fn machines(before: &[Vec<u8>]) -> Vec<Machine> {
     for block in CaptureFile::open(concat!(env!("CARGO_MANIFEST_DIR"), "/pcaps/dns-then-tls.pcap")).unwrap().blocks() {
         detector.feed_block(block.unwrap().view(), |_| true);
     }
-    let findings = detector.finish();
-    assert_eq!(findings.host_findings(&signatures).len(), 1);
-    findings.machines()
+    detector.finish()
 }
 
 fn with(machines: &[Machine], address: &str) -> Machine {
@@ -101,4 +105,34 @@ fn neighbours_and_liars_are_heard_and_believed_by_nobody() {
     assert_eq!(machines.len(), 3, "who answers is there, who is named is not: {machines:?}");
     assert_eq!(with(&machines, "10.20.0.7").name(), None);
     assert_eq!(&*with(&machines, "10.20.0.5").name().unwrap().text, "<script>\x1b[31m=cmd()");
+}
+
+/// The same address with another card is another machine, though both were seen within one capture.
+#[test]
+fn an_address_that_changes_hands_within_a_capture_is_two_machines() {
+    let query = |mac| udp((mac, [10, 20, 0, 8], 40_000), ([10, 20, 0, 1], 9999), b"x");
+    let again = |mac| udp((mac, [10, 20, 0, 8], 40_001), ([10, 20, 0, 1], 9999), b"x");
+    let (one, other) = ([2, 0, 0, 0, 1, 1], [2, 0, 0, 0, 1, 2]);
+    let machines = machines(&[query(one), again(other)]);
+    let macs: Vec<_> = machines
+        .iter()
+        .filter(|machine| machine.addresses.iter().any(|held| held.address.to_string() == "10.20.0.8"))
+        .map(|machine| machine.mac.unwrap().0)
+        .collect();
+    assert_eq!(macs, [one, other]);
+}
+
+/// Only a machine without evidence shows that the link-layer address before both is a router's.
+#[test]
+fn a_router_s_link_layer_address_is_not_the_host_s() {
+    let signatures = Arc::new(SignatureSet::builtin());
+    let found = |before: &[Vec<u8>]| {
+        let findings = findings(before, &signatures);
+        let host = findings.host_findings(&signatures).remove(0);
+        assert_eq!(host.mac, with(&findings.machines(), "10.20.0.5").mac);
+        (host.mac.map(|mac| mac.0), host.next_hop_mac.map(|mac| mac.0))
+    };
+    assert_eq!(found(&[]), (Some(CLIENT), None));
+    let other = udp((CLIENT, [10, 20, 0, 6], 40_000), ([10, 20, 0, 1], 9999), b"x");
+    assert_eq!(found(&[other]), (None, Some(CLIENT)));
 }

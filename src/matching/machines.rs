@@ -13,9 +13,9 @@ pub use observed::identify;
 pub use rows::{Machine, MachineAddress};
 pub use sighting::{Holder, Identified, LabelKind, MachineFlows, Sighting, Stated};
 
+use super::HostKey;
 use super::bound::weakest_beyond;
 use super::link_addresses::{LINK_ADDRESSES_MAX, LinkAddresses, is_of_one};
-use super::{HostKey, LinkAddress};
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
 use foldhash::fast::FixedState;
@@ -84,13 +84,12 @@ impl Machines {
         let seen = self.seen(sighting.host);
         let (first, last) = seen.span.unwrap_or((sighting.first_seen, sighting.last_seen));
         seen.span = Some((first.min(sighting.first_seen), last.max(sighting.last_seen)));
-        let mac = sighting.mac.filter(|&mac| is_of_one(mac));
-        seen.add_flows(sighting.flows, mac);
+        let link = sighting.link.filter(|link| is_of_one(link.mac));
+        seen.add_flows(sighting.flows, link.map(|link| link.mac));
         seen.is_resolver |= sighting.is_resolver;
         seen.is_proxy |= sighting.is_proxy;
-        if let Some(mac) = mac {
-            let &Sighting { first_seen, last_seen, .. } = sighting;
-            seen.links.note(LinkAddress { mac, first_seen, last_seen, is_next_hop: false });
+        if let Some(link) = link {
+            seen.links.note(link);
         }
     }
 

@@ -22,7 +22,7 @@ use kaspector::inspect::{
 };
 use kaspector::matching::{
     ConnectionOutcome, Ended, Event, EventKind, FlowCounts, FlowSummary, Learned, Ledger, Opened, Place, Sent,
-    SignatureSet, observe,
+    Sighting, SignatureSet, observe,
 };
 use kaspector::pipeline::{Findings, VersionCounters};
 use std::collections::{BTreeMap, HashMap};
@@ -405,7 +405,8 @@ impl Reference {
         }
         let mut findings = Findings::default();
         findings.alerts = alerts;
-        findings.hosts = self.merger.ledger.into_hosts().0.collect();
+        let (hosts, machines) = self.merger.ledger.into_hosts();
+        (findings.hosts, findings.machines) = (hosts.collect(), machines);
         findings.outcomes = self.outcomes;
         findings.flows = self.opened;
         findings.dropped = dropped;
@@ -453,6 +454,17 @@ impl Reference {
         *flow.packets.of(side) += 1;
         *flow.bytes.of(side) += u64::from(wire_len);
         let now = Now { packet, at, link: Some((segment, side)) };
+        let is_first = match segment.transport {
+            Transport::Tcp { flags, .. } => segment.payload_len > 0 && !flow.payload_seen && !is_dropped(flags),
+            Transport::Udp => flow.packets.low + flow.packets.high == 1,
+        };
+        // Of machines only what tells a router's link-layer address from a host's own.
+        if is_first
+            && let Some(sighting) =
+                Sighting::of(segment.five_tuple.src, segment.zone, segment.macs.map(|(sender, _)| sender), at)
+        {
+            self.merger.record(now, EventKind::Sighted(sighting));
+        }
         reading = match segment.transport {
             Transport::Tcp { seq, ack, flags } => self.tcp(&mut flow, reading, now, side, (seq, ack, flags), segment),
             Transport::Udp => self.udp(&mut flow, reading, now, side, segment.payload),

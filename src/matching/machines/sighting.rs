@@ -3,9 +3,9 @@
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
 use crate::inspect::{IdentityFact, IdentitySource, Statement, Subject};
-use crate::matching::HostKey;
 use crate::matching::found::cut;
 use crate::matching::private_address::is_private;
+use crate::matching::{HostKey, LinkAddress};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -44,8 +44,8 @@ impl MachineFlows {
 pub struct Sighting {
     /// The machine.
     pub host: HostKey,
-    /// The link-layer address that it sent from, or that of a router before it.
-    pub mac: Option<MacAddress>,
+    /// The link-layer address that it sent from, or that of a router before it, and when.
+    pub link: Option<LinkAddress>,
     /// When it sent something first.
     pub first_seen: Timestamp,
     /// When last, as far as is known: a long flow tells at its beginning and at its end.
@@ -65,7 +65,7 @@ impl Sighting {
     pub fn of(address: IpAddr, zone: Zone, mac: Option<MacAddress>, at: Timestamp) -> Option<Self> {
         is_private(address).then(|| Self {
             host: HostKey { address, zone },
-            mac,
+            link: mac.map(|mac| LinkAddress { mac, first_seen: at, last_seen: at, is_next_hop: false }),
             first_seen: at,
             last_seen: at,
             flows: MachineFlows::default(),
@@ -74,12 +74,23 @@ impl Sighting {
         })
     }
 
-    /// Adds a later one of the same machine.
+    /// Whether a later one can be added: it is of the same machine, and not with another link-layer address.
+    #[inline]
+    #[must_use]
+    pub fn takes(&self, later: &Self) -> bool {
+        let is_same = |(one, other): (LinkAddress, LinkAddress)| one.mac == other.mac;
+        self.host == later.host && self.link.zip(later.link).is_none_or(is_same)
+    }
+
+    /// Adds a later one that it [takes](Self::takes).
     #[inline]
     pub fn add(&mut self, later: &Self) {
         self.first_seen = self.first_seen.min(later.first_seen);
         self.last_seen = self.last_seen.max(later.last_seen);
-        self.mac = later.mac.or(self.mac);
+        if let Some(link) = later.link {
+            let first_seen = self.link.map_or(link.first_seen, |known| known.first_seen.min(link.first_seen));
+            self.link = Some(LinkAddress { first_seen, ..link });
+        }
         self.flows.add(later.flows);
         self.is_resolver |= later.is_resolver;
         self.is_proxy |= later.is_proxy;

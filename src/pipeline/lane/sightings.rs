@@ -103,7 +103,7 @@ impl Sightings {
     fn add(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
         let Some(place) = self.held.get_mut(place_of(&sighting.host)) else { return };
         match place {
-            Some(held) if held.host == sighting.host => held.add(&sighting),
+            Some(held) if held.takes(&sighting) => held.add(&sighting),
             _ => {
                 if let Some(other) = place.replace(sighting) {
                     tell(packet, other, sink);

@@ -54,8 +54,9 @@ pub fn answer(
         *total.dropped.entry("hosts").or_default() += inventory.dropped();
     }
     inventory.renumber_inputs(&numbers);
-    total.hosts = inventory.findings(signatures);
+    // A router may show by machines without evidence alone.
     let hops = NextHops::among(inventory.link_addresses().into_iter().chain(machines.link_addresses()));
+    total.hosts = inventory.findings(signatures, &hops);
     total.machines = SeenMachines::new(machines.rows(&hops));
     Scan { report: total, inventory, rows, interrupted: false, defects }
 }

@@ -107,10 +107,9 @@ impl Inventory {
         links
     }
 
-    /// The hosts with evidence: strongest verdict first, then by address, then by tenant.
+    /// The hosts with evidence: strongest verdict first, then by address, then by tenant. `hops`: routers on the way.
     #[must_use]
-    pub fn findings(&self, signatures: &SignatureSet) -> Vec<HostFinding> {
-        let hops = NextHops::among(self.link_addresses());
+    pub fn findings(&self, signatures: &SignatureSet, hops: &NextHops) -> Vec<HostFinding> {
         let mut findings: Vec<_> = self
             .hosts
             .iter()
@@ -119,7 +118,7 @@ impl Inventory {
                     earlier.merge(later, signatures);
                     earlier
                 })?;
-                merged.finding_among(*host.key(), signatures, &hops)
+                merged.finding_among(*host.key(), signatures, hops)
             })
             .collect();
         findings.sort_by_key(|finding| (finding.verdict, finding.host));
@@ -158,7 +157,7 @@ mod tests {
         inventory.deposit_within(50, 1, hosts(40..90, SeenAs::Lookup, 2), &signatures);
         inventory.deposit_within(50, 2, hosts(90..120, SeenAs::Contact, 3), &signatures);
         inventory.deposit_within(50, 3, hosts(120..200, SeenAs::Lookup, 4), &signatures);
-        let found = inventory.findings(&signatures);
+        let found = inventory.findings(&signatures, &NextHops::default());
         let of = |verdict| found.iter().filter(|host| host.verdict == verdict).count();
         assert_eq!((of(Verdict::Confirmed), of(Verdict::Suspected), inventory.dropped()), (30, 20, 150));
         assert_eq!(found.last().unwrap().first_seen, Timestamp(1), "of equals, those that were seen first");
