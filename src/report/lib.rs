@@ -13,6 +13,7 @@ mod eve;
 mod explanation;
 mod hosts;
 mod machines;
+mod makers;
 mod report;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
@@ -33,6 +34,7 @@ pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LIN
 pub use explanation::write_explanation;
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use machines::{MachineCounts, SeenMachines, SubnetMachines};
+pub use makers::CardMaker;
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
 pub use scan_json::{host, host_json, write_json, write_jsonl};

@@ -2,7 +2,9 @@
 
 use super::report::{Inputs, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
+use super::{
+    CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines,
+};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -12,8 +14,8 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni`, `next_hop_mac`, `macs`, `identity`, `site` and `notes` of a host, and `bounds` and `left_out` of the counters, are there only when they
-/// say something.
+/// `inner_vlan`, `vni`, `maker`, `mac_local`, `next_hop_mac`, `macs`, `identity`, `site` and `notes` of a host, and `bounds` and `left_out` of the
+/// counters, are there only when they say something.
 ///
 /// # Errors
 /// When `out` fails.
@@ -212,6 +214,10 @@ pub(super) struct Host<'a> {
     vni: Option<u32>,
     mac: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    maker: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    mac_local: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     next_hop_mac: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     macs: Vec<Mac>,
@@ -250,6 +256,8 @@ impl<'a> Host<'a> {
             inner_vlan: zone.inner_vlan,
             vni: zone.vni,
             mac: finding.mac.map(|mac| mac.to_string()),
+            maker: finding.mac.and_then(|mac| CardMaker::of(mac).name()),
+            mac_local: finding.mac.is_some_and(|mac| CardMaker::of(mac) == CardMaker::Local),
             next_hop_mac: finding.next_hop_mac.map(|mac| mac.to_string()),
             macs: Mac::all_of(finding),
             verdict: finding.verdict.name(),
@@ -503,6 +511,15 @@ mod tests {
         report.hosts[0].macs = vec![address(1, false)];
         let plain: Value = serde_json::from_str(&text(&report)).unwrap();
         assert!(plain["hosts"][0].get("macs").is_none() && plain["hosts"][0].get("next_hop_mac").is_none());
+        for (mac, maker, is_local) in
+            [([0, 0, 0x0c, 1, 2, 3], Some("Cisco Systems, Inc"), false), ([2, 0, 0, 0, 0, 1], None, true)]
+        {
+            report.hosts[0].mac = Some(MacAddress(mac));
+            let answer: Value = serde_json::from_str(&text(&report)).unwrap();
+            let host = &answer["hosts"][0];
+            assert_eq!(host.get("maker").and_then(Value::as_str), maker);
+            assert_eq!(host.get("mac_local").is_some(), is_local);
+        }
         let host = &mut report.hosts[0];
         (host.mac, host.next_hop_mac) = (None, Some(address(2, true).mac));
         host.macs.push(address(2, true));

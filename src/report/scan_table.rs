@@ -7,7 +7,7 @@
 use super::escape::for_terminal;
 use super::report::{Inputs, entry};
 use super::spelling::{formatted, named};
-use super::{MachineCounts, ScanReport};
+use super::{CardMaker, MachineCounts, ScanReport};
 use anstyle::{AnsiColor, Style};
 use kaspector::decode::{MacAddress, Outcome};
 use kaspector::matching::{ConnectionOutcome, Field, HostFinding, Role, SignatureSet, Verdict};
@@ -79,7 +79,10 @@ pub(super) fn write_hosts(
     layout.header(out, style)?;
     for host in hosts {
         layout.row(out, host, style)?;
-        if let Some(identity) = inputs.machines().and_then(|machines| machines.line(host)) {
+        let card = host.mac.and_then(|mac| CardMaker::of(mac).name()).map(|name| format!("{name} (card)"));
+        let said: Vec<_> = inputs.machines().and_then(|machines| machines.line(host)).into_iter().chain(card).collect();
+        if !said.is_empty() {
+            let identity = said.join(", ");
             writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&identity), style.width - INDENT.len()))?;
         }
         let site = entry(inputs, host);

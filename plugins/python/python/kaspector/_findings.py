@@ -101,6 +101,10 @@ class Host:
     inner_vlan: Optional[int]
     vni: Optional[int]
     mac: Optional[str]
+    #: Who made the card with `mac`, as the registry of the IEEE has it.
+    maker: Optional[str]
+    #: Whether `mac` was made up (locally administered): it has no maker, and may be another tomorrow.
+    mac_local: bool
     next_hop_mac: Optional[str]
     macs: tuple[LinkAddress, ...]
     #: "confirmed", "suspected" or "browsing".
@@ -135,7 +139,10 @@ class Host:
 
     @classmethod
     def _of(cls, record: dict[str, Any]) -> Host:
-        optional = {"inner_vlan": None, "vni": None, "next_hop_mac": None, "macs": (), "identity": (), "notes": ()}
+        optional = {
+            **{"inner_vlan": None, "vni": None, "maker": None, "mac_local": False, "next_hop_mac": None},
+            **{"macs": (), "identity": (), "notes": ()},
+        }
         values = {**optional, **record, **_times(record)}
         for name in ("notes", "categories", "products", "engine_in"):
             values[name] = tuple(values[name])
