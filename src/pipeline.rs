@@ -8,6 +8,7 @@
 //! run on any number of threads: as long as each sees its packets in order, and the ledger sees all events in order, the answer is the
 //! same to the byte. [`Detector`] runs the whole journey on one thread.
 
+mod announcements;
 mod bounds;
 mod builder;
 mod flow_record;

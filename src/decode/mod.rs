@@ -4,6 +4,7 @@
 //! Out:   [`Segment`], borrowing the frame's bytes, or an [`Outcome`] that says why there is none.
 //! Never: reads past the transport header. Only [`FragmentPool`] keeps state.
 
+mod announcement;
 mod carried;
 mod extensions;
 mod fast;
@@ -23,6 +24,7 @@ use crate::capture::{Frame, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use announcement::{Announcement, AnnouncementKind, announcement};
 pub use fragment::{Datagram, Fragment, FragmentKey, FragmentPool, Whole};
 pub use lookalike::looks_like_tunnel;
 pub use outcome::{Outcome, OutcomeCounters};

@@ -13,9 +13,10 @@ pub mod ntlm;
 mod records;
 #[cfg(test)]
 mod sample;
+pub mod smb;
 mod snmp;
 mod ssdp;
-mod ssh;
+pub mod ssh;
 mod text;
 mod user_agent;
 
@@ -23,8 +24,8 @@ use crate::decode::MacAddress;
 use std::net::IpAddr;
 use text::Text;
 
-pub use cdp::read_cdp;
-pub use lldp::read_lldp;
+pub use cdp::{cdp_addresses, read_cdp};
+pub use lldp::{lldp_addresses, read_lldp};
 pub use multicast_dns::{read_llmnr, read_mdns};
 pub use ssh::read_ssh;
 pub use user_agent::read_user_agent;
@@ -123,6 +124,19 @@ pub struct Statement<'a> {
     pub source: IdentitySource,
     /// What it says.
     pub fact: IdentityFact<'a>,
+}
+
+impl Statement<'_> {
+    /// The same in the words of the other side.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        let about = match self.about {
+            Subject::Sender => Subject::Receiver,
+            Subject::Receiver => Subject::Sender,
+            other => other,
+        };
+        Self { about, ..self }
+    }
 }
 
 /// Which machine a statement is about.

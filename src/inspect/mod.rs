@@ -32,8 +32,8 @@ pub use conversation::Conversation;
 pub use datagram::{DatagramProtocol, recognise_datagram};
 pub use domain_name::DomainName;
 pub use identity::{
-    IdentityFact, IdentityProtocol, IdentitySource, Statement, Subject, read_cdp, read_identity, read_lldp, read_llmnr,
-    read_mdns, read_ssh, read_user_agent, recognise_identity,
+    IdentityFact, IdentityProtocol, IdentitySource, Statement, Subject, cdp_addresses, lldp_addresses, read_cdp,
+    read_identity, read_lldp, read_llmnr, read_mdns, read_ssh, read_user_agent, recognise_identity,
 };
 pub use observation::{
     AddedBy, Certificate, DistinguishedName, DnsMessage, Frames, FtpRequest, HttpRequest, HttpResponse, HttpTarget,

@@ -1,6 +1,6 @@
 //! What leaves this room: what bytes say, without opinion.
 
-use super::{Bound, DomainName, dns, quic::QuicVersion, tls};
+use super::{Bound, DomainName, Statement, dns, quic::QuicVersion, tls};
 use std::net::IpAddr;
 
 pub use super::ftp::Request as FtpRequest;
@@ -39,6 +39,10 @@ pub enum Observation<'a> {
     MailHeader(&'a MailHeader<'a>),
     /// Who wrote a syslog message that a client sends to a collector.
     SyslogOriginator(&'a SyslogOriginator<'a>),
+    /// What one end says of a machine, in a protocol that is there for it. Its sender is the client, its receiver the server.
+    Statement(&'a Statement<'a>),
+    /// How one end of an SSH connection presents itself. Nothing tells which side is the client.
+    SshGreeting(&'a [u8]),
     /// A flow begins in no protocol that we know: its first bytes, at most sixteen. Nothing tells which side is the client.
     UnknownStart(&'a [u8]),
     /// Frames of the reputation service's own protocol, each as long as it says.

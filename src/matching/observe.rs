@@ -93,7 +93,10 @@ pub fn observe(
             }
             if request.name.is_some() { Learned::Name } else { Learned::Nothing }
         }
-        Observation::PassedOnFor(_) | Observation::BoundReached(_) => Learned::Nothing,
+        Observation::Statement(_)
+        | Observation::SshGreeting(_)
+        | Observation::PassedOnFor(_)
+        | Observation::BoundReached(_) => Learned::Nothing,
     }
 }
 

@@ -1,5 +1,6 @@
 //! All lanes of one thread, and the decoder before them: frames in, events out.
 
+use super::announcements::announce;
 use super::{BATCH, Bounds, EventSink, FRAMES_AHEAD, Lane, LaneCounters, PacketSummary, RoundEvents, Route};
 use crate::capture::{Frame, FrameSequence, Timestamp};
 use crate::decode::{Decoder, Dissected, Fragment, Outcome, OutcomeCounters, Segment, TunnelPorts, dissect_into};
@@ -131,7 +132,12 @@ impl Lanes {
                 accept(lanes, number, frame.wire_len, &segment, &route, sink);
                 Outcome::Inspected
             }
-            Err(outcome) => outcome,
+            Err(outcome) => {
+                if outcome == Outcome::NotIp {
+                    announce(number, frame, sink);
+                }
+                outcome
+            }
         };
         self.outcomes.bump(outcome);
         outcome
@@ -182,7 +188,12 @@ impl Lanes {
                         Outcome::Inspected
                     }
                     Dissected::Fragment(fragment) => self.resume(number, frame.wire_len, fragment, sink),
-                    Dissected::Other(outcome) => *outcome,
+                    Dissected::Other(outcome) => {
+                        if *outcome == Outcome::NotIp {
+                            announce(number, &frame, sink);
+                        }
+                        *outcome
+                    }
                 };
                 self.outcomes.bump(outcome);
                 self.last = (number, frame.at);

@@ -2,11 +2,12 @@
 //!
 //! Headers are read once, by whoever draws the plan. A lane meets a packet itself only if that may say something new of its flow.
 
+use super::announcements::announce;
 use super::{EventSink, FRAMES_AHEAD, FastPath, LANES, Lane, OFFLINE_SEED, PacketSummary, Route};
 use crate::capture::{Frame, Frames, Timestamp};
 use crate::decode::{
     Decoder, Dissected, FiveTuple, MacAddress, Outcome, OutcomeCounters, Segment, Transport, Tunnel, TunnelPorts, Zone,
-    dissect_into,
+    announcement, dissect_into,
 };
 
 /// How many packets ahead of its turn a packet's flow is asked for; the bucket that leads there, twice as far.
@@ -19,6 +20,8 @@ pub struct Plan {
     lanes: [Vec<Planned>; LANES],
     /// Indices of the packets that are fragments, until they are put together.
     fragments: Vec<u32>,
+    /// Indices of the packets without IP that may say who somebody is.
+    announcements: Vec<u32>,
     /// Segments that were put together from fragments, by the index of the packet that completed them.
     whole: Vec<(u32, OwnedSegment)>,
     outcomes: OutcomeCounters,
@@ -68,6 +71,7 @@ impl Plan {
     pub fn clear(&mut self) {
         self.lanes.iter_mut().for_each(Vec::clear);
         self.fragments.clear();
+        self.announcements.clear();
         self.whole.clear();
         self.outcomes = OutcomeCounters::default();
     }
@@ -91,7 +95,12 @@ impl Plan {
                     }
                 }
                 Dissected::Fragment(_) => self.fragments.push(index),
-                Dissected::Other(outcome) => self.outcomes.bump(*outcome),
+                Dissected::Other(outcome) => {
+                    if *outcome == Outcome::NotIp && announcement(&frame).is_some() {
+                        self.announcements.push(index);
+                    }
+                    self.outcomes.bump(*outcome);
+                }
             }
         }
     }
@@ -131,6 +140,11 @@ impl Plan {
         lane: &mut Lane,
         sink: &mut impl EventSink,
     ) {
+        // They are of no flow, so the first lane has them.
+        let announced = if number == 0 { self.announcements.as_slice() } else { &[] };
+        for frame in announced.iter().filter_map(|&index| block.frame(index as usize)) {
+            announce(frame.number, &frame, sink);
+        }
         let all = self.lanes.get(number).map_or(&[][..], Vec::as_slice);
         let mut dissected = Dissected::Other(Outcome::Filtered);
         // The first of them are asked for all at once.

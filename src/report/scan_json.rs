@@ -2,9 +2,7 @@
 
 use super::report::{Inputs, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{
-    CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines,
-};
+use super::{CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;

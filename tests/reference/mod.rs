@@ -277,10 +277,11 @@ impl EventMerger {
                 flow.passed_on = *source != if client == Side::Low { src } else { dst };
                 return;
             }
+            Observation::SshGreeting(_) if client == flow.client => return,
             _ => {}
         }
-        // Bytes of no known protocol do not tell who sent them.
-        if !matches!(observation, Observation::UnknownStart(_)) {
+        // Bytes of no known protocol do not tell who sent them, and both sides of SSH say the same.
+        if !matches!(observation, Observation::UnknownStart(_) | Observation::SshGreeting(_)) {
             flow.client = client;
         }
         let summary = flow.summary(now.link);

@@ -13,6 +13,7 @@ pub(in crate::decode) mod ether_types {
     pub const PPPOE_SESSION: u16 = 0x8864;
     pub const QINQ: u16 = 0x88a8;
     pub const QINQ_OLD: [u16; 3] = [0x9100, 0x9200, 0x9300];
+    pub const LLDP: u16 = 0x88cc;
     pub const MACSEC: u16 = 0x88e5;
     pub const TRANSPARENT_ETHERNET: u16 = 0x6558;
     pub const PPP: u16 = 0x880b;

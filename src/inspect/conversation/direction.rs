@@ -2,10 +2,11 @@
 
 mod beginning;
 
-use super::facts::{Emit, TcpMessages, accept_requests, give_up, handshake, http_request};
+use super::facts::{Emit, TcpMessages, accept_requests, give_up, handshake, http_request, statement};
 use super::further::Further;
 use super::speech::Speech;
 use crate::inspect::http::{self, RequestStream};
+use crate::inspect::identity::ssh;
 use crate::inspect::lines::{self, LineStream};
 use crate::inspect::recognition::Match;
 use crate::inspect::reputation::{self, FrameStream};
@@ -243,6 +244,30 @@ impl Direction {
                         }
                     }
                 }
+                Speech::Ssh => {
+                    match self.further().ssh.accept(rest, |line| emit(true, &Observation::SshGreeting(line))) {
+                        ssh::Progress::More => return (Turn::None, &[]),
+                        ssh::Progress::Over(at) => {
+                            self.further().ssh.clear();
+                            rest = at;
+                            self.begin_anew();
+                        }
+                        ssh::Progress::Enough => self.speech = Speech::Done,
+                    }
+                }
+                Speech::Smb => {
+                    if !self.further().smb.accept(rest, |by_client, said| statement(by_client, said, emit)) {
+                        self.further().smb.clear();
+                        self.speech = Speech::Done;
+                    }
+                    return (Turn::None, &[]);
+                }
+                Speech::Kerberos => {
+                    if !self.further().kerberos.accept(rest, |by_client, said| statement(by_client, said, emit)) {
+                        self.speech = Speech::Done;
+                    }
+                    return (Turn::None, &[]);
+                }
                 Speech::Frames => return (self.read_frames(rest, asked, emit), &[]),
                 Speech::Lines => {
                     // Joined midway, a body looks like text, but the next request begins a segment. And some text has no lines: XMPP,
@@ -250,6 +275,7 @@ impl Direction {
                     // A handshake's first byte is in no text, so it may come alone.
                     if http::recognise_request(rest) == Match::Yes
                         || reputation::recognise(rest) == Match::Yes
+                        || ssh::recognise(rest) == Match::Yes
                         || !rest.is_empty()
                             && [tls::recognise_client, tls::recognise_server]
                                 .iter()
@@ -397,6 +423,9 @@ impl Direction {
                 self.further().frames.finish();
             }
             Speech::ProxyHeader => self.further().proxy.clear(),
+            Speech::Ssh => self.further().ssh.clear(),
+            Speech::Smb => self.further().smb.finish(|by_client, said| statement(by_client, said, emit)),
+            Speech::Kerberos => self.further().kerberos.finish(|by_client, said| statement(by_client, said, emit)),
             // Too few bytes to tell, and no more will come.
             Speech::Start if !self.prefix.is_empty() && self.tries == 0 => {
                 self.tries = 1;

@@ -3,7 +3,7 @@
 use crate::inspect::dns::{self, Message};
 use crate::inspect::http::{self, RequestStream};
 use crate::inspect::tls::Handshake;
-use crate::inspect::{Bound, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest};
+use crate::inspect::{Bound, HttpRequest, HttpTarget, Observation, ProxyKind, ProxyRequest, Statement};
 use std::cell::RefCell;
 
 /// DNS over TCP is rare among connections, so its message is made when it is met.
@@ -51,6 +51,12 @@ pub fn handshake(message: &Handshake<'_>, emit: &mut impl Emit) {
         Handshake::Certificate(certificate) => emit(false, &Observation::TlsCertificate(certificate)),
         Handshake::BoundReached(bound) => emit(false, &Observation::BoundReached(*bound)),
     }
+}
+
+/// What one side says of a machine, in the client's words.
+pub fn statement(by_client: bool, statement: &Statement<'_>, emit: &mut impl Emit) {
+    let statement = if by_client { *statement } else { statement.turned() };
+    emit(by_client, &Observation::Statement(&statement));
 }
 
 /// Reads requests and what they upload.

@@ -2,6 +2,7 @@
 
 use super::speech::Speech;
 use crate::inspect::http::ResponseStream;
+use crate::inspect::identity::{kerberos, smb, ssh};
 use crate::inspect::proxy_protocol::HeaderStream;
 use crate::inspect::reputation::FrameStream;
 use crate::inspect::{ftp, smtp, syslog, tds};
@@ -16,12 +17,18 @@ pub struct Further {
     pub frames: FrameStream,
     pub proxy: HeaderStream,
     pub tds: tds::PacketStream,
+    pub ssh: ssh::GreetingStream,
+    pub smb: smb::SessionStream,
+    pub kerberos: kerberos::MessageStream,
 }
 
 impl Further {
     pub fn clear(&mut self) {
         self.proxy.clear();
         self.tds.clear();
+        self.ssh.clear();
+        self.smb.clear();
+        self.kerberos.clear();
         self.responses.clear();
         self.smtp.clear();
         self.ftp.clear();
@@ -37,6 +44,9 @@ impl Further {
             Speech::Ftp => self.ftp.held_bytes(),
             Speech::Syslog => self.syslog.held_bytes(),
             Speech::ProxyHeader => self.proxy.held_bytes(),
+            Speech::Ssh => self.ssh.held_bytes(),
+            Speech::Smb => self.smb.held_bytes(),
+            Speech::Kerberos => self.kerberos.held_bytes(),
             _ => 0,
         }
     }

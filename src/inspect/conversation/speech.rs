@@ -1,5 +1,6 @@
 //! What a direction may speak, and what tells one protocol from another.
 
+use crate::inspect::identity::{kerberos, smb, ssh};
 use crate::inspect::recognition::Match;
 use crate::inspect::{dns, ftp, http, lines, preamble, proxy_protocol, reputation, smtp, socks, syslog, tds, tls};
 
@@ -23,6 +24,12 @@ pub enum Speech {
     Ftp,
     /// Syslog messages.
     Syslog,
+    /// The greeting of SSH.
+    Ssh,
+    /// SMB, as far as both sides prove who they are.
+    Smb,
+    /// A message of Kerberos.
+    Kerberos,
     /// Lines of text.
     Lines,
     /// Frames of the reputation service's own protocol.
@@ -60,5 +67,8 @@ pub const RECOGNISERS: &[(Recogniser, Speech)] = &[
     (ftp::recognise, Speech::Ftp),
     (syslog::recognise, Speech::Syslog),
     (reputation::recognise, Speech::Frames),
+    (smb::recognise, Speech::Smb),
+    (kerberos::recognise_stream, Speech::Kerberos),
+    (ssh::recognise, Speech::Ssh),
     (lines::recognise, Speech::Lines),
 ];

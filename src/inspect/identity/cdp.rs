@@ -5,9 +5,9 @@ use super::{IdentityFact, IdentitySource, Statement, Subject, Teller};
 use crate::inspect::Reader;
 use std::net::IpAddr;
 
-/// Elements of one frame, and addresses in one of them, that are read.
+/// Elements of one frame, and addresses in all of them, that are read.
 const ELEMENTS_MAX: usize = 64;
-const ADDRESSES_MAX: u32 = 8;
+const ADDRESSES_MAX: usize = 8;
 
 /// LLC and SNAP headers before it: Cisco's number, and the protocol's.
 const SNAP: &[u8] = &[0xaa, 0xaa, 0x03, 0x00, 0x00, 0x0c, 0x20, 0x00];
@@ -27,20 +27,32 @@ const IPV6: &[u8] = &[0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00, 0x86, 0xdd];
 ///
 /// What is told of the sender is told of its addresses, too: the frame has none.
 pub fn read_cdp(payload: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
-    // Version, time to live, checksum.
-    let Some([1 | 2, _, _, _, elements @ ..]) = payload.strip_prefix(SNAP) else { return };
     let teller = &mut Teller { source: IdentitySource::Cdp, tell };
+    let elements = elements_of(payload);
     tell_of(Subject::Sender, elements, teller);
-    for (kind, value) in read_elements(elements) {
-        if matches!(kind, ADDRESSES | MANAGEMENT_ADDRESSES) {
+    for address in cdp_addresses(payload) {
+        tell_of(Subject::Address(address), elements, teller);
+    }
+}
+
+/// The addresses that the sender says it has.
+pub fn cdp_addresses(payload: &[u8]) -> impl Iterator<Item = IpAddr> {
+    read_elements(elements_of(payload))
+        .filter(|&(kind, _)| matches!(kind, ADDRESSES | MANAGEMENT_ADDRESSES))
+        .flat_map(|(_, value)| {
             let mut reader = Reader::new(value);
-            for _ in 0..reader.u32().unwrap_or(0).min(ADDRESSES_MAX) {
-                let Some(address) = address(&mut reader) else { break };
-                if let Some(address) = address.filter(|address| !address.is_unspecified()) {
-                    tell_of(Subject::Address(address), elements, teller);
-                }
-            }
-        }
+            let count = reader.u32().unwrap_or(0);
+            (0..count).map_while(move |_| address(&mut reader)).flatten()
+        })
+        .filter(|address| !address.is_unspecified())
+        .take(ADDRESSES_MAX)
+}
+
+/// What stands behind version, time to live and checksum.
+fn elements_of(payload: &[u8]) -> &[u8] {
+    match payload.strip_prefix(SNAP) {
+        Some([1 | 2, _, _, _, elements @ ..]) => elements,
+        _ => &[],
     }
 }
 

@@ -12,11 +12,15 @@ const ADDRESSES_MAX: usize = 16;
 
 // First bytes of messages: tags of the class "application", constructed.
 const AS_REQUEST: u8 = 0x6a;
+const TGS_REQUEST: u8 = 0x6c;
 const TGS_REPLY: u8 = 0x6d;
 const AS_REQUEST_TYPE: u8 = 10;
 const TGS_REQUEST_TYPE: u8 = 12;
-/// Length that precedes a message over TCP (section 7.2.2), and the largest that is believed.
+/// Bytes of the length that precedes a message over TCP (section 7.2.2), and the largest that is believed.
+const LENGTH: usize = 4;
 const LENGTH_MAX: u32 = 1 << 20;
+/// Bytes of one message over TCP that are read, its length among them: certificates may stand before the names (RFC 4556).
+const MESSAGE_MAX: usize = 8192;
 
 /// GeneralString.
 const TEXT: u32 = 27;
@@ -79,6 +83,55 @@ pub fn recognise_stream(bytes: &[u8]) -> Match {
 pub fn read_stream(bytes: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
     if let Some((_, message)) = bytes.split_first_chunk::<4>() {
         read(message, &mut Teller { source: IdentitySource::Kerberos, tell });
+    }
+}
+
+/// The message that one side of a connection over TCP begins with. A client asks for one ticket per connection, or for the next in the same
+/// name.
+#[derive(Debug, Default)]
+pub struct MessageStream {
+    held: Vec<u8>,
+}
+
+impl MessageStream {
+    /// Takes the next bytes of the stream. `tell` gets each statement, and whether a client made it. Says whether there is more to read.
+    pub fn accept(&mut self, bytes: &[u8], tell: impl FnMut(bool, &Statement<'_>)) -> bool {
+        let mut rest = bytes;
+        loop {
+            let wanted = match self.held.first_chunk::<LENGTH>() {
+                None => LENGTH,
+                Some(&length) => (u32::from_be_bytes(length) as usize).saturating_add(LENGTH).min(MESSAGE_MAX),
+            };
+            let missing = wanted.saturating_sub(self.held.len());
+            if missing == 0 {
+                self.finish(tell);
+                return false;
+            }
+            if rest.is_empty() {
+                return true;
+            }
+            let (taken, after) = rest.split_at(missing.min(rest.len()));
+            self.held.extend_from_slice(taken);
+            rest = after;
+        }
+    }
+
+    /// Reads what there is of the message.
+    pub fn finish(&mut self, mut tell: impl FnMut(bool, &Statement<'_>)) {
+        let is_request = matches!(self.held.get(LENGTH), Some(&(AS_REQUEST | TGS_REQUEST)));
+        read_stream(&self.held, &mut |statement| tell(is_request, &statement));
+        self.clear();
+    }
+
+    /// Bytes held for now.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -159,6 +212,7 @@ fn tell_addresses(field: &[u8], teller: &mut Teller<'_>) -> Option<()> {
 mod tests {
     use super::super::sample::{line, prefixes_say_no_more, statements};
     use super::*;
+    use proptest::prelude::*;
 
     fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
         let content = contents.concat();
@@ -259,6 +313,52 @@ mod tests {
         );
         for other in [&b"\x16\x03\x01\0"[..], b"\0\xff\xff\xff", b"\0\0\0\x20\x05"] {
             assert_eq!(recognise_stream(other), Match::No);
+        }
+    }
+
+    /// What a stream in pieces of `step` bytes says, and whether a client says it.
+    fn said_in_pieces(stream: &[u8], step: usize) -> Vec<String> {
+        let mut reader = MessageStream::default();
+        let mut said = Vec::new();
+        let mut tell =
+            |by_client: bool, statement: &Statement<'_>| said.push(format!("{by_client} {}", line(*statement)));
+        for piece in stream.chunks(step) {
+            if !reader.accept(piece, &mut tell) {
+                break;
+            }
+            assert!(reader.held_bytes() <= MESSAGE_MAX);
+        }
+        reader.finish(&mut tell);
+        said
+    }
+
+    #[test]
+    fn one_message_of_a_stream_is_read_in_pieces_of_any_size() {
+        for (message, by_client) in
+            [(request(&name(PRINCIPAL, &[b"jane"])), true), (reply(11, &name(PRINCIPAL, &[b"PC1$"])), false)]
+        {
+            let length = u32::try_from(message.len()).unwrap_or(0).to_be_bytes();
+            let expected: Vec<_> = statements(&message).iter().map(|said| format!("{by_client} {said}")).collect();
+            let another = [&length[..], &message, &length, &request(&name(PRINCIPAL, &[b"other"]))].concat();
+            // A length that promises more than comes, and one that is too short.
+            let long = [&[0, 0x0f, 0xff, 0xff], &message[..], &[0; MESSAGE_MAX]].concat();
+            for step in [1, 2, 5, 100, another.len()] {
+                assert_eq!(said_in_pieces(&another, step), expected);
+                assert_eq!(said_in_pieces(&long, step), expected);
+            }
+            assert!(said_in_pieces(&[&[0, 0, 0, 9], &message[..]].concat(), 1).is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_read_without_harm(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            kind in 0x6a..0x6e_u8,
+            step in 1_usize..40,
+        ) {
+            let stream = [&[0, 0, 0, 180, kind], &bytes[..]].concat();
+            prop_assert_eq!(said_in_pieces(&stream, step), said_in_pieces(&stream, stream.len()));
         }
     }
 }

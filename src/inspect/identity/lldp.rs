@@ -5,8 +5,9 @@ use super::{IdentityFact, IdentitySource, Statement, Subject, Teller};
 use crate::inspect::Reader;
 use std::net::IpAddr;
 
-/// Elements of one frame that are read.
+/// Elements of one frame, and addresses among them, that are read.
 const ELEMENTS_MAX: usize = 64;
+const ADDRESSES_MAX: usize = 8;
 
 // Types.
 const END: u16 = 0;
@@ -29,13 +30,22 @@ const IPV6: u8 = 2;
 /// What is told of the sender is told of its management addresses, too: the frame has no address.
 pub fn read_lldp(payload: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
     let teller = &mut Teller { source: IdentitySource::Lldp, tell };
-    // The first element names the chassis.
-    if elements(payload).next().is_some_and(|(kind, _)| kind == CHASSIS) {
+    if is_lldp(payload) {
         tell_of(Subject::Sender, payload, teller);
-        for address in elements(payload).filter_map(management_address) {
+        for address in lldp_addresses(payload) {
             tell_of(Subject::Address(address), payload, teller);
         }
     }
+}
+
+/// The addresses at which the sender says that it is managed.
+pub fn lldp_addresses(payload: &[u8]) -> impl Iterator<Item = IpAddr> {
+    elements(payload).filter(|_| is_lldp(payload)).filter_map(management_address).take(ADDRESSES_MAX)
+}
+
+/// The first element names the chassis.
+fn is_lldp(payload: &[u8]) -> bool {
+    elements(payload).next().is_some_and(|(kind, _)| kind == CHASSIS)
 }
 
 fn tell_of(about: Subject, payload: &[u8], teller: &mut Teller<'_>) {
@@ -79,6 +89,7 @@ fn management_address((kind, value): (u16, &[u8])) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::super::sample::{line, prefixes_say_no_more};
     use super::*;
@@ -111,6 +122,11 @@ mod tests {
         assert_eq!(said(&payload), expected);
         prefixes_say_no_more(&payload, said);
         assert!(said(b"\x0a\x03sw1\0\0").is_empty());
+        let addresses = |payload| lldp_addresses(payload).map(|address| address.to_string()).collect::<Vec<_>>();
+        assert_eq!(addresses(&payload), ["10.0.0.2"]);
+        let many = [elements[0], &elements[5].repeat(20)].concat();
+        assert_eq!(addresses(&many).len(), ADDRESSES_MAX);
+        assert!(addresses(elements[5]).is_empty());
     }
 
     proptest! {

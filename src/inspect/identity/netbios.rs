@@ -128,6 +128,16 @@ pub(super) fn recognise_name_service(datagram: &[u8]) -> bool {
     matches!(Reader::new(datagram.get(after..).unwrap_or(&[])).u16(), Some(NB | NBSTAT))
 }
 
+/// Tells the two names in a request for a session (RFC 1002 section 4.3.2): whom it is for, and who asks.
+pub(super) fn tell_session_names(body: &[u8], teller: &mut Teller<'_>) {
+    if let Some((called, at)) = read_name_itself(body, 0) {
+        called.tell(false, Subject::Receiver, teller);
+        if let Some((calling, _)) = read_name_itself(body, at) {
+            calling.tell(false, Subject::Sender, teller);
+        }
+    }
+}
+
 /// Reads a message of the name service.
 pub(super) fn read_name_service(datagram: &[u8], teller: &mut Teller<'_>) {
     let _ = read_names(datagram, teller);

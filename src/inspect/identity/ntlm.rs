@@ -52,6 +52,12 @@ pub fn read(token: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
     };
 }
 
+/// Whether a token is the last of its sender: a server's challenge, or a client's proof.
+#[must_use]
+pub fn is_last(token: &[u8]) -> bool {
+    matches!(Token(token).kind(), Some(CHALLENGE | AUTHENTICATE))
+}
+
 /// Reads the token in the value of an `Authorization`, `Proxy-Authorization`, `WWW-Authenticate` or `Proxy-Authenticate` field of HTTP.
 pub fn read_http_field(value: &[u8], tell: &mut impl FnMut(Statement<'_>)) {
     let _ = decode(value, |token| read(token, tell));
@@ -205,7 +211,7 @@ fn pairs(info: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::sample::{line, prefixes_say_no_more};
     use super::*;
     use proptest::prelude::*;
@@ -244,12 +250,18 @@ mod tests {
         fixed
     }
 
-    fn proof(domain: &str, user: &str, workstation: &str) -> Vec<u8> {
+    /// With the flags that announce its names, or without, as Samba's is.
+    pub(in super::super) fn offer(is_announced: bool) -> Vec<u8> {
+        let flags = if is_announced { HAS_DOMAIN | HAS_WORKSTATION | HAS_VERSION } else { 0 };
+        token(1, with_flags(40, 12, flags, 32), &[(24, b"PC1".to_vec()), (16, b"CORP".to_vec())])
+    }
+
+    pub(in super::super) fn proof(domain: &str, user: &str, workstation: &str) -> Vec<u8> {
         let fields = [(28, utf16(domain)), (36, utf16(user)), (44, utf16(workstation)), (20, vec![7; 40])];
         token(3, with_flags(88, 60, UNICODE | HAS_VERSION, 64), &fields)
     }
 
-    fn challenge(computer: &str, domain: &str) -> Vec<u8> {
+    pub(in super::super) fn challenge(computer: &str, domain: &str) -> Vec<u8> {
         let pair = |kind: u16, text: &str| {
             let value = utf16(text);
             [&kind.to_le_bytes(), &u16::try_from(value.len()).unwrap_or(0).to_le_bytes(), &value[..]].concat()
@@ -267,14 +279,11 @@ mod tests {
 
     #[test]
     fn an_offer_names_the_machine_in_its_own_character_set() {
-        let flags = HAS_DOMAIN | HAS_WORKSTATION | HAS_VERSION;
-        let offer = token(1, with_flags(40, 12, flags, 32), &[(24, b"PC1".to_vec()), (16, b"CORP".to_vec())]);
+        let offer = self::offer(true);
         let facts = [r#"Domain("CORP")"#, r#"HostName("PC1")"#, r#"System("Windows NT 10.0.19041")"#];
         assert_eq!(said(&offer), facts.map(|fact| format!("Sender {fact}")));
         prefixes_say_no_more(&offer, said);
-        // Samba's, without the flags that announce the names.
-        let unannounced = token(1, with_flags(40, 12, 0, 32), &[(24, b"PC1".to_vec()), (16, b"CORP".to_vec())]);
-        assert_eq!(said(&unannounced), [r#"Sender Domain("CORP")"#, r#"Sender HostName("PC1")"#]);
+        assert_eq!(said(&self::offer(false)), [r#"Sender Domain("CORP")"#, r#"Sender HostName("PC1")"#]);
         let nothing = [SIGNATURE, &[1, 0, 0, 0, 0, 0, 0, 0], &utf16("Windows for nobody")].concat();
         assert!(said(&nothing).is_empty());
     }

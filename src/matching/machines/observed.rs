@@ -3,7 +3,7 @@
 use super::sighting::Identified;
 use crate::inspect::identity::ntlm;
 use crate::inspect::{
-    Certificate, HttpRequest, IdentityFact, IdentitySource, Observation, Statement, Subject, read_user_agent,
+    Certificate, HttpRequest, IdentityFact, IdentitySource, Observation, Statement, Subject, read_ssh, read_user_agent,
 };
 use crate::matching::Place;
 use crate::matching::private_address::is_private;
@@ -31,7 +31,23 @@ pub fn identify(observation: &Observation<'_>, place: &Place<'_>, mut emit: impl
                 credentials(request).for_each(|value| ntlm::read_http_field(value, &mut tell));
             }
         }
-        Observation::TlsCertificate(certificate) if is_private(flow.server) => own_name(certificate, &mut tell),
+        // Behind a proxy somebody else answers, and before one somebody else asks.
+        Observation::TlsCertificate(certificate) if is_private(flow.server) && !place.proxied => {
+            own_name(certificate, &mut tell);
+        }
+        Observation::SshGreeting(greeting) if is_private(flow.server) && !place.proxied => {
+            read_ssh(greeting, &mut |statement| tell(statement.turned()));
+        }
+        Observation::Statement(statement) => {
+            let is_other = match statement.about {
+                Subject::Sender => place.passed_on,
+                Subject::Receiver => place.proxied,
+                _ => false,
+            };
+            if !is_other {
+                tell(**statement);
+            }
+        }
         _ => {}
     }
 }

@@ -57,10 +57,12 @@ impl<'a, 's, O: EventSink> FlowObserver<'a, 's, O> {
                 let sender = self.address_of(client);
                 return self.record.marks.put(Marks::PASSED_ON, *source != sender);
             }
+            // What a client uses to connect is a program of many: it names no system.
+            Observation::SshGreeting(_) if client == self.record.client() => return,
             _ => {}
         }
-        // Bytes of no known protocol do not tell who sent them.
-        if !matches!(observation, Observation::UnknownStart(_)) {
+        // Bytes of no known protocol do not tell who sent them, and both sides of SSH say the same.
+        if !matches!(observation, Observation::UnknownStart(_) | Observation::SshGreeting(_)) {
             self.record.set_client(client);
         }
         let flow = self.summary();
