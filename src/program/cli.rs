@@ -1,9 +1,11 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
 mod help;
+mod report;
 #[cfg(target_os = "linux")]
 mod watch;
 
+pub use report::{ReportArguments, ReportFormat};
 #[cfg(target_os = "linux")]
 pub use watch::WatchArguments;
 
@@ -39,6 +41,7 @@ pub enum Command {
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
     Hosts(Box<HostsArguments>),
+    Report(Box<ReportArguments>),
     Explain(ExplainArguments),
     Export(ExportArguments),
     /// Show, check and try out the signature set.

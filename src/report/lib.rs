@@ -6,6 +6,8 @@
 
 mod address_range;
 mod community_id;
+#[cfg(feature = "compliance")]
+pub mod compliance;
 mod coverage;
 mod diff;
 mod escape;
@@ -40,7 +42,8 @@ pub use scan_csv::write_csv;
 pub use scan_json::{host, host_json, write_json, write_jsonl};
 pub use scan_table::{TableStyle, host_label, write_table};
 pub use site::{
-    KnownBy, SharedAddress, SharedKind, Site, SiteEntry, SiteError, SiteException, SiteFault, SiteMachine, SiteSubnet,
+    FindingState, ForReport, KnownBy, PARTICULARS, SharedAddress, SharedKind, Site, SiteEntry, SiteError,
+    SiteException, SiteFault, SiteMachine, SiteSubnet,
 };
 pub use spelling::rfc3339;
 pub use tally::{Tally, scan_capture};

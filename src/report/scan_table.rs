@@ -10,7 +10,7 @@ use super::spelling::{formatted, named};
 use super::{CardMaker, MachineCounts, ScanReport};
 use anstyle::{AnsiColor, Style};
 use kaspector::decode::{MacAddress, Outcome};
-use kaspector::matching::{ConnectionOutcome, Field, HostFinding, Role, SignatureSet, Verdict};
+use kaspector::matching::{ConnectionOutcome, Field, HostFinding, HostKey, Role, SignatureSet, Verdict};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -209,8 +209,17 @@ const NEXT_INDENTED: &str = "\n  ";
 /// The host's address, its tenant, and its role unless it is the usual one: `10.20.0.53 vlan 120.7 vni 5001 (relay)`.
 #[must_use]
 pub fn host_label(host: &HostFinding) -> String {
-    let zone = host.host.zone;
-    let mut label = host.host.address.to_string();
+    let mut label = key_label(&host.host);
+    if host.role != Role::Endpoint {
+        label += &format!(" ({})", host.role.name());
+    }
+    label
+}
+
+/// An address and its tenant: `10.20.0.53 vlan 120.7 vni 5001`.
+pub(super) fn key_label(host: &HostKey) -> String {
+    let zone = host.zone;
+    let mut label = host.address.to_string();
     match (zone.vlan, zone.inner_vlan) {
         (Some(outer), Some(inner)) => label += &format!(" vlan {outer}.{inner}"),
         (Some(tag), None) | (None, Some(tag)) => label += &format!(" vlan {tag}"),
@@ -218,9 +227,6 @@ pub fn host_label(host: &HostFinding) -> String {
     }
     if let Some(vni) = zone.vni {
         label += &format!(" vni {vni}");
-    }
-    if host.role != Role::Endpoint {
-        label += &format!(" ({})", host.role.name());
     }
     label
 }

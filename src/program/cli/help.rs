@@ -12,6 +12,7 @@ Examples:
   kaspector scan /captures --format json
   kaspector watch -i eth1 -o file:eve.json
   kaspector hosts --state hosts.state --since 7d
+  kaspector report /captures -o office.html
   kaspector signatures test s07.upd.kaspersky.com";
 
 pub(super) const PROGRAM_EXIT: &str = "\
@@ -76,6 +77,29 @@ Files:
   --site FILE   read, never changed; see 'kaspector scan --help'
   /var/lib/kaspector/hosts.db
                 the inventory of the packaged service";
+
+pub(super) const REPORT_EXIT: &str = "\
+Exit status:
+  0  the report was written, whatever it says
+  1  it could not be written, or it covers only a part: the scan was
+     interrupted, or a defect
+  2  bad usage; no such inventory; an output that is an input, or that belongs
+     to another program
+  4  an input could not be read at all; the others are still reported";
+
+pub(super) const REPORT_FILES: &str = "\
+Files:
+  PATH          captures, as 'kaspector scan' reads them; read twice, the second
+                time for the checksum of the file
+  --state FILE, --compare OLD
+                read, never changed; also those of earlier versions
+  --output FILE replaced when it is an answer of this program, left alone else";
+
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  kaspector report /captures -o office.html
+  kaspector report --state hosts.state --compare october.state -o november.html
+  kaspector report --state hosts.state --format csv | column -s, -t";
 
 pub(super) const DIFF_EXIT: &str = "\
 Exit status:

@@ -22,12 +22,15 @@ const ANSWER: Kind = Kind {
         "\"kaspector.host/1\"",
         "\"kaspector.hosts/1\"",
         "\"kaspector.diff/1\"",
+        "\"kaspector.report/1\"",
+        ", kaspector.report/1\">",
         "\"kaspector.signatures/1\"",
         "address,vlan,inner_vlan,vni,mac,verdict,",
         "change,address,vlan,inner_vlan,vni,differs,",
         "CHANGE    HOST",
         "No host is different.",
         "id,match,value,literal,also,ports,",
+        "finding_id,state,address,vlan,",
     ],
 };
 

@@ -57,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         #[cfg(target_os = "linux")]
         Command::Watch(arguments) => super::watch(&arguments),
         Command::Hosts(arguments) => super::hosts(&arguments),
+        Command::Report(arguments) => super::report(&arguments),
         Command::Explain(arguments) => super::explain(&arguments),
         Command::Export(arguments) => super::export(&arguments),
         Command::Signatures(command) => super::signatures(&command),

@@ -97,11 +97,7 @@ fn diff(arguments: &DiffArguments) -> anyhow::Result<Exit> {
     let (old, new) = (old?, new?);
     let [old_path, new_path] = [&arguments.old, &arguments.new].map(|path| display_path(path));
     let diff = HostsDiff::of((&old_path, &old), (&new_path, &new));
-    if let (Some(old), Some(new)) = diff.last_seen()
-        && new < old
-    {
-        return Err(swapped((&old_path, old), (&new_path, new)).into());
-    }
+    check_order(&diff, &old_path, &new_path)?;
     place.write(|mut out, style| match arguments.format {
         DiffFormat::Json => write_diff_json(&mut out, &diff, &signatures),
         DiffFormat::Csv => write_diff_csv(&mut out, &diff),
@@ -109,6 +105,14 @@ fn diff(arguments: &DiffArguments) -> anyhow::Result<Exit> {
     })?;
     let is_met = arguments.fail_on.iter().any(|&change| diff.count(change) > 0);
     Ok(if is_met { Exit::Found } else { Exit::Ran })
+}
+
+/// Refuses a comparison with a later inventory in the place of the earlier one.
+pub(super) fn check_order(diff: &HostsDiff<'_>, old_path: &str, new_path: &str) -> Result<(), Usage> {
+    match diff.last_seen() {
+        (Some(old), Some(new)) if new < old => Err(swapped((old_path, old), (new_path, new))),
+        _ => Ok(()),
+    }
 }
 
 fn swapped(old: (&str, Timestamp), new: (&str, Timestamp)) -> Usage {

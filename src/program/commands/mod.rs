@@ -13,6 +13,7 @@ mod export;
 mod figures;
 mod hosts;
 mod moment;
+mod report;
 mod scan;
 mod signatures;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ pub use exit::Exit;
 pub use explain::explain;
 pub use export::export;
 pub use hosts::hosts;
+pub use report::report;
 pub use scan::scan;
 #[cfg(target_os = "linux")]
 pub use watch::watch;

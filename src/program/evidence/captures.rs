@@ -2,18 +2,14 @@
 
 use super::EvidenceError;
 use crate::inputs::{Input, Inputs};
-use crate::process::whole_file::hexadecimal;
+use crate::process::whole_file::file_digest;
 use crate::scan::Progress;
 use kaspector::capture::{Block, Frame};
 use kaspector::decode::{Decoder, TunnelPort, TunnelPorts};
 use kaspector_live::Filter;
 use kaspector_report::ScanReport;
-use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The inputs that a report names, and how they were read.
@@ -131,20 +127,9 @@ impl<'a> Captures<'a> {
         let (Input::Named(path) | Input::Found(path)) = known.ok_or_else(|| self.changed(input, report))? else {
             return Err(self.changed(input, report));
         };
-        let digest = digest_of(path)
+        let digest = file_digest(path)
             .map_err(|error| EvidenceError::Input { input: self.name(input, report), cause: error.to_string() })?;
         self.digests.borrow_mut().insert(input, digest.clone());
         Ok(digest)
-    }
-}
-
-fn digest_of(path: &Path) -> std::io::Result<String> {
-    let (mut file, mut digest) = (File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(&digest.finalize())),
-            count => digest.update(buffer.get(..count).unwrap_or_default()),
-        }
     }
 }

@@ -7,7 +7,7 @@ use super::cursors::{self, Cursors, StoredRecord};
 use super::rows::{self, Inputs};
 use super::{HostFilter, Origins, State, StateError, choice, reader};
 use kaspector::capture::Timestamp;
-use kaspector::matching::{HostFinding, HostKey, HostRecord, NextHops, SignatureSet};
+use kaspector::matching::{HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
 use kaspector_report::{HostsReport, SourceReport};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -32,6 +32,18 @@ impl State {
         self.listing_in_parts(signatures, filter, parts?)
     }
 
+    /// All hosts of all sources, each as `form` keeps it, so that very many take little memory; and the same report without hosts.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is damaged.
+    pub fn listing_as<T: Send>(
+        &self,
+        signatures: &SignatureSet,
+        form: Form<'_, T>,
+    ) -> Result<(HostsReport, Vec<T>), StateError> {
+        self.in_parts(signatures, &HostFilter::default(), self.parts()?, form)
+    }
+
     /// The same, by so many connections, as far as the file can be opened so often.
     pub(super) fn listing_in_parts(
         &self,
@@ -39,13 +51,25 @@ impl State {
         filter: &HostFilter,
         parts: usize,
     ) -> Result<HostsReport, StateError> {
+        let form = Form { make: &|finding| finding, order: |finding| (finding.verdict, finding.host) };
+        let (report, hosts) = self.in_parts(signatures, filter, parts, form)?;
+        Ok(HostsReport { hosts, ..report })
+    }
+
+    fn in_parts<T: Send>(
+        &self,
+        signatures: &SignatureSet,
+        filter: &HostFilter,
+        parts: usize,
+        form: Form<'_, T>,
+    ) -> Result<(HostsReport, Vec<T>), StateError> {
         for _ in 0..ATTEMPTS {
             let others = self.others(parts)?;
-            if let Some(report) = self.read(signatures, filter, others).map_err(|error| self.failed(error))? {
-                return Ok(report);
+            if let Some(read) = self.read(signatures, filter, others, form).map_err(|error| self.failed(error))? {
+                return Ok(read);
             }
         }
-        let alone = self.read(signatures, filter, Vec::new()).map_err(|error| self.failed(error))?;
+        let alone = self.read(signatures, filter, Vec::new(), form).map_err(|error| self.failed(error))?;
         Ok(alone.unwrap_or_default())
     }
 
@@ -68,12 +92,13 @@ impl State {
     }
 
     /// `None` when the connections do not see the same: somebody wrote while they began.
-    fn read(
+    fn read<T: Send>(
         &self,
         signatures: &SignatureSet,
         filter: &HostFilter,
         mut others: Vec<Connection>,
-    ) -> rusqlite::Result<Option<HostsReport>> {
+        form: Form<'_, T>,
+    ) -> rusqlite::Result<Option<(HostsReport, Vec<T>)>> {
         let watcher = others.pop();
         let writes = || {
             watcher.as_ref().map(|watcher| watcher.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)))
@@ -95,31 +120,48 @@ impl State {
             choice::choose(&transaction, filter, signatures)?;
         }
         let hops = choice::next_hops(&transaction, !filter.is_empty())?;
-        let reading = Reading { signatures, filter, inputs, ranks, hops };
+        let reading = Reading { signatures, filter, inputs, ranks, hops, form };
         let mut hosts = if filter.is_empty() {
             reading.in_parts(&transaction, others)?
         } else {
             reading.findings(&transaction, &choice::records_of_chosen(), &[])?
         };
-        hosts.sort_by_key(|finding| (finding.verdict, finding.host));
+        hosts.sort_by_key(form.order);
         let in_all = if filter.is_empty() { hosts.len() } else { choice::count_all(&transaction, signatures)? };
-        Ok(Some(HostsReport { inputs: origins.into_names(), sources, hosts, in_all, ..HostsReport::default() }))
+        Ok(Some((HostsReport { inputs: origins.into_names(), sources, in_all, ..HostsReport::default() }, hosts)))
     }
 }
 
+/// What becomes of each host as soon as it is read, and the order in which they are given.
+pub struct Form<'f, T> {
+    /// Keeps what is wanted of it.
+    pub make: &'f (dyn Fn(HostFinding) -> T + Sync),
+    /// Strongest verdict first, then by address, then by tenant.
+    pub order: fn(&T) -> (Verdict, HostKey),
+}
+
+impl<T> Clone for Form<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Form<'_, T> {}
+
 /// What is asked of records, whoever reads them.
-struct Reading<'r> {
+struct Reading<'r, T> {
     signatures: &'r SignatureSet,
     filter: &'r HostFilter,
     inputs: Inputs,
     /// The place of each source by its number.
     ranks: BTreeMap<i64, usize>,
     hops: NextHops,
+    form: Form<'r, T>,
 }
 
-impl Reading<'_> {
+impl<T: Send> Reading<'_, T> {
     /// All hosts; each of `others` reads as many as `first` does.
-    fn in_parts(&self, first: &Connection, others: Vec<Connection>) -> rusqlite::Result<Vec<HostFinding>> {
+    fn in_parts(&self, first: &Connection, others: Vec<Connection>) -> rusqlite::Result<Vec<T>> {
         let bounds = bounds(first, others.len() + 1)?;
         let mut lower = Value::Null;
         let mut parts = Vec::new();
@@ -141,8 +183,8 @@ impl Reading<'_> {
     }
 
     /// The hosts whose records a query names, those of a host together.
-    fn findings(&self, connection: &Connection, query: &str, values: &[Value]) -> rusqlite::Result<Vec<HostFinding>> {
-        let Self { signatures, filter, inputs, ranks, hops } = self;
+    fn findings(&self, connection: &Connection, query: &str, values: &[Value]) -> rusqlite::Result<Vec<T>> {
+        let Self { signatures, filter, inputs, ranks, hops, form } = self;
         let mut hosts = Vec::new();
         cursors::want(connection, query, params_from_iter(values))?;
         let mut cursors = Cursors::prepare(connection)?;
@@ -156,7 +198,7 @@ impl Reading<'_> {
                 earlier
             });
             let finding = merged.and_then(|record| record.finding_among(host, signatures, hops));
-            hosts.extend(finding.filter(|finding| filter.accepts(finding)));
+            hosts.extend(finding.filter(|finding| filter.accepts(finding)).map(form.make));
         };
         while let Some(StoredRecord { source, host, stored, .. }) = records.next()? {
             if let Some(earlier) = current.replace(host)

@@ -21,6 +21,7 @@ mod source;
 
 pub use error::StateError;
 pub use filter::HostFilter;
+pub use listing::Form;
 pub use source::{Origins, Source};
 
 use crate::process::clock::now;

@@ -3,9 +3,11 @@
 //! All of it is text that stands beside what the traffic says. It moves no verdict; an exception keeps a host from tripping `--fail-on`
 //! while it lasts.
 
+mod particulars;
 mod ranges;
 mod read;
 
+pub use particulars::{FindingState, ForReport, PARTICULARS};
 pub use read::{SiteError, SiteFault};
 
 use super::AddressRange;
@@ -29,6 +31,7 @@ pub struct Site {
     shared: Ranges<SharedAddress>,
     exceptions: Ranges<SiteException>,
     excepted_macs: HashMap<MacAddress, SiteException>,
+    for_report: ForReport,
 }
 
 /// A subnet that somebody gave a name.
@@ -205,13 +208,14 @@ impl Site {
     /// Whether it says nothing of anybody.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { subnets, machines, by_address: _, by_mac: _, by_hostname: _, shared, exceptions, excepted_macs } =
-            self;
+        let Self { subnets, machines, by_address: _, by_mac: _, by_hostname: _, shared, exceptions, .. } = self;
+        let Self { excepted_macs, for_report, .. } = self;
         subnets.is_empty()
             && machines.is_empty()
             && shared.is_empty()
             && exceptions.is_empty()
             && excepted_macs.is_empty()
+            && for_report.is_empty()
     }
 
     /// The most specific subnet that an address lies in.
@@ -223,6 +227,12 @@ impl Site {
     /// All subnets, in the order of the file.
     pub fn subnets(&self) -> impl Iterator<Item = &SiteSubnet> {
         self.subnets.iter()
+    }
+
+    /// What only a report asks for.
+    #[must_use]
+    pub const fn for_report(&self) -> &ForReport {
+        &self.for_report
     }
 
     /// Why others stand behind an address, if the file says so.

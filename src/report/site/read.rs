@@ -1,6 +1,8 @@
 //! Reads a site file: TOML in, a [`Site`] out, or all that is wrong with it, by line.
 
-use super::{KnownBy, SharedAddress, SharedKind, Site, SiteException, SiteMachine, SiteSubnet};
+use super::{
+    FindingState, KnownBy, PARTICULARS, SharedAddress, SharedKind, Site, SiteException, SiteMachine, SiteSubnet,
+};
 use crate::AddressRange;
 use jiff::civil::Date;
 use kaspector::capture::display_path;
@@ -55,7 +57,9 @@ pub enum SiteError {
     Wrong(Vec<SiteFault>),
 }
 
-const TABLES: [&str; 6] = ["subnet", "machine", "resolver", "proxy", "nat", "exception"];
+const TABLES: [&str; 7] = ["subnet", "machine", "resolver", "proxy", "nat", "exception", "finding"];
+/// The one table that is no list.
+const REPORT: &str = "report";
 
 impl Site {
     /// Reads a file.
@@ -116,6 +120,7 @@ enum Key {
     Range(&'static str, AddressRange),
     Mac(&'static str, MacAddress),
     Hostname(String),
+    Finding(String),
 }
 
 struct Reader {
@@ -147,6 +152,10 @@ impl Reader {
 
     fn document(&mut self, document: &DeTable<'_>) {
         for (key, value) in in_order(document) {
+            if key.get_ref() == REPORT {
+                self.particulars(key, value);
+                continue;
+            }
             let Some(kind) = TABLES.into_iter().find(|table| *table == key.get_ref()) else {
                 let what = unknown(key.get_ref(), "", &TABLES, "[[", "]]");
                 self.fault(&key.span(), what);
@@ -171,6 +180,7 @@ impl Reader {
             "subnet" => &["range", "name", "owner"],
             "machine" => &["address", "mac", "hostname", "name", "owner"],
             "exception" => &["address", "mac", "reason", "until"],
+            "finding" => &["id", "state", "note"],
             _ => &["address", "name"],
         };
         let entry = Entry { kind, span, table };
@@ -190,7 +200,45 @@ impl Reader {
             "subnet" => self.subnet(entry, before),
             "machine" => self.machine(entry, before),
             "exception" => self.exception(entry, before),
+            "finding" => self.finding(entry, before),
             _ => self.shared(entry, before),
+        }
+    }
+
+    fn particulars(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.fault(&key.span(), format!("{REPORT:?} is one table; begin it with [{REPORT}]"));
+        };
+        let entry = Entry { kind: REPORT, span: &key.span(), table };
+        for (key, _) in in_order(table) {
+            let Some(&(name, _)) = PARTICULARS.iter().find(|(name, _)| name == key.get_ref()) else {
+                let what =
+                    unknown(key.get_ref(), &format!(" of [{REPORT}]"), &PARTICULARS.map(|(name, _)| name), "", "");
+                self.fault(&key.span(), what);
+                continue;
+            };
+            if let Some(text) = self.optional_text(entry, name) {
+                self.site.for_report.particulars.insert(name, text);
+            }
+        }
+    }
+
+    fn finding(&mut self, entry: Entry<'_>, before: usize) {
+        let id = self.required_text(entry, "id");
+        let state = self.optional_text(entry, "state");
+        let note = self.optional_text(entry, "note");
+        let known = state.as_deref().map(|name| FindingState::ALL.into_iter().find(|state| state.name() == name));
+        if let Some(None) = known {
+            let names = FindingState::ALL.map(FindingState::name).join(", ");
+            self.fault(
+                entry.span,
+                format!("{:?} is no state of a finding; there are {names}", state.unwrap_or_default()),
+            );
+            return;
+        }
+        let Some(id) = id.filter(|_| self.is_right(before)) else { return };
+        if self.once(entry.span, Key::Finding(id.clone()), &id).is_some() {
+            self.site.for_report.findings.insert(id, (known.flatten().unwrap_or_default(), note));
         }
     }
 

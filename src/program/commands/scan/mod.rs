@@ -2,7 +2,7 @@
 
 mod alert_writer;
 mod evidence;
-mod interactive;
+pub(super) mod interactive;
 mod targets;
 
 use super::answer::AnswerPlace;
@@ -110,7 +110,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on)))
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -160,7 +160,7 @@ fn merge(
 }
 
 /// Says what was wrong with which input.
-fn complain_of(report: &ScanReport) {
+pub(super) fn complain_of(report: &ScanReport) {
     if report.inputs.is_empty() {
         complain("no capture in the folders named; 'kaspector scan --help' says which files are read");
     }
