@@ -442,7 +442,7 @@ fn a_router_is_no_host_and_a_lease_changes_hands() {
     let rows = text(&kaspector(&["scan", "--format", "csv", whole]).stdout);
     let row = rows.lines().find(|row| row.starts_with("10.8.0.6,")).unwrap();
     assert!(
-        row.ends_with(
+        row.contains(
             ",02:aa:00:00:00:01,02:aa:00:00:00:01 2026-09-21T14:13:21.000000Z 2026-09-21T14:13:21.000000Z next hop"
         ),
         "{row}"

@@ -145,6 +145,7 @@ impl Sensor {
                         hosts: Arc::clone(&findings),
                         inputs: vec!["eth1".to_owned()],
                         signatures: Arc::clone(&signatures),
+                        ..HostSnapshot::default()
                     });
                 }
                 std::thread::sleep(Duration::from_millis(50));

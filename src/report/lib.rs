@@ -39,7 +39,7 @@ pub use machines::{MachineCounts, SeenMachines, SubnetMachines};
 pub use makers::CardMaker;
 pub use report::{HostsReport, InputReport, ScanReport, SourceReport};
 pub use scan_csv::write_csv;
-pub use scan_json::{host, host_json, write_json, write_jsonl};
+pub use scan_json::{host, host_json, host_json_on_site, write_json, write_jsonl};
 pub use scan_table::{TableStyle, host_label, write_table};
 pub use site::{
     FindingState, ForReport, KnownBy, PARTICULARS, SharedAddress, SharedKind, Site, SiteEntry, SiteError,

@@ -1,7 +1,7 @@
 //! The answer of a scan, before it is written in one of its formats.
 
 use super::{CoveredTime, SeenMachines, Site, SiteEntry};
-use kaspector::capture::{LinkType, Timestamp};
+use kaspector::capture::{Block, LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
 use kaspector::matching::{HostFinding, LabelKind, Position, SignatureSet};
 use kaspector::pipeline::{Coverage, Findings};
@@ -35,6 +35,26 @@ pub struct InputReport {
     pub unreadable: bool,
     /// Identifies what was read: from it follow the identifiers of alerts, so that two runs give the same ones.
     pub digest: [u8; 32],
+}
+
+impl InputReport {
+    /// Counts the frames of a block: packets, bytes, times, and how many are cut. Link types are the reader's to tell.
+    pub fn count(&mut self, block: &Block) {
+        self.packets += block.records.len() as u64;
+        self.bytes += block.captured_bytes();
+        let (mut earliest, mut latest, mut cut) = (Timestamp(u64::MAX), Timestamp(0), 0);
+        for record in &block.records {
+            earliest = earliest.min(record.at);
+            latest = latest.max(record.at);
+            cut += u64::from(record.wire_len > record.len);
+        }
+        self.cut += cut;
+        if !block.records.is_empty() {
+            self.first_packet = self.first_packet.into_iter().chain([earliest]).min();
+            self.last_packet = self.last_packet.into_iter().chain([latest]).max();
+            self.covered.add_packets((earliest, latest), block.records.iter().map(|record| record.at));
+        }
+    }
 }
 
 /// The answer of a scan.
@@ -138,7 +158,7 @@ impl HostsReport {
 }
 
 /// An address of many is one finding.
-fn note_shared(hosts: &mut [HostFinding], site: &Site) {
+pub(super) fn note_shared(hosts: &mut [HostFinding], site: &Site) {
     for host in hosts {
         host.notes.extend(site.of_finding(host, []).shared_line());
     }
@@ -204,6 +224,22 @@ impl Inputs for HostsReport {
 
     fn site(&self) -> Option<&Site> {
         Some(&self.site)
+    }
+}
+
+/// Names of inputs, and what is known of the site.
+pub(super) struct OnSite<'a> {
+    pub(super) inputs: &'a [String],
+    pub(super) site: &'a Site,
+}
+
+impl Inputs for OnSite<'_> {
+    fn name_of(&self, example: Position) -> &str {
+        self.inputs.name_of(example)
+    }
+
+    fn site(&self) -> Option<&Site> {
+        Some(self.site)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
-use super::report::{Inputs, entry};
+use super::report::{Inputs, OnSite, entry, note_shared};
 use super::spelling::{link_type, rfc3339};
-use super::{CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
+use super::{
+    CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, Site, SiteEntry, SubnetMachines,
+};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -68,6 +70,22 @@ struct HostLine<'a> {
 #[must_use]
 pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &SignatureSet) -> String {
     serde_json::to_string(&Host::of(finding, inputs, signatures)).expect("texts and numbers are JSON")
+}
+
+/// The same with what is known of the site.
+///
+/// # Panics
+/// Never: a host has only texts and numbers.
+#[must_use]
+pub fn host_json_on_site(
+    mut finding: HostFinding,
+    inputs: &[String],
+    site: &Site,
+    signatures: &SignatureSet,
+) -> String {
+    note_shared(std::slice::from_mut(&mut finding), site);
+    let inputs = OnSite { inputs, site };
+    serde_json::to_string(&Host::of(&finding, &inputs, signatures)).expect("texts and numbers are JSON")
 }
 
 /// One host as it stands in that answer, to be written as a part of something else.

@@ -1,7 +1,7 @@
 //! The report of one input, counted while it is read.
 
 use super::InputReport;
-use kaspector::capture::{Block, CaptureError, CaptureFile, Timestamp};
+use kaspector::capture::{Block, CaptureError, CaptureFile};
 use kaspector::pipeline::{Detector, Findings};
 use sha2::{Digest, Sha256};
 
@@ -31,21 +31,7 @@ impl Tally {
 
     /// Counts the frames of a block.
     pub fn count(&mut self, block: &Block) {
-        let report = &mut self.report;
-        report.packets += block.records.len() as u64;
-        let (mut earliest, mut latest, mut cut) = (Timestamp(u64::MAX), Timestamp(0), 0);
-        for record in &block.records {
-            earliest = earliest.min(record.at);
-            latest = latest.max(record.at);
-            cut += u64::from(record.wire_len > record.len);
-        }
-        report.cut += cut;
-        if !block.records.is_empty() {
-            report.first_packet = report.first_packet.into_iter().chain([earliest]).min();
-            report.last_packet = report.last_packet.into_iter().chain([latest]).max();
-            report.covered.add_packets((earliest, latest), block.records.iter().map(|record| record.at));
-        }
-        report.bytes += block.captured_bytes();
+        self.report.count(block);
         if self.digest.is_none() {
             let mut digest = Sha256::new();
             for frame in block.frames().take_while({

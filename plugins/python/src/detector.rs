@@ -47,11 +47,7 @@ impl Work {
 
     fn read(&mut self) {
         let Self { block, input, detector, .. } = self;
-        input.packets += block.records.len() as u64;
-        input.bytes += block.captured_bytes();
-        let times = || block.records.iter().map(|record| record.at);
-        input.first_packet = input.first_packet.into_iter().chain(times()).min();
-        input.last_packet = input.last_packet.into_iter().chain(times()).max();
+        input.count(block);
         input.link_types.extend(block.records.iter().map(|record| record.link_type).collect::<BTreeSet<_>>());
         detector.feed_block(block.view(), |_| true);
         block.first_number += block.records.len() as u64;

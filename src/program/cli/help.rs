@@ -178,7 +178,8 @@ Files:
   /var/lib/kaspector/spool       its spool
   /var/lib/kaspector/hosts.db    its inventory of hosts
   file:PATH                      alerts are added at the end of a file that is
-                                 new, empty or holds EVE lines, and of no other";
+                                 new, empty or holds EVE lines, and of no other
+  --site FILE                    read, never changed; again upon SIGHUP";
 
 #[cfg(target_os = "linux")]
 pub(super) const WATCH_ENVIRONMENT: &str = "\

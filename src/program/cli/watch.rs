@@ -73,6 +73,10 @@ pub struct WatchArguments {
     #[command(flatten)]
     pub signatures: SignatureFolders,
 
+    /// What is known of the site (TOML): names and owners of subnets and machines, resolvers, proxies, NAT, exceptions
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub site: Option<PathBuf>,
+
     /// Where alerts go, as Suricata EVE JSON; may be given several times [default: stdout]
     ///
     /// stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT,
@@ -176,6 +180,7 @@ impl WatchArguments {
             promiscuous: self.no_promiscuous.then_some(false),
             signatures: self.signatures.replace.clone(),
             signatures_extra: self.signatures.extra.clone(),
+            site: self.site.clone(),
             output: said(&self.outputs),
             spool: self.spool.clone(),
             spool_size: self.spool_size,

@@ -1,7 +1,7 @@
 //! `kaspector watch`.
 
 use super::figures::{rate, scaled};
-use super::{Exit, Usage, complain, load, of_stdout, say, warn};
+use super::{Exit, Usage, complain, load, load_site, of_stdout, say, warn};
 use crate::cli::{SignatureFolders, WatchArguments};
 use crate::config::{
     ConfigError, EveVersion, HttpConfig, LogFormat, LogLevel, Sandboxing, WatchConfig, WatchSettings, check, merge,
@@ -17,7 +17,7 @@ use crate::web::{Limits, Token, WebOptions};
 use kaspector_delivery::spool::SpoolLimits;
 use kaspector_delivery::{OutputOptions, OutputSpec};
 use kaspector_live::{CaptureKind, Choice, RingOptions};
-use kaspector_report::{EveCompat, host_label};
+use kaspector_report::{EveCompat, Site, host_label};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -35,6 +35,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
     config.check_state(arguments.config.as_deref()).map_err(|error| Usage(error.to_string()))?;
     check_outputs(arguments, &config).map_err(|error| Usage(error.to_string()))?;
     let signatures = Arc::new(load(&folders(&config))?);
+    let site = load_site(config.site.as_deref())?;
     let log = Log::start(config.log_level, config.log_format)?;
     let web = config.http.as_ref().map(|http| web(http, &config)).transpose()?;
     let options = WatchOptions {
@@ -79,6 +80,7 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
         stats_interval_s: config.stats_interval.as_secs(),
         stale_after: config.stale_after,
         silent_after: config.silent_after,
+        site,
     };
     let is_quiet = matches!(config.log_level, LogLevel::Error | LogLevel::Warn);
     let started = Instant::now();
@@ -206,7 +208,12 @@ fn folders_written(config: &WatchConfig) -> Vec<PathBuf> {
 fn sandbox(arguments: &WatchArguments, config: &WatchConfig) -> Sandbox {
     let read = config.signatures.iter().chain(&config.signatures_extra).cloned();
     // A file that an editor, or whoever renews certificates, puts in the place of another is reached by its folder.
-    let files = arguments.config.as_deref().into_iter().chain(config.outputs.iter().flat_map(OutputSpec::reads));
+    let files = arguments
+        .config
+        .as_deref()
+        .into_iter()
+        .chain(config.site.as_deref())
+        .chain(config.outputs.iter().flat_map(OutputSpec::reads));
     Sandbox {
         read: read.chain(files.map(|file| folder_of(file).to_owned())).collect(),
         write: folders_written(config),
@@ -223,6 +230,8 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
         let config = configuration(&arguments).map_err(|error| error.to_string())?;
         check_outputs(&arguments, &config).map_err(|error| error.to_string())?;
         let signatures = load(&folders(&config)).map_err(|error| error.to_string())?;
+        let site = config.site.as_deref().map_or_else(|| Ok(Site::default()), Site::from_file);
+        let site = Arc::new(site.map_err(|error| error.to_string().replace('\n', "; "))?);
         log.set_level(config.log_level);
         Ok(Renewed {
             signatures,
@@ -232,6 +241,7 @@ fn reload(arguments: &WatchArguments, running: &WatchConfig, log: Log) -> Reload
             stats_interval_s: config.stats_interval.as_secs(),
             stale_after: config.stale_after,
             silent_after: config.silent_after,
+            site,
             remarks: running.changes(&config).remark().into_iter().collect(),
         })
     })

@@ -21,6 +21,7 @@ impl WatchConfig {
         let now = [
             ("signatures", self.signatures != newer.signatures),
             ("signatures-extra", self.signatures_extra != newer.signatures_extra),
+            ("site", self.site != newer.site),
             ("summary-interval", self.summary_interval != newer.summary_interval),
             ("stats-interval", self.stats_interval != newer.stats_interval),
             ("stale-after", self.stale_after != newer.stale_after),

@@ -4,6 +4,7 @@ use super::WatchConfig;
 use crate::process::output_file::{Claims, OutputFileError, check_growing};
 use kaspector::capture::display_path;
 use kaspector::matching::SignatureSet;
+use kaspector_report::{Site, SiteError};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -27,6 +28,11 @@ pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
     }
     let claims = config.claims(file);
     check_signatures(config, &mut checked);
+    match config.site.as_deref().map(Site::from_file) {
+        Some(Err(SiteError::Wrong(faults))) => checked.problems.extend(faults.iter().map(ToString::to_string)),
+        Some(Err(error)) => checked.problems.push(error.to_string()),
+        Some(Ok(_)) | None => {}
+    }
     for name in &config.interfaces {
         let is_there = Path::new("/sys/class/net").join(name).exists();
         if cfg!(target_os = "linux") && !is_there {
@@ -95,6 +101,9 @@ impl WatchConfig {
         }
         for folder in self.signatures.iter().chain(&self.signatures_extra) {
             claims.add_folder(folder, "toml", "a signature file, which is read");
+        }
+        if let Some(site) = &self.site {
+            claims.add(site, "the site file, which is read");
         }
         if let Some(path) = self.http.as_ref().and_then(|http| http.token_file.as_deref()) {
             claims.add(path, "the token file, which is read");
@@ -177,13 +186,14 @@ mod tests {
     fn what_is_not_there_is_said() {
         let found = checked(
             "interface = 'nosuch0'\nsignatures = '/nonexistent/s'\nstate = '/nonexistent/h.db'\nspool = '/proc/spool'\n\
-            http = '0.0.0.0:1'\nhttp-token-file = '/nonexistent/token'\n\
+            site = '/nonexistent/site.toml'\nhttp = '0.0.0.0:1'\nhttp-token-file = '/nonexistent/token'\n\
             output = 'http://127.0.0.1/?auth=bearer&token-env=KASPECTOR_SURELY_UNSET'",
         );
         assert!(found.warnings.first().unwrap().starts_with("interface nosuch0: not there"));
         let said = found.problems.join("\n");
         for part in [
             "/nonexistent/s",
+            "/nonexistent/site.toml: cannot be read",
             "state /nonexistent/h.db",
             "spool /proc/spool",
             "/nonexistent/token",

@@ -87,6 +87,8 @@ pub struct WatchSettings {
     pub signatures: Option<PathBuf>,
     /// Folder that adds to them.
     pub signatures_extra: Option<PathBuf>,
+    /// What is known of the site.
+    pub site: Option<PathBuf>,
     /// Where alerts go.
     pub output: Option<Several<Output>>,
     /// Folder where they wait.
@@ -152,6 +154,8 @@ pub struct WatchConfig {
     pub signatures: Option<PathBuf>,
     /// Folder that adds to them.
     pub signatures_extra: Option<PathBuf>,
+    /// File with what is known of the site.
+    pub site: Option<PathBuf>,
     /// Where alerts go; standard output when nothing was said.
     pub outputs: Vec<OutputSpec>,
     /// How the outputs were said, for showing.
@@ -320,6 +324,7 @@ impl WatchSettings {
             promiscuous: self.promiscuous.or(other.promiscuous),
             signatures: self.signatures.or(other.signatures),
             signatures_extra: self.signatures_extra.or(other.signatures_extra),
+            site: self.site.or(other.site),
             output: self.output.or(other.output),
             spool: self.spool.or(other.spool),
             spool_size: self.spool_size.or(other.spool_size),
@@ -419,6 +424,7 @@ pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<Con
         promiscuous: settings.promiscuous.unwrap_or(true),
         signatures: settings.signatures,
         signatures_extra: settings.signatures_extra,
+        site: settings.site,
         outputs: specs,
         said_outputs,
         spool: settings.spool,

@@ -8,7 +8,7 @@ use kaspector::matching::SignatureSet;
 use kaspector::pipeline::LANES;
 use kaspector_delivery::{OutputOptions, OutputSpec};
 use kaspector_live::{CaptureKind, Choice, RingOptions};
-use kaspector_report::EveCompat;
+use kaspector_report::{EveCompat, Site};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +65,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// How long a host shows nothing before that is told; `None`: it is not told.
     pub silent_after: Option<Duration>,
+    /// What is known of the site; it stands beside hosts where they are listed.
+    pub site: Arc<Site>,
 }
 
 /// Settings that were read again.
@@ -84,6 +86,8 @@ pub struct Renewed {
     pub stale_after: Duration,
     /// See [`Settings::silent_after`].
     pub silent_after: Option<Duration>,
+    /// See [`Settings::site`].
+    pub site: Arc<Site>,
     /// What the user should know: settings that cannot change while the sensor runs.
     pub remarks: Vec<String>,
 }

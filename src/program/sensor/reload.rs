@@ -44,7 +44,8 @@ impl Reloaded {
     pub fn read(reload: &Reload, current: Current) -> Result<Self, String> {
         let Current { settings: before, choice: chosen, sensor, confined } = current;
         let renewed = (reload.0)()?;
-        let Renewed { summary_interval_s, stats_interval_s, stale_after, silent_after, .. } = renewed;
+        let Renewed { summary_interval_s, stats_interval_s, stale_after, silent_after, ref site, .. } = renewed;
+        let site = Arc::clone(site);
         let Renewed { signatures, choice, outputs: specs, remarks, .. } = renewed;
         choice.filter.as_deref().map(Filter::new).transpose().map_err(|error| error.to_string())?;
         let outputs = if specs == before.outputs {
@@ -60,8 +61,15 @@ impl Reloaded {
             true => Arc::clone(known),
             false => Arc::new(signatures.succeed(known).map_err(|error| error.to_string())?),
         };
-        let settings =
-            Settings { signatures, outputs: specs, summary_interval_s, stats_interval_s, stale_after, silent_after };
+        let settings = Settings {
+            signatures,
+            outputs: specs,
+            summary_interval_s,
+            stats_interval_s,
+            stale_after,
+            silent_after,
+            site,
+        };
         let choice = if choice == *chosen { chosen } else { Arc::new(choice) };
         Ok(Self { settings, choice, outputs, remarks })
     }

@@ -73,6 +73,7 @@ impl Control<'_> {
                 hosts: Arc::new(self.alerts.hosts().listed()),
                 inputs: self.inputs.clone(),
                 signatures: Arc::clone(signatures),
+                site: Arc::clone(&self.settings.site),
             });
         }
     }

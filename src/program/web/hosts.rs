@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Confidence, HostFinding, HostKey, SignatureSet, Verdict};
-use kaspector_report::host_json;
+use kaspector_report::{Site, host_json_on_site};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::fmt;
@@ -21,11 +21,13 @@ pub struct HostSnapshot {
     pub inputs: Vec<String>,
     /// The set that the evidence came from.
     pub signatures: Arc<SignatureSet>,
+    /// What is known of the site.
+    pub site: Arc<Site>,
 }
 
 impl Default for HostSnapshot {
     fn default() -> Self {
-        Self { hosts: Arc::new(Vec::new()), inputs: Vec::new(), signatures: Arc::default() }
+        Self { hosts: Arc::new(Vec::new()), inputs: Vec::new(), signatures: Arc::default(), site: Arc::default() }
     }
 }
 
@@ -167,7 +169,7 @@ fn answer(snapshot: &HostSnapshot, parameters: &Parameters) -> Result<String, St
         .skip(parameters.offset)
         .take(parameters.limit.min(LIMIT_MAX))
         .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
-        .map(|host| host_json(&host, &snapshot.inputs, signatures))
+        .map(|host| host_json_on_site(host, &snapshot.inputs, &snapshot.site, signatures))
         .collect();
     let count = |verdict: Verdict| all.iter().filter(|host| host.verdict == verdict).count();
     let counts: Vec<String> =
@@ -240,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_site_says_stands_beside_the_host() {
+        let text = "[[subnet]]\nrange = '10.20.0.0/24'\nname = 'Berlin'\n[[nat]]\naddress = '10.20.0.5'";
+        let snapshot = HostSnapshot {
+            hosts: Arc::new(samples::report().hosts),
+            signatures: Arc::new(SignatureSet::builtin()),
+            site: Arc::new(Site::from_toml(text, "s").unwrap()),
+            ..HostSnapshot::default()
+        };
+        let parameters = serde_json::from_str::<Parameters>("{}").unwrap();
+        let page: serde_json::Value = serde_json::from_str(&answer(&snapshot, &parameters).unwrap()).unwrap();
+        let host = page["hosts"].as_array().unwrap().iter().find(|host| host["address"] == "10.20.0.5").unwrap();
+        assert_eq!(host["site"]["subnet"]["name"], "Berlin");
+        assert!(host["notes"][0].as_str().unwrap().starts_with("one address, possibly many endpoints"), "{host}");
+    }
+
+    #[test]
     fn only_the_hosts_of_the_page_are_looked_at_closely() {
         let model = samples::report().hosts.into_iter().next().unwrap();
         let host = |number: u8| {
@@ -250,7 +268,12 @@ mod tests {
         };
         let looked = Arc::new(AtomicUsize::new(0));
         let hosts = Arc::new(Counted((0..200).map(host).collect(), Arc::clone(&looked)));
-        let snapshot = HostSnapshot { hosts, inputs: Vec::new(), signatures: Arc::new(SignatureSet::builtin()) };
+        let snapshot = HostSnapshot {
+            hosts,
+            inputs: Vec::new(),
+            signatures: Arc::new(SignatureSet::builtin()),
+            ..HostSnapshot::default()
+        };
         let parameters = |text: &str| serde_json::from_str::<Parameters>(text).unwrap();
         let ask = |text: &str| -> serde_json::Value {
             serde_json::from_str(&answer(&snapshot, &parameters(text)).unwrap()).unwrap()
