@@ -56,15 +56,16 @@ fn elements_of(payload: &[u8]) -> &[u8] {
     }
 }
 
+/// Of elements that come again only the first counts.
 fn tell_of(about: Subject, elements: &[u8], teller: &mut Teller<'_>) {
-    for (kind, value) in read_elements(elements) {
-        let fact = match kind {
+    for wanted in [DEVICE, SOFTWARE, PLATFORM] {
+        let first = read_elements(elements).find(|&(kind, _)| kind == wanted);
+        let fact: fn(_) -> _ = match wanted {
             DEVICE => IdentityFact::HostName,
             SOFTWARE => IdentityFact::System,
-            PLATFORM => IdentityFact::Device,
-            _ => continue,
+            _ => IdentityFact::Device,
         };
-        teller.say_text(about, fact, &Text::of(value));
+        teller.say_text(about, fact, &Text::of(first.map_or(&[], |(_, text)| text)));
     }
 }
 

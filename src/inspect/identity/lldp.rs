@@ -48,18 +48,19 @@ fn is_lldp(payload: &[u8]) -> bool {
     elements(payload).next().is_some_and(|(kind, _)| kind == CHASSIS)
 }
 
+/// Each element stands there once; of those that come again only the first counts.
 fn tell_of(about: Subject, payload: &[u8], teller: &mut Teller<'_>) {
-    for (kind, value) in elements(payload) {
-        let (fact, text): (fn(_) -> _, _) = match kind {
-            SYSTEM_NAME => (IdentityFact::HostName, value),
-            SYSTEM_DESCRIPTION => (IdentityFact::System, value),
-            OF_ORGANISATION => match [MANUFACTURER, MODEL].iter().find_map(|prefix| value.strip_prefix(*prefix)) {
-                Some(text) => (IdentityFact::Device, text),
-                None => continue,
-            },
-            _ => continue,
+    let wanted: [(u16, &[u8]); 4] =
+        [(SYSTEM_NAME, &[]), (SYSTEM_DESCRIPTION, &[]), (OF_ORGANISATION, MANUFACTURER), (OF_ORGANISATION, MODEL)];
+    for (wanted, prefix) in wanted {
+        let mut all = elements(payload);
+        let first = all.find_map(|(kind, value)| value.strip_prefix(prefix).filter(|_| kind == wanted));
+        let fact: fn(_) -> _ = match wanted {
+            SYSTEM_NAME => IdentityFact::HostName,
+            SYSTEM_DESCRIPTION => IdentityFact::System,
+            _ => IdentityFact::Device,
         };
-        teller.say_text(about, fact, &Text::of(text));
+        teller.say_text(about, fact, &Text::of(first.unwrap_or(&[])));
     }
 }
 
@@ -127,6 +128,8 @@ mod tests {
         let many = [elements[0], &elements[5].repeat(20)].concat();
         assert_eq!(addresses(&many).len(), ADDRESSES_MAX);
         assert!(addresses(elements[5]).is_empty());
+        let again = [elements[0], &elements[3].repeat(40)].concat();
+        assert_eq!(said(&again), [r#"Sender HostName("sw1")"#]);
     }
 
     proptest! {
