@@ -189,7 +189,10 @@ impl Lanes {
                     }
                     Dissected::Fragment(fragment) => self.resume(number, frame.wire_len, fragment, sink),
                     Dissected::Other(outcome) => {
-                        if *outcome == Outcome::NotIp {
+                        // Asked for once more: a frame that is looked at here would have to go through memory for every packet.
+                        if *outcome == Outcome::NotIp
+                            && let Some(frame) = frames.frame(index)
+                        {
                             announce(number, &frame, sink);
                         }
                         *outcome

@@ -96,7 +96,10 @@ impl Plan {
                 }
                 Dissected::Fragment(_) => self.fragments.push(index),
                 Dissected::Other(outcome) => {
-                    if *outcome == Outcome::NotIp && announcement(&frame).is_some() {
+                    // Asked for once more, so that the frame of every packet need not go through memory.
+                    if *outcome == Outcome::NotIp
+                        && block.frame(index as usize).is_some_and(|frame| announcement(&frame).is_some())
+                    {
                         self.announcements.push(index);
                     }
                     self.outcomes.bump(*outcome);
