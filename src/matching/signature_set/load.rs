@@ -4,20 +4,16 @@ mod check;
 mod entry;
 mod pieces;
 mod place;
+mod statement;
 
 pub use place::Place;
 
-use super::{Product, ProductKind, SignatureError, template, texts};
+use super::{Product, SignatureError, template, texts};
 use crate::matching::{Indicator, MatchKind};
-use check::check;
-use entry::{Entry, in_order, is_plain, noted};
 use foldhash::fast::FixedState;
 use pieces::Piece;
-use place::File;
+use statement::Statement;
 use std::collections::HashMap;
-use std::sync::Arc;
-use toml::Spanned;
-use toml::de::DeValue;
 
 /// Most names that all templates of a set may stand for.
 const TEMPLATE_NAMES_MAX: usize = 200_000;
@@ -88,120 +84,62 @@ impl Loader {
 
     /// Reads one file as far as it is right, and adds all that is wrong to `faults`.
     pub fn read(&mut self, path: &str, text: &str, faults: &mut Vec<SignatureError>) {
-        let path: Arc<str> = path.into();
-        let (mut rest, mut lines_before) = (text, 0);
-        while !rest.is_empty() {
-            let (piece, behind) = Piece::take(rest);
-            let lines: Vec<usize> = memchr::memchr_iter(b'\n', piece.text.as_bytes()).collect();
-            let lines_in_it = lines.len();
-            self.read_piece(&File { path: Arc::clone(&path), lines_before, lines }, piece, faults);
-            lines_before += lines_in_it;
-            rest = behind;
-        }
+        pieces::read(&path.into(), text, self.is_proven, |piece| self.take(piece, faults));
     }
 
-    fn read_piece(&mut self, file: &File, piece: Piece<'_>, faults: &mut Vec<SignatureError>) {
-        // What stands on a line that is no TOML is a guess.
-        let mut guessed = Vec::new();
-        for error in piece.errors {
-            let span = error.span().unwrap_or_default();
-            let what =
-                format!("not TOML: {}; see docs/signatures.md for an example", error.message().replace('\n', ", "));
-            guessed.push(file.place(&span).line);
-            faults.push(file.bad(&span, what));
-        }
+    fn take(&mut self, piece: Piece, faults: &mut Vec<SignatureError>) {
+        let Piece { statements, errors } = piece;
         let mut found = Vec::new();
-        for (key, value) in in_order(&piece.document) {
-            match key.get_ref().as_ref() {
-                "version" => _ = noted(self.read_version(file, value), &mut found),
-                "indicator" => {
-                    let wrong = || {
-                        file.bad(&key.span(), "\"indicator\" is no list of tables; begin each one with [[indicator]]")
-                    };
-                    let Some(list) = value.get_ref().as_array() else {
-                        found.push(wrong());
-                        continue;
-                    };
-                    for one in list.iter() {
-                        let Some(table) = one.get_ref().as_table() else {
-                            found.push(wrong());
-                            continue;
-                        };
-                        self.indicator(file, &Entry { file, span: one.span(), table }, &mut found);
-                    }
+        for statement in statements {
+            match statement {
+                Statement::Version { version, place } => self.keep_version(version, place, &mut found),
+                Statement::Product { product, id, name } => self.keep_product(product, &id, &name, &mut found),
+                Statement::Indicator { indicator, wrong, id, value } => {
+                    self.keep_indicator(indicator, wrong, id, &value, &mut found);
                 }
-                "product" => self.read_products(file, value, &mut found),
-                other => {
-                    let what = format!("unknown key {other:?}; expected \"version\", [[product]] or [[indicator]]");
-                    found.push(file.bad(&key.span(), what));
-                }
+                Statement::Fault(fault) => found.push(fault),
             }
         }
-        let is_sure =
-            |fault: &SignatureError| !matches!(fault, SignatureError::Bad { line, .. } if guessed.contains(line));
-        faults.extend(found.into_iter().filter(is_sure));
+        // What stands on a line that is no TOML is a guess.
+        found.retain(|fault| errors.iter().all(|error| error.place() != fault.place()));
+        faults.extend(errors);
+        faults.append(&mut found);
     }
 
-    fn read_version(&mut self, file: &File, value: &Spanned<DeValue<'_>>) -> Result<(), SignatureError> {
-        let place = file.place(&value.span());
-        let version = value.get_ref().as_str().filter(|text| is_plain(text));
-        let version =
-            version.ok_or_else(|| file.bad(&value.span(), "the version is no text; write it like \"2026.11\""))?;
-        if let Some((_, earlier)) = &self.version {
-            let what = format!("the version is given a second time, first in {earlier}; keep one");
-            return Err(file.bad(&value.span(), what));
-        }
-        self.version = Some((version.to_owned(), place));
-        Ok(())
-    }
-
-    /// Reads a list of `[[product]]`, and adds what is wrong with each to `faults`.
-    fn read_products(&mut self, file: &File, value: &Spanned<DeValue<'_>>, faults: &mut Vec<SignatureError>) {
-        let wrong = || file.bad(&value.span(), "\"product\" is no list of tables; begin each one with [[product]]");
-        let Some(list) = value.get_ref().as_array() else { return faults.push(wrong()) };
-        for one in list.iter() {
-            match one.get_ref().as_table() {
-                Some(table) => _ = noted(self.read_product(&Entry { file, span: one.span(), table }), faults),
-                None => faults.push(wrong()),
+    fn keep_version(&mut self, version: String, place: Place, faults: &mut Vec<SignatureError>) {
+        match &self.version {
+            Some((_, earlier)) => {
+                faults.push(place.bad(format!("the version is given a second time, first in {earlier}; keep one")));
             }
+            None => self.version = Some((version, place)),
         }
     }
 
-    fn read_product(&mut self, entry: &Entry<'_>) -> Result<(), SignatureError> {
-        for (key, _) in in_order(entry.table) {
-            let name = key.get_ref().as_ref();
-            if !["id", "name", "kind"].contains(&name) {
-                let what = format!("unknown key {name:?} of a product; expected id, name and kind");
-                return Err(entry.file.bad(&key.span(), what));
-            }
-        }
-        let (id, name) = (entry.required("id")?.to_owned(), entry.required("name")?.to_owned());
-        entry.required("kind")?;
-        let kind = entry.one_of("kind", ProductKind::from_name, &ProductKind::ALL.map(ProductKind::name))?;
-        for (key, text, taken) in [
-            ("id", &id, self.products.iter().any(|known| known.id == id)),
-            ("name", &name, self.products.iter().any(|known| known.name == name)),
+    fn keep_product(&mut self, product: Product, id: &Place, name: &Place, faults: &mut Vec<SignatureError>) {
+        for (place, text, is_taken) in [
+            (id, &product.id, self.products.iter().any(|known| known.id == product.id)),
+            (name, &product.name, self.products.iter().any(|known| known.name == product.name)),
         ] {
-            if taken {
-                let what = format!("the product {text:?} is declared twice; keep one of them");
-                return Err(entry.file.bad(&entry.span_of(key), what));
+            if is_taken {
+                return faults.push(place.bad(format!("the product {text:?} is declared twice; keep one of them")));
             }
         }
-        self.products.push(Product { id, name, kind });
-        Ok(())
+        self.products.push(product);
     }
 
     /// Keeps an indicator that is right, or adds all that is wrong with it to `faults`.
-    fn indicator(&mut self, file: &File, entry: &Entry<'_>, faults: &mut Vec<SignatureError>) {
-        let Some(indicator) = entry.read(faults) else { return };
-        let value_span = entry.span_of("value");
-        let mut found = Vec::new();
-        if !self.is_proven {
-            found.extend(check(&indicator).err().map(|what| file.bad(&value_span, what)));
-        }
+    fn keep_indicator(
+        &mut self,
+        indicator: Indicator,
+        wrong: Option<SignatureError>,
+        id: Place,
+        value: &Place,
+        faults: &mut Vec<SignatureError>,
+    ) {
+        let mut found: Vec<_> = wrong.into_iter().collect();
         if let Some(earlier) = self.ids.get(&indicator.id).and_then(|&at| self.places.get(at)) {
             let what = format!("id {:?} is taken by {earlier}; give each indicator an id of its own", indicator.id);
-            found.push(file.bad(&entry.span_of("id"), what));
+            found.push(id.bad(what));
         }
         if let Some(earlier) = self.values.get(&key_of(&indicator)).and_then(|&at| self.places.get(at)) {
             let what = format!(
@@ -209,12 +147,12 @@ impl Loader {
                 indicator.kind.name(),
                 indicator.value
             );
-            found.push(file.bad(&value_span, what));
+            found.push(value.bad(what));
         }
         if found.is_empty() {
             match self.count(&indicator) {
-                Ok(()) => self.keep(indicator, file.place(&entry.span_of("id"))),
-                Err(what) => found.push(file.bad(&value_span, what)),
+                Ok(()) => self.keep(indicator, id),
+                Err(what) => found.push(value.bad(what)),
             }
         }
         faults.append(&mut found);

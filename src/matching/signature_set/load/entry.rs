@@ -1,6 +1,6 @@
 //! One table of a signature file, key by key.
 
-use super::place::File;
+use super::place::{File, Place};
 use crate::matching::signature_set::SignatureError;
 use crate::matching::{Category, Indicator, MatchKind, Strength};
 use std::ops::Range;
@@ -120,8 +120,13 @@ impl Entry<'_> {
     }
 
     /// Where a key stands; where the indicator begins if it has none.
-    pub fn span_of(&self, key: &str) -> Range<usize> {
+    fn span_of(&self, key: &str) -> Range<usize> {
         self.find(key).map_or(self.span.clone(), |(span, _)| span)
+    }
+
+    /// The place of [`Self::span_of`].
+    pub fn place_of(&self, key: &str) -> Place {
+        self.file.place(&self.span_of(key))
     }
 
     fn optional_text(&self, key: &str) -> Result<Option<&str>, SignatureError> {
@@ -237,7 +242,7 @@ impl Entry<'_> {
 }
 
 /// The value, or nothing and what is wrong in `faults`.
-pub fn noted<T>(result: Result<T, SignatureError>, faults: &mut Vec<SignatureError>) -> Option<T> {
+fn noted<T>(result: Result<T, SignatureError>, faults: &mut Vec<SignatureError>) -> Option<T> {
     result.map_err(|fault| faults.push(fault)).ok()
 }
 

@@ -12,6 +12,13 @@ pub struct Place {
     pub line: usize,
 }
 
+impl Place {
+    /// Says what is wrong there.
+    pub fn bad(&self, what: impl Into<String>) -> SignatureError {
+        SignatureError::Bad { path: self.path.to_string(), line: self.line, what: what.into() }
+    }
+}
+
 impl Display for Place {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}:{}", self.path, self.line)
@@ -32,7 +39,6 @@ impl File {
     }
 
     pub fn bad(&self, span: &Range<usize>, what: impl Into<String>) -> SignatureError {
-        let place = self.place(span);
-        SignatureError::Bad { path: place.path.to_string(), line: place.line, what: what.into() }
+        self.place(span).bad(what)
     }
 }
