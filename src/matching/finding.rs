@@ -5,8 +5,9 @@ use super::{
 };
 use crate::capture::Timestamp;
 use crate::decode::MacAddress;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What a host's evidence adds up to.
 ///
@@ -50,9 +51,11 @@ pub struct HostFinding<I = IndicatorIndex> {
     /// Categories of its evidence.
     pub categories: BTreeSet<Category>,
     /// Products that its evidence names.
-    pub products: Alternatives,
+    #[serde(serialize_with = "shared")]
+    pub products: Arc<Alternatives>,
     /// Products of other vendors with the engine inside, that its evidence names.
-    pub engine_in: Alternatives,
+    #[serde(serialize_with = "shared")]
+    pub engine_in: Arc<Alternatives>,
     /// First evidence.
     pub first_seen: Timestamp,
     /// Last evidence.
@@ -67,10 +70,15 @@ pub struct HostFinding<I = IndicatorIndex> {
     pub evidence: Vec<EvidenceLine<I>>,
 }
 
+/// As what is shared is serialized by itself.
+fn shared<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().serialize(serializer)
+}
+
 impl<I> HostFinding<I> {
     /// A finding without evidence; nothing more is known of the host.
     #[must_use]
-    pub const fn new(host: HostKey, verdict: Verdict, confidence: Confidence) -> Self {
+    pub fn new(host: HostKey, verdict: Verdict, confidence: Confidence) -> Self {
         Self {
             host,
             mac: None,
@@ -81,8 +89,8 @@ impl<I> HostFinding<I> {
             role: Role::Endpoint,
             notes: Vec::new(),
             categories: BTreeSet::new(),
-            products: Alternatives::NONE,
-            engine_in: Alternatives::NONE,
+            products: Arc::default(),
+            engine_in: Arc::default(),
             first_seen: Timestamp(0),
             last_seen: Timestamp(0),
             flows: 0,
@@ -112,8 +120,8 @@ impl HostFinding {
             role: *role,
             notes: notes.clone(),
             categories: categories.clone(),
-            products: products.clone(),
-            engine_in: engine_in.clone(),
+            products: Arc::clone(products),
+            engine_in: Arc::clone(engine_in),
             first_seen: *first_seen,
             last_seen: *last_seen,
             flows: *flows,

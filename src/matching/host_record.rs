@@ -2,10 +2,11 @@
 
 use super::hop_limits::HopLimits;
 use super::link_addresses::{LinkAddresses, LinkLayer};
+use super::products::NamedProducts;
 use super::verdict::{Piece, judge, weigh};
 use super::{
-    Alert, Alternatives, Category, Confidence, ConnectionOutcome, EvidenceLine, Field, HostFinding, HostKey, Indicator,
-    IndicatorIndex, LinkAddress, NextHops, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
+    Alert, Confidence, ConnectionOutcome, EvidenceLine, Field, HostFinding, HostKey, IndicatorIndex, LinkAddress,
+    NextHops, Position, Role, SeenAs, SignatureSet, Verdict,
 };
 use crate::capture::Timestamp;
 use serde::Serialize;
@@ -300,17 +301,7 @@ impl HostRecord {
             ))
         });
         let role = role(&evidence, |line| line.relayed);
-        let telling = || {
-            evidence
-                .iter()
-                .map(|line| signatures.get(line.indicator))
-                .filter(|indicator| indicator.strength != Strength::Browse)
-        };
-        // What an indicator of another vendor's product names is not the vendor's own, whichever key it stands under.
-        let is_of_others = |indicator: &&Indicator| indicator.category == Category::Oem;
-        let own = telling().filter(|one| !is_of_others(one)).map(|one| one.products.as_slice());
-        let of_others = telling()
-            .flat_map(|one| [one.engine_in.as_slice(), if is_of_others(&one) { one.products.as_slice() } else { &[] }]);
+        let named = NamedProducts::together(evidence.iter().map(|line| signatures.products_named_by(line.indicator)));
         let LinkLayer { mac, next_hop, remark, all } = self.links.link_layer(host, hops);
         Some(HostFinding {
             host,
@@ -322,8 +313,8 @@ impl HostRecord {
             role,
             notes: self.hop_limits.remark().into_iter().chain(remark).collect(),
             categories: evidence.iter().map(|line| signatures.get(line.indicator).category).collect(),
-            products: Alternatives::of(own),
-            engine_in: Alternatives::of(of_others),
+            products: named.own,
+            engine_in: named.of_others,
             first_seen: evidence.iter().map(|line| line.first_seen).min().unwrap_or_default(),
             last_seen: evidence.iter().map(|line| line.last_seen).max().unwrap_or_default(),
             flows: self.flows,

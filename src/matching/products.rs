@@ -1,10 +1,12 @@
 //! Which products a host's evidence names.
 
+use super::{Category, Indicator, Strength};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Products that evidence names. Some for certain, of others one of a few.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Alternatives {
     /// All of them.
     pub all: BTreeSet<String>,
@@ -13,18 +15,15 @@ pub struct Alternatives {
 }
 
 impl Alternatives {
-    /// Nothing is named.
-    pub(super) const NONE: Self = Self { all: BTreeSet::new(), one_of: Vec::new() };
-
     /// What several indicators name together, each of which may fit several products. A list with a product that another indicator names
     /// for certain says nothing more, and neither does one that holds all of a shorter one.
     #[must_use]
     pub fn of<'a>(named: impl IntoIterator<Item = &'a [String]>) -> Self {
-        let mut lists: Vec<BTreeSet<String>> = named
-            .into_iter()
-            .filter(|products| !products.is_empty())
-            .map(|products| products.iter().cloned().collect())
-            .collect();
+        let named = named.into_iter().filter(|products| !products.is_empty());
+        Self::of_lists(named.map(|products| products.iter().cloned().collect()).collect())
+    }
+
+    fn of_lists(mut lists: Vec<BTreeSet<String>>) -> Self {
         lists.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
         let mut kept: Vec<BTreeSet<String>> = Vec::new();
         for list in lists {
@@ -36,6 +35,29 @@ impl Alternatives {
         Self { all, one_of: kept.into_iter().filter(|list| list.len() > 1).collect() }
     }
 
+    /// What several of these say together. Most hosts have evidence of one product alone, and share what it is called.
+    fn together<'a>(parts: impl Iterator<Item = &'a Arc<Self>>) -> Arc<Self> {
+        let mut distinct: Vec<&Arc<Self>> = Vec::new();
+        for part in parts {
+            if !distinct.iter().any(|known| Arc::ptr_eq(known, part)) {
+                distinct.push(part);
+            }
+        }
+        match distinct.as_slice() {
+            [] => Arc::default(),
+            [one] => Arc::clone(one),
+            several => match several.iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().as_slice() {
+                [one] => Arc::clone(one),
+                telling => Arc::new(Self::of_lists(telling.iter().flat_map(|part| part.lists()).collect())),
+            },
+        }
+    }
+
+    /// The lists that this was made of, but for those that said nothing more.
+    fn lists(&self) -> impl Iterator<Item = BTreeSet<String>> {
+        self.certain().map(|product| [product.to_owned()].into()).chain(self.one_of.iter().cloned())
+    }
+
     /// Those that are named for certain.
     pub fn certain(&self) -> impl Iterator<Item = &str> {
         self.all.iter().filter(|product| !self.one_of.iter().any(|list| list.contains(*product))).map(String::as_str)
@@ -45,6 +67,41 @@ impl Alternatives {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+}
+
+/// What evidence of an indicator, or of several, names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NamedProducts {
+    /// The vendor's own products.
+    pub(super) own: Arc<Alternatives>,
+    /// Products of other vendors with the engine inside.
+    pub(super) of_others: Arc<Alternatives>,
+}
+
+impl NamedProducts {
+    /// What each indicator names; what is the same is there once.
+    pub(super) fn of_each(indicators: &[Indicator]) -> Vec<Self> {
+        const NOTHING: &[String] = &[];
+        let mut known: HashMap<[&[String]; 2], Arc<Alternatives>> = HashMap::new();
+        let mut shared = |lists| Arc::clone(known.entry(lists).or_insert_with(|| Arc::new(Alternatives::of(lists))));
+        let each = indicators.iter().map(|one| {
+            let (products, engine_in) = (one.products.as_slice(), one.engine_in.as_slice());
+            let (own, of_others) = match (one.strength, one.category) {
+                (Strength::Browse, _) => ([NOTHING; 2], [NOTHING; 2]),
+                // What an indicator of another vendor's product names is not the vendor's own, whichever key it stands under.
+                (_, Category::Oem) => ([NOTHING; 2], [engine_in, products]),
+                _ => ([products, NOTHING], [engine_in, NOTHING]),
+            };
+            Self { own: shared(own), of_others: shared(of_others) }
+        });
+        each.collect()
+    }
+
+    /// What several of these name together.
+    pub(super) fn together<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let own = Alternatives::together(parts.clone().map(|part| &part.own));
+        Self { own, of_others: Alternatives::together(parts.map(|part| &part.of_others)) }
     }
 }
 
@@ -67,5 +124,19 @@ mod tests {
         assert_eq!(named(&[&["A", "B", "C"], &["B", "A"], &[]]), (vec![], vec![vec!["A".to_owned(), "B".to_owned()]]));
         let (certain, one_of) = named(&[&["D"], &["A", "B"], &["B", "C"], &["D"]]);
         assert_eq!((certain, one_of.len()), (vec!["D".to_owned()], 2));
+    }
+
+    proptest::proptest! {
+        /// Lists that were gathered in parts say what they say at once.
+        #[test]
+        fn parts_say_together_what_their_lists_say(parts in proptest::collection::vec(lists(), 0..4)) {
+            let of = |lists: &[Vec<String>]| Alternatives::of(lists.iter().map(Vec::as_slice));
+            let gathered: Vec<Arc<Alternatives>> = parts.iter().map(|lists| Arc::new(of(lists))).collect();
+            proptest::prop_assert_eq!(&*Alternatives::together(gathered.iter()), &of(&parts.concat()));
+        }
+    }
+
+    fn lists() -> impl proptest::strategy::Strategy<Value = Vec<Vec<String>>> {
+        proptest::collection::vec(proptest::collection::vec("[A-E]", 0..4), 0..3)
     }
 }

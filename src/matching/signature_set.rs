@@ -29,6 +29,7 @@ pub use ports::PortRange;
 pub use products::{Product, ProductKind};
 pub(super) use template::expand as expand_template;
 
+use super::products::NamedProducts;
 use super::{Indicator, IndicatorIndex, MatchKind};
 use crate::capture::display_path;
 use crate::inspect::{Certificate, Frames};
@@ -63,6 +64,8 @@ pub struct SignatureSet {
     /// By id.
     indices: HashMap<Box<str>, IndicatorIndex, FixedState>,
     products: Vec<Product>,
+    /// By index: what evidence of it names.
+    named_products: Vec<NamedProducts>,
     version: String,
     sha256: String,
     names: Names,
@@ -231,6 +234,7 @@ impl SignatureSet {
         }
         let by_index = (0..=u32::MAX).map(IndicatorIndex).zip(&indicators);
         let indices = by_index.map(|(index, one)| (one.id.as_str().into(), index)).collect();
+        let named_products = NamedProducts::of_each(&indicators);
         let sha256 = digest(numbered.iter().map(|&(_, one)| one));
         Self {
             indicators,
@@ -238,6 +242,7 @@ impl SignatureSet {
             in_force,
             indices,
             products,
+            named_products,
             version,
             sha256,
             names,
@@ -306,6 +311,14 @@ impl SignatureSet {
     #[must_use]
     pub fn get(&self, index: IndicatorIndex) -> &Indicator {
         self.indicators.get(index.0 as usize).expect("the index comes from this set")
+    }
+
+    /// What evidence of an indicator names.
+    ///
+    /// # Panics
+    /// As [`Self::get`] does.
+    pub(super) fn products_named_by(&self, index: IndicatorIndex) -> &NamedProducts {
+        self.named_products.get(index.0 as usize).expect("the index comes from this set")
     }
 
     /// The indicator with the id `KL-UPD-0001`.

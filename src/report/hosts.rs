@@ -1,6 +1,6 @@
 //! An inventory of hosts in the forms of a scan's answer: the same host objects, rows and table.
 
-use super::scan_json::{Hosts, Signatures};
+use super::scan_json::{Signatures, write_with_hosts};
 use super::scan_table::{WIDTH_MIN, counted, wrapped};
 use super::spelling::{formatted, rfc3339};
 use super::{HostsReport, SourceReport, TableStyle, scan_csv, scan_table};
@@ -19,10 +19,8 @@ pub fn write_hosts_json(out: &mut impl io::Write, report: &HostsReport, signatur
         signatures: Signatures::of(signatures),
         sources: report.sources.iter().map(Source::of).collect(),
         hosts_in_all: report.in_all,
-        hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
-    serde_json::to_writer_pretty(&mut *out, &answer)?;
-    out.write_all(b"\n")
+    write_with_hosts(out, &answer, &report.hosts, report, signatures)
 }
 
 /// Writes the inventory as comma-separated values, in the columns of a scan.
@@ -74,7 +72,6 @@ struct Answer<'a> {
     signatures: Signatures<'a>,
     sources: Vec<Source<'a>>,
     hosts_in_all: usize,
-    hosts: Hosts<'a, HostsReport>,
 }
 
 #[derive(Serialize)]

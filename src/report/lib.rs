@@ -16,6 +16,7 @@ mod explanation;
 mod hosts;
 mod machines;
 mod makers;
+mod parallel;
 mod report;
 #[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]

@@ -188,7 +188,7 @@ pub struct SourceReport {
 }
 
 /// What knows the names of the inputs that evidence points into.
-pub(super) trait Inputs {
+pub(super) trait Inputs: Sync {
     /// Name of the input that holds an example; empty when nobody knows.
     fn name_of(&self, example: Position) -> &str;
 

@@ -9,6 +9,7 @@ use kaspector::matching::{
     Alert, Alternatives, Application, Confidence, ConnectionOutcome, EvidenceLine, Field, FlowCounts, FlowSummary,
     HostFinding, HostKey, IndicatorIndex, Position, Role, SeenAs, SignatureSet, Strength, Verdict,
 };
+use std::sync::Arc;
 
 /// 2026-11-23T15:43:54.449556Z.
 pub const AT: Timestamp = Timestamp(1_795_448_634_449_556_000);
@@ -138,11 +139,11 @@ pub fn report() -> ScanReport {
     let lookup = line(SeenAs::Lookup, Field::DnsQuery, "s07.upd.kaspersky.com", 2);
     let mut confirmed = host("10.20.0.5", Zone::default(), Verdict::Confirmed, 95, vec![contact, lookup]);
     confirmed.mac = Some(MacAddress([0x46, 0x7e, 0x3f, 0xaf, 0x25, 0x32]));
-    confirmed.products = Alternatives::of([
+    confirmed.products = Arc::new(Alternatives::of([
         &["KES Windows 11.6+".to_owned()][..],
         &["KSC 14".to_owned()],
         &["Safe Kids".to_owned(), "Premium 21".to_owned()],
-    ]);
+    ]));
     let hostile = line(SeenAs::Lookup, Field::DnsQuery, "\u{1b}[2Jx.upd.kaspersky.com", 17);
     let zone = Zone { vlan: Some(120), inner_vlan: Some(7), vni: Some(5001) };
     let mut suspected = host("10.20.0.53", zone, Verdict::Suspected, 5, vec![hostile]);

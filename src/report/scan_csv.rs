@@ -1,6 +1,7 @@
 //! The answer of a scan as comma-separated values (RFC 4180, lines ending in a line feed).
 
 use super::escape::for_spreadsheet;
+use super::parallel::in_parallel;
 use super::report::{Inputs, entry};
 use super::spelling::{named, rfc3339};
 use super::{ScanReport, SiteEntry};
@@ -27,20 +28,23 @@ pub(super) fn write_hosts(
     inputs: &impl Inputs,
     signatures: &SignatureSet,
 ) -> io::Result<()> {
-    let mut rows = csv::Writer::from_writer(out);
+    let mut rows = csv::Writer::from_writer(&mut *out);
     rows.write_record(COLUMNS).map_err(plain)?;
-    for host in hosts {
-        let site = of_site(&entry(inputs, host));
-        for line in &host.evidence {
-            let cells = of_host(host)
-                .into_iter()
-                .chain(of_evidence(line, inputs, signatures))
-                .chain(links(host))
-                .chain(site.iter().map(|cell| Cow::Borrowed(cell.as_str())));
-            rows.write_record(cells.map(|cell| for_spreadsheet(&cell).into_owned())).map_err(plain)?;
+    rows.flush()?;
+    drop(rows);
+    in_parallel(out, hosts, |hosts, out| {
+        let mut rows = csv::Writer::from_writer(out);
+        for host in hosts {
+            let safe = |cell: Cow<'_, str>| for_spreadsheet(&cell).into_owned();
+            let of_site = of_site(&entry(inputs, host)).map(|cell| for_spreadsheet(&cell).into_owned());
+            let (of_host, links) = (of_host(host).map(safe), links(host).map(safe));
+            for line in &host.evidence {
+                let of_line = of_evidence(line, inputs, signatures).map(safe);
+                rows.write_record(of_host.iter().chain(&of_line).chain(&links).chain(&of_site)).map_err(plain)?;
+            }
         }
-    }
-    rows.flush()
+        rows.flush()
+    })
 }
 
 /// The failure of the writer below, as it came: a closed pipe must be known for one.

@@ -1,5 +1,6 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
+use super::parallel::in_parallel;
 use super::report::{Inputs, OnSite, entry, note_shared};
 use super::spelling::{link_type, rfc3339};
 use super::{
@@ -7,6 +8,7 @@ use super::{
 };
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
+use serde_json::ser::{Formatter, PrettyFormatter};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -37,10 +39,36 @@ pub fn write_json(out: &mut impl io::Write, report: &ScanReport, signatures: &Si
         machines: Machines::of(report),
         verdict: coverage.verdict,
         coverage,
-        hosts: Hosts { hosts: &report.hosts, inputs: report, signatures },
     };
-    serde_json::to_writer_pretty(&mut *out, &answer)?;
-    out.write_all(b"\n")
+    write_with_hosts(out, &answer, &report.hosts, report, signatures)
+}
+
+/// Writes an answer whose last key, `hosts`, holds these hosts.
+pub(super) fn write_with_hosts(
+    out: &mut impl io::Write,
+    answer: &impl Serialize,
+    hosts: &[HostFinding],
+    inputs: &impl Inputs,
+    signatures: &SignatureSet,
+) -> io::Result<()> {
+    let answer = serde_json::to_vec_pretty(answer)?;
+    out.write_all(answer.strip_suffix(b"\n}").unwrap_or(&answer))?;
+    out.write_all(b",\n  \"hosts\": [")?;
+    let Some((first, others)) = hosts.split_first() else { return out.write_all(b"]\n}\n") };
+    let write = |host: &HostFinding, before: &[u8], out: &mut Vec<u8>| {
+        out.extend_from_slice(before);
+        // As deep as a host stands in the answer: in a list, in an object.
+        let mut formatter = PrettyFormatter::new();
+        formatter.begin_object(&mut io::sink())?;
+        formatter.begin_array(&mut io::sink())?;
+        let mut serializer = serde_json::Serializer::with_formatter(out, formatter);
+        Host::of(host, inputs, signatures).serialize(&mut serializer).map_err(io::Error::from)
+    };
+    let mut buffer = Vec::new();
+    write(first, b"\n    ", &mut buffer)?;
+    out.write_all(&buffer)?;
+    in_parallel(out, others, |hosts, out| hosts.iter().try_for_each(|host| write(host, b",\n    ", out)))?;
+    out.write_all(b"\n  ]\n}\n")
 }
 
 /// Writes each host on a line of its own, as it stands in that answer, with `"schema": "kaspector.host/1"` before its keys.
@@ -104,7 +132,6 @@ struct Answer<'a> {
     machines: Machines<'a>,
     verdict: RunVerdict,
     coverage: RunCoverage,
-    hosts: Hosts<'a, ScanReport>,
 }
 
 #[derive(Serialize)]
@@ -203,20 +230,6 @@ struct Outcomes<'a>(&'a ScanReport);
 impl Serialize for Outcomes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.outcomes.non_zero().map(|(outcome, count)| (outcome.name(), count)))
-    }
-}
-
-/// Hosts are turned one by one while they are written: there may be many.
-pub(super) struct Hosts<'a, I> {
-    pub(super) hosts: &'a [HostFinding],
-    /// What their evidence points into.
-    pub(super) inputs: &'a I,
-    pub(super) signatures: &'a SignatureSet,
-}
-
-impl<I: Inputs> Serialize for Hosts<'_, I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.hosts.iter().map(|host| Host::of(host, self.inputs, self.signatures)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! and paths begin) with `…` where they are. Nothing that was observed reaches the terminal unescaped.
 
 use super::escape::for_terminal;
+use super::parallel::in_parallel;
 use super::report::{Inputs, entry};
 use super::spelling::{formatted, named};
 use super::{CardMaker, MachineCounts, ScanReport};
@@ -14,7 +15,7 @@ use kaspector::matching::{ConnectionOutcome, Field, HostFinding, HostKey, Role, 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How the table is to look.
@@ -77,28 +78,9 @@ pub(super) fn write_hosts(
 ) -> io::Result<()> {
     let layout = Layout::of(hosts, style.width);
     layout.header(out, style)?;
-    for host in hosts {
-        layout.row(out, host, style)?;
-        let card = host.mac.and_then(|mac| CardMaker::of(mac).name()).map(|name| format!("{name} (card)"));
-        let said: Vec<_> = inputs.machines().and_then(|machines| machines.line(host)).into_iter().chain(card).collect();
-        if !said.is_empty() {
-            let identity = said.join(", ");
-            writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&identity), style.width - INDENT.len()))?;
-        }
-        let site = entry(inputs, host);
-        if let Some(line) = site.line() {
-            writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&line), style.width - INDENT.len()))?;
-        }
-        if let Some(line) = site.exception_line() {
-            let line = wrapped(&for_terminal(&line), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
-            writeln!(out, "{INDENT}{line}")?;
-        }
-        writeln!(out, "{}", painted(evidence(host, inputs, signatures, style.width), QUIET, style))?;
-        for note in &host.notes {
-            let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
-            writeln!(out, "{}", painted(format!("{INDENT}{note}"), QUIET, style))?;
-        }
-    }
+    in_parallel(out, hosts, |hosts, out| {
+        hosts.iter().try_for_each(|host| write_host(out, host, inputs, signatures, &layout, style))
+    })?;
     writeln!(out)?;
     writeln!(out, "{}", wrapped(&verdicts(hosts), style.width))?;
     let excepted = hosts.iter().filter(|host| entry(inputs, host).is_excepted()).count();
@@ -111,6 +93,37 @@ pub(super) fn write_hosts(
     }
     if let Some(hops) = next_hops(hosts) {
         writeln!(out, "{}", wrapped(&hops, style.width))?;
+    }
+    Ok(())
+}
+
+fn write_host(
+    out: &mut Vec<u8>,
+    host: &HostFinding,
+    inputs: &impl Inputs,
+    signatures: &SignatureSet,
+    layout: &Layout,
+    style: TableStyle,
+) -> io::Result<()> {
+    layout.row(out, host, style)?;
+    let card = host.mac.and_then(|mac| CardMaker::of(mac).name()).map(|name| format!("{name} (card)"));
+    let said: Vec<_> = inputs.machines().and_then(|machines| machines.line(host)).into_iter().chain(card).collect();
+    if !said.is_empty() {
+        let identity = said.join(", ");
+        writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&identity), style.width - INDENT.len()))?;
+    }
+    let site = entry(inputs, host);
+    if let Some(line) = site.line() {
+        writeln!(out, "{INDENT}{}", cut_end(&for_terminal(&line), style.width - INDENT.len()))?;
+    }
+    if let Some(line) = site.exception_line() {
+        let line = wrapped(&for_terminal(&line), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
+        writeln!(out, "{INDENT}{line}")?;
+    }
+    writeln!(out, "{}", painted(evidence(host, inputs, signatures, style.width), QUIET, style))?;
+    for note in &host.notes {
+        let note = wrapped(&for_terminal(note), style.width - INDENT.len()).replace('\n', NEXT_INDENTED);
+        writeln!(out, "{}", painted(format!("{INDENT}{note}"), QUIET, style))?;
     }
     Ok(())
 }
@@ -149,11 +162,11 @@ impl Layout {
         let (seconds, minutes) = ("2026-11-23 15:43:54".len(), "2026-11-23 15:43".len());
         // A longer label gets a line of its own, with the other columns below it.
         let room = width - without(minutes);
-        let labels = hosts.iter().map(|host| host_label(host).width()).filter(|&label| label <= room);
+        let labels = hosts.iter().map(|host| columns(&host_label(host))).filter(|&label| label <= room);
         let host = labels.max().unwrap_or(0).max("HOST".len());
         let (time, time_form) =
             if host + without(seconds) <= width { (seconds, "%Y-%m-%d %H:%M:%S") } else { (minutes, "%Y-%m-%d %H:%M") };
-        let services = hosts.iter().map(|host| services(host).width()).max().unwrap_or(0);
+        let services = hosts.iter().map(|host| columns(&services(host))).max().unwrap_or(0);
         let services = services.clamp("SERVICES".len(), SERVICES_MAX);
         let left = width.saturating_sub(host + without(time) + GAP + services + GAP);
         let lists = (left >= PRODUCTS_MIN).then_some((services, left));
@@ -175,7 +188,7 @@ impl Layout {
 
     fn row(&self, out: &mut impl io::Write, host: &HostFinding, style: TableStyle) -> io::Result<()> {
         let mut label = host_label(host);
-        if label.width() > self.host {
+        if columns(&label) > self.host {
             writeln!(out, "{label}")?;
             label.clear();
         }
@@ -191,7 +204,7 @@ impl Layout {
         let Some((services_width, products_width)) = self.lists else {
             writeln!(out)?;
             let services = cut_end(&services(host), self.total - INDENT.len());
-            let left = (self.total - INDENT.len()).saturating_sub(services.width() + ": ".len());
+            let left = (self.total - INDENT.len()).saturating_sub(columns(&services) + ": ".len());
             let products = as_many_as_fit(&products, left);
             let colon = if products.is_empty() { "" } else { ": " };
             return writeln!(out, "{INDENT}{services}{colon}{products}");
@@ -257,8 +270,8 @@ fn evidence(host: &HostFinding, inputs: &impl Inputs, signatures: &SignatureSet,
         observed.to_mut().push_str(&format!(" (range: {})", for_terminal(seen)));
     }
     // The value comes first, but a third of the room stays for the path.
-    let room = width.saturating_sub(start.width() + ", ".len() + end.width());
-    let for_path = path.width().min(room.saturating_sub(observed.width()).max(room / 3));
+    let room = width.saturating_sub(columns(&start) + ", ".len() + columns(&end));
+    let for_path = columns(&path).min(room.saturating_sub(columns(&observed)).max(room / 3));
     let for_observed = room.saturating_sub(for_path);
     let observed = match line.field {
         // What a path or an agent is shows at its beginning, whose a name is at its end.
@@ -369,8 +382,14 @@ pub(super) fn painted(text: impl Display, paint: Style, style: TableStyle) -> St
     if style.colour { format!("{paint}{text}{paint:#}") } else { text.to_string() }
 }
 
+/// Columns of a terminal that a text takes up.
+pub(super) fn columns(text: &str) -> usize {
+    // What is plain ASCII, as most is, need not be looked up in tables.
+    if text.is_ascii() { text.len() } else { text.width() }
+}
+
 pub(super) fn padded(text: &str, width: usize) -> String {
-    text.to_owned() + &" ".repeat(width.saturating_sub(text.width()))
+    text.to_owned() + &" ".repeat(width.saturating_sub(columns(text)))
 }
 
 /// `texts` between semicolons, and how many there are besides when not all of them fit. The first one is cut rather than left out.
@@ -384,11 +403,11 @@ pub(super) fn as_many_as_fit(texts: &[impl AsRef<str>], width: usize) -> String 
         line += text.as_ref();
         let left = texts.len() - index - 1;
         let candidate = if left > 0 { format!("{line}; +{left} more") } else { line.clone() };
-        if candidate.width() <= width {
+        if columns(&candidate) <= width {
             best = candidate;
         } else if index == 0 {
             let more = candidate.get(line.len()..).unwrap_or_default();
-            best = cut_end(&line, width.saturating_sub(more.width())) + more;
+            best = cut_end(&line, width.saturating_sub(columns(more))) + more;
         }
     }
     best
@@ -396,7 +415,7 @@ pub(super) fn as_many_as_fit(texts: &[impl AsRef<str>], width: usize) -> String 
 
 /// The beginning of `text` in at most `width` columns.
 pub(super) fn cut_end(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut kept: String = within(text.chars(), width.saturating_sub(1)).collect();
@@ -406,7 +425,7 @@ pub(super) fn cut_end(text: &str, width: usize) -> String {
 
 /// The end of `text` in at most `width` columns.
 fn cut_start(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut kept: Vec<char> = within(text.chars().rev(), width.saturating_sub(1)).collect();
@@ -426,7 +445,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split(' ') {
-        if used > 0 && used + 1 + word.width() > width {
+        if used > 0 && used + 1 + columns(word) > width {
             lines.push('\n');
             used = 0;
         } else if used > 0 {
@@ -434,7 +453,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
             used += 1;
         }
         lines += word;
-        used += word.width();
+        used += columns(word);
     }
     lines
 }
@@ -447,6 +466,7 @@ mod tests {
     use kaspector::decode::Zone;
     use kaspector::matching::Alternatives;
     use kaspector::matching::{SeenAs, Strength};
+    use std::sync::Arc;
 
     fn table(report: &ScanReport, width: usize, colour: bool) -> String {
         let mut out = Vec::new();
@@ -526,7 +546,7 @@ HOST                         VERDICT    SURE  FIRST SEEN (UTC)  LAST SEEN (UTC)
         let zone = Zone { vlan: Some(4095), inner_vlan: Some(4095), vni: Some(0xff_ffff) };
         let mut host =
             samples::host("2001:db8:1111:2222:3333:4444:5555:6666", zone, Verdict::Confirmed, 99, vec![wide]);
-        host.products = Alternatives::of([&["卡".repeat(200)][..]]);
+        host.products = Arc::new(Alternatives::of([&["卡".repeat(200)][..]]));
         report.hosts.push(host);
         report.hosts.push(samples::host("10.0.0.1", Zone::default(), Verdict::Confirmed, 99, vec![long]));
         report.dropped.extend([("flows", u64::MAX), ("names", u64::MAX), ("reassembly", u64::MAX)]);

@@ -3,14 +3,14 @@
 use super::super::TableStyle;
 use super::super::escape::for_terminal;
 use super::super::scan_table::{
-    QUIET, WIDTH_MIN, as_many_as_fit, colour_of, counted, cut_end, host_label, padded, painted, services, wrapped,
+    QUIET, WIDTH_MIN, as_many_as_fit, colour_of, columns, counted, cut_end, host_label, padded, painted, services,
+    wrapped,
 };
 use super::super::spelling::{formatted, named};
 use super::{Entry, HostChange, HostPart, HostsDiff, Side};
 use kaspector::decode::MacAddress;
 use kaspector::matching::{HostFinding, Verdict};
 use std::io;
-use unicode_width::UnicodeWidthStr;
 
 /// Writes the hosts that are different, how many there are of each kind, and what was compared.
 ///
@@ -21,7 +21,7 @@ pub fn write_diff_table(out: &mut impl io::Write, diff: &HostsDiff<'_>, style: T
     if diff.entries.is_empty() {
         writeln!(out, "No host is different.")?;
     } else {
-        let labels = diff.entries.iter().filter_map(|entry| Some(host_label(entry.latest()?).width()));
+        let labels = diff.entries.iter().filter_map(|entry| Some(columns(&host_label(entry.latest()?))));
         // A longer label gets a line of its own, with the other columns below it.
         let room = style.width - CHANGE - VERDICTS - TIME - 3 * GAP.len();
         let width = labels.filter(|&label| label <= room).max().unwrap_or(0).max("HOST".len());
@@ -60,7 +60,7 @@ fn row(out: &mut impl io::Write, entry: &Entry<'_>, width: usize, style: TableSt
     };
     let verdicts = painted(padded(&verdicts, VERDICTS), colour_of(host.verdict), style);
     let last = formatted(host.last_seen, "%Y-%m-%d %H:%M");
-    if label.width() > width {
+    if columns(&label) > width {
         writeln!(out, "{change}{GAP}{label}")?;
         label.clear();
         writeln!(out, "{}{GAP}{}{GAP}{verdicts}{GAP}{last}", padded("", CHANGE), padded("", width))?;
@@ -89,7 +89,7 @@ fn uses(host: &HostFinding, width: usize) -> String {
     let products: Vec<String> = products(host);
     let products: Vec<_> = products.iter().map(|product| for_terminal(product)).collect();
     let services = cut_end(&services(host), width);
-    let left = width.saturating_sub(services.width() + ": ".len());
+    let left = width.saturating_sub(columns(&services) + ": ".len());
     let products = as_many_as_fit(&products, left);
     let colon = if products.is_empty() { "" } else { ": " };
     format!("{services}{colon}{products}")

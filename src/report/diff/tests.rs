@@ -4,6 +4,7 @@ use crate::{TableStyle, samples};
 use kaspector::decode::MacAddress;
 use kaspector::matching::{Alternatives, Role, SignatureSet, Verdict};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The hosts of the sample, with another address each, so many times.
 fn report(change: impl FnOnce(&mut Vec<HostFinding>)) -> HostsReport {
@@ -48,7 +49,7 @@ fn each_host_has_one_change_and_all_are_counted() {
         hosts[0].role = Role::Relay;
         hosts[0].mac = Some(MacAddress([2, 0, 0, 0, 0, 9]));
         hosts[2].verdict = Verdict::Suspected;
-        hosts[2].products = Alternatives::of([&["KES Windows 11.6+".to_owned()][..]]);
+        hosts[2].products = Arc::new(Alternatives::of([&["KES Windows 11.6+".to_owned()][..]]));
         hosts.extend([not_heard, came]);
     });
     let diff = HostsDiff::of(("a.state", &old), ("b.state", &new));
@@ -100,7 +101,7 @@ fn each_form_tells_the_same_and_no_name_controls_it() {
     let old = report(|hosts| hosts[1].last_seen.0 -= 1);
     let new = report(|hosts| {
         later(hosts);
-        hosts[0].engine_in = Alternatives::of([&[hostile.to_owned()][..]]);
+        hosts[0].engine_in = Arc::new(Alternatives::of([&[hostile.to_owned()][..]]));
         hosts.remove(1);
     });
     let diff = HostsDiff::of(("a\u{1b}.state", &old), ("b.state", &new));
