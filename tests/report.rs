@@ -2,6 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "web/browser.rs"]
+#[allow(dead_code, reason = "the tests of the sensor's page ask for more")]
+mod browser;
+#[path = "web/http.rs"]
+#[allow(dead_code, reason = "the tests of the sensor's page ask for more")]
+mod http;
+
+use browser::Browser;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,6 +99,31 @@ fn the_page_is_well_formed_and_asks_for_nothing() {
         }
         assert!(!html.contains("://"), "{arguments:?}");
     }
+}
+
+/// The page fits windows of all widths, and its own policy forbids nothing that it needs.
+#[test]
+fn the_page_fits_narrow_windows_and_paper() {
+    let Some(browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let old = state(folder.path(), "old.state", &["pcaps/dns-then-tls.pcap"]);
+    let page = folder.path().join("page.html");
+    fs::write(&page, report("html", &["pcaps/derived", "--compare", &old])).unwrap();
+    browser.open(&format!("file://{}", page.display()));
+    for scheme in ["light", "dark"] {
+        for width in [320, 375, 1280] {
+            browser.look(width, 900, scheme);
+            let overflow =
+                browser.run("const all = document.documentElement; return all.scrollWidth - all.clientWidth");
+            assert!(overflow.as_i64().unwrap() <= 0, "{overflow} pixels at {width}");
+            browser.picture(&format!("report-{width}-{scheme}"));
+        }
+    }
+    let background = "return getComputedStyle(document.body).backgroundColor";
+    assert_ne!(browser.run(background), "rgb(255, 255, 255)", "the style of the page holds, and is dark");
+    browser.print(700);
+    assert_eq!(browser.run(background), "rgb(255, 255, 255)", "paper is white");
+    assert_eq!(browser.console(), Vec::<Value>::new());
 }
 
 /// A capture in which a machine calls itself so, and then does what `dns-then-tls.pcap` shows.
@@ -313,7 +346,7 @@ fn an_inventory_gives_the_findings_of_its_captures() {
     for line in [&mut of_state, &mut of_captures]
         .into_iter()
         .flat_map(|report| report["findings"].as_array_mut().unwrap())
-        .inspect(|finding| assert_eq!(finding["finding_id"].as_str().unwrap().len(), 19))
+        .inspect(|finding| assert_eq!(finding["finding_id"].as_str().unwrap().len(), 21))
         .flat_map(|finding| finding["evidence"].as_array_mut().unwrap())
     {
         // What an inventory does not hold.

@@ -54,22 +54,30 @@ fn of_inventory(
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
     let groups = ProductGroups::new(signatures);
     let state = State::open_to_read(path).map_err(of_state)?;
-    let compares = arguments.compare.is_some();
-    let make = |finding: HostFinding| {
-        let endpoint = Endpoint::of(&finding, None, site, signatures, &groups);
-        (endpoint, compares.then(|| without_evidence(finding)))
-    };
-    let form = Form { make: &make, order: |(endpoint, _)| endpoint.order() };
-    let (mut inventory, hosts) = state.listing_as(signatures, form).map_err(of_state)?;
-    drop(state);
-    let (endpoints, found): (Vec<_>, Vec<_>) = hosts.into_iter().unzip();
-    let changes = match &arguments.compare {
-        Some(old) => {
-            inventory.hosts = found.into_iter().flatten().collect();
-            Some(changes(old, (path, &inventory), signatures)?)
+    if let Some(old) = &arguments.compare {
+        // What is wrong with it is said before the other is read, which may take long.
+        State::open_to_read(old).map_err(of_state)?;
+    }
+    let make = |finding: &HostFinding| Endpoint::of(finding, None, site, signatures, &groups);
+    let (inventory, endpoints, changes) = match &arguments.compare {
+        None => {
+            let form = Form { make: &|finding: HostFinding| make(&finding), order: Endpoint::order };
+            let (inventory, endpoints) = state.listing_as(signatures, form).map_err(of_state)?;
+            (inventory, endpoints, None)
         }
-        None => None,
+        Some(old) => {
+            let form = Form {
+                make: &|finding: HostFinding| (make(&finding), without_evidence(finding)),
+                order: |(endpoint, _)| endpoint.order(),
+            };
+            let (mut inventory, both) = state.listing_as(signatures, form).map_err(of_state)?;
+            let endpoints;
+            (endpoints, inventory.hosts) = both.into_iter().unzip();
+            let changes = changes(old, (path, &inventory), signatures)?;
+            (inventory, endpoints, Some(changes))
+        }
     };
+    drop(state);
     let inputs: Vec<EvidenceInput> = inventory.inputs.iter().map(|name| named(name)).collect();
     let community_ids = HashMap::new();
     let report = ComplianceReport::new(&Material {

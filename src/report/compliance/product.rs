@@ -1,6 +1,6 @@
 //! What a finding is about: one product, or one of a few that the evidence does not tell apart.
 
-use kaspector::matching::{Alternatives, Indicator, ProductKind, SignatureSet};
+use kaspector::matching::{Alternatives, Category, Indicator, ProductKind, SignatureSet, Strength};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
@@ -100,7 +100,7 @@ impl ProductGroup {
         }
     }
 
-    /// Four hexadecimal digits that tell the products of one endpoint apart, the same in every run.
+    /// Six hexadecimal digits that tell the products of one endpoint apart, the same in every run.
     pub(super) fn code(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.embedding.name());
@@ -108,8 +108,8 @@ impl ProductGroup {
             hash.update([0]);
             hash.update(name);
         }
-        let [high, low, ..]: [u8; 32] = hash.finalize().into();
-        format!("{high:02x}{low:02x}")
+        let [a, b, c, ..]: [u8; 32] = hash.finalize().into();
+        format!("{a:02x}{b:02x}{c:02x}")
     }
 }
 
@@ -166,9 +166,8 @@ impl ProductGroups {
     }
 }
 
-/// The place in `groups` of what an indicator is evidence of: the first that it fits. `None` when it names none of them.
+/// The places in `groups` of what an indicator may be evidence of; none when it names none of them.
 pub(super) fn place(groups: &[Arc<ProductGroup>], indicator: &Indicator) -> impl Iterator<Item = usize> {
-    use kaspector::matching::{Category, Strength};
     let is_of_others = indicator.category == Category::Oem;
     // What a person does in a browser names no product of the machine.
     let tells = indicator.strength != Strength::Browse;

@@ -1,6 +1,6 @@
 //! Community IDs of the flows that show evidence.
 
-use kaspector::matching::{Alert, FlowSummary, Position};
+use kaspector::matching::{Alert, FlowSummary};
 use kaspector_report::community_id;
 use kaspector_report::compliance::EvidencePlace;
 use std::collections::HashMap;
@@ -29,8 +29,7 @@ impl CommunityIds {
             if flows.by_place.len() >= FLOWS_MAX {
                 break;
             }
-            let Position { packet, .. } = Position { input, packet: alert.packet };
-            flows.by_place.entry((input, packet, alert.indicator, alert.field)).or_insert(alert.flow);
+            flows.by_place.entry((input, alert.packet, alert.indicator, alert.field)).or_insert(alert.flow);
         }
         flows.inputs += 1;
     }
