@@ -57,18 +57,22 @@ pub(super) fn write_with_hosts(
     let Some((first, others)) = hosts.split_first() else { return out.write_all(b"]\n}\n") };
     let write = |host: &HostFinding, before: &[u8], out: &mut Vec<u8>| {
         out.extend_from_slice(before);
-        // As deep as a host stands in the answer: in a list, in an object.
-        let mut formatter = PrettyFormatter::new();
-        formatter.begin_object(&mut io::sink())?;
-        formatter.begin_array(&mut io::sink())?;
-        let mut serializer = serde_json::Serializer::with_formatter(out, formatter);
-        Host::of(host, inputs, signatures).serialize(&mut serializer).map_err(io::Error::from)
+        write_in_list(out, &Host::of(host, inputs, signatures))
     };
     let mut buffer = Vec::new();
     write(first, b"\n    ", &mut buffer)?;
     out.write_all(&buffer)?;
     in_parallel(out, others, |hosts, out| hosts.iter().try_for_each(|host| write(host, b",\n    ", out)))?;
     out.write_all(b"\n  ]\n}\n")
+}
+
+/// Writes a value as it stands in an answer: in a list, in an object.
+pub(super) fn write_in_list(out: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    let mut formatter = PrettyFormatter::new();
+    formatter.begin_object(&mut io::sink())?;
+    formatter.begin_array(&mut io::sink())?;
+    let mut serializer = serde_json::Serializer::with_formatter(out, formatter);
+    value.serialize(&mut serializer).map_err(io::Error::from)
 }
 
 /// Writes each host on a line of its own, as it stands in that answer, with `"schema": "kaspector.host/1"` before its keys.

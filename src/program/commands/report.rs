@@ -22,7 +22,7 @@ use kaspector::matching::{Alert, HostFinding, SignatureSet};
 use kaspector_live::Filter;
 use kaspector_report::compliance::{
     Basis, Changes, ComplianceReport, Endpoint, EvidenceInput, Material, ProductGroups, write_compliance_csv,
-    write_compliance_html,
+    write_compliance_html, write_compliance_json,
 };
 use kaspector_report::{HostsDiff, HostsReport, InputReport, ScanReport, Site};
 use std::collections::HashMap;
@@ -176,7 +176,7 @@ fn exit(scan: &Scan) -> Exit {
 
 fn write(mut out: &mut dyn Write, report: &ComplianceReport<'_>, format: ReportFormat) -> io::Result<()> {
     match format {
-        ReportFormat::Json => report.write_json(&mut out),
+        ReportFormat::Json => write_compliance_json(&mut out, report),
         ReportFormat::Html => write_compliance_html(&mut out, report),
         ReportFormat::Csv => write_compliance_csv(&mut out, report),
     }

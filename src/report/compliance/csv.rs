@@ -2,6 +2,7 @@
 
 use super::{ComplianceReport, Finding};
 use crate::escape::for_spreadsheet;
+use crate::parallel::in_parallel;
 use crate::scan_csv::plain;
 use std::borrow::Cow;
 use std::io;
@@ -14,13 +15,18 @@ use std::io;
 /// # Errors
 /// When `out` fails.
 pub fn write_compliance_csv(out: &mut impl io::Write, report: &ComplianceReport<'_>) -> io::Result<()> {
-    let mut rows = csv::Writer::from_writer(out);
+    let mut rows = csv::Writer::from_writer(&mut *out);
     rows.write_record(COLUMNS).map_err(plain)?;
-    for finding in report.findings.iter() {
-        let cells = cells(&finding);
-        rows.write_record(cells.iter().map(|cell| for_spreadsheet(cell).into_owned())).map_err(plain)?;
-    }
-    rows.flush()
+    rows.flush()?;
+    drop(rows);
+    in_parallel(out, report.findings.endpoints, |some, out| {
+        let mut rows = csv::Writer::from_writer(out);
+        for finding in report.findings.among(some) {
+            let cells = cells(&finding);
+            rows.write_record(cells.iter().map(|cell| for_spreadsheet(cell).into_owned())).map_err(plain)?;
+        }
+        rows.flush()
+    })
 }
 
 const COLUMNS: [&str; 51] = [

@@ -3,9 +3,9 @@
 use super::endpoint::{Endpoint, ProductFinding, SiteOf};
 use super::product::{Embedding, ProductBasis, ProductGroup};
 use super::regime::{Facts, FindingKind, InScope, Reason, Regime};
-use crate::FindingState;
 use crate::spelling::rfc3339;
 use crate::uid::{evidence_uid, finding_id};
+use crate::{CardMaker, FindingState};
 use kaspector::matching::{Category, EvidenceLine, Field, IndicatorIndex, Label, LabelKind, SignatureSet};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
@@ -39,9 +39,12 @@ pub struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// In the order of the endpoints; of one endpoint, the vendor's own products first.
     pub fn iter(self) -> impl Iterator<Item = Finding<'a>> {
-        self.endpoints
-            .iter()
-            .flat_map(move |endpoint| endpoint.findings.iter().map(move |one| self.finding(endpoint, one)))
+        self.among(self.endpoints)
+    }
+
+    /// Those of some endpoints.
+    pub(super) fn among(self, endpoints: &'a [Endpoint]) -> impl Iterator<Item = Finding<'a>> {
+        endpoints.iter().flat_map(move |endpoint| endpoint.findings.iter().map(move |one| self.finding(endpoint, one)))
     }
 
     fn finding(self, endpoint: &'a Endpoint, finding: &'a ProductFinding) -> Finding<'a> {
@@ -209,7 +212,10 @@ pub struct EndpointOf<'a> {
     pub vni: Option<u32>,
     /// Its own link-layer address.
     pub mac: Option<String>,
-    /// That of the router on the way to it.
+    /// Who made its card, by that address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<&'a str>,
+    /// The link-layer address of the router on the way to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_hop_mac: Option<String>,
     /// Its name, as the best source says.
@@ -264,6 +270,7 @@ impl<'a> EndpointOf<'a> {
             inner_vlan: zone.inner_vlan,
             vni: zone.vni,
             mac: endpoint.mac.map(|mac| mac.to_string()),
+            maker: endpoint.mac.and_then(|mac| CardMaker::of(mac).name()),
             next_hop_mac: endpoint.next_hop_mac.map(|mac| mac.to_string()),
             hostname: name.map(|label| &*label.text),
             first_name_source: name.map(|label| label.source.name()),

@@ -5,6 +5,7 @@ use super::rules::{Rule, rules};
 use super::{Changes, ComplianceReport, Embedding, Endpoint, Finding, Interval, ProductFigures, Reason, Row};
 use crate::RunVerdict;
 use crate::escape::for_terminal;
+use crate::parallel::in_parallel;
 use crate::scan_table::key_label;
 use crate::spelling::rfc3339;
 use askama::Template;
@@ -42,9 +43,12 @@ pub fn write_compliance_html(out: &mut impl io::Write, report: &ComplianceReport
         of_captures: report.of_captures(),
     };
     head.write_into(out)?;
-    for finding in report.findings.iter() {
-        OneFinding { finding: &finding, one: Shown::of(&finding, report) }.write_into(out)?;
-    }
+    in_parallel(out, report.findings.endpoints, |some, out| {
+        report.findings.among(some).try_for_each(|finding| {
+            let one = Shown::of(&finding, report.of_captures());
+            OneFinding { finding: &finding, one }.write_into(&mut *out)
+        })
+    })?;
     let of_captures = report.of_captures();
     Tail { report, of_captures, rules: &rules(report), reasons: &Reason::ALL }.write_into(out)
 }
@@ -137,7 +141,7 @@ struct Line<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(finding: &'a Finding<'a>, report: &ComplianceReport<'_>) -> Self {
+    fn of(finding: &'a Finding<'a>, of_captures: bool) -> Self {
         let endpoint = &finding.endpoint;
         let mut label = endpoint.label.clone();
         if endpoint.role != "endpoint" {
@@ -146,7 +150,8 @@ impl<'a> Shown<'a> {
         let said = endpoint.names.iter().map(|name| format!("{} ({})", for_terminal(name.text), name.source));
         let of_site = endpoint.site.and_then(|site| site.line.as_deref()).map(|line| for_terminal(line).into_owned());
         let names: Vec<String> = of_site.into_iter().chain(said).collect();
-        let mac = endpoint.mac.as_ref().map(|mac| format!("MAC {mac}. ")).unwrap_or_default();
+        let maker = endpoint.maker.map(|maker| format!(", {}", for_terminal(maker))).unwrap_or_default();
+        let mac = endpoint.mac.as_ref().map(|mac| format!("MAC {mac}{maker}. ")).unwrap_or_default();
         let facts = format!(
             "{mac}Services: {}. Strength {}. Seen on at least {}, {}; {} bytes out, {} in.",
             finding.services.join(", "),
@@ -162,12 +167,7 @@ impl<'a> Shown<'a> {
             product: for_terminal(&finding.product.text()).into_owned(),
             first: second(&finding.first_seen),
             last: second(&finding.last_seen),
-            evidence: finding
-                .evidence
-                .iter()
-                .take(EVIDENCE_SHOWN)
-                .map(|line| Line::of(line, report.of_captures()))
-                .collect(),
+            evidence: finding.evidence.iter().take(EVIDENCE_SHOWN).map(|line| Line::of(line, of_captures)).collect(),
             left_out: finding.evidence.len().saturating_sub(EVIDENCE_SHOWN) as u64
                 + u64::from(finding.evidence_left_out),
             facts,

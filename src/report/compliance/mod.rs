@@ -9,6 +9,7 @@ mod endpoint;
 mod figures;
 mod finding;
 mod html;
+mod json;
 mod plots;
 mod product;
 mod regime;
@@ -20,6 +21,7 @@ pub use endpoint::{EVIDENCE_MAX, Endpoint, SiteOf};
 pub use figures::{ByReached, ByVerdict, Closeness, Figures, Interval, LastSeen, ProductFigures, RegimeFigures, Row};
 pub use finding::{EndpointOf, Evidence, EvidenceInput, EvidencePlace, Finding, Findings, NameOf, Scope};
 pub use html::write_compliance_html;
+pub use json::write_compliance_json;
 pub use product::{Embedding, ProductBasis, ProductGroup, ProductGroups};
 pub use regime::{FindingKind, InScope, Reason, Regime};
 
@@ -31,7 +33,6 @@ use kaspector::matching::{SignatureSet, Verdict};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 
 /// What a report is made of.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ pub enum Basis<'a> {
 }
 
 /// The report. Serialized, it is `kaspector.report/1`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ComplianceReport<'a> {
     schema: &'static str,
     schema_version: u32,
@@ -261,15 +262,6 @@ impl<'a> ComplianceReport<'a> {
     /// What the site file says under a key of [`PARTICULARS`](crate::PARTICULARS), for a reader.
     pub(super) fn particular(&self, key: &str) -> Option<String> {
         self.organisation.get(key).map(|text| for_terminal(text).into_owned())
-    }
-
-    /// Writes the report as one JSON object.
-    ///
-    /// # Errors
-    /// When `out` fails.
-    pub fn write_json(&self, out: &mut impl io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
-        out.write_all(b"\n")
     }
 }
 
