@@ -649,6 +649,127 @@ async fn splunk_gets_envelopes_with_times_and_other_collectors_plain_lines() {
     assert!(plain.bodies.iter().flat_map(|body| body.lines()).map(number_of).eq(0..20));
 }
 
+/// An alert as a sensor writes it, with a name that wants to be more than text.
+fn finding(number: usize, weight: Weight) -> Message {
+    let line = include_str!("data/alerts.jsonl").lines().last().unwrap();
+    Message { line: line.into(), weight, ..message(number) }
+}
+
+#[derive(Default)]
+struct Chat {
+    tries: usize,
+    bodies: Vec<serde_json::Value>,
+}
+
+/// Refuses once by its limit of messages, as chats do.
+async fn chat(
+    State(chat): State<Arc<Mutex<Chat>>>,
+    axum::Json(body): axum::Json<serde_json::Value>,
+) -> (StatusCode, [(&'static str, &'static str); 1]) {
+    let mut chat = chat.lock().unwrap();
+    chat.tries += 1;
+    if chat.tries == 1 {
+        return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]);
+    }
+    chat.bodies.push(body);
+    (StatusCode::ACCEPTED, [("x", "y")])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chats_are_told_findings_in_few_messages_by_a_url_that_nobody_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slack, teams) = (Arc::new(Mutex::new(Chat::default())), Arc::new(Mutex::new(Chat::default())));
+    let app = axum::Router::new()
+        .route("/services/hunter2", post(chat).with_state(Arc::clone(&slack)))
+        .route("/workflows/hunter2", post(chat).with_state(Arc::clone(&teams)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = |name: &str, path: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("http://127.0.0.1:{port}/{path}\n")).unwrap();
+        file.display().to_string()
+    };
+    // The first URL is out of date, and renewed while findings wait.
+    let files = [url("slack", "services/old"), url("teams", "workflows/hunter2")];
+    let specs =
+        [format!("https:?shape=slack&url-file={}", files[0]), format!("https:?shape=teams&url-file={}", files[1])];
+    let outputs = start(&[&specs[0], &specs[1]], folder.path());
+    for number in 0..60 {
+        let weight = if number % 2 == 0 { Weight::Finding } else { Weight::Summary };
+        assert!(outputs.offer(finding(number, weight)));
+    }
+    until("the old URL is refused", || outputs.status()[0].trouble.as_ref().is_some_and(|why| why.contains("404")))
+        .await;
+    url("slack", "services/hunter2");
+    until("findings are there", || outputs.status().iter().all(|status| status.delivered == 30)).await;
+    for status in outputs.status() {
+        assert!(status.name.starts_with("http:?url-file=/") && !status.name.contains("hunter2"), "{}", status.name);
+        assert_eq!((status.rejected, status.lost, status.waiting), (0, 0, 0));
+        assert!(status.retried > 0, "429 is no refusal");
+    }
+    for chat in [slack, teams] {
+        let chat = chat.lock().unwrap();
+        assert!(!chat.bodies.is_empty() && chat.bodies.len() < 10, "{} messages", chat.bodies.len());
+        let all = serde_json::to_string(&chat.bodies).unwrap();
+        assert!(!all.contains("mrkdwn\"}") && all.contains("10.20."), "{all}");
+    }
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_cannot_be_used_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("url");
+    let prepared = |spec: String| {
+        Outputs::prepare(&[spec.parse().unwrap()], &[], &"s".into()).map(|_| ()).unwrap_err().to_string()
+    };
+    let spec = format!("https:?shape=slack&url-file={}", file.display());
+    assert!(prepared(spec.clone()).contains("No such file"));
+    for (url, why) in
+        [("hunter2", "relative URL"), ("ftp://hunter2/", "expected http://"), ("https://a:hunter2@b/", "no user")]
+    {
+        std::fs::write(&file, url).unwrap();
+        let error = prepared(spec.clone());
+        assert!(error.contains(why) && error.contains(file.to_str().unwrap()) && !error.contains("hunter2"), "{error}");
+    }
+    let error = prepared("https:?url-env=KASPECTOR_TEST_NO_URL".to_owned());
+    assert!(error.contains("environment variable KASPECTOR_TEST_NO_URL is not set"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_output_has_its_own_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let specs = [
+        format!("file:{}", file("eve").display()),
+        format!("file:{}?format=ecs", file("ecs").display()),
+        format!("file:{}?format=ocsf", file("ocsf").display()),
+        format!("syslog+udp://{}?body=ecs", udp.local_addr().unwrap()),
+    ];
+    let outputs = start(&specs.each_ref().map(String::as_str), folder.path());
+    let message = finding(1, Weight::Finding);
+    assert!(outputs.offer(message.clone()));
+    assert!(outputs.offer(Message { line: "{\"event_type\":\"stats\"}".into(), ..finding(2, Weight::Stats) }));
+    until("all have it", || outputs.status().iter().map(|status| status.delivered).eq([2, 1, 1, 1])).await;
+    let lines = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+    assert_eq!(lines("eve").lines().next(), Some(&*message.line));
+    let record = |name: &str| serde_json::from_str::<serde_json::Value>(&lines(name)).unwrap();
+    assert_eq!(
+        (&record("ecs")["event"]["id"], record("ecs")["event"]["kind"].as_str()),
+        (&(*message.uid).into(), Some("alert"))
+    );
+    assert_eq!(
+        (record("ocsf")["class_uid"].as_u64(), &record("ocsf")["metadata"]["uid"]),
+        (Some(2004), &(*message.uid).into())
+    );
+    let mut datagram = [0; 2048];
+    let length = udp.recv(&mut datagram).unwrap();
+    assert!(String::from_utf8_lossy(&datagram[..length]).contains("] {\"@timestamp\":\""));
+    outputs.drain(Duration::from_secs(10)).await;
+}
+
 /// A token that was renewed counts once the old one is refused, without a signal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_secret_is_read_again() {

@@ -232,7 +232,7 @@ fn all_that_is_wrong_is_said_at_once() {
     // Once the values are right, what they lead to shows as well.
     fs::write(&file, text.replace(", 'gopher:x'", "")).unwrap();
     let (_, _, err) = check(&["-c", &file]);
-    assert!(err.contains("notes.txt: holds something else than EVE lines"), "{err}");
+    assert!(err.contains("notes.txt: holds something else than EVE, ECS or OCSF lines"), "{err}");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn alerts_are_not_added_to_what_is_none_of_theirs() {
     let capture = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("pcaps/dns-then-tls.pcap");
     fs::copy(capture, at("a.pcap")).unwrap();
     for (name, said) in [
-        ("notes.txt", "holds something else than EVE lines"),
+        ("notes.txt", "holds something else than EVE, ECS or OCSF lines"),
         ("hard", "this is the configuration"),
         ("a.pcap", "this is a capture"),
         ("no/such.json", "install -d"),

@@ -1,6 +1,7 @@
 //! One output's task: takes batches from the spool and delivers them, for as long as it takes.
 
 use super::Message;
+use super::format::RecordFormat;
 use super::output::{OutputError, OutputSpec, SyslogTransport as Way};
 use super::spool::{Account, Lost, Reader};
 use super::transport::{self, Delivered, Standing, Transport, TransportError};
@@ -126,6 +127,8 @@ impl Tally {
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub name: String,
+    /// How the records are written, and who saw what they say.
+    pub format: (RecordFormat, Arc<str>),
     pub reader: Option<Reader>,
     pub tally: Arc<Tally>,
     pub stop: watch::Receiver<Stop>,
@@ -150,12 +153,12 @@ pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, Out
     let failed = |what: String| OutputError { spec: spec.to_string(), what };
     spec.check().map_err(failed)?;
     Ok(match spec.clone() {
-        OutputSpec::Stdout => starting(transport::StdoutTransport),
-        OutputSpec::File { path, rotate_size: size, rotate_age: age, keep } => {
+        OutputSpec::Stdout { .. } => starting(transport::StdoutTransport),
+        OutputSpec::File { path, rotate_size: size, rotate_age: age, keep, .. } => {
             starting(transport::FileTransport::new(&path, transport::Rotation { size, age, keep }))
         }
-        OutputSpec::UnixStream { path } => starting(transport::StreamTransport::new(&path)),
-        OutputSpec::UnixDgram { path } => starting(transport::DgramTransport::new(&path)),
+        OutputSpec::UnixStream { path, .. } => starting(transport::StreamTransport::new(&path)),
+        OutputSpec::UnixDgram { path, .. } => starting(transport::DgramTransport::new(&path)),
         OutputSpec::Syslog { transport: way, server, body, facility, ca, cert, key } => {
             let form = transport::Form { body, facility, sensor: Arc::clone(sensor) };
             starting(match way {
@@ -167,13 +170,16 @@ pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, Out
                 }
             })
         }
-        OutputSpec::Http { url, shape, index, auth, token_env, token_file, ca, cert, key } => {
+        OutputSpec::Http {
+            url, url_file, url_env, shape, index, auth, token_env, token_file, ca, cert, key, ..
+        } => {
             let (sensor, files) = (Arc::clone(sensor), transport::Files { ca, identity: cert.zip(key) });
-            let target = transport::Target { url, shape, index, auth, token_env, token_file, files, sensor };
+            let address = transport::Address { url, file: url_file, variable: url_env };
+            let target = transport::Target { address, shape, index, auth, token_env, token_file, files, sensor };
             starting(transport::HttpTransport::new(target).map_err(failed)?)
         }
         #[cfg(feature = "kafka")]
-        OutputSpec::Kafka { brokers, topic } => {
+        OutputSpec::Kafka { brokers, topic, .. } => {
             starting(transport::KafkaTransport::new(&brokers, &topic).map_err(failed)?)
         }
         #[cfg(not(feature = "kafka"))]
@@ -264,8 +270,10 @@ impl Delivery {
             }
             let stopping = stop == Stop::WhenDone;
             let Some(mut reader) = self.reader.take() else { return };
+            let (format, sensor) = self.format.clone();
             let work = tokio::task::spawn_blocking(move || {
-                let batch = reader.next_batch(BATCH_MESSAGES, BATCH_BYTES);
+                let mut batch = reader.next_batch(BATCH_MESSAGES, BATCH_BYTES);
+                batch.messages = format.write(batch.messages, &sensor);
                 (reader, batch)
             });
             let Ok((reader, batch)) = work.await else { return };

@@ -1,11 +1,11 @@
-//! Takes messages to collectors: files, standard output, syslog, Unix sockets, HTTP and Kafka, each behind a spool that outlives a crash.
+//! Takes messages to collectors: files, standard output, syslog, Unix sockets, HTTP, chats and Kafka, each behind a spool that outlives a crash.
 //!
 //! In:    [`Message`]s, one at a time.
 //! Out:   the same messages at each of the [`Outputs`], in order; counters of what waits, arrived and was lost.
-//! Never: reads what a message says, or keeps whoever hands one in waiting.
+//! Never: judges what a message says, or keeps whoever hands one in waiting.
 
-mod cef;
 mod delivery;
+mod format;
 mod message;
 mod output;
 mod outputs;
@@ -14,6 +14,7 @@ mod time;
 mod transport;
 
 pub use delivery::OutputStatus;
+pub use format::RecordFormat;
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
 pub use outputs::{Drained, OutputOptions, Outputs, OutputsError, Prepared, SpoolStatus, Watcher};

@@ -98,6 +98,7 @@ pub struct Outputs {
     handle: Handle,
     reopen: watch::Sender<u64>,
     limit_bytes: u64,
+    sensor: Arc<str>,
 }
 
 /// An output that runs.
@@ -163,6 +164,7 @@ impl Outputs {
             } else {
                 options.limits.memory_bytes as u64
             },
+            sensor: Arc::clone(&options.sensor),
         };
         for (spec, start) in prepared {
             outputs.running.extend(start.map(|start| outputs.begin(spec, start)));
@@ -221,6 +223,7 @@ impl Outputs {
         let account = reader.as_ref().map(|reader| Arc::clone(reader.account()));
         let delivery = Delivery {
             name: name.clone(),
+            format: (spec.format(), Arc::clone(&self.sensor)),
             reader,
             tally: Arc::clone(&tally),
             stop: stop.subscribe(),
@@ -327,7 +330,7 @@ impl Outputs {
 }
 
 fn taker(spec: &OutputSpec) -> Taker {
-    Taker { name: spec.to_string(), takes_stats: spec.takes_stats() }
+    Taker { name: spec.to_string(), lightest: spec.lightest() }
 }
 
 /// Writes what comes, syncs in groups, and saves checkpoints, until nobody sends any more. The disk works on a thread of its own: what

@@ -79,8 +79,8 @@ pub enum SpoolError {
 pub struct Taker {
     /// Names its checkpoint: stays the same from run to run.
     pub name: String,
-    /// Whether it wants [`Weight::Stats`].
-    pub takes_stats: bool,
+    /// It is given this and what weighs more.
+    pub lightest: Weight,
 }
 
 /// The writing end. One thread owns it.

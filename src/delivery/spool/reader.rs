@@ -86,7 +86,7 @@ impl Reader {
     pub fn next_batch(&mut self, max: usize, max_bytes: usize) -> Batch {
         // Everything up to here is in some row. What comes while the rows are read could be overtaken by later ones.
         let horizon = self.shared.state().last;
-        let takes_stats = self.with_taker(|taker| taker.takes_stats).unwrap_or(false);
+        let lightest = self.with_taker(|taker| taker.lightest).unwrap_or(Weight::Finding);
         for cursor in self.cursors.iter_mut() {
             // It may have been dropped, or moved to disk.
             cursor.head.take_if(|head| head.segment.is_none());
@@ -94,7 +94,7 @@ impl Reader {
         let mut batch = Batch { last: self.handed, ..Batch::default() };
         let mut bytes = 0;
         while batch.messages.len() < max && bytes < max_bytes {
-            for weight in WEIGHTS.into_iter().filter(|&weight| takes_stats || weight != Weight::Stats) {
+            for weight in WEIGHTS.into_iter().filter(|&weight| weight >= lightest) {
                 self.fill(weight);
             }
             let next = self

@@ -61,7 +61,7 @@ pub(super) struct Segment {
 #[derive(Debug)]
 pub(super) struct TakerState {
     pub name: String,
-    pub takes_stats: bool,
+    pub lightest: Weight,
     /// Nothing is kept for it any more.
     pub is_gone: bool,
     /// Which of its readers counts: the latest.
@@ -91,7 +91,7 @@ const DAMAGE_SHOWN: Duration = Duration::from_secs(3600);
 
 impl TakerState {
     pub const fn wants(&self, weight: Weight) -> bool {
-        !self.is_gone && (self.takes_stats || !matches!(weight, Weight::Stats))
+        !self.is_gone && weight as u8 >= self.lightest as u8
     }
 
     /// What its checkpoint is to say.
@@ -398,9 +398,9 @@ impl State {
     }
 
     /// Sees to it that there is a taker of this name, which begins where it stood, but not before `floor`; gives its number.
-    pub fn add(&mut self, Taker { name, takes_stats }: Taker, folder: Option<&Path>, floor: &ByWeight<u64>) -> usize {
+    pub fn add(&mut self, Taker { name, lightest }: Taker, folder: Option<&Path>, floor: &ByWeight<u64>) -> usize {
         if let Some((number, taker)) = self.takers.iter_mut().enumerate().find(|(_, taker)| taker.name == name) {
-            (taker.is_gone, taker.takes_stats) = (false, takes_stats);
+            (taker.is_gone, taker.lightest) = (false, lightest);
             let progress = taker.progress();
             taker.begin(&progress, floor);
             return number;
@@ -419,7 +419,7 @@ impl State {
         };
         let mut taker = TakerState {
             name,
-            takes_stats,
+            lightest,
             is_gone: false,
             reader: 0,
             rows: ByWeight::default(),

@@ -11,7 +11,12 @@ fn message(number: u64, weight: Weight) -> Message {
 }
 
 fn takers(count: usize) -> Vec<Taker> {
-    (0..count).map(|number| Taker { name: format!("file:/{number}"), takes_stats: number == 0 }).collect()
+    (0..count)
+        .map(|number| Taker {
+            name: format!("file:/{number}"),
+            lightest: if number == 0 { Weight::Stats } else { Weight::Summary },
+        })
+        .collect()
 }
 
 fn numbers(batch: &Batch) -> Vec<u64> {
@@ -76,13 +81,13 @@ fn outputs_come_and_go_and_come_back() {
         second.taken(batch.last);
         drop(second);
         change.remove("file:/1");
-        let mut third = change.add(Taker { name: "file:/2".to_owned(), takes_stats: false }).unwrap();
+        let mut third = change.add(Taker { name: "file:/2".to_owned(), lightest: Weight::Summary }).unwrap();
         append(&mut spool, 10..20);
         assert_eq!(all(&mut first), (0..20).collect::<Vec<_>>());
         assert_eq!(all(&mut third), (10..20).collect::<Vec<_>>());
         // Nothing waits for the one that is gone, and what is there still is given to it when it is back.
         append(&mut spool, 20..30);
-        let mut second = change.add(Taker { name: "file:/1".to_owned(), takes_stats: false }).unwrap();
+        let mut second = change.add(Taker { name: "file:/1".to_owned(), lightest: Weight::Summary }).unwrap();
         let back = all(&mut second);
         assert!(
             back.ends_with(&(20..30).collect::<Vec<_>>()) && back.first().is_some_and(|&first| first >= 4),
@@ -96,14 +101,14 @@ fn outputs_come_and_go_and_come_back() {
         assert!(!spool.has_readers(), "whoever may change the outputs is no reader");
         spool.close();
         assert!(segments(folder.path()).is_empty(), "the one that is gone holds nothing back");
-        assert!(change.add(Taker { name: "file:/3".to_owned(), takes_stats: false }).is_none());
+        assert!(change.add(Taker { name: "file:/3".to_owned(), lightest: Weight::Summary }).is_none());
     }
 }
 
 #[test]
 fn an_output_that_came_while_the_spool_was_in_use_is_known_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let new = || Taker { name: "file:/new".to_owned(), takes_stats: false };
+    let new = || Taker { name: "file:/new".to_owned(), lightest: Weight::Summary };
     let mut spool = Spool::open(Some(folder.path()), SpoolLimits::default(), &takers(1)).unwrap();
     spool.append(message(0, Weight::Finding));
     let _reader = spool.takers().add(new()).unwrap();

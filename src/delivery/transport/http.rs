@@ -1,7 +1,7 @@
-//! HTTP: Elasticsearch's bulk form, Splunk's collector, or plain lines. A batch is there when the answer is 2xx.
+//! HTTP: Elasticsearch's bulk form, Splunk's collector, chats, or plain lines. A batch is there when the answer is 2xx.
 
-use super::super::output::{HttpAuth, HttpShape};
-use super::super::{Message, time};
+use super::super::output::{HttpAuth, HttpShape, parsed_url};
+use super::super::{Message, format, time};
 use super::tls::Files;
 use super::{Delivered, Transport, TransportError};
 use base64::Engine;
@@ -23,7 +23,7 @@ pub(crate) struct HttpTransport {
 
 /// Whom to talk to, and how.
 pub(crate) struct Target {
-    pub url: String,
+    pub address: Address,
     pub shape: HttpShape,
     pub index: Option<String>,
     pub auth: Option<HttpAuth>,
@@ -33,27 +33,35 @@ pub(crate) struct Target {
     pub sensor: Arc<str>,
 }
 
+/// Where the URL stands: here, or where only the sensor reads it.
+pub(crate) struct Address {
+    pub url: Option<String>,
+    pub file: Option<PathBuf>,
+    pub variable: Option<String>,
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_MAX: usize = 8 << 20;
 
 impl HttpTransport {
-    /// Reads secret and certificates. The error names what cannot be read.
+    /// Reads URL, secret and certificates. The error names what cannot be read.
     pub fn new(target: Target) -> Result<Self, String> {
-        let mut url = Url::parse(&target.url).map_err(|error| error.to_string())?;
-        if target.shape == HttpShape::Elastic && !url.path().ends_with("/_bulk") {
-            let path = format!("{}/_bulk", url.path().trim_end_matches('/'));
-            url.set_path(&path);
-        }
+        let url = target.url()?;
         let client = client(&url, &target.files)?;
         let secret = target.secret()?;
         Ok(Self { client, url, secret, target })
     }
 
     fn body(&self, batch: &[Arc<Message>]) -> (String, &'static str) {
+        match self.target.shape {
+            HttpShape::Slack => return (format::slack(batch, &self.target.sensor), "application/json"),
+            HttpShape::Teams => return (format::teams(batch, &self.target.sensor), "application/json"),
+            HttpShape::Ndjson | HttpShape::Elastic | HttpShape::Splunk => {}
+        }
         let mut body = String::new();
         for message in batch {
             match self.target.shape {
-                HttpShape::Ndjson => body.push_str(&message.line),
+                HttpShape::Ndjson | HttpShape::Slack | HttpShape::Teams => body.push_str(&message.line),
                 HttpShape::Elastic => {
                     let index = self.target.index.as_deref().unwrap_or("kaspector");
                     body.push_str(&json!({"create": {"_index": index, "_id": &*message.uid}}).to_string());
@@ -97,10 +105,13 @@ fn client(url: &Url, files: &Files) -> Result<Client, String> {
 }
 
 fn time_of(event: &Value) -> Option<jiff::Timestamp> {
-    event.get("timestamp").and_then(Value::as_str).and_then(time::from_eve)
+    // OCSF counts milliseconds.
+    let of_ocsf = || jiff::Timestamp::from_millisecond(event.get("time")?.as_i64()?).ok();
+    event.get("timestamp").and_then(Value::as_str).and_then(time::from_eve).or_else(of_ocsf)
 }
 
 /// The event with `@timestamp` before all else, which data streams demand; and they would not read an EVE time, whose offset has no colon.
+/// ECS has it there.
 fn dated(line: &str) -> Cow<'_, str> {
     let event = serde_json::from_str(line).ok();
     match event.as_ref().and_then(time_of).zip(line.strip_prefix('{')) {
@@ -110,6 +121,32 @@ fn dated(line: &str) -> Cow<'_, str> {
 }
 
 impl Target {
+    /// Where to post. The error does not repeat it.
+    fn url(&self) -> Result<Url, String> {
+        let Address { url, file, variable } = &self.address;
+        let (text, place) = match (url, file, variable) {
+            (Some(url), _, _) => (url.clone(), None),
+            (_, Some(path), _) => {
+                let place = path.display().to_string();
+                (std::fs::read_to_string(path).map_err(|error| format!("{place}: {error}"))?, Some(place))
+            }
+            (_, _, Some(name)) => {
+                let place = format!("environment variable {name}");
+                (std::env::var(name).map_err(|_| format!("{place} is not set"))?, Some(place))
+            }
+            _ => return Err("no url".to_owned()),
+        };
+        let mut url = parsed_url(text.trim()).map_err(|error| match place {
+            Some(place) => format!("{place}: {error}"),
+            None => error,
+        })?;
+        if self.shape == HttpShape::Elastic && !url.path().ends_with("/_bulk") {
+            let path = format!("{}/_bulk", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+        }
+        Ok(url)
+    }
+
     fn secret(&self) -> Result<Option<HeaderValue>, String> {
         let secret = match (&self.token_env, &self.token_file) {
             (Some(name), _) => std::env::var(name).map_err(|_| format!("environment variable {name} is not set"))?,
@@ -154,11 +191,15 @@ impl Transport for HttpTransport {
             return Ok(Delivered::default());
         }
         let reason = format!("the server answers {status}");
+        // What is refused may have been renewed since it was read.
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             && let Ok(secret) = self.target.secret()
         {
-            // It may have been renewed since it was read.
             self.secret = secret;
+        }
+        let is_unknown = matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE);
+        if is_unknown && let Ok(url) = self.target.url() {
+            self.url = url;
         }
         Err(match status {
             // What is wrong with the content stays wrong; what is wrong with the address or the secret can be put right.
@@ -179,6 +220,10 @@ impl Transport for HttpTransport {
         match self.target.secret() {
             Ok(secret) => self.secret = secret,
             Err(error) => tracing::warn!("{error}; the secret read before stays in use"),
+        }
+        match self.target.url() {
+            Ok(url) => self.url = url,
+            Err(error) => tracing::warn!("{error}; the URL read before stays in use"),
         }
         match client(&self.url, &self.target.files) {
             Ok(client) => self.client = client,

@@ -12,7 +12,7 @@ mod tls;
 mod unix;
 
 pub(super) use file::{FileTransport, Rotation, StdoutTransport};
-pub(super) use http::{HttpTransport, Target};
+pub(super) use http::{Address, HttpTransport, Target};
 #[cfg(feature = "kafka")]
 pub(super) use kafka::KafkaTransport;
 pub(super) use syslog::{Form, SyslogTransport};

@@ -4,7 +4,7 @@
 //! may not have read by the time the connection breaks is written once more.
 
 use super::super::output::{SyslogBody, host_and_port};
-use super::super::{Message, cef, time};
+use super::super::{Message, format, time};
 use super::connection::Outstanding;
 use super::tcp::{Connection, Heard, PATIENCE};
 use super::tls::Files;
@@ -185,7 +185,9 @@ impl Form {
         let uid = message.uid.replace('\\', "\\\\").replace('"', "\\\"").replace(']', "\\]");
         let body = match self.body {
             SyslogBody::Json => None,
-            SyslogBody::Cef => cef::cef(&message.line, &message.uid, &self.sensor),
+            SyslogBody::Cef => format::cef(&message.line, &message.uid, &self.sensor),
+            SyslogBody::Ecs => format::ecs(&message.line, &message.uid, &self.sensor),
+            SyslogBody::Ocsf => format::ocsf(&message.line, &message.uid, &self.sensor),
         };
         let body = body.as_deref().unwrap_or(&message.line);
         let (sensor, process) = (printable(&self.sensor, 255), std::process::id());

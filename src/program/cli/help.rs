@@ -178,13 +178,15 @@ Files:
   /var/lib/kaspector/spool       its spool
   /var/lib/kaspector/hosts.db    its inventory of hosts
   file:PATH                      alerts are added at the end of a file that is
-                                 new, empty or holds EVE lines, and of no other
+                                 new, empty or holds lines of EVE, ECS or OCSF,
+                                 and of no other
   --site FILE                    read, never changed; again upon SIGHUP";
 
 #[cfg(target_os = "linux")]
 pub(super) const WATCH_ENVIRONMENT: &str = "\
 Environment:
   NAME of token-env=NAME          secret of an HTTP output
+  NAME of url-env=NAME            its URL, where that is a secret
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                                   proxies of HTTP outputs
   SSL_CERT_FILE, SSL_CERT_DIR     authorities in place of the system's

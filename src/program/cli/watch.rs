@@ -77,10 +77,11 @@ pub struct WatchArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub site: Option<PathBuf>,
 
-    /// Where alerts go, as Suricata EVE JSON; may be given several times [default: stdout]
+    /// Where alerts go, as Suricata EVE JSON if not told else; may be given several times [default: stdout]
     ///
     /// stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT,
-    /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, kafka://BROKER/TOPIC; docs/outputs.md has the options of each.
+    /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, https:?shape=slack|teams&url-file=PATH, kafka://BROKER/TOPIC. ?format=ecs|ocsf
+    /// (syslog: body=json|cef|ecs|ocsf) writes in other words than EVE's; docs/outputs.md has the options of each.
     #[arg(short, long = "output", value_name = "OUTPUT", verbatim_doc_comment, help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub outputs: Vec<Output>,
 

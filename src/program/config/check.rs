@@ -51,10 +51,8 @@ pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
                 checked.problems.push(error.to_string());
             }
         }
-        if let kaspector_delivery::OutputSpec::Http { token_env: Some(name), .. } = output
-            && std::env::var_os(name).is_none()
-        {
-            checked.problems.push(format!("output {output}: the environment has no {name}; set it, or use token-file"));
+        for (name, instead) in output.variables().into_iter().filter(|(name, _)| std::env::var_os(name).is_none()) {
+            checked.problems.push(format!("output {output}: the environment has no {name}; set it, or use {instead}"));
         }
     }
     if let Some(folder) = &config.spool {

@@ -21,7 +21,7 @@ pub use value::{
 use kaspector::capture::display_path;
 use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::pipeline::LANES;
-use kaspector_delivery::OutputSpec;
+use kaspector_delivery::{OutputSpec, RecordFormat};
 use kaspector_live::{CaptureKind, RingOptions};
 use serde::Deserialize;
 use std::fs::File;
@@ -407,7 +407,12 @@ pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<Con
     let tunnels = settings.tunnel.map_or_else(Vec::new, |list| list.0);
     faults.extend(TunnelPorts::complaint(&tunnels).map(ConfigError::Clash));
     let outputs = settings.output.map_or_else(
-        || vec![Output { spec: OutputSpec::Stdout, said: toml::Value::String("stdout".to_owned()) }],
+        || {
+            vec![Output {
+                spec: OutputSpec::Stdout { format: RecordFormat::Eve },
+                said: toml::Value::String("stdout".to_owned()),
+            }]
+        },
         |list| list.0,
     );
     let (specs, said_outputs) = outputs.into_iter().map(|output| (output.spec, output.said)).unzip();
@@ -524,7 +529,7 @@ mod tests {
     fn an_interface_is_enough() {
         let config = config("interface = 'eth1'").unwrap();
         assert_eq!(config.interfaces, ["eth1"]);
-        assert_eq!(config.outputs, [OutputSpec::Stdout]);
+        assert_eq!(config.outputs, [OutputSpec::Stdout { format: RecordFormat::Eve }]);
         assert_eq!((config.ring_memory(), config.snaplen), ((64 << 20) * config.workers as u64, 65_535));
         assert_eq!((config.stats_interval, config.http), (Duration::from_secs(8), None));
         assert!(config.promiscuous && !config.sensor.is_empty());

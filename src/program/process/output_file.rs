@@ -409,8 +409,20 @@ fn is_of_a_scan(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Looks whether lines of EVE may be added to the end of a file: a new one, an empty one, or one that begins with a line of EVE, whoever
-/// wrote it. Its folder has to be there; what else may refuse shows when it is opened.
+/// A line of EVE, of ECS or of OCSF, by what each demands.
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "the keys have to be there, whatever they hold")]
+enum GrowingLine {
+    Eve { event_type: String },
+    Ecs { ecs: serde_json::Map<String, serde_json::Value> },
+    Ocsf { class_uid: u64, type_uid: u64 },
+}
+
+const FIRST_KEYS: [&[u8]; 3] = [br#"{"timestamp":""#, br#"{"@timestamp":""#, br#"{"activity_id":"#];
+
+/// Looks whether lines of alerts may be added to the end of a file: a new one, an empty one, or one that begins with a line of EVE, ECS or
+/// OCSF, whoever wrote it. Its folder has to be there; what else may refuse shows when it is opened.
 ///
 /// # Errors
 /// [`OutputFileError`].
@@ -426,18 +438,18 @@ pub fn check_growing(path: &Path, option: &'static str, claims: &Claims) -> Resu
     if BufReader::new(file).take(LINE_MAX).read_until(b'\n', &mut line).is_err() {
         return Ok(());
     }
-    let is_eve = match serde_json::from_slice::<Line>(&line) {
+    let is_ours = match serde_json::from_slice::<GrowingLine>(&line) {
         Ok(_) => true,
         // A disk that was full may have cut the first line.
-        Err(error) => error.is_eof() && line.starts_with(br#"{"timestamp":""#),
+        Err(error) => error.is_eof() && FIRST_KEYS.iter().any(|key| line.starts_with(key)),
     };
     let foreign = || OutputFileError::Foreign {
         file: display_path(path),
-        holds: "EVE lines",
+        holds: "EVE, ECS or OCSF lines",
         option,
         advice: ", or move it away",
     };
-    if is_eve { Ok(()) } else { Err(foreign()) }
+    if is_ours { Ok(()) } else { Err(foreign()) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 /// One CEF line; `None` when `line` is no JSON object. `sensor` is the name of the device that saw it.
-pub(super) fn cef(line: &str, uid: &str, sensor: &str) -> Option<String> {
+pub(crate) fn cef(line: &str, uid: &str, sensor: &str) -> Option<String> {
     let event: Value = serde_json::from_str(line).ok()?;
     event.as_object()?;
     let text = |path: &str| event.pointer(path).map(plain).filter(|text| !text.is_empty());
@@ -71,7 +71,7 @@ pub(super) fn cef(line: &str, uid: &str, sensor: &str) -> Option<String> {
 
 /// The milliseconds since 1970 of an EVE time.
 fn milliseconds(at: &str) -> Option<String> {
-    super::time::from_eve(at).map(|at| at.as_millisecond().to_string())
+    crate::time::from_eve(at).map(|at| at.as_millisecond().to_string())
 }
 
 fn plain(value: &Value) -> String {
