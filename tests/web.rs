@@ -323,9 +323,68 @@ fn hosts_are_searched_sorted_and_cut() {
     let bytes = |host: &Value| host["bytes_sent"].as_u64().unwrap() + host["bytes_received"].as_u64().unwrap();
     let sizes: Vec<u64> = sorted["hosts"].as_array().unwrap().iter().map(bytes).collect();
     assert!(sizes.len() == 5 && sizes.is_sorted_by(|one, next| one >= next), "{sizes:?}");
-    for bad in ["verdict=evil", "limit=-1", "sort=color", "colour=red"] {
+    // By service, role, subnet and time.
+    let matching = |query: &str| sensor.get(&format!("/api/hosts?{query}")).json()["matching"].as_u64().unwrap();
+    let of_subnet = ["10.20.7.0/27", "10.20.7.9", "10.99.0.0/16"].map(|subnet| matching(&format!("subnet={subnet}")));
+    assert_eq!(of_subnet, [30, 1, 0]);
+    let service = all["hosts"][0]["categories"][0].as_str().unwrap();
+    let of_service = sensor.get(&format!("/api/hosts?service={service}")).json();
+    let has = |host: &Value| host["categories"].as_array().unwrap().contains(&service.into());
+    let hosts = all["hosts"].as_array().unwrap();
+    assert_eq!(of_service["matching"], hosts.iter().filter(|host| has(host)).count());
+    assert!(of_service["hosts"].as_array().unwrap().iter().all(has) && of_service["matching"] != total);
+    let endpoints = hosts.iter().filter(|host| host["role"] == "endpoint").count() as u64;
+    assert!(endpoints > 0 && endpoints < total && matching("role=endpoint") == endpoints);
+    let last = all["hosts"][0]["last_seen"].as_str().unwrap();
+    assert!(matching(&format!("since={last}")) < total && matching("since=2000-01-01&until=2100-01-01") == total);
+    let before = |query: &str| matching(&format!("{query}&until=2000-01-01"));
+    // One capture has no clock.
+    assert_eq!((before(""), before("subnet=10.20.7.0/27"), matching("since=2100-01-01")), (1, 0, 0));
+    // When they were seen first, of those that fit.
+    let over = &of_service["over_time"]["counts"];
+    let counted: u64 =
+        over.as_array().unwrap().iter().flat_map(|one| one.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(of_service["matching"], counted, "{over}");
+    // The same as a table, in which nothing is a formula.
+    let csv = sensor.get("/api/hosts?format=csv&subnet=10.20.7.9");
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(
+        csv.body.starts_with("address,vlan,") && csv.body.lines().skip(1).all(|line| line.starts_with("10.20.7.9,"))
+    );
+    assert!(csv.body.lines().count() > 1, "{}", csv.body);
+    for bad in [
+        "verdict=evil",
+        "limit=-1",
+        "sort=color",
+        "colour=red",
+        "service=evil",
+        "role=boss",
+        "subnet=10.0.0",
+        "since=soon",
+        "until=7",
+        "format=xml",
+    ] {
         assert_eq!(sensor.get(&format!("/api/hosts?{bad}")).status, 400, "{bad}");
     }
+}
+
+#[test]
+fn an_indicator_says_what_it_means() {
+    let sensor = Sensor::start(options());
+    let id = loop {
+        // The set is put up with the hosts.
+        let hosts = sensor.get("/api/hosts?limit=1").json();
+        if let Some(id) = hosts["hosts"][0]["evidence"][0]["indicator"].as_str() {
+            break id.to_owned();
+        }
+    };
+    let meaning = sensor.get(&format!("/api/indicator?id={id}")).json();
+    assert_eq!((&meaning["id"], &meaning["strength"]), (&id.as_str().into(), &"installed".into()));
+    assert_eq!(meaning["proves"], "only the product or an embedded engine does this");
+    assert!(!meaning["sources"].as_array().unwrap().is_empty() && meaning["products"].is_array());
+    let none = sensor.get("/api/indicator?id=%3Cscript%3E");
+    assert_eq!((none.status, none.body.contains('<')), (404, false));
+    assert_eq!((sensor.get("/api/indicator").status, sensor.get("/api/indicator?id=a&b=c").status), (400, 400));
 }
 
 #[test]
@@ -591,6 +650,56 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
         document.querySelector('th[data-sort=verdict] button').click(); return true");
     browser.until("return document.querySelectorAll('#host-rows > tr').length > 10");
 
+    // Filters, what they are told as, and the same as files.
+    let choose = |id: &str, value: &str| {
+        browser.run(&format!(
+            "const one = document.getElementById('{id}'); one.value = '{value}'; one.dispatchEvent(new Event('change')); return true"
+        ));
+    };
+    let shown = "[...document.querySelectorAll('#host-rows > tr:not(.evidence) td:first-child button')].map((one) => one.textContent)";
+    choose("subnet", "10.20.7.8/29");
+    browser.until(&format!(
+        "const list = {shown}; return list.length === 8 && list.every((one) => one.startsWith('10.20.7.'))"
+    ));
+    browser.until("return document.getElementById('filtered').textContent === 'Only: subnet 10.20.7.8/29'");
+    let files = browser.run("return ['csv', 'json'].map((id) => [document.getElementById(id).download, new URL(document.getElementById(id).href).search])");
+    for (file, kind) in [(&files[0], "csv"), (&files[1], "json")] {
+        assert_eq!(file[0], format!("kaspector-hosts.{kind}"));
+        let asked = file[1].as_str().unwrap();
+        assert!(asked.contains("subnet=10.20.7.8%2F29") && asked.contains("format=csv") == (kind == "csv"), "{asked}");
+        let answer = sensor.ask(&[&format!("GET /api/hosts{asked}"), &format!("Authorization: Bearer {TOKEN}")]);
+        assert!(answer.status == 200 && answer.body.contains("10.20.7.15"), "{asked}");
+    }
+    browser.until("return document.querySelectorAll('#over rect.suspected').length > 0");
+    choose("role", "gateway");
+    browser.until(&format!("return {shown}.length === 0"));
+    browser.run("document.getElementById('all').click(); return true");
+    browser.until(
+        "return document.querySelectorAll('#host-rows > tr').length > 10 && document.getElementById('filtered').hidden",
+    );
+    // A subnet that is not there yet is no failure, and is said to be none.
+    choose("subnet", "10.20");
+    browser.until("return document.getElementById('filtered').textContent.includes('10.20') && document.getElementById('subnet').getAttribute('aria-invalid') === 'true'");
+    assert!(browser.console().iter().all(|line| line["message"].as_str().unwrap().contains("400")));
+    browser.run("document.getElementById('all').click(); return true");
+    // A day of the reader.
+    choose("until", "2001-01-01");
+    browser.until(&format!("return {shown}.length === 1"));
+    browser.run("document.getElementById('all').click(); return true");
+    browser.until(&format!("return {shown}.length > 10"));
+    // One host by its own address, open, with the packet and what the indicator means.
+    browser.run("location.hash = '#host=10.20.7.30'; return true");
+    browser.until(&format!("const list = {shown}; return list.length === 1 && list[0] === '10.20.7.30'"));
+    browser.until(
+        "const one = document.querySelector('.evidence .meaning'); return one !== null && one.textContent.length > 20",
+    );
+    let told = browser.run("return document.querySelector('.evidence').innerText").as_str().unwrap().to_owned();
+    assert!(told.contains(" of eth1") && told.contains("packet ") && told.contains("first seen"), "{told}");
+    let link = "return document.querySelector('.evidence a').getAttribute('href')";
+    assert_eq!(browser.run(link), "#host=10.20.7.30");
+    browser.run("document.getElementById('all').click(); return true");
+    browser.until(&format!("return {shown}.length > 10 && location.hash === ''"));
+
     // Numbers move.
     browser.until("return document.getElementById('packets').textContent.endsWith(' k')");
     browser.until("return document.querySelector('#plot path.packets') !== null");
@@ -621,6 +730,9 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
         ("tablet", 768, 1024, "dark"),
         ("telephone", 375, 812, "dark"),
         ("small", 320, 640, "light"),
+        ("notebook-dark", 1280, 800, "dark"),
+        ("telephone-light", 375, 812, "light"),
+        ("small-dark", 320, 640, "dark"),
     ] {
         browser.look(width, height, scheme);
         browser.until(&format!("return innerWidth === {width} && document.documentElement.scrollWidth <= {width}"));

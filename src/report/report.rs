@@ -227,10 +227,20 @@ impl Inputs for HostsReport {
     }
 }
 
-/// Names of inputs, and what is known of the site.
-pub(super) struct OnSite<'a> {
-    pub(super) inputs: &'a [String],
-    pub(super) site: &'a Site,
+/// What single hosts are read with: the names of what evidence points into, and what is known of the site.
+#[derive(Clone, Copy, Debug)]
+pub struct OnSite<'a> {
+    /// Names of the inputs that examples stand in.
+    pub inputs: &'a [String],
+    /// What the people of the site know of it.
+    pub site: &'a Site,
+}
+
+impl OnSite<'_> {
+    /// Notes at hosts what follows from the site for their findings. To be called once for each.
+    pub fn note_shared(&self, hosts: &mut [HostFinding]) {
+        note_shared(hosts, self.site);
+    }
 }
 
 impl Inputs for OnSite<'_> {

@@ -2,7 +2,7 @@
 
 use super::escape::for_spreadsheet;
 use super::parallel::in_parallel;
-use super::report::{Inputs, entry};
+use super::report::{Inputs, OnSite, entry};
 use super::spelling::{named, rfc3339};
 use super::{ScanReport, SiteEntry};
 use kaspector::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
@@ -19,6 +19,19 @@ use std::io;
 /// When `out` fails.
 pub fn write_csv(out: &mut impl io::Write, report: &ScanReport, signatures: &SignatureSet) -> io::Result<()> {
     write_hosts(out, &report.hosts, report, signatures)
+}
+
+/// Writes single hosts in the same columns.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write_csv_on_site(
+    out: &mut impl io::Write,
+    hosts: &[HostFinding],
+    on_site: &OnSite<'_>,
+    signatures: &SignatureSet,
+) -> io::Result<()> {
+    write_hosts(out, hosts, on_site, signatures)
 }
 
 /// Writes these hosts, whose evidence points into `inputs`.

@@ -1,11 +1,9 @@
 //! The answer of a scan as one JSON object: `kaspector.scan/1`.
 
 use super::parallel::in_parallel;
-use super::report::{Inputs, OnSite, entry, note_shared};
+use super::report::{Inputs, OnSite, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{
-    CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, Site, SiteEntry, SubnetMachines,
-};
+use super::{CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
@@ -109,15 +107,8 @@ pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &Signatur
 /// # Panics
 /// Never: a host has only texts and numbers.
 #[must_use]
-pub fn host_json_on_site(
-    mut finding: HostFinding,
-    inputs: &[String],
-    site: &Site,
-    signatures: &SignatureSet,
-) -> String {
-    note_shared(std::slice::from_mut(&mut finding), site);
-    let inputs = OnSite { inputs, site };
-    serde_json::to_string(&Host::of(&finding, &inputs, signatures)).expect("texts and numbers are JSON")
+pub fn host_json_on_site(finding: &HostFinding, on_site: &OnSite<'_>, signatures: &SignatureSet) -> String {
+    serde_json::to_string(&Host::of(finding, on_site, signatures)).expect("texts and numbers are JSON")
 }
 
 /// One host as it stands in that answer, to be written as a part of something else.

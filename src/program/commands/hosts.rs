@@ -1,9 +1,9 @@
 //! `kaspector hosts` and `kaspector hosts diff`.
 
 use super::answer::AnswerPlace;
-use super::moment::{end_of, moment_of};
 use super::{Exit, Usage, load, load_site, of_state};
 use crate::cli::{DiffArguments, DiffFormat, HostsArguments, HostsCommand, HostsFormat};
+use crate::process::moment::{end_of, moment_of};
 use crate::process::output_file::Claims;
 use crate::state::{HostFilter, State};
 use anyhow::Context;
@@ -46,11 +46,11 @@ fn list(arguments: &HostsArguments) -> anyhow::Result<Exit> {
 fn filter(arguments: &HostsArguments) -> anyhow::Result<HostFilter> {
     let now = jiff::Timestamp::now();
     let moment = |option: &'static str, text: &Option<String>| {
-        text.as_deref().map(|text| moment_of(option, text, now)).transpose()
+        text.as_deref().map(|text| moment_of(option, text, now).map_err(Usage)).transpose()
     };
     let since = moment("--since", &arguments.since)?;
     let not_since = moment("--not-since", &arguments.not_since)?;
-    let until = arguments.until.as_deref().map(|text| end_of("--until", text, now)).transpose()?;
+    let until = arguments.until.as_deref().map(|text| end_of("--until", text, now).map_err(Usage)).transpose()?;
     // What would choose nobody, whatever the inventory holds, is a mistake.
     if let (Some(since), Some(not_since)) = (since, not_since)
         && since >= not_since

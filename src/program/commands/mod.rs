@@ -12,7 +12,6 @@ mod explain;
 mod export;
 mod figures;
 mod hosts;
-mod moment;
 mod report;
 mod scan;
 mod signatures;

@@ -1,13 +1,14 @@
 //! `/api/hosts`: hosts as in `scan --format json`, searched, sorted and cut to a page.
 
+use super::filter::{Filter, Format, Order, Parameters, Sort, VERDICTS};
+use super::over_time::OverTime;
 use super::shown::Shown;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kaspector::capture::Timestamp;
-use kaspector::matching::{Confidence, HostFinding, HostKey, SignatureSet, Verdict};
-use kaspector_report::{Site, host_json_on_site};
-use serde::Deserialize;
+use kaspector::matching::{Confidence, HostFinding, HostKey, Role, SignatureSet, Verdict};
+use kaspector_report::{OnSite, Site, host_json_on_site, write_csv_on_site};
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct HostBrief {
     pub verdict: Verdict,
     /// How sure.
     pub confidence: Confidence,
+    /// What it is to the traffic that named it.
+    pub role: Role,
     /// First evidence.
     pub first_seen: Timestamp,
     /// Last evidence.
@@ -67,6 +70,7 @@ impl HostList for Vec<HostFinding> {
             host: found.host,
             verdict: found.verdict,
             confidence: found.confidence,
+            role: found.role,
             first_seen: found.first_seen,
             last_seen: found.last_seen,
             bytes: found.bytes_sent.saturating_add(found.bytes_received),
@@ -81,55 +85,18 @@ impl HostList for Vec<HostFinding> {
     }
 }
 
-/// What is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
-    verdict: Option<String>,
-    /// Words that all must occur.
-    #[serde(default)]
-    q: String,
-    #[serde(default)]
-    sort: Sort,
-    #[serde(default)]
-    order: Order,
-    #[serde(default = "most")]
-    limit: usize,
-    #[serde(default)]
-    offset: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Sort {
-    #[default]
-    Verdict,
-    Address,
-    Confidence,
-    FirstSeen,
-    LastSeen,
-    Bytes,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Order {
-    #[default]
-    Asc,
-    Desc,
-}
-
 /// Most hosts of one answer.
 const LIMIT_MAX: usize = 10_000;
-
-const fn most() -> usize {
-    1000
-}
 
 pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Query<Parameters>) -> Response {
     let hosts = shown.web.hosts().await;
     // Many hosts take a while, and the server has others to serve.
-    match tokio::task::spawn_blocking(move || answer(&hosts, &parameters)).await {
+    let format = parameters.format;
+    let now = jiff::Timestamp::now();
+    match tokio::task::spawn_blocking(move || answer(&hosts, &parameters, now)).await {
+        Ok(Ok(body)) if format == Format::Csv => {
+            ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response()
+        }
         Ok(Ok(body)) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Ok(Err(said)) => (StatusCode::BAD_REQUEST, said).into_response(),
         Err(_) => {
@@ -138,44 +105,40 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Qu
     }
 }
 
-/// One JSON object: counts by verdict of all hosts, how many fit the parameters, and a page of those.
-fn answer(snapshot: &HostSnapshot, parameters: &Parameters) -> Result<String, String> {
-    let verdicts = [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing];
-    let verdict = match parameters.verdict.as_deref().filter(|name| !name.is_empty()) {
-        None => None,
-        Some(name) => {
-            let known = verdicts.into_iter().find(|verdict| verdict.name() == name);
-            Some(known.ok_or("verdict: expected confirmed, suspected or browsing\n")?)
-        }
-    };
-    let words: Vec<String> = parameters.q.split_whitespace().map(str::to_lowercase).collect();
+/// The hosts that fit the parameters, cut to a page: as CSV; or as one JSON object, with counts by verdict of all hosts, and how many fit.
+fn answer(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<String, String> {
+    let filter = Filter::of(parameters, now)?;
     let signatures = &snapshot.signatures;
     let all = snapshot.hosts.briefs(signatures);
-    let mentions = |brief: &HostBrief| {
-        words.is_empty()
-            || snapshot.hosts.finding(brief.at, signatures).is_some_and(|host| mentions(&host, &words, signatures))
+    let fits_closely = |brief: &HostBrief| {
+        let found = || snapshot.hosts.finding(brief.at, signatures);
+        !filter.looks_closely() || found().is_some_and(|host| filter.takes_finding(&host, signatures))
     };
-    let mut chosen: Vec<&HostBrief> = all
-        .iter()
-        .filter(|host| verdict.is_none_or(|verdict| host.verdict == verdict))
-        .filter(|host| mentions(host))
-        .collect();
+    let mut chosen: Vec<&HostBrief> = all.iter().filter(|host| filter.takes(host) && fits_closely(host)).collect();
     sort(&mut chosen, parameters.sort);
     if parameters.order == Order::Desc {
         chosen.reverse();
     }
-    let page: Vec<String> = chosen
+    let mut page: Vec<HostFinding> = chosen
         .iter()
         .skip(parameters.offset)
         .take(parameters.limit.min(LIMIT_MAX))
         .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
-        .map(|host| host_json_on_site(host, &snapshot.inputs, &snapshot.site, signatures))
         .collect();
+    let on_site = OnSite { inputs: &snapshot.inputs, site: &snapshot.site };
+    on_site.note_shared(&mut page);
+    if parameters.format == Format::Csv {
+        let mut out = Vec::new();
+        write_csv_on_site(&mut out, &page, &on_site, signatures).map_err(|error| format!("format: {error}\n"))?;
+        return String::from_utf8(out).map_err(|error| format!("format: {error}\n"));
+    }
+    let page: Vec<String> = page.iter().map(|host| host_json_on_site(host, &on_site, signatures)).collect();
     let count = |verdict: Verdict| all.iter().filter(|host| host.verdict == verdict).count();
     let counts: Vec<String> =
-        verdicts.iter().map(|&verdict| format!("\"{}\":{}", verdict.name(), count(verdict))).collect();
+        VERDICTS.iter().map(|&verdict| format!("\"{}\":{}", verdict.name(), count(verdict))).collect();
+    let over_time = serde_json::to_string(&OverTime::of(&chosen)).map_err(|error| format!("{error}\n"))?;
     Ok(format!(
-        "{{\"total\":{},\"verdicts\":{{{}}},\"matching\":{},\"offset\":{},\"hosts\":[{}]}}",
+        "{{\"total\":{},\"verdicts\":{{{}}},\"matching\":{},\"over_time\":{over_time},\"offset\":{},\"hosts\":[{}]}}",
         all.len(),
         counts.join(","),
         chosen.len(),
@@ -194,29 +157,6 @@ fn sort(hosts: &mut [&HostBrief], by: Sort) {
         Sort::LastSeen => hosts.sort_by_key(|host| host.last_seen),
         Sort::Bytes => hosts.sort_by_key(|host| host.bytes),
     }
-}
-
-/// Whether each word occurs in what the page shows of the host; case does not matter.
-fn mentions(host: &HostFinding, words: &[String], signatures: &SignatureSet) -> bool {
-    let mut text = format!("{} {} {} ", host.host.address, host.verdict.name(), host.role.name());
-    for mac in host.mac.iter().chain(&host.next_hop_mac).chain(host.macs.iter().map(|link| &link.mac)) {
-        text.push_str(&mac.to_string());
-        text.push(' ');
-    }
-    let mut say = |part: &str| {
-        text.push_str(part);
-        text.push(' ');
-    };
-    host.products.all.iter().chain(&host.engine_in.all).chain(&host.notes).for_each(|part| say(part));
-    host.categories.iter().for_each(|category| say(category.name()));
-    for line in &host.evidence {
-        say(&signatures.get(line.indicator).id);
-        say(line.field.name());
-        say(&line.observed);
-        say(&line.server.to_string());
-    }
-    let text = text.to_lowercase();
-    words.iter().all(|word| text.contains(word))
 }
 
 #[cfg(test)]
@@ -251,7 +191,8 @@ mod tests {
             ..HostSnapshot::default()
         };
         let parameters = serde_json::from_str::<Parameters>("{}").unwrap();
-        let page: serde_json::Value = serde_json::from_str(&answer(&snapshot, &parameters).unwrap()).unwrap();
+        let page: serde_json::Value =
+            serde_json::from_str(&answer(&snapshot, &parameters, jiff::Timestamp::now()).unwrap()).unwrap();
         let host = page["hosts"].as_array().unwrap().iter().find(|host| host["address"] == "10.20.0.5").unwrap();
         assert_eq!(host["site"]["subnet"]["name"], "Berlin");
         assert!(host["notes"][0].as_str().unwrap().starts_with("one address, possibly many endpoints"), "{host}");
@@ -276,7 +217,7 @@ mod tests {
         };
         let parameters = |text: &str| serde_json::from_str::<Parameters>(text).unwrap();
         let ask = |text: &str| -> serde_json::Value {
-            serde_json::from_str(&answer(&snapshot, &parameters(text)).unwrap()).unwrap()
+            serde_json::from_str(&answer(&snapshot, &parameters(text), jiff::Timestamp::now()).unwrap()).unwrap()
         };
         let page = ask(r#"{"sort":"bytes","order":"desc","limit":3,"offset":2}"#);
         let addresses: Vec<_> = page["hosts"].as_array().unwrap().iter().map(|host| &host["address"]).collect();
@@ -284,5 +225,8 @@ mod tests {
         assert_eq!((&page["total"], &page["matching"]), (&200.into(), &200.into()));
         assert_eq!(looked.load(Ordering::Relaxed), 3);
         assert_eq!(ask(r#"{"q":"10.0.0.77","limit":1}"#)["matching"], 1);
+        looked.store(0, Ordering::Relaxed);
+        let among = ask(r#"{"subnet":"10.0.0.0/28","role":"endpoint","since":"2026-11-01","limit":1}"#);
+        assert_eq!((&among["matching"], looked.load(Ordering::Relaxed)), (&16.into(), 1));
     }
 }

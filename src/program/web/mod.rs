@@ -9,16 +9,20 @@
 //! | `/` | the page |
 //! | `/metrics` | counters for Prometheus |
 //! | `/healthz`, `/readyz` | whether the process, and whether the sensor, is well |
-//! | `/api/hosts`, `/api/status`, `/api/history` | JSON |
+//! | `/api/hosts` | JSON or CSV |
+//! | `/api/indicator`, `/api/status`, `/api/history` | JSON |
 //! | `/api/alerts` | server-sent events |
 //!
 //! It only reads: methods other than GET and HEAD are refused.
 
 mod events;
 mod feed;
+mod filter;
 mod guard;
 mod hosts;
+mod indicator;
 mod metrics;
+mod over_time;
 mod page;
 mod patient;
 mod readiness;

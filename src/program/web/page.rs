@@ -71,6 +71,15 @@ pub(super) async fn icon() -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kaspector::matching::{Category, Role};
+
+    #[test]
+    fn every_service_and_role_can_be_chosen() {
+        let names = Category::ALL.map(Category::name).into_iter().chain(Role::ALL.map(Role::name));
+        for name in names {
+            assert!(INDEX.contains(&format!("<option>{name}</option>")), "{name}");
+        }
+    }
 
     #[test]
     fn nothing_reads_text_as_markup_or_comes_from_elsewhere() {

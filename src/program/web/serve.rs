@@ -3,7 +3,7 @@
 use super::patient::Patient;
 use super::readiness::unready;
 use super::shown::Shown;
-use super::{Limits, Web, events, guard, hosts, metrics, page, status};
+use super::{Limits, Web, events, guard, hosts, indicator, metrics, page, status};
 use crate::process::clock::now;
 use crate::status::SAMPLE_INTERVAL;
 use axum::Router;
@@ -117,6 +117,7 @@ fn router(shown: &Arc<Shown>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/api/hosts", get(hosts::hosts))
+        .route("/api/indicator", get(indicator::indicator))
         .route("/api/alerts", get(events::alerts))
         .route("/api/status", get(status::status))
         .route("/api/history", get(status::history))

@@ -35,6 +35,7 @@ impl HostList for Listed {
                 host: *host,
                 verdict,
                 confidence,
+                role: record.role(),
                 first_seen: record.first_seen(),
                 last_seen: record.last_seen(),
                 bytes: record.bytes(),

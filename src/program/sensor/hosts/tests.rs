@@ -192,6 +192,7 @@ fn what_hosts_are_sorted_by_is_what_their_findings_say() {
         let found = listed.finding(brief.at, &signatures).unwrap();
         let said = (found.host, found.verdict, found.confidence, found.first_seen, found.last_seen);
         assert_eq!((brief.host, brief.verdict, brief.confidence, brief.first_seen, brief.last_seen), said);
+        assert_eq!(brief.role, found.role);
         assert_eq!(brief.bytes, found.bytes_sent + found.bytes_received);
     }
     let order: Vec<_> = hosts.first_findings(9, &signatures).iter().map(|found| (found.verdict, found.host)).collect();

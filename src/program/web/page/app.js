@@ -4,6 +4,7 @@
 const byId = (id) => document.getElementById(id);
 const ALERTS_MAX = 200;
 const HOSTS_MAX = 500;
+const FILE_MAX = 10_000;
 
 /** An element with a class and children; texts stay texts. */
 function make(tag, className, ...children) {
@@ -209,32 +210,130 @@ function plot() {
 
 const wish = { sort: "verdict", order: "asc" };
 const open = new Set();
+/** What indicators mean, by their ids; null until it is known. */
+const meanings = new Map();
+const FIELDS = ["words", "verdict", "service", "role", "subnet", "since", "until"];
 let drawn = "";
 let asked = 0;
+let overTime = { counts: [] };
 
 function keyOf(host) {
-  return [host.address, host.vlan, host.inner_vlan, host.vni].join(" ");
+  return [host.address, host.vlan, host.inner_vlan, host.vni].join(" ").trimEnd();
+}
+
+/** What is asked for: the fields that say something. Days are those of the reader. */
+function asking() {
+  const query = new URLSearchParams(wish);
+  const moment = (id, time) => {
+    const at = new Date(`${byId(id).value}T${time}`);
+    return byId(id).value && !Number.isNaN(at.getTime()) ? at.toISOString() : "";
+  };
+  const said = { q: byId("words").value, since: moment("since", "00:00:00"), until: moment("until", "23:59:59.999") };
+  for (const name of ["verdict", "service", "role", "subnet"]) said[name] = byId(name).value.trim();
+  for (const [name, value] of Object.entries(said)) if (value) query.set(name, value);
+  return query;
+}
+
+/** Says what the list is cut to, on paper, too; and gives the same to whoever wants it as a file. */
+function tellFilter(query, answer) {
+  const parts = FIELDS.filter((id) => byId(id).value.trim()).map((id) => `${id === "words" ? "text" : id} ${byId(id).value.trim()}`);
+  const most = answer && answer.matching > FILE_MAX ? [`files hold the first ${count(FILE_MAX)}`] : [];
+  say(byId("filtered"), [parts.length ? `Only: ${parts.join(", ")}` : "", ...most].filter(Boolean).join("; "));
+  byId("filtered").hidden = !byId("filtered").textContent;
+  query.set("limit", FILE_MAX);
+  byId("json").href = `/api/hosts?${query}`;
+  query.set("format", "csv");
+  byId("csv").href = `/api/hosts?${query}`;
 }
 
 async function hosts() {
-  const query = new URLSearchParams({ ...wish, q: byId("words").value, verdict: byId("verdict").value, limit: HOSTS_MAX });
+  const query = asking();
   asked += 1;
   const mine = asked;
-  const answer = await read(`/api/hosts?${query}`);
+  const response = await fetch(`/api/hosts?${query}&limit=${HOSTS_MAX}`, { credentials: "same-origin" });
+  if (response.status === 401) return location.reload();
   // Somebody typed on: a newer answer is under way, or here.
   if (mine !== asked) return;
+  byId("subnet").setAttribute("aria-invalid", String(response.status === 400));
+  if (response.status === 400) {
+    // A subnet that is not written to its end, most of the time.
+    say(byId("filtered"), (await response.text()).trim());
+    byId("filtered").hidden = false;
+    return;
+  }
+  if (!response.ok) throw new Error(`hosts: ${response.status}`);
+  const answer = await response.json();
+  if (mine !== asked) return;
+  tellFilter(query, answer);
+  overTime = answer.over_time;
+  plotOverTime();
   for (const verdict of ["confirmed", "suspected", "browsing"]) say(byId(verdict), count(answer.verdicts[verdict]));
   const some = answer.hosts.length < answer.matching ? `first ${count(answer.hosts.length)} of ` : "";
   say(byId("shown"), answer.matching === answer.total ? `${some}${count(answer.total)}` : `${some}${count(answer.matching)} of ${count(answer.total)}`);
   const none = answer.total ? "No host fits the search." : "No host has shown such traffic yet.";
   say(byId("no-hosts"), none);
   byId("no-hosts").hidden = answer.hosts.length > 0;
-  const picture = JSON.stringify([answer.hosts, [...open]]);
+  answer.hosts.filter((host) => open.has(keyOf(host))).forEach(learn);
+  const picture = JSON.stringify([answer.hosts, [...open], [...meanings]]);
   if (picture === drawn) return;
   drawn = picture;
   const focused = document.activeElement && document.activeElement.dataset.key;
   byId("host-rows").replaceChildren(...answer.hosts.flatMap(rowsOf));
   if (focused !== undefined) [...document.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
+}
+
+/** Asks what the indicators of a host mean, each once. */
+function learn(host) {
+  for (const { indicator } of host.evidence) {
+    if (meanings.has(indicator)) continue;
+    meanings.set(indicator, null);
+    read(`/api/indicator?id=${encodeURIComponent(indicator)}`).then((meaning) => {
+      meanings.set(indicator, meaning);
+      return hosts();
+    }).catch(() => meanings.delete(indicator));
+  }
+}
+
+/** Hosts by the time at which they were first seen, one on the other by verdict. */
+function plotOverTime() {
+  const box = byId("over");
+  const { counts, from, span_s } = overTime;
+  const [width, height, foot] = [Math.max(200, box.clientWidth), 90, 18];
+  const image = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const sum = (one) => one.reduce((all, part) => all + part, 0);
+  const most = counts.reduce((top, one) => Math.max(top, sum(one)), 0);
+  if (!most) return box.replaceChildren();
+  const step = width / counts.length;
+  counts.forEach((one, at) => {
+    let y = height - foot;
+    ["confirmed", "suspected", "browsing"].forEach((verdict, number) => {
+      const tall = (one[number] / most) * (height - foot - 16);
+      y -= tall;
+      if (tall > 0) image.append(draw("rect", { class: verdict, x: (at * step).toFixed(1), y: y.toFixed(1), width: Math.max(1, Math.min(step - 1, 24)).toFixed(1), height: tall.toFixed(1) }));
+    });
+  });
+  image.append(draw("line", { class: "grid", x1: 0, x2: width, y1: height - foot, y2: height - foot }));
+  const begin = millis(from);
+  const day = (ms) => (span_s < 86_400 ? clock(new Date(ms).toISOString())
+    : new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" }));
+  image.append(draw("text", { x: 0, y: 11 }, `Hosts by when they were first seen; top: ${count(most)}`));
+  image.append(draw("text", { x: 0, y: height - 4 }, day(begin)));
+  if (counts.length > 1) image.append(draw("text", { x: width, y: height - 4, "text-anchor": "end" }, day(begin + counts.length * span_s * 1000)));
+  box.setAttribute("aria-label", `${count(counts.reduce((all, one) => all + sum(one), 0))} hosts by when they were first seen, at most ${count(most)} at once`);
+  box.replaceChildren(image);
+}
+
+/** Opens the host that the address of the page names, and shows it alone. */
+function follow() {
+  const named = /^#host=(.+)$/.exec(location.hash);
+  if (!named) return;
+  let key;
+  try { key = decodeURIComponent(named[1]); } catch { return; }
+  FIELDS.forEach((id) => { byId(id).value = ""; });
+  byId("subnet").value = key.split(" ")[0];
+  open.add(key);
+  byId("hosts").scrollIntoView();
+  hosts().catch(lost);
 }
 
 function rowsOf(host) {
@@ -270,7 +369,7 @@ function detailOf(host) {
   const term = (name, text) => text && list.append(make("dt", "", name), make("dd", "", text));
   term("confidence", `${host.confidence} %`);
   term("role", host.role);
-  term("hardware address", host.mac);
+  term("hardware address", host.mac && `${host.mac}${host.maker ? `, card of ${host.maker}` : host.mac_local ? ", made up" : ""}`);
   term("behind router", host.next_hop_mac);
   if (host.macs && host.macs.length > 1) {
     term("seen with", host.macs.map((one) => `${one.mac} from ${clock(one.first_seen)} until ${clock(one.last_seen)}${one.next_hop ? " (router)" : ""}`).join("; "));
@@ -278,12 +377,24 @@ function detailOf(host) {
   term("services", host.categories.join(", "));
   term("products", named(host.products, host.products_one_of).join("; "));
   term("engine inside", named(host.engine_in, host.engine_in_one_of).join("; "));
+  const site = host.site || {};
+  term("known as", [site.machine, site.subnet].filter(Boolean).map((one) => [one.name, one.owner].filter(Boolean).join(", ")).join("; "));
   term("first seen", clock(host.first_seen));
+  term("last seen", clock(host.last_seen));
   term("flows", `${count(host.flows)}, ${bytes(host.bytes_sent)} out, ${bytes(host.bytes_received)} in`);
   term("note", (host.notes || []).join("; "));
-  const lines = make("ul", "", ...host.evidence.map((one) => make("li", "",
-    make("div", "", make("span", "observed", one.observed)),
-    make("div", "dim", `${one.field}, ${one.seen_as}, ${one.reached} · ${one.indicator} (${one.category}, ${one.strength}) · server ${one.server} port ${one.server_port} · ${times(one.count)}, last ${clock(one.last_seen)}`))));
+  const link = make("a", "", "this host alone");
+  link.href = `#host=${encodeURIComponent(keyOf(host))}`;
+  list.append(make("dt", "", "link"), make("dd", "", link));
+  const lines = make("ul", "", ...host.evidence.map((one) => {
+    const meaning = meanings.get(one.indicator);
+    const whose = meaning ? [...meaning.products, ...meaning.engine_in].join(", ") : "";
+    const means = meaning ? `${meaning.kind} ${meaning.value}: ${meaning.proves}${whose ? ` (${whose})` : ""}. ${meaning.note}` : "";
+    return make("li", "",
+      make("div", "", make("span", "observed", one.observed)),
+      make("div", "dim", `${one.field}, ${one.seen_as}, ${one.reached} · ${one.indicator} (${one.category}, ${one.strength}) · server ${one.server} port ${one.server_port} · ${times(one.count)}, first ${clock(one.first_seen)}, last ${clock(one.last_seen)} · packet ${one.example.packet}${one.example.input ? ` of ${one.example.input}` : ""}`),
+      make("div", "meaning", means));
+  }));
   const cell = make("td", "", list, lines);
   cell.colSpan = 6;
   return make("tr", "evidence", cell);
@@ -352,17 +463,28 @@ function listen() {
 }
 
 // A token in the address would stay in bookmarks and be read over shoulders.
-if (location.search) history.replaceState(null, "", "/");
+if (location.search) history.replaceState(null, "", `/${location.hash}`);
 for (const column of document.querySelectorAll("th[data-sort]")) column.querySelector("button").addEventListener("click", () => sortBy(column));
 byId("search").addEventListener("submit", (event) => event.preventDefault());
 let typing;
-byId("words").addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => hosts().catch(lost), 150);
+for (const id of FIELDS) {
+  byId(id).addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => hosts().catch(lost), 150);
+  });
+  byId(id).addEventListener("change", () => hosts().catch(lost));
+}
+byId("all").addEventListener("click", () => {
+  FIELDS.forEach((id) => { byId(id).value = ""; });
+  if (location.hash) history.replaceState(null, "", "/");
+  hosts().catch(lost);
 });
-byId("verdict").addEventListener("change", () => hosts().catch(lost));
+byId("print").addEventListener("click", () => print());
+addEventListener("hashchange", follow);
+addEventListener("resize", plotOverTime);
 addEventListener("resize", plot);
 repeat(status, 2000);
 repeat(hosts, 3000);
 repeat(lastHour, 10_000);
+follow();
 listen();

@@ -1,13 +1,12 @@
 //! Moments, as people write them: `14d` ago, a day, or a time.
 
-use super::Usage;
 use kaspector::capture::Timestamp;
 
 /// The moment that the value of `option` means: so long before `now`, the beginning of a day in UTC, or itself.
 ///
 /// # Errors
 /// When it is none of these.
-pub fn moment_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Timestamp, Usage> {
+pub(crate) fn moment_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Timestamp, String> {
     moment(text, now).ok_or_else(|| no_moment(option, text))
 }
 
@@ -15,7 +14,7 @@ pub fn moment_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Times
 ///
 /// # Errors
 /// When it is none of these.
-pub fn end_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Timestamp, Usage> {
+pub(crate) fn end_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Timestamp, String> {
     let moment = moment_of(option, text, now)?;
     let is_day = text.parse::<jiff::Timestamp>().is_err() && text.parse::<jiff::civil::Date>().is_ok();
     Ok(if is_day { Timestamp(moment.0.saturating_add(DAY - 1)) } else { moment })
@@ -24,9 +23,9 @@ pub fn end_of(option: &str, text: &str, now: jiff::Timestamp) -> Result<Timestam
 /// Nanoseconds of a day in UTC, as POSIX counts them.
 const DAY: u64 = 86_400_000_000_000;
 
-fn no_moment(option: &str, text: &str) -> Usage {
+fn no_moment(option: &str, text: &str) -> String {
     let forms = "write 30m, 12h, 7d or 4w for so long ago, or 2026-11-01, or 2026-11-01T08:00:00Z";
-    Usage(format!("{option} {text}: neither a span nor a date; {forms}"))
+    format!("{option} {text}: neither a span nor a date; {forms}")
 }
 
 /// The moment that `text` means: so long before `now`, the beginning of a day in UTC, or itself.
@@ -74,7 +73,7 @@ mod tests {
         assert_eq!(end("2026-11-01"), "2026-11-01T23:59:59.999999999Z");
         assert_eq!(end("2026-11-01T00:00:00Z"), "2026-11-01T00:00:00Z");
         assert_eq!(end("1d"), "2026-11-24T12:00:00Z");
-        let Usage(said) = end_of("--until", "soon", now).unwrap_err();
+        let said = end_of("--until", "soon", now).unwrap_err();
         assert!(said.starts_with("--until soon: neither a span nor a date; write 30m"), "{said}");
     }
 
