@@ -13,8 +13,8 @@ const HOUSES: [(&str, &[&str]); 2] = [
     (
         "src/program",
         &[
-            "inputs", "process", "sandbox", "scan", "evidence", "state", "status", "web", "config", "sensor", "cli",
-            "commands",
+            "inputs", "process", "sandbox", "scan", "evidence", "state", "status", "web", "config", "sensor", "top",
+            "cli", "commands",
         ],
     ),
 ];

@@ -766,3 +766,52 @@ fn the_page_shows_what_happens_and_takes_no_text_for_markup() {
     assert_eq!(browser.run(&foreign), json!([]));
     assert_eq!(browser.console(), Vec::<Value>::new());
 }
+
+/// What `kaspector top` prints once, or what it says was wrong.
+fn top(sensor: &Sensor, more: &[&str]) -> Result<String, String> {
+    let address = sensor.address.to_string();
+    let arguments = ["top", "--once", "--http", &address].into_iter().chain(more.iter().copied());
+    let output = Command::new(env!("CARGO_BIN_EXE_kaspector")).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[test]
+fn top_shows_a_sensor_on_a_terminal() {
+    let sensor = Sensor::start(options());
+    sensor.web.alert(&alert(1, "a.example", Weight::Finding));
+    sensor.web.alert(&alert(2, "\u{1b}[2J\u{202e}x", Weight::Finding));
+    sensor.web.alert(&of_server());
+    let shown = top(&sensor, &[]).unwrap();
+    for part in [
+        "sensor span-01",
+        "eth1",
+        "spool: one segment is gone",
+        "10.20.7.1",
+        "suspected",
+        "browsing; the latest first",
+        "a.example",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(shown.contains("2001:db8:ffff::5 management: management port 13000"), "{shown}");
+    assert!(shown.contains("\\u{1b}[2J\\u{202e}x") && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn top_says_why_it_sees_no_sensor() {
+    let sensor = Sensor::start(WebOptions { token: Token::new(TOKEN), ..options() });
+    assert!(top(&sensor, &[]).unwrap_err().contains("--http-token-file"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, TOKEN).unwrap();
+    assert!(top(&sensor, &["--http-token-file", file.to_str().unwrap()]).unwrap().contains("span-01"));
+    assert!(top(&sensor, &["--http-token-file", "/nowhere"]).unwrap_err().contains("/nowhere"));
+    drop(sensor);
+    let nobody = Command::new(env!("CARGO_BIN_EXE_kaspector"))
+        .args(["top", "--once", "--http", "127.0.0.1:9"])
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8(nobody.stderr).unwrap().contains("no sensor is heard"));
+}

@@ -153,7 +153,7 @@ pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, Out
     let failed = |what: String| OutputError { spec: spec.to_string(), what };
     spec.check().map_err(failed)?;
     Ok(match spec.clone() {
-        OutputSpec::Stdout { .. } => starting(transport::StdoutTransport),
+        OutputSpec::Stdout { format } => starting(transport::StdoutTransport { format }),
         OutputSpec::File { path, rotate_size: size, rotate_age: age, keep, .. } => {
             starting(transport::FileTransport::new(&path, transport::Rotation { size, age, keep }))
         }

@@ -2,10 +2,12 @@
 
 mod help;
 mod report;
+mod top;
 #[cfg(target_os = "linux")]
 mod watch;
 
 pub use report::{ReportArguments, ReportFormat};
+pub use top::TopArguments;
 #[cfg(target_os = "linux")]
 pub use watch::WatchArguments;
 
@@ -40,6 +42,7 @@ pub enum Command {
     Scan(ScanArguments),
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
+    Top(TopArguments),
     Hosts(Box<HostsArguments>),
     Report(Box<ReportArguments>),
     Explain(ExplainArguments),

@@ -12,6 +12,7 @@
 //! - [`web`]: metrics, health, hosts and a page over HTTP.
 //! - [`config`]: flags and a TOML file in, checked settings out.
 //! - [`sensor`]: interfaces in, alerts out, until somebody ends it.
+//! - [`top`]: what a sensor shows over HTTP in, a screen of a terminal out.
 //! - [`commands`]: the command line in, an exit code out.
 
 #[allow(missing_docs, reason = "its comments are the help texts, and a part of the command line has none of its own")]
@@ -27,4 +28,5 @@ pub mod scan;
 pub mod sensor;
 pub mod state;
 pub mod status;
+pub mod top;
 pub mod web;

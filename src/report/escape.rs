@@ -7,7 +7,8 @@ use unicode_width::UnicodeWidthChar;
 
 /// `text` for a terminal: characters that take up no column of their own (control characters, directional marks, joiners,
 /// combining marks) and those that end a line are written as `\u{...}`.
-pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
     // Most texts are plain ASCII, which need not be looked up in tables.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_plain) {
         return Cow::Borrowed(text);

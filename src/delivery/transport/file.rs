@@ -2,11 +2,11 @@
 //!
 //! What the file is, is asked before and after each batch and never remembered: others move, remove, cut and write it, too.
 
-use super::super::Message;
+use super::super::{Message, RecordFormat, readable};
 use super::{Delivered, Transport, TransportError};
 use std::collections::VecDeque;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -321,15 +321,23 @@ fn rotate(path: &Path, keep: u32) -> io::Result<()> {
     fs::rename(path, numbered(1))
 }
 
-/// Lines on standard output; a batch is there when the system has it.
-pub(crate) struct StdoutTransport;
+/// Lines on standard output; a batch is there when the system has it. A terminal gets alerts in words, and no counters.
+pub(crate) struct StdoutTransport {
+    /// What the lines are.
+    pub format: RecordFormat,
+}
 
 /// Standard output is one for all: a task that was given up while nobody reads it still waits there with its thread.
 static STDOUT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+fn in_words(batch: &[Arc<Message>]) -> Vec<u8> {
+    batch.iter().filter_map(|message| readable(&message.line)).flat_map(|line| (line + "\n").into_bytes()).collect()
+}
+
 impl Transport for StdoutTransport {
     async fn deliver(&mut self, batch: &[Arc<Message>]) -> Result<Delivered, TransportError> {
-        let text = lines(batch.iter());
+        let is_read = self.format == RecordFormat::Eve && io::stdout().is_terminal();
+        let text = if is_read { in_words(batch) } else { lines(batch.iter()) };
         let turn = STDOUT.lock().await;
         let work = tokio::task::spawn_blocking(move || {
             let _turn = turn;

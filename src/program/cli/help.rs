@@ -47,6 +47,23 @@ Files:
   --site FILE   read, never changed; [[subnet]], [[machine]], [[resolver]],
                 [[proxy]], [[nat]] and [[exception]] tables";
 
+pub(super) const TOP_EXAMPLES: &str = "\
+Examples:
+  kaspector watch -i eth1 --http 127.0.0.1:9317 -o file:eve.json &
+  kaspector top
+  kaspector top --once | mail -s sensor soc@example.org
+  ssh -N -L 9317:127.0.0.1:9317 sensor.example & kaspector top";
+
+pub(super) const TOP_EXIT: &str = "\
+Exit status:
+  0  it was shown
+  1  the sensor could not be asked, or standard output could not be written
+  2  bad usage; no such token file";
+
+pub(super) const TOP_FILES: &str = "\
+Files:
+  --http-token-file FILE  read once; one line, as 'watch' reads it";
+
 pub(super) const ENVIRONMENT: &str = "\
 Environment:
   NO_COLOR, CLICOLOR, CLICOLOR_FORCE  whether there is colour on a terminal

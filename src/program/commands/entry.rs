@@ -56,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Scan(arguments) => super::scan(&arguments),
         #[cfg(target_os = "linux")]
         Command::Watch(arguments) => super::watch(&arguments),
+        Command::Top(arguments) => super::top(&arguments),
         Command::Hosts(arguments) => super::hosts(&arguments),
         Command::Report(arguments) => super::report(&arguments),
         Command::Explain(arguments) => super::explain(&arguments),

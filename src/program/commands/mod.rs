@@ -15,6 +15,7 @@ mod hosts;
 mod report;
 mod scan;
 mod signatures;
+mod top;
 #[cfg(target_os = "linux")]
 mod watch;
 
@@ -38,6 +39,7 @@ pub use export::export;
 pub use hosts::hosts;
 pub use report::report;
 pub use scan::scan;
+pub use top::top;
 #[cfg(target_os = "linux")]
 pub use watch::watch;
 

@@ -52,11 +52,23 @@ impl Token {
     /// # Errors
     /// [`TokenError`].
     pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+        Self::new(&Self::read(path)?).ok_or_else(|| TokenError::Unfit { path: path.to_owned() })
+    }
+
+    /// The same as it stands there, for whoever must show it.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn read(path: &Path) -> Result<String, TokenError> {
         let mut text = String::new();
         File::open(path)
             .and_then(|file| file.take(4096).read_to_string(&mut text))
             .map_err(|cause| TokenError::Unreadable { path: path.to_owned(), cause })?;
-        Self::new(text.trim()).ok_or_else(|| TokenError::Unfit { path: path.to_owned() })
+        let text = text.trim();
+        match Self::new(text) {
+            Some(_) => Ok(text.to_owned()),
+            None => Err(TokenError::Unfit { path: path.to_owned() }),
+        }
     }
 
     /// The token `text`; `None` unless it has 16 to 256 characters of those that a header can carry (RFC 6750 section 2.1).
