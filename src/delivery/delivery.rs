@@ -178,6 +178,11 @@ pub(super) fn prepare(spec: &OutputSpec, sensor: &Arc<str>) -> Result<Start, Out
             let target = transport::Target { address, shape, index, auth, token_env, token_file, files, sensor };
             starting(transport::HttpTransport::new(target).map_err(failed)?)
         }
+        OutputSpec::Smtp { security, server, from, to, user, token_env, token_file, ca, every } => {
+            let sensor = Arc::clone(sensor);
+            let route = transport::Route { security, server, user, token_env, token_file, ca, every, sensor };
+            starting(transport::MailTransport::new(route, &from, &to).map_err(failed)?)
+        }
         #[cfg(feature = "kafka")]
         OutputSpec::Kafka { brokers, topic, .. } => {
             starting(transport::KafkaTransport::new(&brokers, &topic).map_err(failed)?)
@@ -269,6 +274,16 @@ impl Delivery {
                 return;
             }
             let stopping = stop == Stop::WhenDone;
+            let wait = transport.ready_in();
+            if !stopping && !wait.is_zero() {
+                // What comes meanwhile waits in the spool, and is no trouble.
+                self.tally.take_in_hand(None);
+                tokio::select! {
+                    changed = self.stop.changed() => if changed.is_err() { return },
+                    () = tokio::time::sleep(wait) => {}
+                }
+                continue;
+            }
             let Some(mut reader) = self.reader.take() else { return };
             let (format, sensor) = self.format.clone();
             let work = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! Takes messages to collectors: files, standard output, syslog, Unix sockets, HTTP, chats and Kafka, each behind a spool that outlives a crash.
+//! Takes messages to collectors: files, standard output, syslog, Unix sockets, HTTP, chats, mail and Kafka, each behind a spool that outlives a crash.
 //!
 //! In:    [`Message`]s, one at a time.
 //! Out:   the same messages at each of the [`Outputs`], in order; counters of what waits, arrived and was lost.
@@ -17,7 +17,7 @@ mod transport;
 pub use delivery::OutputStatus;
 pub use format::RecordFormat;
 pub use message::{Message, Weight};
-pub use output::{HttpAuth, HttpShape, OutputError, OutputSpec, SyslogBody, SyslogTransport};
+pub use output::{HttpAuth, HttpShape, MailSecurity, OutputError, OutputSpec, SyslogBody, SyslogTransport};
 pub use outputs::{Drained, OutputOptions, Outputs, OutputsError, Prepared, SpoolStatus, Watcher};
 pub use readable::readable;
 pub use spool::{Loss, Lost};

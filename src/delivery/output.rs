@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use value::{default_facility, default_keep, number, optional_age, optional_size};
+use value::{addresses, age, default_every, default_facility, default_keep, number, optional_age, optional_size};
 
 pub(super) use check::{host_and_port, parsed_url};
 
@@ -119,6 +119,34 @@ pub enum OutputSpec {
         #[serde(default)]
         key: Option<PathBuf>,
     },
+    /// Mail by SMTP: findings in words, several in one mail.
+    Smtp {
+        /// How the connection is kept from others.
+        #[serde(default)]
+        security: MailSecurity,
+        /// `host:port`.
+        server: String,
+        /// Whom it is from.
+        from: String,
+        /// Whom it is for.
+        #[serde(deserialize_with = "addresses")]
+        to: Vec<String>,
+        /// The name that the server knows us by.
+        #[serde(default)]
+        user: Option<String>,
+        /// Environment variable that holds the password.
+        #[serde(default)]
+        token_env: Option<String>,
+        /// File that holds the password.
+        #[serde(default)]
+        token_file: Option<PathBuf>,
+        /// PEM file of the authorities that the server's certificate must come from, instead of the system's.
+        #[serde(default)]
+        ca: Option<PathBuf>,
+        /// At most one mail in so long.
+        #[serde(default = "default_every", deserialize_with = "age")]
+        every: Duration,
+    },
     /// A Kafka topic.
     Kafka {
         /// `host:port`, separated by commas.
@@ -129,6 +157,30 @@ pub enum OutputSpec {
         #[serde(default)]
         format: RecordFormat,
     },
+}
+
+/// How a connection to a mail server is kept from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailSecurity {
+    /// Not at all.
+    #[default]
+    None,
+    /// It begins in the clear and must become TLS before anything is said (RFC 3207).
+    Starttls,
+    /// TLS from the beginning (RFC 8314).
+    Tls,
+}
+
+impl MailSecurity {
+    /// As it begins an output of the command line.
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::None => "smtp",
+            Self::Starttls => "smtp+starttls",
+            Self::Tls => "smtps",
+        }
+    }
 }
 
 /// How syslog travels.
@@ -218,8 +270,8 @@ impl OutputSpec {
             | Self::UnixDgram { format, .. }
             | Self::Http { format, .. }
             | Self::Kafka { format, .. } => *format,
-            // Its header is written from the EVE record.
-            Self::Syslog { .. } => RecordFormat::Eve,
+            // Their transports write from the EVE record.
+            Self::Syslog { .. } | Self::Smtp { .. } => RecordFormat::Eve,
         }
     }
 
@@ -233,6 +285,7 @@ impl OutputSpec {
             | Self::UnixStream { format: RecordFormat::Eve, .. }
             | Self::UnixDgram { format: RecordFormat::Eve, .. } => Weight::Stats,
             Self::Http { shape, .. } if shape.is_chat() => Weight::Finding,
+            Self::Smtp { .. } => Weight::Finding,
             _ => Weight::Summary,
         }
     }
@@ -256,6 +309,9 @@ impl OutputSpec {
             Self::Http { url_file, token_file, ca, cert, key, .. } => {
                 [url_file, token_file, ca, cert, key].into_iter().filter_map(|path| path.as_deref()).collect()
             }
+            Self::Smtp { token_file, ca, .. } => {
+                [token_file, ca].into_iter().filter_map(|path| path.as_deref()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -268,6 +324,7 @@ impl OutputSpec {
                 let url = url_env.iter().map(|name| (name.as_str(), "url-file"));
                 url.chain(token_env.iter().map(|name| (name.as_str(), "token-file"))).collect()
             }
+            Self::Smtp { token_env, .. } => token_env.iter().map(|name| (name.as_str(), "token-file")).collect(),
             _ => Vec::new(),
         }
     }
@@ -288,6 +345,9 @@ impl fmt::Display for OutputSpec {
             Self::Http { url_env: Some(name), .. } => write!(out, "http:?url-env={name}"),
             Self::Http { url, .. } => {
                 out.write_str(url.iter().flat_map(|url| url.split(['?', '#'])).next().unwrap_or_default())
+            }
+            Self::Smtp { security, server, to, .. } => {
+                write!(out, "{}://{server}?to={}", security.scheme(), to.join(","))
             }
             Self::Kafka { brokers, topic, .. } => write!(out, "kafka://{brokers}/{topic}"),
         }

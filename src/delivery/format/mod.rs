@@ -4,12 +4,14 @@ mod cef;
 mod chat;
 mod ecs;
 mod event;
+mod mail;
 mod ocsf;
 mod words;
 
 pub(crate) use cef::cef;
 pub(crate) use chat::{slack, teams};
 pub(crate) use ecs::ecs;
+pub(crate) use mail::mail;
 pub(crate) use ocsf::ocsf;
 
 use super::Message;

@@ -218,6 +218,25 @@ fn teams_is_given_runs_of_text_within_its_bound() {
 }
 
 #[test]
+fn a_mail_has_one_subject_whatever_the_wire_says_and_the_same_identifier_each_time() {
+    let (from, to) = ("Sensor <s@example.net>".parse().unwrap(), ["a@example.net".parse().unwrap()]);
+    for count in [1, 101, 512] {
+        let (id, mail) = super::mail(&findings(count), "sensor\r\nBcc: x@example.net", &from, &to).unwrap();
+        let again = super::mail(&findings(count), "sensor\r\nBcc: x@example.net", &from, &to).unwrap();
+        assert_eq!((&id, &mail), (&again.0, &again.1));
+        assert!(id.ends_with("@example.net>"), "{id}");
+        let text = String::from_utf8(mail).unwrap();
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        assert!(!head.contains("\r\nBcc") && head.matches("Subject: ").count() == 1, "{head}");
+        assert!(text.lines().all(|line| line.len() <= 998) && !text.contains("\r\nBcc"));
+    }
+    assert_ne!(
+        super::mail(&findings(1), "s", &from, &to).unwrap().0,
+        super::mail(&findings(2), "s", &from, &to).unwrap().0
+    );
+}
+
+#[test]
 fn a_finding_is_told_in_words() {
     let told: Vec<words::Told> = ALERTS
         .lines()

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub(crate) struct Told {
     /// Who, and what is new.
     pub title: String,
+    /// The same in two words.
+    pub brief: String,
     /// What is known besides: names of things, and these.
     pub facts: Vec<(&'static str, String)>,
 }
@@ -21,7 +23,7 @@ impl Told {
     /// What a message says. One that is no alert is told as it is.
     pub fn of(message: &Message) -> Self {
         let Some(event) = Event::from_line(&message.line) else {
-            return Self { title: plain(&message.line), facts: Vec::new() };
+            return Self { title: plain(&message.line), brief: plain(&message.host), facts: Vec::new() };
         };
         let kind = event.kind();
         let host = event.host().map_or_else(|| "unknown host".to_owned(), |host| host.to_string());
@@ -33,6 +35,12 @@ impl Told {
             (Kind::Return, _, _) => format!("shows itself again: {signature}"),
             (_, Some(now), Some(before)) => format!("{now}, {before} before: {signature}"),
             _ => signature.to_owned(),
+        };
+        let brief = match (kind, &verdict) {
+            (Kind::Silence, _) => format!("{host} silent"),
+            (Kind::Return, _) => format!("{host} back"),
+            (_, Some(now)) => format!("{host} {now}"),
+            _ => host.clone(),
         };
         let moment = |key: &str| event.metadata_time(key).map(rfc3339);
         let all = |name: &str| {
@@ -58,7 +66,7 @@ impl Told {
             ("uid", Some(message.uid.to_string())),
         ];
         let facts = facts.into_iter().filter_map(|(name, value)| Some((name, plain(&value?))));
-        Self { title: plain(&format!("{host}: {what}")), facts: facts.collect() }
+        Self { title: plain(&format!("{host}: {what}")), brief, facts: facts.collect() }
     }
 
     /// The facts in one line.

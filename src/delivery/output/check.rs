@@ -1,6 +1,6 @@
 //! What types alone cannot hold of an output.
 
-use super::{HttpShape, OutputSpec, RecordFormat, SyslogTransport};
+use super::{HttpShape, MailSecurity, OutputSpec, RecordFormat, SyslogTransport};
 use std::path::Path;
 
 impl OutputSpec {
@@ -23,6 +23,7 @@ impl OutputSpec {
                 check_pair(cert.as_deref(), key.as_deref())?;
             }
             Self::Http { .. } => self.check_http()?,
+            Self::Smtp { .. } => self.check_smtp()?,
             Self::Kafka { brokers, topic, .. } => {
                 if brokers.is_empty() || topic.is_empty() || topic.contains('/') {
                     return Err("expected kafka://BROKER:PORT[,BROKER:PORT]/TOPIC".to_owned());
@@ -32,6 +33,47 @@ impl OutputSpec {
                 }
             }
             Self::Stdout { .. } | Self::File { .. } | Self::UnixStream { .. } | Self::UnixDgram { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn check_smtp(&self) -> Result<(), String> {
+        let Self::Smtp { security, server, from, to, user, token_env, token_file, ca, .. } = self else {
+            return Ok(());
+        };
+        if server.contains('@') {
+            return Err("no user or password in the address; use user=NAME&token-file=PATH".to_owned());
+        }
+        if host_and_port(server).is_none() {
+            return Err(format!(
+                "{server}: expected HOST:PORT, as smtp://HOST:25, smtp+starttls://HOST:587, smtps://HOST:465"
+            ));
+        }
+        for (name, address) in std::iter::once(("from", from)).chain(to.iter().map(|to| ("to", to))) {
+            let parsed = address.parse::<lettre::message::Mailbox>();
+            let parsed = parsed.map_err(|error| format!("{name}: {address:?}: {error}; expected NAME@HOST"))?;
+            if !parsed.email.to_string().is_ascii() {
+                return Err(format!(
+                    "{name}: {address:?}: only ASCII is taken by every server; write the host as xn--..."
+                ));
+            }
+        }
+        if to.is_empty() || to.len() > RECIPIENTS_MAX {
+            return Err(format!("to: expected one to {RECIPIENTS_MAX} addresses, to=NAME@HOST,NAME@HOST"));
+        }
+        if token_env.is_some() && token_file.is_some() {
+            return Err("token-env and token-file: give one of them".to_owned());
+        }
+        if user.is_some() != (token_env.is_some() || token_file.is_some()) {
+            return Err(
+                "user: needs token-env=NAME or token-file=PATH for the password, and these need user=NAME".to_owned()
+            );
+        }
+        if *security == MailSecurity::None && (user.is_some() || ca.is_some()) {
+            return Err(
+                "user and ca: only smtp+starttls and smtps take them, so that no password is sent in the clear"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -75,6 +117,8 @@ impl OutputSpec {
         Ok(())
     }
 }
+
+const RECIPIENTS_MAX: usize = 100;
 
 /// A URL to post to. The error does not repeat it: it may hold what is nobody's business.
 pub(crate) fn parsed_url(text: &str) -> Result<reqwest::Url, String> {

@@ -9,6 +9,14 @@ fn error(text: &str) -> String {
 fn both_forms_say_the_same() {
     for (text, toml) in [
         ("stdout", "kind = 'stdout'"),
+        (
+            "smtps://h:465?from=a@b&to=c@d&to=e@f,g@h&user=u&token-env=P&every=1h",
+            "kind = 'smtp'\nsecurity = 'tls'\nserver = 'h:465'\nfrom = 'a@b'\nto = ['c@d', 'e@f', 'g@h']\nuser = 'u'\ntoken-env = 'P'\nevery = '1h'",
+        ),
+        (
+            "smtp+starttls://h:587?from=a@b&to=c@d",
+            "kind = 'smtp'\nsecurity = 'starttls'\nserver = 'h:587'\nfrom = 'a@b'\nto = 'c@d'",
+        ),
         ("stdout?format=ecs", "kind = 'stdout'\nformat = 'ecs'"),
         ("https:?shape=teams&url-env=HOOK", "kind = 'http'\nshape = 'teams'\nurl-env = 'HOOK'"),
         (
@@ -51,6 +59,16 @@ fn errors_name_the_part_and_what_is_expected() {
         ("https://h/secret?shape=teams", "https:?shape=teams&url-file=PATH"),
         ("https://h/?shape=splunk&format=ecs", "shape=elastic"),
         ("stdout?format=cef", "cef"),
+        ("smtp://h:25?to=a@b", "missing field `from`"),
+        ("smtp://h:25?from=a@b", "missing field `to`"),
+        ("smtp://h:25?from=a@b&to=", "one to 100 addresses"),
+        ("smtp://h:25?from=a&to=b@c", "from: \"a\""),
+        ("smtp://h:25?from=a@b&to=c@d%0d%0aBcc:e@f", "to: "),
+        ("smtp://h?from=a@b&to=c@d", "smtps://HOST:465"),
+        ("smtps://user:secret@h:465?from=a@b&to=c@d", "token-file=PATH"),
+        ("smtps://h:465?from=a@b&to=c@d&user=u", "for the password"),
+        ("smtp://h:25?from=a@b&to=c@d&user=u&token-env=X", "in the clear"),
+        ("smtps://h:465?from=a@b&to=c@d&every=0m", "as 1d"),
         ("kafka://b:9092", "TOPIC"),
     ] {
         assert!(error(text).contains(part), "{text}: {}", error(text));
@@ -69,4 +87,7 @@ fn names_hold_no_options() {
     assert_eq!(spec.reads(), [Path::new("/etc/slack")]);
     let spec: OutputSpec = "https:?url-env=HOOK".parse().unwrap();
     assert_eq!(spec.to_string(), "http:?url-env=HOOK");
+    let spec: OutputSpec = "smtps://h:465?from=a@b&to=c@d&user=u&token-file=/p&ca=/ca".parse().unwrap();
+    assert_eq!(spec.to_string(), "smtps://h:465?to=c@d");
+    assert_eq!(spec.reads(), [Path::new("/p"), Path::new("/ca")]);
 }

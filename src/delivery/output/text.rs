@@ -3,7 +3,7 @@
 use super::{OutputError, OutputSpec};
 
 const KINDS: &str = "expected stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:514, syslog+tcp://HOST:601, \
-    syslog+tls://HOST:6514, http://HOST/PATH, https://HOST/PATH, https:?url-file=PATH or kafka://BROKER:9092/TOPIC";
+    syslog+tls://HOST:6514, http://HOST/PATH, https://HOST/PATH, https:?url-file=PATH, smtp://HOST:25, smtp+starttls://HOST:587, smtps://HOST:465 or kafka://BROKER:9092/TOPIC";
 
 impl std::str::FromStr for OutputSpec {
     type Err = OutputError;
@@ -37,6 +37,11 @@ impl std::str::FromStr for OutputSpec {
                     put("url", target);
                 }
             }
+            "smtp" | "smtp+starttls" | "smtps" => {
+                put("kind", "smtp");
+                put("security", if kind == "smtps" { "tls" } else { kind.strip_prefix("smtp+").unwrap_or("none") });
+                put("server", authority()?.trim_end_matches('/'));
+            }
             "kafka" => {
                 put("kind", "kafka");
                 let (brokers, topic) = authority()?.split_once('/').unwrap_or_default();
@@ -48,6 +53,13 @@ impl std::str::FromStr for OutputSpec {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| failed(format!("{pair}: expected NAME=VALUE")))?;
             let value = decoded(value).ok_or_else(|| failed(format!("{key}: % must be followed by two digits")))?;
+            if key == "to"
+                && let Some(toml::Value::String(before)) = table.get_mut(key)
+            {
+                before.push(',');
+                before.push_str(&value);
+                continue;
+            }
             if key == "kind" || table.contains_key(key) {
                 return Err(failed(format!("{key}: given twice")));
             }

@@ -30,9 +30,13 @@ pub(super) fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 }
 
 pub(super) fn optional_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    age(deserializer).map(Some)
+}
+
+pub(super) fn age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
     let seconds = with_unit(TextOrNumber::deserialize(deserializer)?, &units, "1d").map_err(de::Error::custom)?;
-    Ok(Some(Duration::from_secs(seconds)))
+    Ok(Duration::from_secs(seconds))
 }
 
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -41,6 +45,25 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, 
         TextOrNumber::Text(text) => text.parse().ok(),
     };
     number.ok_or_else(|| de::Error::custom("expected a whole number"))
+}
+
+/// A list, or one text with commas.
+pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum TextOrList {
+        Text(String),
+        List(Vec<String>),
+    }
+    let list = match TextOrList::deserialize(deserializer)? {
+        TextOrList::Text(text) => text.split(',').map(str::to_owned).collect(),
+        TextOrList::List(list) => list,
+    };
+    Ok(list.iter().map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect())
+}
+
+pub(super) const fn default_every() -> Duration {
+    Duration::from_mins(5)
 }
 
 pub(super) const fn default_keep() -> u32 {

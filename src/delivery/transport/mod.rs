@@ -5,6 +5,7 @@ mod file;
 mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod mail;
 mod send_queue;
 mod syslog;
 mod tcp;
@@ -15,6 +16,7 @@ pub(super) use file::{FileTransport, Rotation, StdoutTransport};
 pub(super) use http::{Address, HttpTransport, Target};
 #[cfg(feature = "kafka")]
 pub(super) use kafka::KafkaTransport;
+pub(super) use mail::{MailTransport, Route};
 pub(super) use syslog::{Form, SyslogTransport};
 pub(super) use tls::Files;
 pub(super) use unix::{DgramTransport, StreamTransport};
@@ -31,6 +33,11 @@ pub(super) trait Transport: Send + 'static {
     /// What has become of earlier batches by now, where delivered is only what the system has taken.
     fn standing(&mut self) -> Standing {
         Standing::default()
+    }
+
+    /// How long it is to be left alone: it bothers people no more often than they said.
+    fn ready_in(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Opens its file anew before the next batch, reads its secret and its certificates again.

@@ -202,7 +202,7 @@ Files:
 #[cfg(target_os = "linux")]
 pub(super) const WATCH_ENVIRONMENT: &str = "\
 Environment:
-  NAME of token-env=NAME          secret of an HTTP output
+  NAME of token-env=NAME          secret of an HTTP output or a mail server
   NAME of url-env=NAME            its URL, where that is a secret
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                                   proxies of HTTP outputs

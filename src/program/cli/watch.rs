@@ -80,8 +80,9 @@ pub struct WatchArguments {
     /// Where alerts go, as Suricata EVE JSON if not told else; may be given several times [default: stdout]
     ///
     /// stdout, file:PATH, unix-stream:PATH, unix-dgram:PATH, syslog+udp://HOST:PORT, syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT,
-    /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, https:?shape=slack|teams&url-file=PATH, kafka://BROKER/TOPIC. ?format=ecs|ocsf
-    /// (syslog: body=json|cef|ecs|ocsf) writes in other words than EVE's; docs/outputs.md has the options of each.
+    /// http(s)://HOST/PATH?shape=elastic|splunk|ndjson, https:?shape=slack|teams&url-file=PATH,
+    /// smtp://HOST:25?from=A&to=B, smtp+starttls://HOST:587, smtps://HOST:465, kafka://BROKER/TOPIC. ?format=ecs|ocsf (syslog:
+    /// body=json|cef|ecs|ocsf) writes in other words than EVE's; docs/outputs.md has the options of each.
     #[arg(short, long = "output", value_name = "OUTPUT", verbatim_doc_comment, help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub outputs: Vec<Output>,
 
