@@ -87,6 +87,10 @@ impl Rest<'_> {
 fn in_parallel<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let act_on = |group: &[T]| group.iter().map(&act).collect::<Vec<R>>();
     let (own, others) = all.split_at_checked(PIECES_OF_THREAD).unwrap_or((all, &[]));
+    if others.is_empty() {
+        // A scope notes the thread that waits, which of a thread of C's is never freed.
+        return act_on(own);
+    }
     scope(|scope| {
         let others: Vec<_> = others
             .chunks(PIECES_OF_THREAD)
