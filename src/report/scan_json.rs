@@ -458,6 +458,7 @@ mod tests {
                 "address",
                 "vlan",
                 "mac",
+                "mac_local",
                 "verdict",
                 "confidence",
                 "role",

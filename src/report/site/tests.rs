@@ -135,7 +135,7 @@ fn all_that_is_wrong_is_said_with_its_line() {
     );
     let expected = [
         "s.toml:1: unknown key \"subnett\"; did you mean [[subnet]]? there are [[subnet]], [[machine]], [[resolver]], \
-         [[proxy]], [[nat]], [[exception]]",
+         [[proxy]], [[nat]], [[exception]], [[finding]]",
         "s.toml:4: \"10.0.0.7/8\" does not begin where this range begins; write 10.0.0.0/8",
         "s.toml:5: name is empty; write something, or leave it out",
         "s.toml:6: this [[subnet]] has no name",
