@@ -9,15 +9,13 @@ mod format;
 mod message;
 mod output;
 mod outputs;
-mod readable;
 pub mod spool;
 mod time;
 mod transport;
 
 pub use delivery::OutputStatus;
-pub use format::RecordFormat;
+pub use format::{RecordFormat, alert_line};
 pub use message::{Message, Weight};
 pub use output::{HttpAuth, HttpShape, MailSecurity, OutputError, OutputSpec, SyslogBody, SyslogTransport};
 pub use outputs::{Drained, OutputOptions, Outputs, OutputsError, Prepared, SpoolStatus, Watcher};
-pub use readable::readable;
 pub use spool::{Loss, Lost};

@@ -4,6 +4,7 @@ mod cef;
 mod chat;
 mod ecs;
 mod event;
+mod line;
 mod mail;
 mod ocsf;
 mod words;
@@ -11,6 +12,7 @@ mod words;
 pub(crate) use cef::cef;
 pub(crate) use chat::{slack, teams};
 pub(crate) use ecs::ecs;
+pub use line::alert_line;
 pub(crate) use mail::mail;
 pub(crate) use ocsf::ocsf;
 

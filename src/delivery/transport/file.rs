@@ -2,7 +2,7 @@
 //!
 //! What the file is, is asked before and after each batch and never remembered: others move, remove, cut and write it, too.
 
-use super::super::{Message, RecordFormat, readable};
+use super::super::{Message, RecordFormat, alert_line};
 use super::{Delivered, Transport, TransportError};
 use std::collections::VecDeque;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -331,7 +331,7 @@ pub(crate) struct StdoutTransport {
 static STDOUT: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn in_words(batch: &[Arc<Message>]) -> Vec<u8> {
-    batch.iter().filter_map(|message| readable(&message.line)).flat_map(|line| (line + "\n").into_bytes()).collect()
+    batch.iter().filter_map(|message| alert_line(&message.line)).flat_map(|line| (line + "\n").into_bytes()).collect()
 }
 
 impl Transport for StdoutTransport {

@@ -5,21 +5,18 @@ mod digests;
 
 use super::answer::AnswerPlace;
 use super::scan::interactive::{ScanError, scan_interactively};
-use super::scan::{complain_of, cores};
+use super::scan::{complain_of, options};
 use super::{Exit, Usage, load, load_site, of_state, warn};
 use crate::cli::{ReportArguments, ReportFormat};
-use crate::inputs::expand;
 use crate::process::clock::now;
 use crate::process::output_file::Claims;
-use crate::scan::{Progress, Scan, ScanOptions};
+use crate::scan::{Progress, Scan};
 use crate::state::{Form, State};
 use community_ids::CommunityIds;
 use digests::digests;
 use jiff::civil::Date;
 use kaspector::capture::display_path;
-use kaspector::decode::TunnelPorts;
 use kaspector::matching::{Alert, HostFinding, SignatureSet};
-use kaspector_live::Filter;
 use kaspector_report::compliance::{
     Basis, Changes, ComplianceReport, Endpoint, EvidenceInput, Material, ProductGroups, write_compliance_csv,
     write_compliance_html, write_compliance_json,
@@ -100,18 +97,7 @@ fn of_captures(
     site: &Arc<Site>,
     signatures: &Arc<SignatureSet>,
 ) -> anyhow::Result<Exit> {
-    if let Some(what) = TunnelPorts::complaint(&arguments.tunnels) {
-        return Err(Usage(what).into());
-    }
-    if let Some(filter) = &arguments.filter {
-        Filter::new(filter).map_err(|error| Usage(error.to_string()))?;
-    }
-    let options = ScanOptions {
-        inputs: expand(&arguments.paths),
-        threads: arguments.threads.map_or_else(cores, usize::from),
-        filter: arguments.filter.clone(),
-        tunnels: arguments.tunnels.clone(),
-    };
+    let options = options(&arguments.paths, arguments.threads, arguments.filter.as_deref(), &arguments.tunnels)?;
     let mut claims = claims(arguments);
     claims.add_inputs(&options.inputs);
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;

@@ -4,7 +4,7 @@ use super::answers::{Hosts, Status};
 use super::client::Sensor;
 use super::screen;
 use kaspector::capture::Timestamp;
-use kaspector_delivery::readable;
+use kaspector_delivery::alert_line;
 use std::collections::VecDeque;
 
 /// What is known of a sensor.
@@ -52,7 +52,7 @@ impl View {
 
     /// Takes an alert. One that came before is known by its words.
     pub fn take_alert(&mut self, line: &str) {
-        let Some(said) = readable(line).filter(|said| !self.alerts.contains(said)) else { return };
+        let Some(said) = alert_line(line).filter(|said| !self.alerts.contains(said)) else { return };
         self.alerts.push_back(said);
         if self.alerts.len() > screen::ALERTS_SHOWN {
             self.alerts.pop_front();

@@ -17,12 +17,12 @@ use anyhow::Context;
 use evidence::{keep_evidence, say_what_was_kept};
 use interactive::{ScanError, scan_interactively};
 use kaspector::capture::display_path;
-use kaspector::decode::TunnelPorts;
+use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
 use kaspector_report::{InputReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table};
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use targets::Targets;
@@ -37,18 +37,7 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
-    if let Some(what) = TunnelPorts::complaint(&arguments.tunnels) {
-        return Err(Usage(what).into());
-    }
-    if let Some(filter) = &arguments.filter {
-        Filter::new(filter).map_err(|error| Usage(error.to_string()))?;
-    }
-    let options = ScanOptions {
-        inputs: expand(&arguments.paths),
-        threads: arguments.threads.map_or_else(cores, usize::from),
-        filter: arguments.filter.clone(),
-        tunnels: arguments.tunnels.clone(),
-    };
+    let options = options(&arguments.paths, arguments.threads, arguments.filter.as_deref(), &arguments.tunnels)?;
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
     let Targets { alerts, state, place, evidence, mut failure } = Targets::open(arguments, &options)?;
     let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
@@ -110,7 +99,28 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
     Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on)))
 }
 
-pub(super) fn cores() -> usize {
+/// What is to be scanned, and how, once filter and ports are known to be right.
+pub(super) fn options(
+    paths: &[PathBuf],
+    threads: Option<u16>,
+    filter: Option<&str>,
+    tunnels: &[TunnelPort],
+) -> Result<ScanOptions, Usage> {
+    if let Some(what) = TunnelPorts::complaint(tunnels) {
+        return Err(Usage(what));
+    }
+    if let Some(filter) = filter {
+        Filter::new(filter).map_err(|error| Usage(error.to_string()))?;
+    }
+    Ok(ScanOptions {
+        inputs: expand(paths),
+        threads: threads.map_or_else(cores, usize::from),
+        filter: filter.map(str::to_owned),
+        tunnels: tunnels.to_vec(),
+    })
+}
+
+fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
