@@ -471,6 +471,11 @@ fn a_site_file_that_is_wrong_is_told_before_anything_is_read() {
         assert!(said.contains(&format!("error: {site}:3: an exception ends: ")), "{said}");
         assert!(!said.contains("nonexistent") && !state.exists(), "{said}");
     }
+    let prose = place.file("prose.toml", "what stands here is prose\n".repeat(100));
+    let output = kaspector().args(["scan", "/x.pcap", "--site"]).arg(&prose).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 21), "{said}");
+    assert!(said.contains("prose.toml: 80 more like these; see docs/site.md"), "{said}");
     let output = kaspector().args(["scan", "/x.pcap", "--site", "/nonexistent.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

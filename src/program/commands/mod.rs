@@ -103,6 +103,9 @@ fn load(folders: &SignatureFolders) -> anyhow::Result<SignatureSet> {
     Ok(set)
 }
 
+/// Faults of a site file that are named one by one: what is no site file at all has one on each line.
+const SITE_FAULTS_SHOWN: usize = 20;
+
 /// What is known of the site; nothing where no file is named. Of several faults in it, all but the last are said at once.
 fn load_site(file: Option<&Path>) -> anyhow::Result<Arc<Site>> {
     let Some(file) = file else { return Ok(Arc::default()) };
@@ -110,8 +113,18 @@ fn load_site(file: Option<&Path>) -> anyhow::Result<Arc<Site>> {
         Ok(site) => Ok(Arc::new(site)),
         Err(SiteError::Wrong(faults)) => {
             let last = faults.len().saturating_sub(1);
-            faults.iter().take(last).for_each(complain);
-            Err(Usage(faults.last().map(ToString::to_string).unwrap_or_default()).into())
+            faults.iter().take(last.min(SITE_FAULTS_SHOWN)).for_each(complain);
+            let left = last.saturating_sub(SITE_FAULTS_SHOWN);
+            let said = if left > 0 {
+                format!(
+                    "{}: {} more like these; see docs/site.md for how a site file looks",
+                    display_path(file),
+                    left + 1
+                )
+            } else {
+                faults.last().map(ToString::to_string).unwrap_or_default()
+            };
+            Err(Usage(said).into())
         }
         Err(error) => Err(Usage(error.to_string()).into()),
     }
