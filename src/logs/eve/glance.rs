@@ -1,6 +1,7 @@
 //! A first look at a line, which most lines do not survive: nothing in them can matter, and they need not be read as JSON. Whatever is not
 //! written just as Suricata writes it, or may matter, is read in full.
 
+use super::http::BODIES;
 use super::observer::Ends;
 use super::tls::common_names;
 use crate::timestamp;
@@ -44,6 +45,10 @@ struct Keys {
     ja4: Finder<'static>,
     subject: Finder<'static>,
     issuer: Finder<'static>,
+    hostname: Finder<'static>,
+    url: Finder<'static>,
+    user_agent: Finder<'static>,
+    header_kept: [Finder<'static>; 4],
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
@@ -60,6 +65,10 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     ja4: Finder::new(br#""ja4":""#),
     subject: Finder::new(br#""subject":""#),
     issuer: Finder::new(br#""issuerdn":""#),
+    hostname: Finder::new(br#""hostname":""#),
+    url: Finder::new(br#""url":""#),
+    user_agent: Finder::new(br#""http_user_agent":""#),
+    header_kept: [&br#""request_headers":"#[..], br#""via":"#, br#""xff":"#, br#""x_forwarded_for":"#].map(Finder::new),
 });
 
 /// `None` if the line has to be read.
@@ -70,7 +79,7 @@ pub(super) fn glance(line: &[u8], signatures: &SignatureSet, ledger: &Ledger) ->
     let (flow_id, rest) = number::<u64>(rest)?;
     let (_, rest) = after(rest, &KEYS.event_type)?;
     let (kind, rest) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
-    if !matches!(kind, b"dns" | b"tls" | b"quic" | b"flow") {
+    if !matches!(kind, b"dns" | b"tls" | b"quic" | b"http" | b"flow") {
         return None;
     }
     let (before, rest) = after(rest, &KEYS.src_ip)?;
@@ -103,6 +112,7 @@ pub(super) fn glance(line: &[u8], signatures: &SignatureSet, ledger: &Ledger) ->
         b"dns" => look.dns()?,
         b"tls" => look.tls()?,
         b"quic" => look.quic()?,
+        b"http" => look.http()?,
         _ => false,
     };
     let at = timestamp(str::from_utf8(time).ok()?)?;
@@ -175,6 +185,32 @@ impl Look<'_> {
             is_named |= self.passes_name(name?)?;
         }
         Some(is_named)
+    }
+
+    /// A request for a path of its server. Any other form asks a proxy.
+    fn http(&self) -> Option<bool> {
+        if KEYS.header_kept.iter().any(|key| self.has(key)) || BODIES.iter().any(|body| self.is_body_known(body)) {
+            return None;
+        }
+        for target in self.values(&KEYS.url) {
+            let target = target?;
+            let is_path = target.first() == Some(&b'/') && memchr::memchr(b' ', target).is_none();
+            (is_path && self.signatures.match_path(target).is_none()).then_some(())?;
+        }
+        for agent in self.values(&KEYS.user_agent) {
+            self.signatures.match_user_agent(agent?.trim_ascii()).is_none().then_some(())?;
+        }
+        let mut is_named = false;
+        for host in self.values(&KEYS.hostname) {
+            let host = host?;
+            memchr::memchr3(b':', b'@', b' ', host).is_none().then_some(())?;
+            is_named |= self.passes_name(host)?;
+        }
+        Some(is_named)
+    }
+
+    fn is_body_known(&self, body: &[u8]) -> bool {
+        self.signatures.match_body(body).is_some()
     }
 
     /// The values of a key; `None` for one with an escape in it.

@@ -39,12 +39,16 @@ pub(super) fn request_head(http: &Http<'_>, head: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
+/// What stands for the body of a response: of a page, and of anything else.
+pub(super) const BODIES: [&[u8]; 2] = [b"<html", b""];
+
 /// The response of a record. A log does not keep the body, so its type stands for it: servers that answer whatever they are asked with a
 /// page say that it is one. `None` when status or type are not known.
 pub(super) fn response<'a>(http: &Http<'_>, head: &'a [u8]) -> Option<HttpResponse<'a>> {
     let status = http.status?;
     let of_type = text(http.http_content_type.as_ref())?;
-    let body: &[u8] = if of_type.to_ascii_lowercase().contains("html") { b"<html" } else { b"" };
+    let [page, other] = BODIES;
+    let body = if of_type.to_ascii_lowercase().contains("html") { page } else { other };
     Some(HttpResponse { status, body, request_head: head })
 }
 

@@ -422,6 +422,20 @@ fn a_first_look_passes_over_what_cannot_matter() {
     }
     assert!(!passes(&tls(4, 2, other)), "its flow gave evidence");
     assert!(!passes(&over(5, 5, ["10.0.0.5:50001", "10.0.0.2:13000"], ["1b", "1b"], "tls")), "a port of interest");
+    let page = r#""hostname":"www.example","url":"/index.html?a=1","http_user_agent":"Mozilla/5.0","http_method":"GET","protocol":"HTTP/1.1","status":200,"http_content_type":"text/html","length":512"#;
+    assert!(passes(&http(page)));
+    for matters in [
+        page.replace("www.example", "dnl-05.geo.kaspersky.com"),
+        page.replace("www.example", "www.example:8080"),
+        page.replace("/index.html?a=1", "/index/u1313g.xml"),
+        page.replace("/index.html?a=1", "http://www.example/"),
+        page.replace("/index.html?a=1", "/a b"),
+        page.replace("Mozilla/5.0", "Mozilla\\u002f5.0"),
+        format!(r#"{page},"via":"1.1 proxy""#),
+        format!(r#"{page},"request_headers":[]"#),
+    ] {
+        assert!(!passes(&http(&matters)), "{matters}");
+    }
     let unrelated = answer2(9, "8180", "").replace(UPDATE, "shop.example");
     let alias = unrelated.replace("edge.cdn.example", UPDATE);
     assert!(passes(&dns(1, &query2(9).replace(UPDATE, "shop.example"))) && passes(&dns(1, &unrelated)));
@@ -495,6 +509,29 @@ proptest! {
         prop_assert!(counted as usize <= lines.len());
         prop_assert_eq!(counted, read + others + undirected + malformed);
         reader.finish();
+    }
+
+    /// A request that is passed over says what it says when it is read: a blank before a record keeps it from being passed over.
+    #[test]
+    fn a_request_passed_over_says_the_same(
+        requests in prop::collection::vec(("[a-z0-9.:@]{0,12}", "/[a-z %?]{0,12}", "[A-Za-z/ ]{0,12}", 0_usize..6), 1..8),
+    ) {
+        let known = [UPDATE, "dnl-05.geo.kaspersky.com", "/index/u1313g.xml", "/updates/ksc/a", "klupdate", ""];
+        let lines = requests.iter().map(|(host, url, agent, number)| {
+            let mut parts = [host.as_str(), url, agent];
+            if let Some(part) = parts.get_mut(number / 2) {
+                *part = known[*number];
+            }
+            let [host, url, agent] = parts;
+            http(&format!(r#""hostname":"{host}","url":"{url}","http_user_agent":"{agent}","status":200,"http_content_type":"text/html""#))
+        });
+        let lines: Vec<_> = lines.chain([over(3, 9, ["10.0.0.5:50002", "10.0.0.9:80"], ["1b", "1b"], "http")]).collect();
+        let in_full: Vec<_> = lines.iter().map(|line| line.replacen('{', "{ ", 1)).collect();
+        let [passed_over, in_full] = [lines, in_full].map(|lines| {
+            let mut reader = read(&lines);
+            (reader.flows_seen, reader.finish().host_findings(&SIGNATURES))
+        });
+        prop_assert_eq!(format!("{passed_over:?}"), format!("{in_full:?}"));
     }
 
     /// Records with bytes exchanged, and records in any order.
