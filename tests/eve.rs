@@ -11,7 +11,7 @@ use kaspector::matching::{
     Alert, Application, Category, Confidence, ConnectionOutcome, Field, FlowCounts, FlowSummary, HostFinding, HostKey,
     IndicatorIndex, SeenAs, SignatureSet, Verdict,
 };
-use kaspector_report::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, Occasion};
+use kaspector_report::{EveCompat, EveKnown, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, Occasion};
 use std::path::PathBuf;
 
 fn schemas() -> Option<Vec<(char, jsonschema::Validator)>> {
@@ -167,7 +167,9 @@ fn every_kind_of_alert_satisfies_the_schema() {
             ] {
                 let origin = EveOrigin::Interface { name: "span0", run: &[7; 32], occasion };
                 writer.write(&alert, origin).unwrap();
-                writer.write_known(&alert, origin, Some(Timestamp(1_790_000_000_000_000_000))).unwrap();
+                let since = Some(Timestamp(1_790_000_000_000_000_000));
+                let known = EveKnown { since, host_name: Some("desk-7") };
+                writer.write_known(&alert, origin, known).unwrap();
             }
         }
         let mut lines = writer.into_inner();

@@ -21,6 +21,8 @@ mod cable;
 #[path = "web/http.rs"]
 #[allow(dead_code, reason = "shared with the tests of the server")]
 mod http;
+#[path = "watch/machines.rs"]
+mod machines;
 #[path = "support/sensor.rs"]
 #[allow(dead_code, reason = "each file of tests takes its part")]
 mod sensor;

@@ -14,7 +14,7 @@ use super::passive_dns::PassiveDns;
 use super::resolver_fallback::ResolverFallback;
 use super::{
     Alert, Application, Field, FlowCounts, HostKey, IndicatorIndex, LinkAddress, Machines, NextHops, ProtocolEvidence,
-    SeenAs, SignatureSet, Strength,
+    SeenAs, Sighting, SignatureSet, Strength,
 };
 use crate::capture::Timestamp;
 use crate::decode::FiveTuple;
@@ -100,6 +100,8 @@ pub struct Ledger {
     matched: HashMap<u64, MatchedFlow, FixedState>,
     alerts: Alerts,
     flows_dropped: u64,
+    /// Whether what is known is asked for while events come.
+    is_live: bool,
 }
 
 impl Ledger {
@@ -119,6 +121,7 @@ impl Ledger {
             matched: HashMap::default(),
             alerts: Alerts::default(),
             flows_dropped: 0,
+            is_live: false,
         }
     }
 
@@ -133,6 +136,8 @@ impl Ledger {
     #[must_use]
     pub fn noting_changes(mut self) -> Self {
         self.hosts.note_changes();
+        self.machines = Machines::of_sensor();
+        self.is_live = true;
         self
     }
 
@@ -395,6 +400,14 @@ impl Ledger {
             LinkAddress { mac, first_seen: alert.at, last_seen: alert.at, is_next_hop }
         });
         self.hosts.add(host, &alert, link, self.input, &signatures);
+        self.machines.note_evidence(host);
+        // The lane tells of a machine now and then, and who has evidence is asked for at once.
+        if self.is_live
+            && let Some(mut sighting) = Sighting::of(host.address, host.zone, None, alert.at)
+        {
+            sighting.link = link;
+            self.machines.sight(&sighting);
+        }
         if alert.asks_server {
             let server = HostKey { address: flow.server, zone: flow.zone };
             self.hosts.asked_by_others(server, alert.field, &alert.observed, &signatures);

@@ -73,6 +73,14 @@ impl LinkAddresses {
         self.dropped
     }
 
+    /// The host's own, once it is known which are next hops: by the time at which they were seen first.
+    pub fn own(&self, host: HostKey, hops: &NextHops) -> Vec<LinkAddress> {
+        let mut own = self.seen.clone();
+        own.retain(|address| !address.is_next_hop && !hops.has(host, address.mac));
+        own.sort_by_key(|address| (address.first_seen, address.mac));
+        own
+    }
+
     /// What is told of them, once it is known which are next hops.
     pub fn link_layer(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
         let mut all: Vec<LinkAddress> = self.seen.clone();

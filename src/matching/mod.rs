@@ -46,8 +46,8 @@ pub use indicator::{Category, Indicator, IndicatorIndex, MatchKind, Strength};
 pub use ledger::{FLOWS_MAX as LEDGER_FLOWS_MAX, Ledger};
 pub use link_addresses::{LINK_ADDRESSES_MAX, LinkAddress};
 pub use machines::{
-    Holder, Identified, Label, LabelKind, Lease, Machine, MachineAddress, MachineFlows, Machines, Sighting, Stated,
-    identify,
+    Holder, Identified, JoinedMachines, Label, LabelKind, Lease, Machine, MachineAddress, MachineFlows, MachineTally,
+    Machines, Sighting, Stated, identify,
 };
 pub use management::ProtocolEvidence;
 pub use next_hops::NextHops;

@@ -14,6 +14,10 @@ use std::net::IpAddr;
 /// Reports that wait while nobody takes them; events beyond are lost, and counted.
 pub const WAITING_MAX: usize = 1 << 16;
 
+/// So many sightings of machines wait, and as many statements about them: beside the events, so that no flood of invented ones takes the place
+/// of what is asked for.
+pub const MACHINES_WAITING_MAX: usize = 1 << 12;
+
 /// Events of the open round, above which the closed one is settled by what is known: a thread that hangs costs what it alone knew, not
 /// the sensor's memory.
 const OPEN_MAX: usize = 1 << 18;
@@ -39,6 +43,8 @@ pub enum Report {
     Resolved(IpAddr, Timestamp),
     /// Every address that a client got until then has been reported.
     ResolvedUntil(Timestamp),
+    /// A machine that was seen, or what was said of one; for the ledger, and not in the order of time.
+    Machine(Event),
 }
 
 /// A round that is over: its events wait until it is known what clients got from DNS elsewhere.
@@ -62,9 +68,13 @@ pub struct ReportQueue {
     /// First packet of the open round.
     open_from: u64,
     reports: VecDeque<Report>,
+    machines: VecDeque<Event>,
+    /// Of these, sightings.
+    sightings: usize,
     /// Whether whoever puts in waits for room, so that nothing is lost.
     is_unbounded: bool,
     lost: u64,
+    machines_lost: u64,
     forced: u64,
 }
 
@@ -86,8 +96,11 @@ impl ReportQueue {
             undecided_from: 0,
             open_from: 0,
             reports: VecDeque::new(),
+            machines: VecDeque::new(),
+            sightings: 0,
             is_unbounded: false,
             lost: 0,
+            machines_lost: 0,
             forced: 0,
         }
     }
@@ -159,12 +172,25 @@ impl ReportQueue {
     /// Whether so many reports wait that no more should be put in, where there is time.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.reports.len() >= WAITING_MAX / 4
+        self.reports.len() >= WAITING_MAX / 4 || self.machines.len() >= MACHINES_WAITING_MAX
     }
 
     /// The report that has waited longest.
     pub fn pop(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// What has waited longest of machines: for when no report waits.
+    pub fn pop_machine(&mut self) -> Option<Report> {
+        let event = self.machines.pop_front()?;
+        self.sightings -= usize::from(matches!(event.kind, EventKind::Sighted(_)));
+        Some(Report::Machine(event))
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reports.is_empty() && self.machines.is_empty()
     }
 
     /// Puts a report back that nobody had room for.
@@ -176,6 +202,12 @@ impl ReportQueue {
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Sightings of machines, and what was said of them, that were lost because too many waited.
+    #[must_use]
+    pub const fn machines_lost(&self) -> u64 {
+        self.machines_lost
     }
 
     /// Rounds that were settled before it was known what clients got from DNS elsewhere.
@@ -203,6 +235,18 @@ impl ReportQueue {
         has_room
     }
 
+    /// Takes what is of a machine, if there is room for it.
+    fn put_machine(&mut self, event: Event) {
+        let is_sighting = matches!(event.kind, EventKind::Sighted(_));
+        let alike = if is_sighting { self.sightings } else { self.machines.len() - self.sightings };
+        if self.is_unbounded || alike < MACHINES_WAITING_MAX {
+            self.sightings += usize::from(is_sighting);
+            self.machines.push_back(event);
+        } else {
+            self.machines_lost += 1;
+        }
+    }
+
     /// Adds a mark. One that directly follows another of its kind takes its place.
     fn mark(&mut self, mark: Report) {
         match (self.reports.back_mut(), &mark) {
@@ -215,9 +259,8 @@ impl ReportQueue {
 
 impl EventSink for ReportQueue {
     fn event(&mut self, event: Event) {
-        // Nobody asks a sensor for the machines that it saw, and a flood of invented ones must not take the place of what is asked for.
         if matches!(event.kind, EventKind::Sighted(_) | EventKind::Identified(_)) {
-            return;
+            return self.put_machine(event);
         }
         let Some(resolved) = &mut self.resolved else { return self.open.event(event) };
         if let EventKind::Resolved(answer) = &event.kind {
@@ -243,9 +286,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::decode::Zone;
+    use crate::inspect::IdentitySource;
     use crate::matching::{
-        Alert, Application, ConnectionOutcome, Ended, Field, FlowCounts, FlowSummary, HostKey, IndicatorIndex,
-        ResolvedOther, Sighting, SignatureSet,
+        Alert, Application, ConnectionOutcome, Ended, Field, FlowCounts, FlowSummary, Holder, HostKey, Identified,
+        IndicatorIndex, LabelKind, ResolvedOther, Sighting, SignatureSet, Stated,
     };
     use crate::pipeline::Numbering;
     use std::sync::Arc;
@@ -319,13 +363,27 @@ mod tests {
     }
 
     #[test]
-    fn machines_without_evidence_take_no_room() {
+    fn a_flood_of_machines_takes_the_room_of_nothing_else() {
         let mut report_queue = ReportQueue::alone();
         let sighting = Sighting::of([10, 0, 0, 1].into(), Zone::default(), None, Timestamp(1)).unwrap();
-        (0..WAITING_MAX as u64 + 1).for_each(|packet| {
-            report_queue.event(Event { packet, at: Timestamp(1), kind: EventKind::Sighted(sighting) });
-        });
-        assert_eq!((report_queue.lost(), events(&mut report_queue)), (0, 0));
+        let put =
+            |report_queue: &mut ReportQueue, kind| report_queue.event(Event { packet: 1, at: Timestamp(1), kind });
+        (0..WAITING_MAX).for_each(|_| put(&mut report_queue, EventKind::Sighted(sighting)));
+        let most = MACHINES_WAITING_MAX as u64;
+        assert_eq!((report_queue.lost(), report_queue.machines_lost()), (0, WAITING_MAX as u64 - most));
+        let said = Identified {
+            holder: Holder::Address(sighting.host),
+            source: IdentitySource::Mdns,
+            stated: Stated::Label(LabelKind::Name, "desk-7".into()),
+        };
+        put(&mut report_queue, EventKind::Identified(Box::new(said)));
+        assert_eq!(report_queue.machines_lost(), WAITING_MAX as u64 - most, "what is said has room of its own");
+        (0..WAITING_MAX as u64).for_each(|packet| report_queue.event(answer(packet)));
+        assert_eq!(report_queue.lost(), WAITING_MAX as u64 / 8, "as without them");
+        assert_eq!(events(&mut report_queue), WAITING_MAX / 8 * 7);
+        let machines: Vec<Report> = std::iter::from_fn(|| report_queue.pop_machine()).collect();
+        assert_eq!(machines.len() as u64, most + 1);
+        assert!(matches!(machines.last(), Some(Report::Machine(Event { kind: EventKind::Identified(_), .. }))));
     }
 
     #[test]

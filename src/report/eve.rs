@@ -97,6 +97,15 @@ pub enum Occasion {
     },
 }
 
+/// What is known of an alert's host.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EveKnown<'a> {
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// What it is called, as somebody said on the wire.
+    pub host_name: Option<&'a str>,
+}
+
 /// Writes alerts as EVE lines.
 ///
 /// The same alert out of the same input gives the same line, in whichever run and on whichever machine.
@@ -120,21 +129,17 @@ impl<'a, W: io::Write> EveWriter<'a, W> {
     /// # Errors
     /// When `out` fails; part of the line may have been written.
     pub fn write(&mut self, alert: &Alert, origin: EveOrigin<'_>) -> io::Result<()> {
-        self.write_known(alert, origin, None)
+        self.write_known(alert, origin, EveKnown::default())
     }
 
-    /// Writes one alert of a host that is known since then.
+    /// Writes one alert of a host of which this is known.
     ///
     /// # Errors
     /// When `out` fails; part of the line may have been written.
-    pub fn write_known(
-        &mut self,
-        alert: &Alert,
-        origin: EveOrigin<'_>,
-        known_since: Option<Timestamp>,
-    ) -> io::Result<()> {
+    pub fn write_known(&mut self, alert: &Alert, origin: EveOrigin<'_>, known: EveKnown<'_>) -> io::Result<()> {
         let mut record = record(alert, self.signatures, self.compat, origin);
-        record.alert.metadata.kaspector_known_since = known_since.map(|since| [time(since)]);
+        record.alert.metadata.kaspector_known_since = known.since.map(|since| [time(since)]);
+        record.alert.metadata.kaspector_host_name = known.host_name.map(|name| [Cow::Borrowed(name)]);
         self.serialise(&record)?;
         for limit in TEXT_LIMITS {
             if self.line.len() <= LINE_MAX {
@@ -300,6 +305,7 @@ fn alert_record<'a>(
             kaspector_verdict: verdict.map(|verdict| [verdict.name()]),
             kaspector_verdict_before: before.map(|verdict| [verdict.name()]),
             kaspector_known_since: None,
+            kaspector_host_name: None,
             kaspector_silent_since: silent_since,
             kaspector_log: None,
             kaspector_line: None,
@@ -457,7 +463,9 @@ mod tests {
         let signatures = SignatureSet::builtin();
         let mut writer = EveWriter::new(Vec::new(), &signatures, EveCompat::V7);
         let origin = EveOrigin::Interface { name: "span0", run: &[7; 32], occasion: Occasion::FirstSight };
-        writer.write_known(&samples::tls(), origin, Some(samples::AT)).unwrap();
+        writer
+            .write_known(&samples::tls(), origin, EveKnown { since: Some(samples::AT), host_name: Some("desk-7") })
+            .unwrap();
         let known: Value = serde_json::from_slice(&writer.into_inner()).unwrap();
         assert!(first["alert"]["metadata"].get("kaspector_known_since").is_none());
         assert_eq!(
@@ -465,6 +473,8 @@ mod tests {
             json!(["2026-11-23T15:43:54.449556+0000"]),
             "an array of one string, as all that is ours"
         );
+        assert!(first["alert"]["metadata"].get("kaspector_host_name").is_none());
+        assert_eq!(known["alert"]["metadata"]["kaspector_host_name"], json!(["desk-7"]));
         let summary = live(Occasion::Summary { count: 17, bytes: 4711 });
         assert_eq!(summary["alert"]["metadata"]["kaspector_count"], json!(["17"]));
         assert_eq!(summary["alert"]["metadata"]["kaspector_bytes"], json!(["4711"]));

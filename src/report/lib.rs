@@ -34,7 +34,7 @@ pub use community_id::community_id;
 pub use coverage::{CoveredTime, GAP_MAX, Missing, RunCoverage, RunVerdict, SharedSeen, WINDOW_MIN};
 pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json, write_diff_table};
 pub use escape::for_terminal;
-pub use eve::{EveCompat, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
+pub use eve::{EveCompat, EveKnown, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
 pub use explanation::write_explanation;
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use machines::{MachineCounts, SeenMachines, SubnetMachines};

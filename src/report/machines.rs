@@ -2,7 +2,7 @@
 
 use super::{AddressRange, Site, SiteSubnet};
 use kaspector::capture::Timestamp;
-use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress};
+use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress, MachineFlows};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -44,9 +44,16 @@ pub struct SubnetMachines<'s> {
 }
 
 impl MachineCounts {
+    /// Those of machines that began these flows.
+    #[must_use]
+    pub fn of(flows: impl IntoIterator<Item = MachineFlows>) -> Self {
+        let mut counts = Self::default();
+        flows.into_iter().for_each(|flows| counts.add(flows));
+        counts
+    }
+
     /// Counts a machine in its class.
-    pub fn add(&mut self, machine: &Machine) {
-        let flows = machine.flows;
+    pub fn add(&mut self, flows: MachineFlows) {
         let class = if flows.named > 0 {
             &mut self.judged
         } else if flows.one_sided > 0 {
@@ -83,9 +90,7 @@ impl SeenMachines {
     /// How many there are of which class.
     #[must_use]
     pub fn counts(&self) -> MachineCounts {
-        let mut counts = MachineCounts::default();
-        self.rows.iter().for_each(|machine| counts.add(machine));
-        counts
+        MachineCounts::of(self.rows.iter().map(|machine| machine.flows))
     }
 
     /// The same by subnet, each machine in one: in the most specific subnet of the site that one of its addresses lies in, and else in the /24
@@ -111,7 +116,7 @@ impl SeenMachines {
                 counts: Default::default(),
                 span: None,
             });
-            row.counts.add(machine);
+            row.counts.add(machine.flows);
             let (from, until) = row.span.unwrap_or((machine.first_seen, machine.last_seen));
             row.span = Some((from.min(machine.first_seen), until.max(machine.last_seen)));
         }

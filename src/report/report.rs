@@ -227,11 +227,13 @@ impl Inputs for HostsReport {
     }
 }
 
-/// What single hosts are read with: the names of what evidence points into, and what is known of the site.
+/// What single hosts are read with: the names of what evidence points into, who the machines are, and what is known of the site.
 #[derive(Clone, Copy, Debug)]
 pub struct OnSite<'a> {
     /// Names of the inputs that examples stand in.
     pub inputs: &'a [String],
+    /// The machines that were seen.
+    pub machines: &'a SeenMachines,
     /// What the people of the site know of it.
     pub site: &'a Site,
 }
@@ -246,6 +248,10 @@ impl OnSite<'_> {
 impl Inputs for OnSite<'_> {
     fn name_of(&self, example: Position) -> &str {
         self.inputs.name_of(example)
+    }
+
+    fn machines(&self) -> Option<&SeenMachines> {
+        Some(self.machines)
     }
 
     fn site(&self) -> Option<&Site> {

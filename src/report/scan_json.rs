@@ -102,7 +102,7 @@ pub fn host_json(finding: &HostFinding, inputs: &[String], signatures: &Signatur
     serde_json::to_string(&Host::of(finding, inputs, signatures)).expect("texts and numbers are JSON")
 }
 
-/// The same with what is known of the site.
+/// The same with what is known of the machines and of the site.
 ///
 /// # Panics
 /// Never: a host has only texts and numbers.

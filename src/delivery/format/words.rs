@@ -60,6 +60,7 @@ impl Told {
             ("product", all("affected_product")),
             ("confidence", event.metadata("confidence").map(|confidence| confidence.to_lowercase())),
             ("at", event.time("/timestamp").map(rfc3339)),
+            ("name", event.metadata("kaspector_host_name")),
             ("known since", moment("kaspector_known_since")),
             ("silent since", moment("kaspector_silent_since")),
             ("finding", event.metadata("kaspector_finding")),

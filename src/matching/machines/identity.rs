@@ -54,6 +54,14 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// Nothing is.
+    pub const UNKNOWN: Self = Self { labels: Vec::new(), leases: Vec::new(), last_seen: Timestamp(0) };
+
+    /// Whether nobody ever said anything of it.
+    pub const fn is_unknown(&self) -> bool {
+        self.statements() == 0 && self.last_seen.0 == 0
+    }
+
     /// Takes what was said then. Says how much had to go for it.
     pub fn note(&mut self, said: Identified, at: Timestamp) -> u64 {
         self.last_seen = self.last_seen.max(at);
@@ -74,6 +82,18 @@ impl Identity {
         let labels: u64 = other.labels.into_iter().map(|label| self.note_label(label)).sum();
         let leases: u64 = other.leases.into_iter().map(|lease| self.note_lease(lease)).sum();
         labels + leases
+    }
+
+    /// How many labels and leases it has.
+    pub const fn statements(&self) -> usize {
+        self.labels.len() + self.leases.len()
+    }
+
+    /// Drops all of them, and says how many there were.
+    pub fn forget(&mut self) -> usize {
+        let count = self.statements();
+        (self.labels, self.leases) = (Vec::new(), Vec::new());
+        count
     }
 
     fn note_label(&mut self, new: Label) -> u64 {

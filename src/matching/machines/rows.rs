@@ -1,5 +1,6 @@
 //! One row for each machine, whatever addresses it had; and two for an address that two machines had in turn.
 
+use super::holding::{Bond, Leases, holdings};
 use super::identity::{Label, Lease};
 use super::{LabelKind, MachineFlows, Machines, Seen};
 use crate::capture::Timestamp;
@@ -73,13 +74,6 @@ impl Machine {
     }
 }
 
-/// What makes several addresses one machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Bond {
-    Link(Zone, MacAddress),
-    Address(HostKey),
-}
-
 impl Machines {
     /// Link-layer addresses that machines were seen with, to tell next hops by ([`NextHops::among`]).
     pub fn link_addresses(&self) -> impl Iterator<Item = (HostKey, LinkAddress)> + '_ {
@@ -89,53 +83,21 @@ impl Machines {
     /// One row for each machine that sent anything, by tenant and address.
     #[must_use]
     pub fn rows(&self, hops: &NextHops) -> Vec<Machine> {
-        let mut leased: BTreeMap<(Zone, IpAddr), Vec<(Lease, MacAddress)>> = BTreeMap::new();
-        for (&(zone, mac), identity) in &self.links {
-            for &lease in &identity.leases {
-                leased.entry((zone, lease.address)).or_default().push((lease, mac));
-            }
-        }
+        let leases = Leases::of([self]);
         let mut machines: BTreeMap<Bond, Machine> = BTreeMap::new();
-        let mut hosts: Vec<_> =
-            self.addresses.iter().filter_map(|(&host, seen)| Some((host, seen, seen.span?))).collect();
-        hosts.sort_unstable_by_key(|&(host, ..)| host);
-        for (host, seen, (first_seen, last_seen)) in hosts {
-            let whole = MachineAddress { address: host.address, first_seen, last_seen };
-            let mut own = seen.links.link_layer(host, hops).all;
-            own.retain(|link| !link.is_next_hop);
-            // One after the other they are two machines; by turns, they are one with two cards.
-            let in_turn = own.windows(2).all(|pair| matches!(pair, [one, next] if one.last_seen < next.first_seen));
-            if own.len() > 1 && in_turn {
-                for (number, link) in own.iter().enumerate() {
-                    let is_last = number + 1 == own.len();
-                    let held = MachineAddress {
-                        address: host.address,
-                        first_seen: if number == 0 { first_seen } else { link.first_seen },
-                        last_seen: if is_last { last_seen } else { link.last_seen },
-                    };
-                    let machine = machines.entry(Bond::Link(host.zone, link.mac)).or_default();
-                    machine.absorb(held, is_last.then_some(seen));
-                    let of_link = seen.by_link.iter().find(|(mac, _)| *mac == link.mac);
-                    machine.flows.add(of_link.map_or_else(MachineFlows::default, |&(_, flows)| flows));
-                    let of_time =
-                        |label: &&Label| label.last_seen >= held.first_seen && label.first_seen <= held.last_seen;
-                    machine.labels.extend(seen.identity.labels.iter().filter(of_time).cloned());
-                }
-                continue;
+        let mut hosts: Vec<_> = self.addresses.iter().filter(|(_, seen)| seen.span.is_some()).collect();
+        hosts.sort_unstable_by_key(|&(host, _)| host);
+        for (&host, seen) in hosts {
+            for holding in holdings(host, seen, hops, &leases) {
+                let machine = machines.entry(holding.bond).or_default();
+                let (whole, held) = (!holding.is_turn, holding.address);
+                machine.absorb(held, holding.is_last.then_some(seen));
+                machine.flows.add(holding.flows);
+                let of_time = |label: &&Label| {
+                    whole || (label.last_seen >= held.first_seen && label.first_seen <= held.last_seen)
+                };
+                machine.labels.extend(seen.identity().labels.iter().filter(of_time).cloned());
             }
-            let by_lease = || {
-                let leases = leased.get(&(host.zone, host.address))?;
-                let overlaps = |(lease, _): &&(Lease, MacAddress)| lease.from <= last_seen && first_seen <= lease.until;
-                let mut holders = leases.iter().filter(overlaps).map(|&(_, mac)| mac);
-                let holder = holders.next()?;
-                holders.all(|other| other == holder).then_some(holder)
-            };
-            let mac = own.last().map(|link| link.mac).or_else(by_lease);
-            let bond = mac.map_or(Bond::Address(host), |mac| Bond::Link(host.zone, mac));
-            let machine = machines.entry(bond).or_default();
-            machine.absorb(whole, Some(seen));
-            machine.flows.add(seen.flows);
-            machine.labels.extend(seen.identity.labels.iter().cloned());
         }
         let mut rows: Vec<Machine> = machines.into_iter().map(|(bond, machine)| self.row(bond, machine)).collect();
         rows.sort_by(|a, b| (a.zone, &a.addresses, a.mac).cmp(&(b.zone, &b.addresses, b.mac)));

@@ -133,15 +133,15 @@ fn a_flood_of_senders_pushes_out_its_own_kind() {
     let mut real = Sighting::of(ip("10.255.255.1"), Zone::default(), Some(mac(1)), at(0)).unwrap();
     real.flows.named = 1;
     machines.sight(&real);
-    let flood = u32::try_from(ADDRESSES_MAX * 2).unwrap();
+    let flood = u32::try_from(OF_CAPTURE.addresses * 2).unwrap();
     for number in 0..flood {
         let address = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
         machines.sight(&Sighting::of(address, Zone::default(), None, at(1 + u64::from(number))).unwrap());
     }
     machines.settle();
-    assert_eq!(machines.addresses.len(), ADDRESSES_MAX);
+    assert_eq!(machines.addresses.len(), OF_CAPTURE.addresses);
     assert!(machines.addresses.contains_key(&real.host));
-    assert_eq!(machines.dropped()[0], ("machines", u64::from(flood) + 1 - ADDRESSES_MAX as u64));
+    assert_eq!(machines.dropped()[0], ("machines", u64::from(flood) + 1 - OF_CAPTURE.addresses as u64));
 }
 
 #[test]
@@ -178,4 +178,108 @@ fn inputs_merge_in_any_order() {
     let forwards = merged(&[1, 2, 3, 4, 5, 6]);
     assert_eq!(merged(&[6, 3, 1, 5, 2, 4]), forwards);
     assert!(!forwards.is_empty());
+}
+
+/// On a sensor anybody may invent senders with flows and names for months.
+#[test]
+fn a_flood_on_a_sensor_leaves_hosts_with_evidence_and_their_names() {
+    let mut machines = Machines::of_sensor();
+    sight(&mut machines, "10.255.255.1", Some(mac(1)), 0);
+    say(&mut machines, Subject::Link(mac(1)), IdentitySource::Dhcp, IdentityFact::HostName("desk-7"), 0);
+    machines.note_evidence(HostKey { address: ip("10.255.255.1"), zone: Zone::default() });
+    machines.note_evidence(HostKey { address: ip("198.51.100.1"), zone: Zone::default() });
+    for number in 0..u32::try_from(OF_SENSOR.addresses * 2).unwrap() {
+        let address = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
+        let [_, _, three, four] = number.to_be_bytes();
+        let [_, two, ..] = number.to_be_bytes();
+        let mut sighting = Sighting::of(address, Zone::default(), None, at(1 + u64::from(number))).unwrap();
+        sighting.flows.named = 1;
+        machines.sight(&sighting);
+        for turn in 0..4 {
+            let name = format!("invented-{number}-{turn}");
+            let link = Subject::Link(MacAddress([2, 1, 0, two, three, four]));
+            let seconds = 1 + u64::from(number);
+            say(&mut machines, Subject::Address(address), IdentitySource::Mdns, IdentityFact::HostName(&name), seconds);
+            say(&mut machines, link, IdentitySource::Dhcp, IdentityFact::HostName(&name), seconds);
+        }
+    }
+    let statements = |machines: &Machines| {
+        let of_addresses = machines.addresses.values().map(|seen| seen.identity());
+        of_addresses.chain(machines.links.values()).map(Identity::statements).sum::<usize>()
+    };
+    assert_eq!(statements(&machines), machines.statements);
+    assert!(machines.statements <= OF_SENSOR.statements * 5 / 4, "{}", machines.statements);
+    machines.settle();
+    assert_eq!((machines.addresses.len(), machines.links.len()), (OF_SENSOR.addresses, OF_SENSOR.links));
+    assert_eq!(statements(&machines), machines.statements);
+    let rows = rows(&machines);
+    let real = rows.iter().find(|row| self::addresses(row).contains(&"10.255.255.1".to_owned())).unwrap();
+    assert_eq!(&*real.name().unwrap().text, "desk-7");
+    assert!(machines.addresses.keys().all(|host| is_private(host.address)), "the vendor's own are no machines inside");
+}
+
+/// Two places of one network, where machines move, share addresses and stand behind a router.
+fn two_places() -> [Machines; 2] {
+    let [mut one, mut other] = [Machines::of_sensor(), Machines::of_sensor()];
+    (1..40).for_each(|number| {
+        sight(&mut one, &format!("10.0.0.{number}"), Some(mac(number % 20 + 1)), 100 * u64::from(number))
+    });
+    (1..9).for_each(|number| sight(&mut other, &format!("10.1.0.{number}"), Some(mac(99)), number));
+    sight(&mut one, "10.0.0.7", Some(mac(50)), 5000);
+    sight(&mut other, "10.0.0.8", Some(mac(51)), 9000);
+    sight(&mut other, "10.0.0.9", None, 9000);
+    let mut used = Sighting::of(ip("10.0.0.8"), Zone::default(), Some(mac(51)), at(9001)).unwrap();
+    used.flows.named = 3;
+    other.sight(&used);
+    sight(&mut other, "fd00::5", Some(mac(6)), 77);
+    say(&mut other, Subject::Address(ip("fd00::5")), IdentitySource::Mdns, IdentityFact::HostName("five.local"), 77);
+    say(&mut one, Subject::Link(mac(51)), IdentitySource::Dhcp, IdentityFact::HostName("eight"), 9000);
+    let lease = IdentityFact::Lease { address: ip("10.1.0.3"), seconds: 3600 };
+    say(&mut one, Subject::Link(mac(60)), IdentitySource::Dhcp, lease, 0);
+    say(&mut one, Subject::Link(mac(60)), IdentitySource::Dhcp, IdentityFact::HostName("leased"), 0);
+    [one, other]
+}
+
+#[test]
+fn machines_are_counted_without_a_row_for_each() {
+    let parts = two_places();
+    let mut all = parts[0].clone();
+    all.merge(parts[1].clone());
+    let sorted = |mut flows: Vec<MachineFlows>| {
+        flows.sort_by_key(|flows| (flows.named, flows.total()));
+        flows
+    };
+    let tally = JoinedMachines::new(&parts).tally();
+    let expected = rows(&all);
+    assert!(expected.len() > 20);
+    assert_eq!(sorted(tally.flows), sorted(expected.iter().map(|row| row.flows).collect()));
+}
+
+#[test]
+fn those_that_are_asked_for_are_told_of_as_among_all() {
+    let parts = two_places();
+    let mut all = parts[0].clone();
+    all.merge(parts[1].clone());
+    let joined = JoinedMachines::new(&parts);
+    let hops = joined.tally().next_hops;
+    let all = rows(&all);
+    let mut told = 0;
+    for row in &all {
+        for held in &row.addresses {
+            let host = HostKey { address: held.address, zone: row.zone };
+            let of_host: Vec<&Machine> =
+                all.iter().filter(|row| row.addresses.iter().any(|other| other.address == held.address)).collect();
+            let asked = joined.rows_of(&[host], &hops);
+            assert_eq!(asked.iter().collect::<Vec<_>>(), of_host, "{host:?}");
+            told += 1;
+        }
+    }
+    assert!(told > 40);
+    let name = |address: &str| {
+        let host = HostKey { address: ip(address), zone: Zone::default() };
+        joined.name_of(host, &hops).map(|label| label.text.to_string())
+    };
+    assert_eq!(name("fd00::5").as_deref(), Some("five.local"));
+    assert_eq!(name("10.0.0.8").as_deref(), Some("eight"));
+    assert_eq!(name("10.1.0.4"), None, "behind the router");
 }

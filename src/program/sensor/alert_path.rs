@@ -11,13 +11,14 @@
 use super::alert_publisher::AlertPublisher;
 use super::event_merger::EventMerger;
 use super::hosts::{Hosts, Novelty, Rise};
+use super::known_machines::KnownMachines;
 use super::now;
 use super::reload::Reloaded;
 use super::repeats::{Repeats, Sighting};
 use super::state_writer::StateWriter;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, SignatureSet};
-use kaspector_report::Occasion;
+use kaspector_report::{EveKnown, MachineCounts, Occasion, SeenMachines};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ const SILENCES_MAX: usize = 1 << 10;
 pub struct AlertPath<'w> {
     /// By interface.
     mergers: Vec<EventMerger>,
+    machines: KnownMachines,
     hosts: Hosts,
     /// Alerts of hosts that are being recalled out of the state file.
     unclear: VecDeque<(Instant, Sighting)>,
@@ -60,6 +62,7 @@ impl<'w> AlertPath<'w> {
     ) -> Self {
         Self {
             mergers,
+            machines: KnownMachines::default(),
             hosts,
             unclear: VecDeque::new(),
             repeats: Repeats::every(summary_interval_s),
@@ -222,8 +225,10 @@ impl<'w> AlertPath<'w> {
     }
 
     fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion) {
-        let known_since = self.hosts.known_since(&sighting.host());
-        self.publisher.tell_of(sighting, occasion, known_since, &self.signatures);
+        let host = sighting.host();
+        let known =
+            EveKnown { since: self.hosts.known_since(&host), host_name: self.machines.name_of(&self.mergers, host) };
+        self.publisher.tell_of(sighting, occasion, known, &self.signatures);
     }
 
     /// Hands the hosts that changed to the state writer.
@@ -290,6 +295,17 @@ impl<'w> AlertPath<'w> {
     #[must_use]
     pub const fn hosts(&self) -> &Hosts {
         &self.hosts
+    }
+
+    /// How many machines were seen, a few seconds ago at most.
+    pub fn count_machines(&mut self) -> MachineCounts {
+        self.machines.count(&self.mergers)
+    }
+
+    /// The machines that have one of these addresses.
+    #[must_use]
+    pub fn machines_of(&self, hosts: &[HostKey]) -> SeenMachines {
+        self.machines.of(&self.mergers, hosts)
     }
 
     /// What was wrong with the last save.

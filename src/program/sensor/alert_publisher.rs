@@ -8,7 +8,7 @@ use crate::web::Web;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{SignatureSet, Verdict};
 use kaspector_delivery::{Message, Outputs, Weight};
-use kaspector_report::{EveOrigin, EveSilence, EveStats, EveWriter, Occasion, alert_uid};
+use kaspector_report::{EveKnown, EveOrigin, EveSilence, EveStats, EveWriter, Occasion, alert_uid};
 use std::collections::VecDeque;
 use ulid::Ulid;
 
@@ -41,14 +41,8 @@ impl<'w> AlertPublisher<'w> {
         }
     }
 
-    /// Tells of an alert, whose host is known since then.
-    pub fn tell_of(
-        &mut self,
-        sighting: &Sighting,
-        occasion: Occasion,
-        known_since: Option<Timestamp>,
-        signatures: &SignatureSet,
-    ) {
+    /// Tells of an alert, with what is known of its host.
+    pub fn tell_of(&mut self, sighting: &Sighting, occasion: Occasion, known: EveKnown<'_>, signatures: &SignatureSet) {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
         // Packets are numbered by interface, and one packet may be news, make a verdict rise and end a silence.
@@ -64,7 +58,7 @@ impl<'w> AlertPublisher<'w> {
         }
         let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
         let origin = EveOrigin::Interface { name, run: &run, occasion };
-        writer.write_known(alert, origin, known_since).expect("memory takes every line");
+        writer.write_known(alert, origin, known).expect("memory takes every line");
         let line = String::from_utf8_lossy(writer.into_inner().trim_ascii_end()).into_owned();
         let uid = alert_uid(alert, &signatures.get(alert.indicator).id, &run);
         let weight = if matches!(occasion, Occasion::Summary { .. }) { Weight::Summary } else { Weight::Finding };

@@ -7,13 +7,14 @@ use super::reload::{Reloading, finished};
 use super::signals::{Request, Signals};
 use super::{Notice, Settings, Tell, WatchError, WatchOptions, Watched, now};
 use crate::sensor::Notify;
-use crate::web::Web;
+use crate::web::{Web, WhoIs};
 use kaspector::capture::Timestamp;
 use kaspector_live::{Choice, LiveError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// How often the control thread looks at the queues.
 pub const LOOK: Duration = Duration::from_millis(5);
@@ -45,6 +46,7 @@ pub struct Control<'w> {
     /// Names of what evidence points into.
     pub(super) inputs: Vec<String>,
     pub(super) web: Option<Web>,
+    questions: Option<mpsc::Receiver<WhoIs>>,
     pub(super) notify: Notify,
     pub(super) listening: Listening,
     /// Messages whose loss was warned of.
@@ -72,6 +74,7 @@ impl<'w> Control<'w> {
             interfaces,
             alerts,
             inputs,
+            questions: web.as_ref().map(Web::questions),
             web,
             notify: Notify::from_environment(),
             lost_told: 0,
@@ -119,6 +122,10 @@ impl<'w> Control<'w> {
                     }
                 }
                 _ = publish.tick() => self.publish(),
+                Some(question) = asked(&mut self.questions) => {
+                    let machines = self.alerts.machines_of(&question.hosts);
+                    question.answer(machines);
+                }
                 _ = silences.tick() => self.listen(),
                 _ = save.tick() => self.alerts.save(),
                 () = tokio::time::sleep_until(stats_at.into()) => {
@@ -187,6 +194,14 @@ impl<'w> Control<'w> {
 fn end(stop: &AtomicBool) {
     if stop.swap(true, Ordering::Relaxed) {
         std::process::exit(130);
+    }
+}
+
+/// The next question who hosts are; never, where nobody can ask.
+async fn asked(questions: &mut Option<mpsc::Receiver<WhoIs>>) -> Option<WhoIs> {
+    match questions {
+        Some(questions) => questions.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct WorkerCounters {
     pub queue_full: AtomicU64,
     /// Events that were lost because it stayed so.
     pub queue_lost: AtomicU64,
+    /// Sightings of machines, and what was said of them, that found no room beside the events.
+    pub machines_lost: AtomicU64,
     /// Rounds of the worker's loop: one that is alive makes several a second, packets or not.
     pub rounds: AtomicU64,
     /// Times that the interface went down.
@@ -93,6 +95,7 @@ impl InterfaceStatus {
             ring_freezes: sum(|counters| &counters.ring_freezes),
             nic_drops,
             queue_drops: sum(|counters| &counters.queue_lost),
+            machine_reports_lost: sum(|counters| &counters.machines_lost),
             last_packet: last.filter(|&at| at > 0).map(Timestamp),
         }
     }

@@ -3,7 +3,7 @@
 use super::snapshot::{Latest, Snapshot};
 use arc_swap::ArcSwap;
 use kaspector::capture::Timestamp;
-use kaspector::matching::{Alert, Event, HostKey, HostRecord, Ledger, ResolvedAddresses, SignatureSet};
+use kaspector::matching::{Alert, Event, HostKey, HostRecord, Ledger, Machines, ResolvedAddresses, SignatureSet};
 use kaspector::pipeline::{END, Report, was_set_back};
 use kaspector_live::Choice;
 use rtrb::Consumer;
@@ -82,7 +82,7 @@ impl EventMerger {
     /// Takes what the workers reported since the last call.
     pub fn take_reports(&mut self) {
         for worker in &mut self.workers {
-            worker.take(&mut self.resolved);
+            worker.take(&mut self.resolved, &mut self.ledger);
         }
     }
 
@@ -154,6 +154,12 @@ impl EventMerger {
         self.ledger.let_go(host);
     }
 
+    /// Machines that were seen so far.
+    #[must_use]
+    pub const fn machines(&self) -> &Machines {
+        self.ledger.machines()
+    }
+
     /// What was dropped at a bound, under the bound's name.
     #[must_use]
     pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
@@ -162,12 +168,14 @@ impl EventMerger {
 }
 
 impl WorkerQueue {
-    fn take(&mut self, resolved: &mut Arc<ResolvedAddresses>) {
+    fn take(&mut self, resolved: &mut Arc<ResolvedAddresses>, ledger: &mut Ledger) {
         // Asked first: what comes before the end is then in the queue.
         let is_over = self.queue.is_abandoned();
         for _ in 0..TAKEN_MAX {
             match self.queue.pop() {
                 Ok(Report::Event(event)) => self.events.push_back((event.at, event)),
+                // Whoever was seen was, whatever else comes to light.
+                Ok(Report::Machine(event)) => ledger.record(event),
                 Ok(Report::Watermark(until)) => {
                     if was_set_back(self.watermark, until) {
                         // What came before lies in what is the future again, and would wait for it.

@@ -24,6 +24,7 @@ mod event_merger;
 mod health;
 mod hosts;
 mod interfaces;
+mod known_machines;
 mod listening;
 mod log;
 mod notify;

@@ -14,12 +14,18 @@ use std::sync::Arc;
 impl Control<'_> {
     /// Puts up what the web server shows.
     pub fn publish(&mut self) {
+        let machines = self.alerts.count_machines();
         let Some(web) = self.web.clone() else { return };
         let interfaces = self.interfaces.status();
         let signatures = &self.settings.signatures;
         let Detail { outcomes, flows_active, memory_bytes, coverage: seen, dropped, .. } = self.interfaces.detail();
         let dropped = self.dropped(dropped);
         let bound = |names: &[&str]| names.iter().filter_map(|name| dropped.get(name)).sum();
+        let machine_drops = vec![
+            ("queue", interfaces.iter().map(|interface| interface.machine_reports_lost).sum()),
+            ("machines", bound(&["machines"])),
+            ("identity_statements", bound(&["identity_statements"])),
+        ];
         let (outputs, spool) = self.alerts.publisher().outputs().watcher().status();
         let counts = self.alerts.hosts().counts();
         let verdicts = [Verdict::Confirmed, Verdict::Suspected, Verdict::Browsing];
@@ -62,6 +68,8 @@ impl Control<'_> {
             endpoints_with_findings: counts.by_standing.values().sum(),
             hosts: hosts.collect(),
             hosts_silent: counts.silent,
+            machines,
+            machine_drops,
             outputs,
             spool,
             messages: self.alerts.publisher().made(),

@@ -32,6 +32,9 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// Entries of each lane and tier that are looked at then: a full lane takes a minute.
 const SWEPT: usize = 256;
 
+/// What is handed over of machines after one block, so that a flood of invented ones takes little of the time of whoever takes it.
+const MACHINES_AT_ONCE: usize = 1024;
+
 /// Packets with a header that cannot be.
 const MALFORMED: [Outcome; 5] = [
     Outcome::FragmentMalformed,
@@ -331,6 +334,7 @@ impl<F: FnMut(&mut ReportQueue)> EventSink for WithRoom<'_, F> {
 /// Moves reports into the queue, as far as there is room; true when none is left.
 fn pass_on(report_queue: &mut ReportQueue, queue: &mut Producer<Report>, counters: &WorkerCounters) -> bool {
     counters.queue_lost.store(report_queue.lost(), Ordering::Relaxed);
+    counters.machines_lost.store(report_queue.machines_lost(), Ordering::Relaxed);
     while let Some(report) = report_queue.pop() {
         if let Err(PushError::Full(report)) = queue.push(report) {
             report_queue.put_back(report);
@@ -338,7 +342,12 @@ fn pass_on(report_queue: &mut ReportQueue, queue: &mut Producer<Report>, counter
             return false;
         }
     }
-    true
+    // Behind all else, and half of the queue stays free for what comes next.
+    let free = queue.slots().saturating_sub(queue.buffer().capacity() / 2);
+    for report in std::iter::from_fn(|| report_queue.pop_machine()).take(free.min(MACHINES_AT_ONCE)) {
+        queue.push(report).expect("the room was counted, and nobody else puts in");
+    }
+    report_queue.is_empty()
 }
 
 /// Asks all workers to end when one does, and be it by a panic: one interface less would look like a quiet network.

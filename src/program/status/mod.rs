@@ -10,6 +10,7 @@ pub use history::{History, SAMPLE_INTERVAL, SAMPLES_MAX, Sample};
 
 use kaspector::capture::Timestamp;
 use kaspector_delivery::{OutputStatus, SpoolStatus, Weight};
+use kaspector_report::MachineCounts;
 
 /// The sensor at one moment. Counters count since the start.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,10 @@ pub struct Status {
     pub hosts: Vec<(&'static str, &'static str, u64)>,
     /// Hosts whose silence was told, and that have not shown themselves since.
     pub hosts_silent: u64,
+    /// The machines that were seen, by how much of each could be judged.
+    pub machines: MachineCounts,
+    /// What was dropped of machines that were seen, and of what was said of them, by the bound that it met.
+    pub machine_drops: Vec<(&'static str, u64)>,
     /// One entry per output, in the order given.
     pub outputs: Vec<OutputStatus>,
     /// Where messages for them wait.
@@ -106,6 +111,8 @@ pub struct InterfaceStatus {
     pub nic_drops: u64,
     /// Events that were lost because a queue of ours stayed full.
     pub queue_drops: u64,
+    /// Sightings of machines, and what was said of them, that were lost because too many waited.
+    pub machine_reports_lost: u64,
     /// When its last packet came.
     pub last_packet: Option<Timestamp>,
 }

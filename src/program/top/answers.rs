@@ -16,6 +16,8 @@ pub struct Status {
     pub signatures: Signatures,
     pub interfaces: Vec<Interface>,
     pub flows_active: u64,
+    #[serde(default)]
+    pub machines: Machines,
     pub outputs: Vec<Output>,
     pub troubles: Vec<String>,
 }
@@ -43,6 +45,12 @@ impl Interface {
     pub const fn drops(&self) -> u64 {
         self.kernel_drops.saturating_add(self.nic_drops).saturating_add(self.queue_drops)
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Machines {
+    pub seen: usize,
+    pub judged: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]

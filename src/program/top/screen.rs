@@ -1,6 +1,6 @@
 //! Draws the screen.
 
-use super::answers::{Host, Hosts, Interface, Status};
+use super::answers::{Host, Hosts, Interface, Machines, Status};
 use super::view::{Rate, View};
 use kaspector_report::{for_terminal, rfc3339};
 use ratatui::Frame;
@@ -35,7 +35,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, first_host: usize) {
     .areas(frame.area());
     header(frame, head, view, status);
     interfaces_table(frame, links, status, &view.rates);
-    hosts_table(frame, machines, hosts, first_host);
+    hosts_table(frame, machines, hosts, status.machines, first_host);
     alerts_list(frame, told, view);
     frame.render_widget(Paragraph::new("q quit   arrows, PgUp, PgDn: hosts").style(quiet()), keys);
 }
@@ -113,7 +113,7 @@ fn state(interface: &Interface) -> String {
     }
 }
 
-fn hosts_table(frame: &mut Frame<'_>, area: Rect, hosts: &Hosts, first: usize) {
+fn hosts_table(frame: &mut Frame<'_>, area: Rect, hosts: &Hosts, machines: Machines, first: usize) {
     let is_wide = area.width >= WIDE;
     let rows = hosts.hosts.iter().skip(first).map(|host| {
         let mut cells = vec![
@@ -142,8 +142,8 @@ fn hosts_table(frame: &mut Frame<'_>, area: Rect, hosts: &Hosts, first: usize) {
     }
     let verdicts = hosts.verdicts;
     let title = format!(
-        " Hosts: {} confirmed, {} suspected, {} browsing; the latest first ",
-        verdicts.confirmed, verdicts.suspected, verdicts.browsing
+        " Hosts: {} confirmed, {} suspected, {} browsing; the latest first; {} machines seen, {} judged ",
+        verdicts.confirmed, verdicts.suspected, verdicts.browsing, machines.seen, machines.judged
     );
     let table = Table::new(rows, widths).header(titles(heads)).block(Block::bordered().title(title));
     frame.render_widget(table, area);

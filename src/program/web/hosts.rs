@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Confidence, HostFinding, HostKey, Role, SignatureSet, Verdict};
-use kaspector_report::{OnSite, Site, host_json_on_site, write_csv_on_site};
+use kaspector_report::{OnSite, SeenMachines, Site, host_json_on_site, write_csv_on_site};
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
@@ -93,7 +93,19 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Qu
     // Many hosts take a while, and the server has others to serve.
     let format = parameters.format;
     let now = jiff::Timestamp::now();
-    match tokio::task::spawn_blocking(move || answer(&hosts, &parameters, now)).await {
+    let chosen = tokio::task::spawn_blocking(move || {
+        let page = Page::choose(&hosts, &parameters, now)?;
+        Ok::<_, String>((hosts, page))
+    });
+    let answer = match chosen.await {
+        Ok(Ok((hosts, page))) => {
+            let machines = shown.web.who_are(page.hosts.iter().map(|found| found.host).collect()).await;
+            tokio::task::spawn_blocking(move || page.answer(&hosts, &machines)).await
+        }
+        Ok(Err(said)) => Ok(Err(said)),
+        Err(failed) => Err(failed),
+    };
+    match answer {
         Ok(Ok(body)) if format == Format::Csv => {
             ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response()
         }
@@ -105,46 +117,62 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Qu
     }
 }
 
-/// The hosts that fit the parameters, cut to a page: as CSV; or as one JSON object, with counts by verdict of all hosts, and how many fit.
-fn answer(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<String, String> {
-    let filter = Filter::of(parameters, now)?;
-    let signatures = &snapshot.signatures;
-    let all = snapshot.hosts.briefs(signatures);
-    let fits_closely = |brief: &HostBrief| {
-        let found = || snapshot.hosts.finding(brief.at, signatures);
-        !filter.looks_closely() || found().is_some_and(|host| filter.takes_finding(&host, signatures))
-    };
-    let mut chosen: Vec<&HostBrief> = all.iter().filter(|host| filter.takes(host) && fits_closely(host)).collect();
-    sort(&mut chosen, parameters.sort);
-    if parameters.order == Order::Desc {
-        chosen.reverse();
+/// The hosts that fit the parameters, cut to a page.
+struct Page {
+    hosts: Vec<HostFinding>,
+    format: Format,
+    /// What stands before the hosts in JSON: counts by verdict of all hosts, how many fit, and when they were seen.
+    head: String,
+}
+
+impl Page {
+    fn choose(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<Self, String> {
+        let filter = Filter::of(parameters, now)?;
+        let signatures = &snapshot.signatures;
+        let all = snapshot.hosts.briefs(signatures);
+        let fits_closely = |brief: &HostBrief| {
+            let found = || snapshot.hosts.finding(brief.at, signatures);
+            !filter.looks_closely() || found().is_some_and(|host| filter.takes_finding(&host, signatures))
+        };
+        let mut chosen: Vec<&HostBrief> = all.iter().filter(|host| filter.takes(host) && fits_closely(host)).collect();
+        sort(&mut chosen, parameters.sort);
+        if parameters.order == Order::Desc {
+            chosen.reverse();
+        }
+        let hosts = chosen
+            .iter()
+            .skip(parameters.offset)
+            .take(parameters.limit.min(LIMIT_MAX))
+            .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
+            .collect();
+        let count = |verdict: Verdict| all.iter().filter(|host| host.verdict == verdict).count();
+        let counts: Vec<String> =
+            VERDICTS.iter().map(|&verdict| format!("\"{}\":{}", verdict.name(), count(verdict))).collect();
+        let over_time = serde_json::to_string(&OverTime::of(&chosen)).map_err(|error| format!("{error}\n"))?;
+        let head = format!(
+            "\"total\":{},\"verdicts\":{{{}}},\"matching\":{},\"over_time\":{over_time},\"offset\":{}",
+            all.len(),
+            counts.join(","),
+            chosen.len(),
+            parameters.offset,
+        );
+        Ok(Self { hosts, format: parameters.format, head })
     }
-    let mut page: Vec<HostFinding> = chosen
-        .iter()
-        .skip(parameters.offset)
-        .take(parameters.limit.min(LIMIT_MAX))
-        .filter_map(|host| snapshot.hosts.finding(host.at, signatures))
-        .collect();
-    let on_site = OnSite { inputs: &snapshot.inputs, site: &snapshot.site };
-    on_site.note_shared(&mut page);
-    if parameters.format == Format::Csv {
-        let mut out = Vec::new();
-        write_csv_on_site(&mut out, &page, &on_site, signatures).map_err(|error| format!("format: {error}\n"))?;
-        return String::from_utf8(out).map_err(|error| format!("format: {error}\n"));
+
+    /// As CSV; or as one JSON object.
+    fn answer(mut self, snapshot: &HostSnapshot, machines: &SeenMachines) -> Result<String, String> {
+        let signatures = &snapshot.signatures;
+        let on_site = OnSite { inputs: &snapshot.inputs, machines, site: &snapshot.site };
+        on_site.note_shared(&mut self.hosts);
+        if self.format == Format::Csv {
+            let mut out = Vec::new();
+            write_csv_on_site(&mut out, &self.hosts, &on_site, signatures)
+                .map_err(|error| format!("format: {error}\n"))?;
+            return String::from_utf8(out).map_err(|error| format!("format: {error}\n"));
+        }
+        let hosts: Vec<String> = self.hosts.iter().map(|host| host_json_on_site(host, &on_site, signatures)).collect();
+        Ok(format!("{{{},\"hosts\":[{}]}}", self.head, hosts.join(",")))
     }
-    let page: Vec<String> = page.iter().map(|host| host_json_on_site(host, &on_site, signatures)).collect();
-    let count = |verdict: Verdict| all.iter().filter(|host| host.verdict == verdict).count();
-    let counts: Vec<String> =
-        VERDICTS.iter().map(|&verdict| format!("\"{}\":{}", verdict.name(), count(verdict))).collect();
-    let over_time = serde_json::to_string(&OverTime::of(&chosen)).map_err(|error| format!("{error}\n"))?;
-    Ok(format!(
-        "{{\"total\":{},\"verdicts\":{{{}}},\"matching\":{},\"over_time\":{over_time},\"offset\":{},\"hosts\":[{}]}}",
-        all.len(),
-        counts.join(","),
-        chosen.len(),
-        parameters.offset,
-        page.join(",")
-    ))
 }
 
 /// Ties stay in the order of the list.
@@ -165,6 +193,10 @@ mod tests {
     use super::*;
     use kaspector_report::samples;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn answer(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<String, String> {
+        Page::choose(snapshot, parameters, now)?.answer(snapshot, &SeenMachines::default())
+    }
 
     /// Many hosts, and how often one was looked at closely.
     #[derive(Debug)]

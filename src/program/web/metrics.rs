@@ -5,6 +5,7 @@ use crate::status::{MessageCounts, Status};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use kaspector_report::MachineCounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, prometheus_text, text};
 use prometheus_client::metrics::MetricType;
@@ -76,6 +77,16 @@ impl Collector for Scrape {
         out.gauges("hosts", "Hosts with evidence, by verdict and role", hosts)?;
         let silent = [(NONE, float(status.hosts_silent))];
         out.gauges("hosts_silent", "Hosts that were reported silent and have not shown themselves since", silent)?;
+        let MachineCounts { judged, one_sided, unnamed, silent, .. } = status.machines;
+        let classes = [("judged", judged), ("one_sided", one_sided), ("unnamed", unnamed), ("silent", silent)];
+        let classes = classes.map(|(class, count)| ([("class", class)], float(count as u64)));
+        out.gauges("machines_seen", "Machines inside that were seen, by how much of each could be judged", classes)?;
+        let drops = by("reason", &status.machine_drops);
+        out.counters(
+            "machine_drops",
+            "Machines, sightings of machines and names of machines that were dropped",
+            drops,
+        )?;
         self.outputs(&mut out)
     }
 }

@@ -31,6 +31,7 @@ mod shown;
 mod state;
 mod status;
 mod token;
+mod who_is;
 
 use feed::AlertFeed;
 
@@ -40,3 +41,4 @@ pub use readiness::unready;
 pub use serve::serve;
 pub use state::{Limits, Web, WebOptions};
 pub use token::{Token, TokenError};
+pub use who_is::WhoIs;

@@ -1,14 +1,17 @@
 //! What the server shows: the sensor puts it up, the server reads it, and neither waits for the other.
 
-use super::{AlertFeed, HostSnapshot, Token};
+use super::who_is::Questions;
+use super::{AlertFeed, HostSnapshot, Token, WhoIs};
 use crate::status::{History, Status};
 use arc_swap::ArcSwap;
+use kaspector::matching::HostKey;
 use kaspector_delivery::{Message, OutputStatus, SpoolStatus};
+use kaspector_report::SeenMachines;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 /// Hosts that were put up so recently need not be asked for again.
@@ -41,6 +44,7 @@ struct Board {
     status: ArcSwap<Status>,
     hosts: watch::Sender<(Option<Instant>, Arc<HostSnapshot>)>,
     wants_hosts: AtomicBool,
+    questions: Questions,
     alerts: AlertFeed,
     history: Mutex<History>,
 }
@@ -55,6 +59,7 @@ impl Web {
             status: ArcSwap::default(),
             hosts: watch::Sender::new((None, Arc::default())),
             wants_hosts: AtomicBool::new(true),
+            questions: Questions::default(),
             alerts: AlertFeed::default(),
             history: Mutex::default(),
         }))
@@ -79,6 +84,12 @@ impl Web {
     /// Puts up the hosts.
     pub fn publish_hosts(&self, hosts: HostSnapshot) {
         self.0.hosts.send_replace((Some(Instant::now()), Arc::new(hosts)));
+    }
+
+    /// From now on, the questions who hosts are. Until the first call nobody is asked, and hosts have no names.
+    #[must_use]
+    pub fn questions(&self) -> mpsc::Receiver<WhoIs> {
+        self.0.questions.listen()
     }
 
     /// Shows an alert to everybody who reads. Counters are no alerts, and are left out.
@@ -112,6 +123,11 @@ impl Web {
         }
         let latest = hosts.borrow();
         Arc::clone(&latest.1)
+    }
+
+    /// Which machines have these addresses.
+    pub(super) async fn who_are(&self, hosts: Vec<HostKey>) -> SeenMachines {
+        self.0.questions.ask(hosts).await
     }
 
     pub(super) fn alerts(&self) -> &AlertFeed {

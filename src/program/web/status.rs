@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use kaspector::capture::Timestamp;
 use kaspector_delivery::OutputStatus;
-use kaspector_report::rfc3339;
+use kaspector_report::{MachineCounts, rfc3339};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +33,10 @@ struct Answer<'a> {
     inspection_gaps: BTreeMap<&'a str, u64>,
     detections: Vec<Detection<'a>>,
     endpoints_with_findings: u64,
+    /// The machines that were seen, by how much of each could be judged.
+    machines: MachineCounts,
+    /// What was dropped of them, by reason.
+    machine_drops: BTreeMap<&'a str, u64>,
     outputs: Vec<Output<'a>>,
     spool: Spool,
     /// Messages that were made for the outputs.
@@ -131,6 +135,8 @@ pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
             .map(|&(service, strength, count)| Detection { service, strength, count })
             .collect(),
         endpoints_with_findings: status.endpoints_with_findings,
+        machines: status.machines,
+        machine_drops: status.machine_drops.iter().copied().collect(),
         outputs: status.outputs.iter().map(Output::of).collect(),
         spool: Spool {
             used_bytes: status.spool.used_bytes,

@@ -108,6 +108,8 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_known_since: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub kaspector_host_name: Option<[Cow<'a, str>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_silent_since: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kaspector_log: Option<[Cow<'a, str>; 1]>,
@@ -150,6 +152,7 @@ impl Record<'_> {
             .chain(&mut metadata.kaspector_observed)
             .chain(&mut metadata.kaspector_signature_set)
             .chain(metadata.kaspector_log.iter_mut().flatten())
+            .chain(metadata.kaspector_host_name.iter_mut().flatten())
             .chain(&mut self.pcap_filename)
             .chain(self.application.iter_mut().flat_map(ApplicationRecord::texts));
         for text in texts {

@@ -96,7 +96,7 @@ async function status() {
   const now = await read("/api/status");
   say(byId("sensor"), now.sensor);
   document.title = `${now.sensor} – Kaspector`;
-  say(byId("about"), `version ${now.version} · signature set ${now.signatures.version || "none"}, ${count(now.signatures.indicators)} indicators · since ${clock(now.started)}`);
+  say(byId("about"), `version ${now.version} · signature set ${now.signatures.version || "none"}, ${count(now.signatures.indicators)} indicators · since ${clock(now.started)} · ${count(now.machines.seen)} machines seen, ${count(now.machines.judged)} judged`);
   say(byId("health"), now.ready ? "ready" : "not ready");
   byId("health").className = now.ready ? "badge good" : "badge bad";
   say(byId("reasons"), now.reasons.join("\n"));
@@ -350,6 +350,8 @@ function rowsOf(host) {
   const address = make("td", "", button);
   const zone = [host.vlan === null ? "" : `VLAN ${host.vlan}${host.inner_vlan === undefined ? "" : `.${host.inner_vlan}`}`, host.vni === undefined ? "" : `VNI ${host.vni}`].filter(Boolean).join(", ");
   if (zone) address.append(make("div", "dim", zone));
+  const name = (host.identity || []).find((label) => label.kind === "name");
+  if (name) address.append(make("div", "dim name", name.text));
   const row = make("tr", "", address,
     make("td", "", make("span", `tag ${host.verdict}`, host.verdict)),
     make("td", "right wide", `${host.confidence} %`),
@@ -369,6 +371,9 @@ function detailOf(host) {
   const term = (name, text) => text && list.append(make("dt", "", name), make("dd", "", text));
   term("confidence", `${host.confidence} %`);
   term("role", host.role);
+  for (const label of host.identity || []) {
+    list.append(make("dt", "", label.kind), make("dd", "", make("span", "name", label.text), ` (${label.source}, ${clock(label.first_seen)} to ${clock(label.last_seen)})`));
+  }
   term("hardware address", host.mac && `${host.mac}${host.maker ? `, card of ${host.maker}` : host.mac_local ? ", made up" : ""}`);
   term("behind router", host.next_hop_mac);
   if (host.macs && host.macs.length > 1) {
