@@ -104,6 +104,10 @@ pub trait EventSink {
         let _ = first_packet;
         false
     }
+    /// A packet was looked into that is among the first of its flow: for whoever keeps packets.
+    fn looked_into(&mut self, packet: u64, flow: &FlowKey) {
+        let _ = (packet, flow);
+    }
     /// A fact read from payload, whether or not it matches anything.
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         let _ = (place, observation);

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 #[path = "support/cable.rs"]
 mod cable;
+#[path = "watch/evidence.rs"]
+mod evidence;
 #[path = "web/http.rs"]
 #[allow(dead_code, reason = "shared with the tests of the server")]
 mod http;

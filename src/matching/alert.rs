@@ -2,7 +2,8 @@
 
 use super::{ConnectionOutcome, Field, HostKey, IndicatorIndex, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
-use crate::decode::{MacAddress, Tunnel, Zone};
+use crate::decode::{FiveTuple, MacAddress, Tunnel, Zone};
+use crate::flow::FlowKey;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -41,6 +42,19 @@ pub struct FlowSummary {
 }
 
 impl FlowSummary {
+    /// What the flow is known by.
+    #[must_use]
+    pub fn key(&self) -> FlowKey {
+        let tuple = FiveTuple {
+            src: self.client,
+            dst: self.server,
+            src_port: self.client_port,
+            dst_port: self.server_port,
+            protocol: self.protocol,
+        };
+        FlowKey::of(&tuple, &self.zone).0
+    }
+
     /// A flow between two addresses with their ports, of which nothing else is known: it began with packet 1 at the epoch, and nothing
     /// was counted. `protocol`: 6 or 17.
     #[must_use]

@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// memory cost little.
 const SWEPT_TOGETHER: u64 = 32;
 
+/// So many packets of a flow are its first.
+const FIRST_PACKETS: u32 = 32;
+
 /// A share of the flows.
 #[derive(Debug)]
 pub struct Lane {
@@ -162,6 +165,9 @@ impl Lane {
         }
         let record = table.state(slot);
         count(record, side, wire_len);
+        if record.packets.iter().fold(0, |sum: u32, &packets| sum.saturating_add(packets)) <= FIRST_PACKETS {
+            sink.looked_into(packet, key);
+        }
         if let Transport::Tcp { seq, flags, .. } = segment.transport
             && (record.phase == Phase::Waiting && segment.payload_len == 0 || is_dropped(flags))
         {

@@ -26,6 +26,13 @@ impl Numbering {
     const fn number(self, own: u64) -> u64 {
         own.wrapping_sub(1).wrapping_mul(self.threads).wrapping_add(self.thread).wrapping_add(1)
     }
+
+    /// Which of the thread's packets, counted from 1, has this number.
+    #[must_use]
+    pub const fn own(self, number: u64) -> u64 {
+        (number.wrapping_sub(1).wrapping_sub(self.thread) / if self.threads > 0 { self.threads } else { 1 })
+            .wrapping_add(1)
+    }
 }
 
 /// How much was seen of TCP connections that carried payload, and what of it could not be read.

@@ -7,6 +7,7 @@
 
 use super::{EventSink, Lanes, Opening, RoundEvents};
 use crate::capture::Timestamp;
+use crate::flow::FlowKey;
 use crate::matching::{Event, EventKind, ResolvedAddresses, SeenAs};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -76,6 +77,8 @@ pub struct ReportQueue {
     lost: u64,
     machines_lost: u64,
     forced: u64,
+    /// Packets that somebody may want to keep, each with its flow.
+    noted: Option<Vec<(u64, FlowKey)>>,
 }
 
 impl ReportQueue {
@@ -102,6 +105,7 @@ impl ReportQueue {
             lost: 0,
             machines_lost: 0,
             forced: 0,
+            noted: None,
         }
     }
 
@@ -187,6 +191,18 @@ impl ReportQueue {
         Some(Report::Machine(event))
     }
 
+    /// From now on notes the packets that somebody may want to keep.
+    #[must_use]
+    pub fn noting_packets(mut self) -> Self {
+        self.noted = Some(Vec::new());
+        self
+    }
+
+    /// Takes the packets that were noted since the last call, each with its flow: the first of each flow, and those that show evidence.
+    pub fn take_noted(&mut self) -> impl Iterator<Item = (u64, FlowKey)> + '_ {
+        self.noted.iter_mut().flat_map(|noted| noted.drain(..))
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -258,7 +274,18 @@ impl ReportQueue {
 }
 
 impl EventSink for ReportQueue {
+    fn looked_into(&mut self, packet: u64, flow: &FlowKey) {
+        if let Some(noted) = &mut self.noted {
+            noted.push((packet, *flow));
+        }
+    }
+
     fn event(&mut self, event: Event) {
+        if let (Some(noted), EventKind::Evidence(alert)) = (&mut self.noted, &event.kind)
+            && noted.last().is_none_or(|&(packet, _)| packet != event.packet)
+        {
+            noted.push((event.packet, alert.flow.key()));
+        }
         if matches!(event.kind, EventKind::Sighted(_) | EventKind::Identified(_)) {
             return self.put_machine(event);
         }

@@ -30,12 +30,12 @@ fn dhcp(client: [u8; 6], from: [u8; 4], options: &[(u8, &str)]) -> Vec<u8> {
     frame
 }
 
-fn get(served: SocketAddr, path: &str) -> http::Answer {
+pub fn get(served: SocketAddr, path: &str) -> http::Answer {
     http::exchange(served, &[&format!("GET {path} HTTP/1.1"), "Host: localhost"], "")
 }
 
 /// The value of a series.
-fn metric(served: SocketAddr, series: &str) -> u64 {
+pub fn metric(served: SocketAddr, series: &str) -> u64 {
     let metrics = get(served, "/metrics").body;
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     let value = line.unwrap_or_else(|| panic!("{series}\n{metrics}"));
@@ -44,7 +44,7 @@ fn metric(served: SocketAddr, series: &str) -> u64 {
 }
 
 /// Asks until what comes is right.
-fn until(served: SocketAddr, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+pub fn until(served: SocketAddr, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
     let begun = Instant::now();
     loop {
         let answer = get(served, path).json();

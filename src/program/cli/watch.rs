@@ -3,9 +3,9 @@
 use super::SignatureFolders;
 use super::help::{WATCH_ENVIRONMENT, WATCH_EXAMPLES, WATCH_EXIT, WATCH_FILES, long};
 use crate::config::{
-    BlockSize, Blocks, DrainTimeout, EveVersion, FilterText, InterfaceName, ListenAddress, LogFormat, LogLevel, Output,
-    Sandboxing, Several, SilentAfter, Snaplen, SpoolSize, StaleAfter, StatsInterval, SummaryInterval, WatchSettings,
-    Workers,
+    BlockSize, Blocks, DrainTimeout, EveVersion, EvidencePackets, EvidenceSize, EvidenceTotal, FilterText,
+    InterfaceName, ListenAddress, LogFormat, LogLevel, Output, Sandboxing, Several, SilentAfter, Snaplen, SpoolSize,
+    StaleAfter, StatsInterval, SummaryInterval, WatchSettings, Workers,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
@@ -114,6 +114,26 @@ pub struct WatchArguments {
     #[arg(long, value_name = "NAME", help_heading = ALERTS, value_hint = ValueHint::Other)]
     pub sensor: Option<String>,
 
+    /// Keep the packets that prove each finding in DIR, as a pcapng file for each host with a description and a manifest
+    #[arg(long, value_name = "DIR", help_heading = ALERTS, value_hint = ValueHint::DirPath)]
+    pub evidence: Option<PathBuf>,
+
+    /// Packets to keep of each host [default: 64]
+    #[arg(long, value_name = "N", help_heading = ALERTS, value_hint = ValueHint::Other)]
+    pub evidence_packets: Option<EvidencePackets>,
+
+    /// Bytes of packets to keep of each host [default: 256KiB]
+    #[arg(long, value_name = "SIZE", help_heading = ALERTS, value_hint = ValueHint::Other)]
+    pub evidence_size: Option<EvidenceSize>,
+
+    /// Bytes of all evidence in the folder; then nothing is added any more [default: 1GiB]
+    #[arg(long, value_name = "SIZE", help_heading = ALERTS, value_hint = ValueHint::Other)]
+    pub evidence_total: Option<EvidenceTotal>,
+
+    /// Zero the payload behind the last value that matched in a connection
+    #[arg(long, help_heading = ALERTS)]
+    pub evidence_redact: bool,
+
     /// Keep the hosts in this SQLite file over restarts
     #[arg(long, value_name = "FILE", help_heading = OPERATION, value_hint = ValueHint::FilePath)]
     pub state: Option<PathBuf>,
@@ -186,6 +206,11 @@ impl WatchArguments {
             output: said(&self.outputs),
             spool: self.spool.clone(),
             spool_size: self.spool_size,
+            evidence: self.evidence.clone(),
+            evidence_packets: self.evidence_packets,
+            evidence_size: self.evidence_size,
+            evidence_total: self.evidence_total,
+            evidence_redact: self.evidence_redact.then_some(true),
             state: self.state.clone(),
             http: self.http,
             http_token_file: self.http_token_file.clone(),

@@ -7,6 +7,7 @@ use crate::config::{
     ConfigError, EveVersion, HttpConfig, LogFormat, LogLevel, Sandboxing, WatchConfig, WatchSettings, check, merge,
     merged,
 };
+use crate::evidence::{EvidenceOptions, LiveOptions};
 use crate::process::output_file::{OutputFileError, check_growing};
 use crate::sandbox::{Privileges, Sandbox, SandboxMode, folder_of};
 use crate::sensor::{
@@ -62,6 +63,16 @@ pub fn watch(arguments: &WatchArguments) -> anyhow::Result<Exit> {
             EveVersion::V8 => EveCompat::V8,
         },
         state: config.state.clone(),
+        evidence: config.evidence.as_ref().map(|evidence| LiveOptions {
+            folder: evidence.folder.clone(),
+            each: EvidenceOptions {
+                packets: evidence.packets.into(),
+                bytes: evidence.bytes,
+                redacts: evidence.redacts,
+            },
+            total_bytes: evidence.total_bytes,
+            filter: config.filter.clone(),
+        }),
         web,
         patience: config.drain_timeout,
         privileges: Some(privileges(&config)),
@@ -189,15 +200,19 @@ fn written(config: &WatchConfig) -> Vec<PathBuf> {
     };
     let outputs = config.outputs.iter().filter_map(OutputSpec::writes).map(|path| beside(path, ".1"));
     let state = config.state.iter().map(|file| beside(file, "-wal"));
-    outputs.chain(state).flatten().chain(config.spool.clone()).collect()
+    outputs.chain(state).flatten().chain(config.spool.clone()).chain(evidence_folder(config).cloned()).collect()
+}
+
+fn evidence_folder(config: &WatchConfig) -> Option<&PathBuf> {
+    config.evidence.as_ref().map(|evidence| &evidence.folder)
 }
 
 /// The folders that all of this stands in: rules are for what is there.
 fn folders_written(config: &WatchConfig) -> Vec<PathBuf> {
-    let spool = config.spool.as_ref();
+    let folders = [config.spool.as_ref(), evidence_folder(config)];
     let mut folders: Vec<PathBuf> = written(config)
         .into_iter()
-        .map(|path| if Some(&path) == spool { path } else { folder_of(&path).to_owned() })
+        .map(|path| if folders.contains(&Some(&path)) { path } else { folder_of(&path).to_owned() })
         .collect();
     folders.sort();
     folders.dedup();

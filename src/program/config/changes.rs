@@ -1,6 +1,7 @@
 //! What a configuration that was read again changes, and what of that has to wait for a start.
 
-use super::WatchConfig;
+use super::{EvidenceConfig, WatchConfig};
+use std::ffi::OsString;
 
 /// Keys whose values differ, by when the new value counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,9 @@ impl WatchConfig {
             ("snaplen", self.snaplen != newer.snaplen),
             ("output", self.outputs != newer.outputs),
         ];
+        let differs = |of: &dyn Fn(&EvidenceConfig) -> OsString| {
+            self.evidence.as_ref().map(of) != newer.evidence.as_ref().map(of)
+        };
         let at_start = [
             ("interface", self.interfaces != newer.interfaces),
             ("capture", self.capture != newer.capture),
@@ -42,6 +46,11 @@ impl WatchConfig {
             ("promiscuous", self.promiscuous != newer.promiscuous),
             ("spool", self.spool != newer.spool),
             ("spool-size", self.spool_bytes != newer.spool_bytes),
+            ("evidence", differs(&|evidence| evidence.folder.clone().into())),
+            ("evidence-packets", differs(&|evidence| evidence.packets.to_string().into())),
+            ("evidence-size", differs(&|evidence| evidence.bytes.to_string().into())),
+            ("evidence-total", differs(&|evidence| evidence.total_bytes.to_string().into())),
+            ("evidence-redact", differs(&|evidence| evidence.redacts.to_string().into())),
             ("state", self.state != newer.state),
             ("http", self.http.as_ref().map(|http| http.address) != newer.http.as_ref().map(|http| http.address)),
             ("http-token-file", token_file(self) != token_file(newer)),
@@ -102,7 +111,8 @@ mod tests {
     fn every_key_that_can_differ_is_told_of() {
         let other = "interface = 'eth9'\ncapture = 'afpacket'\nworkers = 2\nring-block-size = '2MiB'\nring-blocks = 8\n\
             snaplen = 100\nfilter = 'tcp'\ntunnel = 'gre:9'\npromiscuous = false\nsignatures = '/a'\nsignatures-extra = '/b'\n\
-            output = 'file:/x'\nspool = '/s'\nspool-size = '1GiB'\nstate = '/h'\nhttp = '127.0.0.1:1'\nhttp-token-file = '/t'\n\
+            output = 'file:/x'\nspool = '/s'\nspool-size = '1GiB'\nevidence = '/v'\nevidence-packets = 9\nevidence-size = '1MiB'\nevidence-total = '2MiB'\n\
+            evidence-redact = true\nstate = '/h'\nhttp = '127.0.0.1:1'\nhttp-token-file = '/t'\n\
             http-host = 'h'\nsummary-interval = '1m'\nstats-interval = '1m'\nstale-after = '1m'\nsilent-after = '1d'\ndrain-timeout = '1m'\n\
             user = 'u'\nsandbox = 'off'\nsensor = 'surely another'\neve-compat = 8\nlog-level = 'debug'\nlog-format = 'json'\n";
         let changes = config("interface = 'lo'").changes(&config(other));

@@ -1,6 +1,6 @@
 //! What `--check-config` looks at beyond the text: what is on this machine.
 
-use super::WatchConfig;
+use super::{EvidenceConfig, WatchConfig};
 use crate::process::output_file::{Claims, OutputFileError, check_growing};
 use kaspector::capture::display_path;
 use kaspector::matching::SignatureSet;
@@ -60,6 +60,11 @@ pub fn check(config: &WatchConfig, file: Option<&Path>) -> Checked {
         let nearest = folder.ancestors().find(|path| path.exists()).unwrap_or(folder);
         writable_folder(nearest, &format!("spool {}", display_path(folder)), &mut checked);
     }
+    if let Some(EvidenceConfig { folder, .. }) = &config.evidence {
+        // It is made when it is not there, in a folder that is.
+        let nearest = if folder.exists() { folder } else { crate::sandbox::folder_of(folder) };
+        writable_folder(nearest, &format!("evidence {}", display_path(folder)), &mut checked);
+    }
     if let Some(file) = &config.state {
         writable_file(file, "state", &mut checked);
     }
@@ -108,6 +113,11 @@ impl WatchConfig {
         }
         for path in self.outputs.iter().flat_map(kaspector_delivery::OutputSpec::reads) {
             claims.add(path, "a secret or a certificate of an output, which is read");
+        }
+        if let Some(evidence) = &self.evidence {
+            claims.add_folder(&evidence.folder, "pcapng", "evidence");
+            claims.add_folder(&evidence.folder, "json", "a description of evidence");
+            claims.add_folder(&evidence.folder, "sha256", "a manifest of evidence");
         }
         if let Some(spool) = &self.spool {
             claims.add_folder(spool, "segment", "a part of the spool");

@@ -32,6 +32,15 @@ struct Effective<'a> {
     site: Option<&'a Path>,
     spool: Option<&'a Path>,
     spool_size: AnySize,
+    evidence: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_packets: Option<AnyCount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_size: Option<AnySize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_total: Option<AnySize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_redact: Option<bool>,
     state: Option<&'a Path>,
     http: Option<String>,
     http_token_file: Option<&'a Path>,
@@ -56,7 +65,7 @@ impl fmt::Display for WatchConfig {
     /// As TOML. Secrets are in files and in the environment, so none is shown.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = |duration: Duration| Span(duration);
-        let http = self.http.as_ref();
+        let (http, evidence) = (self.http.as_ref(), self.evidence.as_ref());
         let effective = Effective {
             interface: &self.interfaces,
             capture: self.capture.to_string(),
@@ -73,6 +82,11 @@ impl fmt::Display for WatchConfig {
             site: self.site.as_deref(),
             spool: self.spool.as_deref(),
             spool_size: Size(self.spool_bytes),
+            evidence: evidence.map(|evidence| evidence.folder.as_path()),
+            evidence_packets: evidence.map(|evidence| Count(evidence.packets.into())),
+            evidence_size: evidence.map(|evidence| Size(evidence.bytes)),
+            evidence_total: evidence.map(|evidence| Size(evidence.total_bytes)),
+            evidence_redact: evidence.map(|evidence| evidence.redacts),
             state: self.state.as_deref(),
             http: http.map(|http| http.address.to_string()),
             http_token_file: http.and_then(|http| http.token_file.as_deref()),
@@ -104,7 +118,7 @@ mod tests {
     #[test]
     fn what_is_shown_says_the_same_when_it_is_read() {
         let text = "interface = ['eth1', 'eth2']\nworkers = 4\nsnaplen = 2048\ntunnel = ['vxlan:14789', 'gtp-u:9']\nring-block-size = '2MiB'\nspool = '/s'\n\
-            http = '127.0.0.1:9317'\nhttp-host = 'sensor.example'\nuser = 'nobody'\nsensor = 'a \"b\" \\u001b'\neve-compat = 8\n\
+            evidence = '/v'\nevidence-redact = true\nhttp = '127.0.0.1:9317'\nhttp-host = 'sensor.example'\nuser = 'nobody'\nsensor = 'a \"b\" \\u001b'\neve-compat = 8\n\
             summary-interval = '1d'\n[[output]]\nkind = 'file'\npath = '/e'\nkeep = 2\n[[output]]\nkind = 'stdout'\n";
         let text = text.replace("sensor = 'a \"b\" \\u001b'", "sensor = \"a \\\"b\\\" \\u001b\"");
         let read = |text: &str| {

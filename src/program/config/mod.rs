@@ -45,6 +45,10 @@ pub type Blocks = Count<2, 4096>;
 pub type Snaplen = Count<64, 262_144>;
 /// Bytes of packets that are kept of each host.
 pub type EvidenceSize = Size<{ 4 << 10 }, { 64 << 20 }>;
+/// Packets that are kept of each host.
+pub type EvidencePackets = Count<4, 65_535>;
+/// Bytes of all evidence in the folder.
+pub type EvidenceTotal = Size<{ 1 << 20 }, { 1 << 40 }>;
 /// Bytes of the spool.
 pub type SpoolSize = Size<{ 16 << 20 }, { 1 << 40 }>;
 /// Between two summaries of one finding.
@@ -95,6 +99,16 @@ pub struct WatchSettings {
     pub spool: Option<PathBuf>,
     /// How much may wait.
     pub spool_size: Option<SpoolSize>,
+    /// Folder for the packets that prove something.
+    pub evidence: Option<PathBuf>,
+    /// How many of each host.
+    pub evidence_packets: Option<EvidencePackets>,
+    /// Their bytes.
+    pub evidence_size: Option<EvidenceSize>,
+    /// Bytes of all in the folder.
+    pub evidence_total: Option<EvidenceTotal>,
+    /// Whether payload behind the proof is zeroed.
+    pub evidence_redact: Option<bool>,
     /// File that holds the hosts.
     pub state: Option<PathBuf>,
     /// Where HTTP is served.
@@ -164,6 +178,8 @@ pub struct WatchConfig {
     pub spool: Option<PathBuf>,
     /// Bytes that may wait.
     pub spool_bytes: u64,
+    /// Where the packets are kept that prove something.
+    pub evidence: Option<EvidenceConfig>,
     /// File that holds the hosts; `None`: they are forgotten at the end.
     pub state: Option<PathBuf>,
     /// HTTP, if it is wanted.
@@ -190,6 +206,21 @@ pub struct WatchConfig {
     pub log_level: LogLevel,
     /// What the log looks like.
     pub log_format: LogFormat,
+}
+
+/// Where evidence is kept, and how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceConfig {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Packets of each host.
+    pub packets: u16,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Bytes of all that is in the folder, above which nothing is added.
+    pub total_bytes: u64,
+    /// Whether payload behind the proof is zeroed.
+    pub redacts: bool,
 }
 
 /// How HTTP is served.
@@ -328,6 +359,11 @@ impl WatchSettings {
             output: self.output.or(other.output),
             spool: self.spool.or(other.spool),
             spool_size: self.spool_size.or(other.spool_size),
+            evidence: self.evidence.or(other.evidence),
+            evidence_packets: self.evidence_packets.or(other.evidence_packets),
+            evidence_size: self.evidence_size.or(other.evidence_size),
+            evidence_total: self.evidence_total.or(other.evidence_total),
+            evidence_redact: self.evidence_redact.or(other.evidence_redact),
             state: self.state.or(other.state),
             http: self.http.or(other.http),
             http_token_file: self.http_token_file.or(other.http_token_file),
@@ -387,6 +423,24 @@ pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<Con
         faults.push(fault);
         None
     });
+    let bounds = [
+        ("evidence-packets", settings.evidence_packets.is_some()),
+        ("evidence-size", settings.evidence_size.is_some()),
+        ("evidence-total", settings.evidence_total.is_some()),
+        ("evidence-redact", settings.evidence_redact.is_some()),
+    ];
+    if settings.evidence.is_none()
+        && let Some((key, _)) = bounds.iter().find(|(_, is_said)| *is_said)
+    {
+        faults.push(ConfigError::Clash(format!("{key}: no evidence is kept; name a folder with evidence, too")));
+    }
+    let evidence = settings.evidence.map(|folder| EvidenceConfig {
+        folder,
+        packets: settings.evidence_packets.map_or(64, |count| u16::try_from(count.0).unwrap_or(u16::MAX)),
+        bytes: settings.evidence_size.map_or(256 << 10, |size| size.0),
+        total_bytes: settings.evidence_total.map_or(1 << 30, |size| size.0),
+        redacts: settings.evidence_redact.unwrap_or(false),
+    });
     let workers = settings.workers.map_or(1, |count| count.0);
     if !workers.is_power_of_two() {
         faults.push(ConfigError::Clash(format!("workers {workers}: expected 1, 2, 4 or {LANES}")));
@@ -434,6 +488,7 @@ pub fn merge(flags: WatchSettings, file: WatchSettings) -> (WatchConfig, Vec<Con
         said_outputs,
         spool: settings.spool,
         spool_bytes: settings.spool_size.map_or(256 << 20, |size| size.0),
+        evidence,
         state: settings.state,
         http,
         summary_interval: settings.summary_interval.map_or(HOUR, |span| span.0),

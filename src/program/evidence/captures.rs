@@ -1,25 +1,48 @@
-//! The inputs of a scan, read again.
+//! Where packets are read again: the inputs of a scan, or what was kept of live traffic.
 
 use super::EvidenceError;
 use crate::inputs::{Input, Inputs};
 use crate::process::whole_file::file_digest;
 use crate::scan::Progress;
-use kaspector::capture::{Block, Frame};
+use kaspector::capture::{Block, Frame, LinkType, Timestamp};
 use kaspector::decode::{Decoder, TunnelPort, TunnelPorts};
+use kaspector::matching::HostFinding;
 use kaspector_live::Filter;
 use kaspector_report::ScanReport;
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The inputs that a report names, and how they were read.
 #[derive(Debug)]
 pub struct Captures<'a> {
-    inputs: Vec<Option<&'a Input>>,
+    source: Source<'a>,
     filter: Option<&'a str>,
     ports: Arc<TunnelPorts>,
-    progress: &'a Progress,
     digests: RefCell<HashMap<u32, String>>,
+}
+
+/// Where the packets are.
+#[derive(Debug)]
+enum Source<'a> {
+    Inputs { list: Vec<Option<&'a Input>>, progress: &'a Progress },
+    Held(&'a BTreeMap<u32, Vec<HeldFrame>>),
+}
+
+/// A packet of live traffic that was kept.
+#[derive(Clone, Debug)]
+pub struct HeldFrame {
+    /// Its number on the interface.
+    pub number: u64,
+    /// When it was captured.
+    pub at: Timestamp,
+    /// How its bytes are to be read.
+    pub link_type: LinkType,
+    /// Its length on the wire.
+    pub wire_len: u32,
+    /// What was captured of it.
+    pub bytes: Vec<u8>,
 }
 
 impl<'a> Captures<'a> {
@@ -34,12 +57,17 @@ impl<'a> Captures<'a> {
     ) -> Self {
         let input = |row: &usize| inputs.list.get(*row).and_then(|input| input.as_ref().ok());
         Self {
-            inputs: rows.iter().map(input).collect(),
+            source: Source::Inputs { list: rows.iter().map(input).collect(), progress },
             filter,
             ports: Arc::new(TunnelPorts::with_own(tunnels)),
-            progress,
             digests: RefCell::default(),
         }
+    }
+
+    /// Packets of live traffic, by the number of the interface, in the order of time. They are known by their places, from 1.
+    #[must_use]
+    pub fn held(frames: &'a BTreeMap<u32, Vec<HeldFrame>>, filter: Option<&'a str>, ports: &Arc<TunnelPorts>) -> Self {
+        Self { source: Source::Held(frames), filter, ports: Arc::clone(ports), digests: RefCell::default() }
     }
 
     /// What cannot be read a second time, in words, if anything cannot.
@@ -63,7 +91,19 @@ impl<'a> Captures<'a> {
         mut take: impl FnMut(&Frame<'_>) -> bool,
     ) -> Result<(), EvidenceError> {
         let failed = |cause: String| EvidenceError::Input { input: self.name(input, report), cause };
-        let known = usize::try_from(input).ok().and_then(|row| self.inputs.get(row)).copied().flatten();
+        let (list, progress) = match &self.source {
+            Source::Inputs { list, progress } => (list, progress),
+            Source::Held(frames) => {
+                for (number, held) in (1..).zip(frames.get(&input).into_iter().flatten()) {
+                    let &HeldFrame { at, link_type, wire_len, ref bytes, .. } = held;
+                    if !take(&Frame { number, at, link_type, wire_len, bytes }) {
+                        return Ok(());
+                    }
+                }
+                return Ok(());
+            }
+        };
+        let known = usize::try_from(input).ok().and_then(|row| list.get(row)).copied().flatten();
         let opened = known.ok_or_else(|| self.changed(input, report))?.open();
         let mut file = match opened {
             Ok(Some(file)) => file,
@@ -76,7 +116,7 @@ impl<'a> Captures<'a> {
         };
         let mut block = Block::default();
         while let Ok(true) = file.next_block(&mut block) {
-            if self.progress.is_stopped() {
+            if progress.is_stopped() {
                 return Err(EvidenceError::Interrupted);
             }
             for frame in block.frames() {
@@ -115,21 +155,50 @@ impl<'a> Captures<'a> {
         EvidenceError::Input { input: self.name(input, report), cause }
     }
 
-    /// The SHA-256 of an input's file.
+    /// What a packet is numbered where it comes from.
+    pub(super) fn number(&self, input: u32, packet: u64) -> u64 {
+        let Source::Held(frames) = &self.source else { return packet };
+        let place = usize::try_from(packet).ok().and_then(|number| number.checked_sub(1));
+        let held = frames.get(&input).zip(place).and_then(|(frames, place)| frames.get(place));
+        held.map_or(packet, |held| held.number)
+    }
+
+    /// A finding whose packets are numbered as where they come from.
+    pub(super) fn original<'f>(&self, finding: &'f HostFinding) -> Cow<'f, HostFinding> {
+        if let Source::Inputs { .. } = self.source {
+            return Cow::Borrowed(finding);
+        }
+        let mut finding = finding.clone();
+        for line in &mut finding.evidence {
+            line.example.packet = self.number(line.example.input, line.example.packet);
+        }
+        Cow::Owned(finding)
+    }
+
+    /// What an input is, in comments.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.source {
+            Source::Inputs { .. } => "file",
+            Source::Held(_) => "interface",
+        }
+    }
+
+    /// The SHA-256 of an input's file; none of what is live.
     ///
     /// # Errors
     /// When it cannot be read any more.
-    pub(super) fn sha256(&self, input: u32, report: &ScanReport) -> Result<String, EvidenceError> {
+    pub(super) fn sha256(&self, input: u32, report: &ScanReport) -> Result<Option<String>, EvidenceError> {
+        let Source::Inputs { list, .. } = &self.source else { return Ok(None) };
         if let Some(known) = self.digests.borrow().get(&input) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
-        let known = usize::try_from(input).ok().and_then(|row| self.inputs.get(row)).copied().flatten();
+        let known = usize::try_from(input).ok().and_then(|row| list.get(row)).copied().flatten();
         let (Input::Named(path) | Input::Found(path)) = known.ok_or_else(|| self.changed(input, report))? else {
             return Err(self.changed(input, report));
         };
         let digest = file_digest(path)
             .map_err(|error| EvidenceError::Input { input: self.name(input, report), cause: error.to_string() })?;
         self.digests.borrow_mut().insert(input, digest.clone());
-        Ok(digest)
+        Ok(Some(digest))
     }
 }

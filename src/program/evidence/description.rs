@@ -43,7 +43,8 @@ struct Capture<'a> {
 #[derive(Serialize)]
 struct Input {
     path: String,
-    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -101,7 +102,7 @@ pub(super) fn describe(
     let place = |input| used.iter().position(|&known| known == input).unwrap_or(0);
     let packets = choice.packets.iter().zip(frames).zip(kept).map(|((packet, frame), kept)| Packet {
         input: place(packet.input),
-        packet: packet.packet,
+        packet: captures.number(packet.input, packet.packet),
         time: rfc3339(frame.at),
         reasons: packet.reasons.iter().map(|&(evidence, part)| Reason { evidence, part: part.name() }).collect(),
         zero_from: match *kept {
@@ -112,7 +113,7 @@ pub(super) fn describe(
     let evidence = (0..).zip(&choice.finding.evidence).map(|(number, line)| {
         let shows = |packet: &Chosen| packet.reasons.contains(&(number, Part::Evidence));
         Evidence {
-            uid: uid(line, report, signatures),
+            uid: uid(line, report, signatures, captures),
             indicator: &signatures.get(line.indicator).id,
             field: line.field.name(),
             observed: &line.observed,
@@ -121,6 +122,7 @@ pub(super) fn describe(
         }
     });
     let file = format!("{name}.pcapng");
+    let finding = captures.original(choice.finding);
     let description = Description {
         schema: "kaspector.evidence/1",
         version: env!("CARGO_PKG_VERSION"),
@@ -137,7 +139,7 @@ pub(super) fn describe(
         packets: packets.collect(),
         evidence: evidence.collect(),
         by_itself: again,
-        finding: host(choice.finding, report, signatures),
+        finding: host(&finding, report, signatures),
     };
     let mut text = serde_json::to_string_pretty(&description).expect("texts and numbers are JSON");
     text.push('\n');
@@ -150,15 +152,17 @@ pub(super) fn comments(
     choice: &Choice<'_>,
     report: &ScanReport,
     signatures: &SignatureSet,
+    captures: &Captures<'_>,
 ) -> Vec<String> {
     let input = usize::try_from(packet.input).ok().and_then(|row| report.inputs.get(row));
     let path = input.map(|input| input.path.as_str()).unwrap_or_default();
-    let origin = format!("packet={} file={path}", packet.packet);
+    let number = captures.number(packet.input, packet.packet);
+    let origin = format!("packet={number} {}={path}", captures.kind());
     let line_of = |line: &usize| choice.finding.evidence.get(*line);
     let (mut comments, mut others) = (Vec::new(), BTreeMap::<Part, Vec<String>>::new());
     for (line, part) in &packet.reasons {
         let Some(line) = line_of(line) else { continue };
-        let uid = uid(line, report, signatures);
+        let uid = uid(line, report, signatures, captures);
         if *part == Part::Evidence {
             comments.push(format!(
                 "uid={uid} indicator={} verdict={} field={} observed={} {origin}",
@@ -176,8 +180,10 @@ pub(super) fn comments(
 }
 
 /// The identifier that the alert has, too.
-fn uid(line: &EvidenceLine, report: &ScanReport, signatures: &SignatureSet) -> String {
+fn uid(line: &EvidenceLine, report: &ScanReport, signatures: &SignatureSet, captures: &Captures<'_>) -> String {
     let input = usize::try_from(line.example.input).ok().and_then(|row| report.inputs.get(row));
     let digest = input.map(|input| input.digest).unwrap_or_default();
-    evidence_uid(line, &signatures.get(line.indicator).id, &digest).to_string()
+    let mut line = line.clone();
+    line.example.packet = captures.number(line.example.input, line.example.packet);
+    evidence_uid(&line, &signatures.get(line.indicator).id, &digest).to_string()
 }

@@ -1,6 +1,6 @@
-//! Keeps the packets that prove what a scan found: for each host a capture, and beside it what each packet is there for.
+//! Keeps the packets that prove what was found: for each host a capture, and beside it what each packet is there for.
 //!
-//! In:    the findings of a scan, and its inputs, which are read again.
+//! In:    the findings of a scan, and its inputs, which are read again; or those of a sensor, and what it kept of the latest traffic.
 //! Out:   pcapng files, their descriptions, and a manifest that names the one before.
 //! Never: changes a finding, or writes over a file that is there.
 //!
@@ -17,6 +17,8 @@ mod choice;
 mod description;
 mod folder;
 mod follow;
+mod kept_frames;
+mod live;
 mod pcapng;
 mod redact;
 mod replay;
@@ -24,6 +26,8 @@ mod trace;
 
 pub use captures::Captures;
 pub use folder::EvidenceFolder;
+pub use kept_frames::{FrameKeeper, KeptFrames};
+pub use live::{EvidenceCounts, KeptInterface, LiveEvidence, LiveOptions};
 
 use crate::process::output_file::OutputFileError;
 use choice::{Choice, choose};
@@ -251,7 +255,7 @@ fn write(
             at: frame.at,
             wire_len: frame.wire_len,
             bytes: &frame.bytes,
-            comments: description::comments(packet, choice, report, signatures),
+            comments: description::comments(packet, choice, report, signatures, captures),
         })
         .collect();
     let bytes = write_capture(&interfaces, &packets);

@@ -277,14 +277,7 @@ impl EventSink for Notes<'_, '_> {
 
     fn observation(&mut self, place: &Place<'_>, observation: &Observation<'_>) {
         let flow = place.flow;
-        let tuple = FiveTuple {
-            src: flow.client,
-            dst: flow.server,
-            src_port: flow.client_port,
-            dst_port: flow.server_port,
-            protocol: flow.protocol,
-        };
-        let mark = Mark { flow: FlowKey::of(&tuple, &flow.zone).0, packet: place.packet };
+        let mark = Mark { flow: flow.key(), packet: place.packet };
         match observation {
             Observation::Dns(message) => self.dns(mark, flow, message),
             Observation::HttpRequest(request)

@@ -10,12 +10,14 @@
 
 use super::alert_publisher::AlertPublisher;
 use super::event_merger::EventMerger;
+use super::evidence::EvidenceDesk;
 use super::hosts::{Hosts, Novelty, Rise};
 use super::known_machines::KnownMachines;
 use super::now;
 use super::reload::Reloaded;
 use super::repeats::{Repeats, Sighting};
 use super::state_writer::StateWriter;
+use crate::evidence::EvidenceCounts;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, SignatureSet};
 use kaspector_report::{EveKnown, MachineCounts, Occasion, SeenMachines};
@@ -36,6 +38,7 @@ pub struct AlertPath<'w> {
     /// By interface.
     mergers: Vec<EventMerger>,
     machines: KnownMachines,
+    evidence: Option<EvidenceDesk>,
     hosts: Hosts,
     /// Alerts of hosts that are being recalled out of the state file.
     unclear: VecDeque<(Instant, Sighting)>,
@@ -63,6 +66,7 @@ impl<'w> AlertPath<'w> {
         Self {
             mergers,
             machines: KnownMachines::default(),
+            evidence: None,
             hosts,
             unclear: VecDeque::new(),
             repeats: Repeats::every(summary_interval_s),
@@ -75,11 +79,20 @@ impl<'w> AlertPath<'w> {
         }
     }
 
+    /// From now on has the packets kept that prove something.
+    #[must_use]
+    pub fn keeping(self, evidence: Option<EvidenceDesk>) -> Self {
+        Self { evidence, ..self }
+    }
+
     /// Takes what the workers found all the way to the outputs, as far as these have room. Says whether there was anything.
     pub fn look(&mut self) -> bool {
         let before = self.alerts;
         for sighting in self.merge() {
             self.count(&sighting);
+            if let Some(evidence) = &mut self.evidence {
+                evidence.note(&sighting);
+            }
             if let Some(silent_since) = self.hosts.end_silence(&sighting.host(), &sighting.alert) {
                 self.tell_of(&sighting, Occasion::Return { silent_since });
             }
@@ -144,9 +157,29 @@ impl<'w> AlertPath<'w> {
         }
         self.hosts.leave(&self.signatures);
         self.tell_rises(rises);
+        self.keep_evidence(false);
         if self.hosts.is_crowded() {
             self.save();
         }
+    }
+
+    /// Has the evidence kept of hosts that have shown nothing new for a moment, or of all.
+    fn keep_evidence(&mut self, all: bool) {
+        if let Some(evidence) = &mut self.evidence {
+            evidence.hand_over(all, &self.signatures, |host| self.hosts.finding(host, &self.signatures));
+        }
+    }
+
+    /// Has the last evidence kept, and gives who does it, to be waited for.
+    pub fn end_evidence(&mut self) -> Option<EvidenceDesk> {
+        self.keep_evidence(true);
+        self.evidence.take()
+    }
+
+    /// What became of evidence, where it is kept.
+    #[must_use]
+    pub fn evidence_counts(&self) -> Option<&EvidenceCounts> {
+        self.evidence.as_ref().map(|evidence| &**evidence.counts())
     }
 
     /// Has hosts that left memory looked up in the state file, and tells what waited for that, or for longer than `patience`.

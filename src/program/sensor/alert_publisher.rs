@@ -46,15 +46,15 @@ impl<'w> AlertPublisher<'w> {
         let Sighting { alert, interface } = sighting;
         let name = self.options.interfaces.get(*interface as usize).map_or("", String::as_str);
         // Packets are numbered by interface, and one packet may be news, make a verdict rise and end a silence.
-        let mut run = self.run;
+        let mut run = of_interface(&self.run, *interface);
         let kind = match occasion {
             Occasion::VerdictRise { to: Verdict::Confirmed, .. } => 1,
             Occasion::VerdictRise { .. } => 2,
             Occasion::Return { .. } => 3,
             _ => 0,
         };
-        for (byte, number) in run.iter_mut().zip(interface.to_be_bytes().into_iter().chain([kind])) {
-            *byte ^= number;
+        if let Some(byte) = run.get_mut(size_of::<u32>()) {
+            *byte ^= kind;
         }
         let mut writer = EveWriter::new(Vec::new(), signatures, self.options.compat);
         let origin = EveOrigin::Interface { name, run: &run, occasion };
@@ -152,6 +152,15 @@ impl<'w> AlertPublisher<'w> {
     }
 }
 
+/// What identifies an interface of this run: packets are numbered by interface.
+pub fn of_interface(run: &[u8; 32], interface: u32) -> [u8; 32] {
+    let mut digest = *run;
+    for (byte, number) in digest.iter_mut().zip(interface.to_be_bytes()) {
+        *byte ^= number;
+    }
+    digest
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -174,6 +183,7 @@ mod tests {
             output_options: OutputOptions { spool: None, limits: SpoolLimits::default(), sensor: "sensor-01".into() },
             compat: EveCompat::V7,
             state: None,
+            evidence: None,
             web: None,
             patience: Duration::from_secs(1),
             privileges: None,

@@ -36,6 +36,7 @@ impl Control<'_> {
         }
         self.alerts.recall(Duration::ZERO);
         self.alerts.save();
+        let evidence = self.alerts.end_evidence();
         self.alerts.summarise_last();
         self.report(tell);
         let patience = self.options.patience;
@@ -75,6 +76,12 @@ impl Control<'_> {
             let closed = handle.spawn_blocking(|| state_writer.close(signatures, last, silences));
             if let Ok(Ok(Some(trouble))) = tokio::time::timeout(patience, closed).await {
                 tell(Notice::Warning(&trouble));
+            }
+        }
+        if let Some(evidence) = evidence {
+            let closed = handle.spawn_blocking(|| evidence.close());
+            if tokio::time::timeout(patience, closed).await.is_err() {
+                tell(Notice::Warning("the last evidence was not written in time"));
             }
         }
         if let Some(panic) = panicked {

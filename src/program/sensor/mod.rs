@@ -21,6 +21,7 @@ mod control;
 mod counters;
 mod ending;
 mod event_merger;
+mod evidence;
 mod health;
 mod hosts;
 mod interfaces;
@@ -44,6 +45,7 @@ pub use notify::Notify;
 pub use options::{Reload, Renewed, Settings, WatchOptions};
 pub use watched::{HOSTS_TOLD, Notice, Tell, WatchError, Watched};
 
+use crate::evidence::{EvidenceCounts, KeptFrames, KeptInterface, LiveEvidence};
 use crate::process::clock::now;
 use crate::sandbox::SandboxMode;
 use crate::web::{Web, serve};
@@ -52,6 +54,7 @@ use alert_publisher::AlertPublisher;
 use control::Control;
 use counters::WorkerCounters;
 use event_merger::EventMerger;
+use evidence::EvidenceDesk;
 use hosts::Hosts;
 use interfaces::Interfaces;
 use kaspector::decode::TunnelPorts;
@@ -103,11 +106,18 @@ pub fn watch(
         // Rules are for what is there. Who cannot make it is told so by the spool itself.
         let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(spool);
     }
+    if let Some(evidence) = &options.evidence {
+        // Packets are nobody else's.
+        _ = std::fs::DirBuilder::new().mode(0o700).create(&evidence.folder);
+    }
     let mut files_are_confined = false;
     if options.sandbox_mode != SandboxMode::Off {
         let entered = options.sandbox.enter(options.sandbox_mode)?;
         tell(Notice::Event(&entered.to_string()));
         files_are_confined = entered.landlock_abi.is_some();
+    }
+    if let Some(evidence) = &options.evidence {
+        LiveEvidence::check(&evidence.folder)?;
     }
     // Outputs and server on threads of their own; the control thread waits by itself, so that each look wakes nobody else.
     let rings = options.interfaces.len() * workers;
@@ -143,13 +153,24 @@ pub fn watch(
     let watched = std::thread::scope(|scope| {
         let _release = Release(&stop);
         let (mut mergers, mut threads) = (Vec::new(), Vec::new());
+        let mut kept_interfaces = Vec::new();
         for ((interface, listeners), (name, counters)) in
             (0..).zip(listeners).zip(options.interfaces.iter().zip(&counters))
         {
             let (producers, queues): (Vec<_>, Vec<_>) = listeners.iter().map(|_| RingBuffer::new(QUEUE)).unzip();
             let merger = EventMerger::new(interface, &settings.signatures, &choice, queues);
-            for ((thread, listener), (producer, counters)) in
-                (0..).zip(listeners).zip(producers.into_iter().zip(counters))
+            let kept: Vec<_> = if options.evidence.is_some() {
+                listeners.iter().map(|_| Some(KeptFrames::new(workers))).collect()
+            } else {
+                listeners.iter().map(|_| None).collect()
+            };
+            kept_interfaces.push(KeptInterface {
+                name: name.clone(),
+                digest: alert_publisher::of_interface(&run, interface),
+                rings: kept.iter().flatten().cloned().collect(),
+            });
+            for ((thread, listener), ((producer, kept), counters)) in
+                (0..).zip(listeners).zip(producers.into_iter().zip(kept).zip(counters))
             {
                 let numbering = Numbering { thread, threads: workers as u64 };
                 let latest = Arc::clone(merger.latest());
@@ -163,7 +184,8 @@ pub fn watch(
                     numbering,
                     producer,
                     counters,
-                );
+                )
+                .keeping(kept);
                 let stop = &stop;
                 let builder = std::thread::Builder::new().name(format!("ring {name} {thread}"));
                 let spawned = builder.spawn_scoped(scope, move || worker.run(stop));
@@ -175,7 +197,13 @@ pub fn watch(
         let interfaces = Interfaces::new(options, &counters);
         let publisher = AlertPublisher::new(options, run, outputs, web.clone());
         let (signatures, interval_s) = (Arc::clone(&settings.signatures), settings.summary_interval_s);
-        let alerts = AlertPath::new(mergers, hosts, state_writer, publisher, signatures, interval_s);
+        let evidence = options.evidence.clone().map(|evidence| {
+            let counts = Arc::<EvidenceCounts>::default();
+            let live = LiveEvidence::start(evidence, kept_interfaces, &ports, &counts)?;
+            Ok::<_, std::io::Error>(EvidenceDesk::new(live, counts))
+        });
+        let evidence = evidence.transpose()?;
+        let alerts = AlertPath::new(mergers, hosts, state_writer, publisher, signatures, interval_s).keeping(evidence);
         let current = (settings.clone(), Arc::clone(&choice), files_are_confined);
         let control = Control::new(options, current, interfaces, alerts, inputs, web);
         tell(Notice::Capturing);

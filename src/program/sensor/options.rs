@@ -1,5 +1,6 @@
 //! What a watch is asked for, and what of it may change while it runs.
 
+use crate::evidence::LiveOptions;
 use crate::sandbox::{Privileges, Sandbox, SandboxMode};
 use crate::web::WebOptions;
 use kaspector::decode::TunnelPort;
@@ -36,6 +37,8 @@ pub struct WatchOptions {
     pub compat: EveCompat,
     /// The file that keeps the hosts from one start to the next.
     pub state: Option<PathBuf>,
+    /// Where the packets are kept that prove something, if anywhere.
+    pub evidence: Option<LiveOptions>,
     /// Where metrics, health and a page are served, and how.
     pub web: Option<(SocketAddr, WebOptions)>,
     /// How long outputs may take at the end.

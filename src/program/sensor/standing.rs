@@ -10,6 +10,7 @@ use kaspector::matching::{Role, Verdict};
 use kaspector_report::EveStats;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl Control<'_> {
     /// Puts up what the web server shows.
@@ -70,6 +71,10 @@ impl Control<'_> {
             hosts_silent: counts.silent,
             machines,
             machine_drops,
+            evidence: self
+                .alerts
+                .evidence_counts()
+                .map(|counts| (counts.by_result(), counts.used_bytes.load(Ordering::Relaxed))),
             outputs,
             spool,
             messages: self.alerts.publisher().made(),

@@ -1,5 +1,6 @@
 //! What a watch says while it runs, and its result.
 
+use crate::process::output_file::OutputFileError;
 use crate::sandbox::{PrivilegeError, SandboxError};
 use crate::state::StateError;
 use crate::status::{InterfaceStatus, MessageCounts};
@@ -69,6 +70,9 @@ pub enum WatchError {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Evidence cannot be kept.
+    #[error("evidence")]
+    Evidence(#[from] OutputFileError),
     /// Nothing can be served there.
     #[error("http {address}: {cause}; give another address with --http")]
     Http {

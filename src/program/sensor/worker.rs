@@ -2,6 +2,7 @@
 
 use super::counters::{Detail, WorkerCounters};
 use super::snapshot::Latest;
+use crate::evidence::{FrameKeeper, KeptFrames};
 use kaspector::capture::{Frames, Timestamp};
 use kaspector::decode::{Outcome, TunnelPorts};
 use kaspector::matching::{Event, SignatureSet};
@@ -62,6 +63,8 @@ struct Inspection<'c> {
     filter: Option<Filter>,
     lanes: Lanes,
     report_queue: ReportQueue,
+    numbering: Numbering,
+    frame_keeper: Option<FrameKeeper>,
     counters: &'c WorkerCounters,
 }
 
@@ -89,8 +92,27 @@ impl<'c> Worker<'c> {
         let lanes = Lanes::new(&signatures, seed, (LANES / shares).max(1), numbering).with_tunnels(ports);
         let report_queue =
             if numbering == Numbering::ALONE { ReportQueue::alone() } else { ReportQueue::among_others() };
-        let inspection = Inspection { latest, signatures, choice, filter, lanes, report_queue, counters };
+        let inspection = Inspection {
+            latest,
+            signatures,
+            choice,
+            filter,
+            lanes,
+            report_queue,
+            numbering,
+            frame_keeper: None,
+            counters,
+        };
         Self { listener, retire, inspection, queue, numbering, counters }
+    }
+
+    /// Keeps the latest packets there, if anywhere.
+    pub fn keeping(mut self, kept: Option<Arc<KeptFrames>>) -> Self {
+        if let Some(kept) = kept {
+            self.inspection.frame_keeper = Some(FrameKeeper::new(kept));
+            self.inspection.report_queue = self.inspection.report_queue.noting_packets();
+        }
+        self
     }
 
     /// Takes packets until `stop` says so, and all that came before; then ends all flows. However it ends, `stop` is set, and where
@@ -161,6 +183,9 @@ impl<'c> Worker<'c> {
     /// Ends all flows, once it is known which of them matter, and waits until everything has been taken.
     fn conclude(&mut self) {
         let until = Instant::now() + LAST_REPORTS;
+        if let Some(keeper) = &mut self.inspection.frame_keeper {
+            keeper.put_up();
+        }
         self.inspection.report_queue.take_all(true);
         let mut is_told = false;
         // Closed rounds first, then the open one, and then all others have heard what we know.
@@ -252,13 +277,22 @@ impl Inspection<'_> {
 
     /// Takes a block, and gives the time of its last packet.
     fn take(&mut self, frames: Frames<'_>) -> Timestamp {
-        let Self { latest, signatures, filter, lanes, report_queue, counters, .. } = self;
+        let Self { latest, signatures, filter, lanes, report_queue, counters, numbering, frame_keeper, .. } = self;
         let snapshot = latest.load();
         if !Arc::ptr_eq(signatures, &snapshot.signatures) {
             *signatures = Arc::clone(&snapshot.signatures);
             lanes.set_signatures(signatures);
         }
         lanes.feed_block(frames, |frame| filter.as_mut().is_none_or(|filter| filter.accepts(frame)), report_queue);
+        if let Some(keeper) = frame_keeper {
+            for (number, flow) in report_queue.take_noted() {
+                let own = numbering.own(number);
+                let index = usize::try_from(own.wrapping_sub(frames.first_number)).unwrap_or(usize::MAX);
+                if let Some(frame) = frames.frame(index) {
+                    keeper.add(number, flow, &frame);
+                }
+            }
+        }
         let bytes = frames.records.iter().map(|record| u64::from(record.wire_len)).sum();
         add(&counters.packets, frames.len() as u64);
         add(&counters.bytes, bytes);
@@ -276,6 +310,9 @@ impl Inspection<'_> {
 
     /// Says that everything until `until` has been taken.
     fn pass(&mut self, until: Timestamp) {
+        if let Some(keeper) = &mut self.frame_keeper {
+            keeper.pass();
+        }
         let (last, _) = self.lanes.last();
         self.report_queue.pass(until, last.saturating_add(1));
     }

@@ -45,6 +45,8 @@ pub struct Status {
     pub machines: MachineCounts,
     /// What was dropped of machines that were seen, and of what was said of them, by the bound that it met.
     pub machine_drops: Vec<(&'static str, u64)>,
+    /// What became of evidence, by result, and the bytes in its folder; `None` where none is kept.
+    pub evidence: Option<(Vec<(&'static str, u64)>, u64)>,
     /// One entry per output, in the order given.
     pub outputs: Vec<OutputStatus>,
     /// Where messages for them wait.

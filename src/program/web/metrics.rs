@@ -87,6 +87,11 @@ impl Collector for Scrape {
             "Machines, sightings of machines and names of machines that were dropped",
             drops,
         )?;
+        if let Some((results, used_bytes)) = &status.evidence {
+            out.counters("evidence", "Findings whose packets were to be kept, by result", by("result", results))?;
+            let used = [(NONE, float(*used_bytes))];
+            out.gauges("evidence_used_bytes", "Bytes in the folder of evidence", used)?;
+        }
         self.outputs(&mut out)
     }
 }

@@ -37,6 +37,9 @@ struct Answer<'a> {
     machines: MachineCounts,
     /// What was dropped of them, by reason.
     machine_drops: BTreeMap<&'a str, u64>,
+    /// What became of evidence, by result, and the bytes in its folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<BTreeMap<&'a str, u64>>,
     outputs: Vec<Output<'a>>,
     spool: Spool,
     /// Messages that were made for the outputs.
@@ -137,6 +140,10 @@ pub(super) async fn status(State(shown): State<Arc<Shown>>) -> Response {
         endpoints_with_findings: status.endpoints_with_findings,
         machines: status.machines,
         machine_drops: status.machine_drops.iter().copied().collect(),
+        evidence: status
+            .evidence
+            .as_ref()
+            .map(|(results, used_bytes)| results.iter().copied().chain([("used_bytes", *used_bytes)]).collect()),
         outputs: status.outputs.iter().map(Output::of).collect(),
         spool: Spool {
             used_bytes: status.spool.used_bytes,

@@ -179,6 +179,14 @@ impl Hosts {
         briefs.iter().take(most).filter_map(|brief| listed.finding(brief.at, signatures)).collect()
     }
 
+    /// What was found of one host.
+    #[must_use]
+    pub fn finding(&self, host: &HostKey, signatures: &SignatureSet) -> Option<HostFinding> {
+        let known = self.hosts.get(host)?;
+        let listed: Listed = std::iter::once((*host, known.verdict, known.shared().cloned().collect())).collect();
+        listed.finding(listed.briefs(signatures).first()?.at, signatures)
+    }
+
     fn known(&mut self, host: HostKey) -> &mut Known {
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
             self.forget();
