@@ -135,7 +135,8 @@ impl PassiveDns {
     /// Notes that `client` got `address` for a name, given by its hash, that does not concern us. From then on nobody can say which
     /// of the two names a flow to it is for; unless the one is an alias of the other, and the client asked for both.
     pub fn forget(&mut self, client: HostKey, address: IpAddr, name: u64) {
-        if self.bindings.is_empty() {
+        // Nearly every answer is about addresses that nobody was told for our names.
+        if !self.may_know(address) {
             return;
         }
         if let Some(Binding { names, .. }) = self.bindings.get_mut(&(client, address)) {

@@ -67,6 +67,7 @@ impl RoundEvents {
                 matters
             }
             EventKind::Ended(Ended { flow, matters, .. }) => *matters || remembered.contains(flow),
+            EventKind::ResolvedOther(other) => resolved.may_contain(other.address),
             _ => true,
         });
     }
