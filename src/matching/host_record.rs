@@ -124,7 +124,7 @@ impl HostRecord {
 
     /// Link-layer addresses that were dropped.
     #[must_use]
-    pub const fn link_addresses_dropped(&self) -> u32 {
+    pub fn link_addresses_dropped(&self) -> u32 {
         self.links.dropped()
     }
 

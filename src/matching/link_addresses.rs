@@ -26,9 +26,16 @@ pub struct LinkAddress {
     pub is_next_hop: bool,
 }
 
-/// Those of one host, in the order in which they came.
+/// Those of one host, in the order in which they came. Most hosts have one, which asks the heap for nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LinkAddresses {
+    first: Option<LinkAddress>,
+    further: Option<Box<Further>>,
+}
+
+/// What few hosts have.
+#[derive(Clone, Debug, Default)]
+struct Further {
     seen: Vec<LinkAddress>,
     dropped: u32,
 }
@@ -37,45 +44,62 @@ impl LinkAddresses {
     /// Takes a sighting, or what was seen of the host elsewhere. At the bound the one that was seen for the shortest time goes, and of
     /// those the one that was seen longest ago: a flood of invented ones pushes out its own kind.
     pub fn note(&mut self, new: LinkAddress) {
-        if let Some(known) = self.seen.iter_mut().find(|known| known.mac == new.mac) {
+        let further = self.further.as_deref_mut().map_or(&mut [][..], |further| &mut further.seen);
+        if let Some(known) = self.first.iter_mut().chain(further).find(|known| known.mac == new.mac) {
             known.first_seen = known.first_seen.min(new.first_seen);
             known.last_seen = known.last_seen.max(new.last_seen);
             known.is_next_hop |= new.is_next_hop;
             return;
         }
-        if self.seen.len() >= LINK_ADDRESSES_MAX {
-            let weakest = self.seen.iter().enumerate().min_by_key(|(_, known)| {
+        let Some(first) = &mut self.first else {
+            self.first = Some(new);
+            return;
+        };
+        let further = self.further.get_or_insert_default();
+        if further.seen.len() + 1 >= LINK_ADDRESSES_MAX {
+            let weakest = std::iter::once(&*first).chain(&further.seen).enumerate().min_by_key(|(_, known)| {
                 (known.is_next_hop, known.last_seen.since(known.first_seen), known.last_seen, known.mac)
             });
-            if let Some((weakest, _)) = weakest {
-                self.seen.remove(weakest);
+            match weakest {
+                Some((0, _)) => *first = further.seen.remove(0),
+                Some((at, _)) => _ = further.seen.remove(at - 1),
+                None => {}
             }
-            self.dropped = self.dropped.saturating_add(1);
+            further.dropped = further.dropped.saturating_add(1);
         }
-        // Most hosts have one.
-        self.seen.reserve_exact(1);
-        self.seen.push(new);
+        further.seen.push(new);
     }
 
     /// Adds those of the same host out of a later input.
     pub fn merge(&mut self, later: Self) {
-        self.dropped = self.dropped.saturating_add(later.dropped);
-        later.seen.into_iter().for_each(|address| self.note(address));
+        if let dropped @ 1.. = later.dropped() {
+            let further = self.further.get_or_insert_default();
+            further.dropped = further.dropped.saturating_add(dropped);
+        }
+        later.iter().for_each(|address| self.note(address));
     }
 
     /// Those that are kept.
     pub fn iter(&self) -> impl Iterator<Item = LinkAddress> + '_ {
-        self.seen.iter().copied()
+        self.first.into_iter().chain(self.further.iter().flat_map(|further| further.seen.iter().copied()))
+    }
+
+    /// The one that was seen last.
+    pub fn latest(&self) -> Option<MacAddress> {
+        match (self.first, &self.further) {
+            (first, None) => first.map(|link| link.mac),
+            _ => self.iter().max_by_key(|link| (link.last_seen, link.mac)).map(|link| link.mac),
+        }
     }
 
     /// How many were dropped.
-    pub const fn dropped(&self) -> u32 {
-        self.dropped
+    pub fn dropped(&self) -> u32 {
+        self.further.as_ref().map_or(0, |further| further.dropped)
     }
 
     /// The host's own, once it is known which are next hops: by the time at which they were seen first.
     pub fn own(&self, host: HostKey, hops: &NextHops) -> Vec<LinkAddress> {
-        let mut own = self.seen.clone();
+        let mut own = self.iter().collect::<Vec<_>>();
         own.retain(|address| !address.is_next_hop && !hops.has(host, address.mac));
         own.sort_by_key(|address| (address.first_seen, address.mac));
         own
@@ -83,7 +107,7 @@ impl LinkAddresses {
 
     /// What is told of them, once it is known which are next hops.
     pub fn link_layer(&self, host: HostKey, hops: &NextHops) -> LinkLayer {
-        let mut all: Vec<LinkAddress> = self.seen.clone();
+        let mut all: Vec<LinkAddress> = self.iter().collect();
         for address in &mut all {
             address.is_next_hop |= hops.has(host, address.mac);
         }

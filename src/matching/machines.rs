@@ -89,7 +89,7 @@ impl Seen {
     fn add_flows(&mut self, flows: MachineFlows, mac: Option<MacAddress>) {
         let before = self.flows;
         self.flows.add(flows);
-        let latest = self.links.iter().max_by_key(|link| (link.last_seen, link.mac)).map(|link| link.mac);
+        let latest = self.links.latest();
         let Some(mac) = mac.or(latest) else { return };
         if self.more().by_link.is_empty() {
             let Some(first) = latest.filter(|&first| first != mac) else { return };

@@ -18,17 +18,16 @@ const HELD_NS: u64 = 60_000_000_000;
 const DNS_PORT: u16 = 53;
 
 /// Machines that were seen and not told of yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sightings {
-    /// By the hash of the machine: one that comes to a place that is taken turns the other out.
-    held: Vec<Option<Sighting>>,
+    /// Those that are held back, in no order: as much memory is touched as there are machines.
+    held: Vec<Sighting>,
+    /// Where in `held` lies who has a place, counted from 1, by the hash of the machine: one that comes to a place that is taken turns the
+    /// other out. Empty before the first.
+    places: Vec<u16>,
 }
 
-impl Default for Sightings {
-    fn default() -> Self {
-        Self { held: vec![None; HELD] }
-    }
-}
+const _: () = assert!(HELD < u16::MAX as usize);
 
 impl Sightings {
     /// This machine sent the first payload of a flow.
@@ -86,31 +85,49 @@ impl Sightings {
 
     /// Tells of those that have been held back for long.
     pub(super) fn tell_until(&mut self, packet: u64, now: Timestamp, sink: &mut impl EventSink) {
-        for place in &mut self.held {
-            if let Some(sighting) = place.take_if(|held| now.since(held.first_seen) > HELD_NS) {
-                tell(packet, sighting, sink);
+        let is_due = |held: &mut Sighting| now.since(held.first_seen) > HELD_NS;
+        if self.held.iter_mut().any(is_due) {
+            let mut due: Vec<_> = self.held.extract_if(.., is_due).collect();
+            self.places.fill(0);
+            for (held, number) in self.held.iter().zip(1..) {
+                if let Some(place) = self.places.get_mut(place_of(&held.host)) {
+                    *place = number;
+                }
             }
+            tell_in_order(packet, &mut due, sink);
         }
     }
 
     /// Tells of all.
     pub(super) fn tell_all(&mut self, packet: u64, sink: &mut impl EventSink) {
-        for sighting in self.held.iter_mut().filter_map(Option::take) {
-            tell(packet, sighting, sink);
+        tell_in_order(packet, &mut self.held, sink);
+        for held in self.held.drain(..) {
+            if let Some(place) = self.places.get_mut(place_of(&held.host)) {
+                *place = 0;
+            }
         }
     }
 
     fn add(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
-        let Some(place) = self.held.get_mut(place_of(&sighting.host)) else { return };
-        match place {
+        if self.places.is_empty() {
+            self.places.resize(HELD, 0);
+        }
+        let Some(place) = self.places.get_mut(place_of(&sighting.host)) else { return };
+        match self.held.get_mut(usize::from(*place).wrapping_sub(1)) {
             Some(held) if held.takes(&sighting) => held.add(&sighting),
-            _ => {
-                if let Some(other) = place.replace(sighting) {
-                    tell(packet, other, sink);
-                }
+            Some(held) => tell(packet, std::mem::replace(held, sighting), sink),
+            None => {
+                self.held.push(sighting);
+                *place = u16::try_from(self.held.len()).unwrap_or(0);
             }
         }
     }
+}
+
+/// Tells of several, by their places.
+fn tell_in_order(packet: u64, held: &mut [Sighting], sink: &mut impl EventSink) {
+    held.sort_unstable_by_key(|held| place_of(&held.host));
+    held.iter().for_each(|&held| tell(packet, held, sink));
 }
 
 /// Which place is a machine's. Where two have the same, they are told of more often; nothing is lost.
