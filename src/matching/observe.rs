@@ -86,7 +86,7 @@ pub fn observe(
             say(signatures, place, || Some(ProtocolEvidence::Unrelated), &mut emit);
             // The HTTP kinds come beside the request itself, which says the same and more.
             if let (ProxyKind::Socks4 | ProxyKind::Socks5, Some(name)) = (request.kind, request.name)
-                && let Some(indicator) = signatures.match_name(name.as_str())
+                && let Some(indicator) = signatures.match_domain_name(name)
             {
                 let found = Found::new(indicator, SeenAs::Contact, Field::SocksDomain, name.as_str()).asking_server();
                 emit(found.alert(place, Application::Socks));
@@ -160,7 +160,7 @@ fn dns(
     // The strongest of several questions.
     let question = message
         .questions()
-        .filter_map(|(name, _)| Some((signatures.match_name(name.as_str())?, name)))
+        .filter_map(|(name, _)| Some((signatures.match_domain_name(name)?, name)))
         .min_by_key(|&(indicator, _)| signatures.get(indicator).strength);
     let asked = question.and_then(|(_, name)| message.questions().find(|(asked, _)| asked == name));
     let asked = asked.or(message.question.as_ref());
@@ -188,7 +188,7 @@ fn dns(
         }
         let mut asked = Vec::new();
         for (name, _) in message.questions() {
-            if let Some(indicator) = signatures.match_name(name.as_str())
+            if let Some(indicator) = signatures.match_domain_name(name)
                 && !asked.contains(&name)
             {
                 asked.push(name);
@@ -201,7 +201,7 @@ fn dns(
     let chain = message
         .names
         .iter()
-        .filter_map(|name| Some((signatures.match_name(name.as_str())?, name)))
+        .filter_map(|name| Some((signatures.match_domain_name(name)?, name)))
         .min_by_key(|&(indicator, _)| signatures.get(indicator).strength);
     match (question, chain) {
         // The query itself was evidence, unless only this direction was captured.
@@ -276,12 +276,12 @@ fn client_hello(
     emit: &mut impl FnMut(EventKind),
 ) -> Learned {
     if let Some(name) = hello.sni()
-        && let Some(indicator) = signatures.match_name(name.as_str())
+        && let Some(indicator) = signatures.match_domain_name(name)
     {
         emit(Found::new(indicator, SeenAs::Contact, field, name.as_str()).alert(place, application()));
     }
     let evidence = || match hello.sni() {
-        Some(name) => match signatures.match_name(name.as_str()) {
+        Some(name) => match signatures.match_domain_name(name) {
             Some(indicator) => Some(ProtocolEvidence::Vendor(indicator)),
             None => (!is_private_name(name.as_str())).then_some(ProtocolEvidence::Unrelated),
         },
@@ -427,7 +427,7 @@ fn http(
     let path = String::from_utf8_lossy(request.path);
     let user_agent = request.user_agent.map(String::from_utf8_lossy);
     let host =
-        request.host.as_ref().and_then(|name| Some((signatures.match_name(name.as_str())?, name_field, name.as_str())));
+        request.host.as_ref().and_then(|name| Some((signatures.match_domain_name(name)?, name_field, name.as_str())));
     let path_match = signatures.match_path(request.path).map(|indicator| (indicator, Field::HttpPath, &*path));
     let agent_match = request
         .user_agent

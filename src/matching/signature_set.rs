@@ -32,7 +32,7 @@ pub(super) use template::expand as expand_template;
 use super::products::NamedProducts;
 use super::{Indicator, IndicatorIndex, MatchKind};
 use crate::capture::display_path;
-use crate::inspect::{Certificate, Frames};
+use crate::inspect::{Certificate, DomainName, Frames};
 use addresses::Addresses;
 use certificates::Certificates;
 use digest::digest;
@@ -340,6 +340,14 @@ impl SignatureSet {
     #[must_use]
     pub fn match_name(&self, name: &str) -> Option<IndicatorIndex> {
         self.names.find(name)
+    }
+
+    /// The same for a name that was read from traffic.
+    #[inline]
+    #[must_use]
+    pub fn match_domain_name(&self, name: &DomainName) -> Option<IndicatorIndex> {
+        // As text only if it may match: that it is text is checked each time it is asked for.
+        if self.names.may_match(name.as_bytes()) { self.names.find(name.as_str()) } else { None }
     }
 
     /// Whether the indicator is matched: one that [`Self::succeed`] kept for what it found is not.

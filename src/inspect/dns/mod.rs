@@ -8,7 +8,7 @@ mod tcp;
 use super::recognition::Match;
 use super::{DomainName, Reader};
 use answers::Answers;
-use name::read_name;
+use name::{read_name, read_name_into, skip_name};
 use std::net::IpAddr;
 
 pub(super) use name::walk_name;
@@ -79,33 +79,33 @@ impl Message {
     pub fn parse(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         self.names.clear();
         self.addresses.clear();
-        self.question = None;
         self.further_questions.clear();
         self.answers.begin();
         let mut reader = Reader::new(bytes);
-        let header = Header::read(&mut reader).ok_or(Malformed)?;
+        let Some(header) = Header::read(&mut reader) else {
+            self.question = None;
+            return Err(Malformed);
+        };
         self.id = header.id;
         self.is_response = header.flags & QR != 0;
         self.recursion_desired = header.flags & RD != 0;
         self.truncated = header.flags & TC != 0;
         self.response_code = u8::try_from(header.flags & 0x000f).unwrap_or(0);
-        let mut at = HEADER;
         self.over_bound = header.questions > QUESTIONS_MAX;
-        for number in 0..header.questions.min(QUESTIONS_MAX) {
-            let question = question(bytes, at);
+        let mut at = HEADER;
+        if header.questions == 0 {
+            self.question = None;
+        } else {
+            at = self.first_question(bytes)?;
+        }
+        for _ in 1..header.questions.min(QUESTIONS_MAX) {
             // What was cut short behind the first still says what its bytes say.
-            let Some((name, record_type, after)) = question else {
-                return if number == 0 { Err(Malformed) } else { Ok(()) };
-            };
+            let Some((name, record_type, after)) = question(bytes, at) else { return Ok(()) };
             if let Some(name) = name {
                 if self.is_response {
                     self.answers.ask(&name, at);
                 }
-                if number == 0 {
-                    self.question = Some((name, record_type));
-                } else {
-                    self.further_questions.push((name, record_type));
-                }
+                self.further_questions.push((name, record_type));
             }
             at = after;
         }
@@ -114,6 +114,25 @@ impl Message {
             self.over_bound |= !self.answers.follow(&mut self.names, &mut self.addresses);
         }
         Ok(())
+    }
+
+    /// Reads the first question, in nearly all messages the only one, to where it is kept. Says where it ends.
+    fn first_question(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+        let (name, record_type) = self.question.get_or_insert((DomainName::EMPTY, 0));
+        let read = read_name_into(bytes, HEADER, name).and_then(|(is_some, after)| {
+            let (question_type, after) = question_type(bytes, after)?;
+            *record_type = question_type;
+            Some((is_some, after))
+        });
+        if self.is_response
+            && let Some((true, _)) = read
+        {
+            self.answers.ask(name, HEADER);
+        }
+        if !matches!(read, Some((true, _))) {
+            self.question = None;
+        }
+        read.map(|(_, after)| after).ok_or(Malformed)
     }
 
     /// All questions: name and type.
@@ -125,9 +144,15 @@ impl Message {
 /// The question at `at`: its name, `None` for the root, its type, and where the next one begins.
 fn question(bytes: &[u8], at: usize) -> Option<(Option<DomainName>, u16, usize)> {
     let (name, after) = read_name(bytes, at)?;
-    let mut fields = Reader::new(bytes.get(after..)?);
+    let (record_type, after) = question_type(bytes, after)?;
+    Some((name, record_type, after))
+}
+
+/// The type behind the name of a question, and where the question ends.
+fn question_type(bytes: &[u8], at: usize) -> Option<(u16, usize)> {
+    let mut fields = Reader::new(bytes.get(at..)?);
     let (record_type, _class) = fields.u16().zip(fields.u16())?;
-    Some((name, record_type, after + 4))
+    Some((record_type, at + 4))
 }
 
 /// Questions of one message that are read.
@@ -182,7 +207,7 @@ pub fn recognise(bytes: &[u8]) -> bool {
     // One question is the rule. Where there are more, each has to be one, or other bytes would pass for DNS too often.
     let mut at = HEADER;
     for _ in 0..header.questions.clamp(1, QUESTIONS_MAX) {
-        let Some((_, after)) = read_name(bytes, at) else { return false };
+        let Some(after) = skip_name(bytes, at) else { return false };
         let mut fields = Reader::new(bytes.get(after..).unwrap_or(&[]));
         let Some((_, class)) = fields.u16().zip(fields.u16()) else { return false };
         // Internet, Chaos, Hesiod, none, any; the top bit is multicast DNS's own (RFC 6762).

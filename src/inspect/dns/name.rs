@@ -3,6 +3,11 @@
 use crate::inspect::DomainName;
 use crate::inspect::domain_name::DomainNameBuilder;
 
+/// Longest label (RFC 1035 section 2.3.4).
+const LABEL_MAX: u8 = 63;
+/// Longest name on the wire, each label behind its length, without the root label.
+const NAME_MAX: usize = DomainName::MAX + 1;
+
 /// Pointers of one name that are followed: a compressor writes at most one per label, and a name has at most 127 labels.
 const POINTERS_MAX: u8 = 127;
 
@@ -10,9 +15,54 @@ const POINTERS_MAX: u8 = 127;
 ///
 /// `None` when it cannot be walked, as [`walk_name`] says, or is longer than a name may be.
 pub(super) fn read_name(message: &[u8], at: usize) -> Option<(Option<DomainName>, usize)> {
+    let mut name = DomainName::EMPTY;
+    let (is_some, after) = read_name_into(message, at, &mut name)?;
+    Some((is_some.then_some(name), after))
+}
+
+/// The same into `name`, which is large to be handed on: whether there is one besides the root, and where the bytes after it begin.
+pub(super) fn read_name_into(message: &[u8], at: usize, name: &mut DomainName) -> Option<(bool, usize)> {
+    // Most names are whole where they stand, without a pointer.
+    if let Some(end) = end_of_labels(message, at) {
+        if end > at {
+            name.read_labels(message.get(at..end)?)?;
+        }
+        return Some((end > at, end + 1));
+    }
     let mut builder = DomainNameBuilder::default();
     let after = walk_name(message, at, |label| builder.push_label(label))?;
-    Some((builder.finish(), after))
+    let read = builder.finish();
+    if let Some(read) = read {
+        *name = read;
+    }
+    Some((read.is_some(), after))
+}
+
+/// Where the bytes after the name begin that begins at `at`, if [`read_name`] can read it.
+pub(super) fn skip_name(message: &[u8], at: usize) -> Option<usize> {
+    if let Some(end) = end_of_labels(message, at) {
+        return Some(end + 1);
+    }
+    let mut length = 0;
+    walk_name(message, at, |label| {
+        length += 1 + label.len();
+        (length <= NAME_MAX).then_some(())
+    })
+}
+
+/// Where the root label stands that ends the name at `at`, if nothing but labels lies before it, in at most as many bytes as a name has.
+#[inline]
+fn end_of_labels(message: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    // Each label takes a byte at least, so this ends.
+    while end - at <= NAME_MAX {
+        match *message.get(end)? {
+            0 => return Some(end),
+            length @ 1..=LABEL_MAX => end += 1 + usize::from(length),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Hands the labels of the name that begins at `at` to `push`, in order, and says where the bytes after the name begin.
@@ -51,6 +101,26 @@ pub(in crate::inspect) fn walk_name(
                 at = target;
             }
             _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Bytes that are often lengths and pointers.
+        #[test]
+        fn names_are_skipped_and_read_as_their_labels_are_walked(
+            message in prop::collection::vec(prop_oneof![0_u8..4, any::<u8>(), Just(0xc0), Just(63)], 0..600),
+            at in 0_usize..300,
+        ) {
+            let mut builder = DomainNameBuilder::default();
+            let walked = walk_name(&message, at, |label| builder.push_label(label)).map(|after| (builder.finish(), after));
+            prop_assert_eq!(read_name(&message, at), walked);
+            prop_assert_eq!(skip_name(&message, at), walked.map(|(_, after)| after));
         }
     }
 }

@@ -70,10 +70,16 @@ impl Names {
         names
     }
 
+    /// Whether [`Self::find`] may find anything, as far as the last bytes of a name tell.
+    #[inline]
+    pub fn may_match(&self, name: &[u8]) -> bool {
+        self.endings.may_end(name)
+    }
+
     /// The indicator that wins for `name`: lower case, without the final dot.
     #[inline]
     pub fn find(&self, name: &str) -> Option<IndicatorIndex> {
-        if !self.endings.may_end(name.as_bytes()) || !self.tails.may_hold(name) {
+        if !self.may_match(name.as_bytes()) || !self.tails.may_hold(name) {
             return None;
         }
         self.look_up(name)
@@ -103,49 +109,66 @@ impl Names {
     }
 }
 
-/// The last bytes of every name that could match, as a bitmap. Ordinary names fail here, at the price of one load and one multiply.
+/// The last bytes of every name that could match, as bitmaps. Ordinary names fail here, at the price of a load and a multiply for each.
 #[derive(Debug)]
 struct Endings {
-    bits: Box<[u64; 64]>,
-    /// A pattern is too short to have such an ending: every name may match.
+    /// Of patterns too short for the other, such as `kas.pr`.
+    short: Box<[u64; 64]>,
+    /// Names of one country often end in the same six bytes; in eleven they hardly do.
+    long: Box<[u64; 64]>,
+    /// A pattern is too short for either: every name may match.
     all: bool,
 }
 
 impl Default for Endings {
     fn default() -> Self {
-        Self { bits: Box::new([0; 64]), all: false }
+        Self { short: Box::new([0; 64]), long: Box::new([0; 64]), all: false }
     }
 }
 
 impl Endings {
-    /// Bytes of an ending. `kas.pr` is the shortest pattern of the vendor's; longer endings would tell more names apart.
-    const LEN: usize = 6;
-
     fn add(&mut self, ending: &str) {
-        let Some(&last) = ending.as_bytes().last_chunk::<{ Self::LEN }>() else {
-            self.all = true;
-            return;
+        let (bits, place) = match (Self::long(ending.as_bytes()), Self::short(ending.as_bytes())) {
+            (Some(place), _) => (&mut self.long, place),
+            (None, Some(place)) => (&mut self.short, place),
+            (None, None) => {
+                self.all = true;
+                return;
+            }
         };
-        let (word, bit) = Self::place(last);
-        if let Some(word) = self.bits.get_mut(word) {
+        let (word, bit) = place;
+        if let Some(word) = bits.get_mut(word) {
             *word |= bit;
         }
     }
 
     #[inline]
     fn may_end(&self, name: &[u8]) -> bool {
-        if self.all {
-            return true;
-        }
-        let Some(&last) = name.last_chunk::<{ Self::LEN }>() else { return false };
-        let (word, bit) = Self::place(last);
-        self.bits.get(word).is_some_and(|word| word & bit != 0)
+        let has = |bits: &[u64; 64], place: Option<(usize, u64)>| {
+            place.is_some_and(|(word, bit)| bits.get(word).is_some_and(|word| word & bit != 0))
+        };
+        self.all || has(&self.long, Self::long(name)) || has(&self.short, Self::short(name))
+    }
+
+    /// Which bit stands for the last six bytes.
+    #[inline]
+    fn short(name: &[u8]) -> Option<(usize, u64)> {
+        let &[a, b, c, d, e, f] = name.last_chunk()?;
+        Some(Self::place(u64::from_le_bytes([a, b, c, d, e, f, 0, 0])))
+    }
+
+    /// Which bit stands for the last eleven.
+    #[inline]
+    fn long(name: &[u8]) -> Option<(usize, u64)> {
+        let last: &[u8; 11] = name.last_chunk()?;
+        let (first, last) = (last.first_chunk()?, last.last_chunk()?);
+        Some(Self::place(u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last)))
     }
 
     /// Which of the 4,096 bits stands for an ending: the top twelve of a multiplicative hash.
     #[inline]
-    const fn place([a, b, c, d, e, f]: [u8; Self::LEN]) -> (usize, u64) {
-        let hash = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+    const fn place(ending: u64) -> (usize, u64) {
+        let hash = ending.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
         ((hash >> 6) as usize, 1 << (hash & 63))
     }
 }
