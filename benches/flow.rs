@@ -94,7 +94,8 @@ fn flow(criterion: &mut Criterion<ThreadTime>) {
     for (name, flows) in [("1k", 1_000_u32), ("100k", 100_000), ("1M", 1_000_000), ("10M", 10_000_000)] {
         let mut random = Random::new(7);
         let order: Vec<u32> = (0..PACKETS).filter_map(|_| u32::try_from(random.below(flows.into())).ok()).collect();
-        let mut table = FlowTable::new(Capacities { kept: flows as usize, half_open: 1, datagrams: 1 }, OFFLINE_SEED);
+        let mut table =
+            FlowTable::new(Capacities { kept: flows as usize, half_open: 1, datagrams: 1, lookups: 1 }, OFFLINE_SEED);
         for number in 0..flows {
             let (key, hash) = key(number);
             touch(&mut table, &key, hash);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use kaspector::matching::{SignatureSet, Verdict};
-use kaspector::pipeline::{Detector, Findings};
+use kaspector::pipeline::{Bounds, Detector, Findings};
 
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
@@ -43,7 +43,10 @@ fn scan(mut flood: impl FnMut(&mut Generator<'_>) -> std::io::Result<()>) -> Fin
         Ok(())
     });
     let signatures = Arc::new(SignatureSet::builtin());
-    let mut detector = Detector::new(&signatures);
+    // Fewer datagrams than by default, so that a flood that a test has time for meets the bound.
+    let mut bounds = Bounds::default();
+    bounds.flows.datagrams = 1 << 13;
+    let mut detector = Detector::builder().signatures(&signatures).bounds(bounds).build();
     for block in &blocks.blocks {
         detector.feed_block(block.view(), |_| true);
     }

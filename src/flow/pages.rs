@@ -14,6 +14,8 @@ pub enum PageSize {
     Small,
     /// For memory that is touched at random. The first use of each takes 2 MiB.
     Huge,
+    /// For memory that is touched at random once there is much of it: the first 2 MiB are small pages.
+    HugeLater,
 }
 
 /// The system has no memory for a table. A thread that wants one unwinds with this.
@@ -62,8 +64,13 @@ impl<T> Pages<T> {
         let skipped = start.addr().get().next_multiple_of(HUGE_PAGE) - start.addr().get();
         // SAFETY: less than a huge page is skipped, and the mapping is longer than that by `size`.
         let first = unsafe { start.byte_add(skipped) };
-        if pages == PageSize::Huge {
-            advise_huge_pages(&mapping, skipped, size.next_multiple_of(PAGE));
+        let small = match pages {
+            PageSize::Small => size,
+            PageSize::Huge => 0,
+            PageSize::HugeLater => HUGE_PAGE,
+        };
+        if small < size {
+            advise_huge_pages(&mapping, skipped + small, (size - small).next_multiple_of(PAGE));
         }
         Self { _mapping: mapping, first: first.cast(), len: 0, capacity }
     }

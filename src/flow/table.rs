@@ -1,7 +1,7 @@
 //! The flow table: fixed bounds, bounded probes, no displacement, no timers.
 //!
 //! A key has two candidate buckets of one cache line each, twelve slots per bucket; the second is looked at only when the first has
-//! overflowed. Entries lie elsewhere, in one of three [`Tier`]s, so a lookup touches the bucket's line and the entry's first, both of
+//! overflowed. Entries lie elsewhere, in one of four [`Tier`]s, so a lookup touches the bucket's line and the entry's first, both of
 //! which [`FlowTable::prefetch`] and [`FlowTable::prefetch_entry`] ask for ahead.
 //!
 //! Each tier has a bound of its own, so a flood of one kind pushes out its own kind alone. Making room costs the same however full the
@@ -48,7 +48,7 @@ pub struct FlowTable<S> {
     seed: u64,
     /// Whether any bucket has overflowed.
     overflowed: bool,
-    stores: [Store<S>; 3],
+    stores: [Store<S>; 4],
 }
 
 /// What [`FlowTable::find_or_open`] found.
@@ -64,10 +64,10 @@ impl<S: FlowState> FlowTable<S> {
     /// A table for at most so many flows, whose keys are hashed with `seed`. Memory is touched as flows come.
     #[must_use]
     pub fn new(capacities: Capacities, seed: u64) -> Self {
-        let Capacities { kept, half_open, datagrams } = capacities;
-        let total = kept.saturating_add(half_open).saturating_add(datagrams);
-        // On average at most six of a bucket's twelve slots are taken, so both buckets of a key are hardly ever full.
-        let buckets = (total / (SLOTS / 2)).next_power_of_two().max(2);
+        let Capacities { kept, half_open, datagrams, lookups } = capacities;
+        let total = kept.saturating_add(half_open).saturating_add(datagrams).saturating_add(lookups);
+        // On average at most eight of a bucket's twelve slots are taken, so both buckets of a key are hardly ever full.
+        let buckets = (total / (SLOTS * 2 / 3)).next_power_of_two().max(2);
         Self {
             buckets: Pages::zeroed(buckets, PageSize::Huge),
             mask: buckets as u64 - 1,
@@ -76,7 +76,8 @@ impl<S: FlowState> FlowTable<S> {
             stores: [
                 Store::with_capacity(kept, PageSize::Huge),
                 Store::with_capacity(half_open, PageSize::Small),
-                Store::with_capacity(datagrams, PageSize::Small),
+                Store::with_capacity(datagrams, PageSize::HugeLater),
+                Store::with_capacity(lookups, PageSize::Small),
             ],
         }
     }
@@ -349,11 +350,12 @@ impl<S: FlowState> FlowTable<S> {
 
     #[inline]
     fn store(&mut self, tier: Tier) -> &mut Store<S> {
-        let [kept, half_open, datagrams] = &mut self.stores;
+        let [kept, half_open, datagrams, lookups] = &mut self.stores;
         match tier {
             Tier::Kept => kept,
             Tier::HalfOpen => half_open,
             Tier::Datagrams => datagrams,
+            Tier::Lookups => lookups,
         }
     }
 

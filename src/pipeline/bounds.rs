@@ -8,8 +8,8 @@ use crate::flow::Capacities;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// Flows followed at once: those that carry payload, TCP without payload, and UDP in no protocol that we know. By default 131,072, 16,384
-    /// and 8,192; 128 bytes each, taken as they are used.
+    /// Flows followed at once: those that carry payload, TCP without payload, UDP in no protocol that we know, and UDP of the port of DNS. By
+    /// default 131,072, 16,384, 65,536 and 8,192; 128 bytes each, taken as they are used.
     pub flows: Capacities,
     /// TCP connections whose payload is inspected at once; 4,096 by default.
     pub conversations: usize,
@@ -22,7 +22,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            flows: Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 13 },
+            flows: Capacities { kept: 1 << 17, half_open: 1 << 14, datagrams: 1 << 16, lookups: 1 << 13 },
             conversations: 1 << 12,
             initials: 1 << 11,
             held_bytes: 8 << 20,

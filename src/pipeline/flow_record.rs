@@ -13,6 +13,8 @@ const TCP_IDLE_S: u32 = 600;
 const TCP_CLOSED_IDLE_S: u32 = 10;
 /// The same for UDP.
 const UDP_IDLE_S: u32 = 120;
+/// Where clients ask for names.
+pub(super) const DNS_PORT: u16 = 53;
 
 /// How far a flow has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,7 +314,10 @@ const fn sender_is_probably_client(segment: &Segment<'_>) -> bool {
 
 /// Where a flow that begins with `segment` is kept. Anybody can send a segment that says nothing; payload is worth more.
 pub(super) fn tier_of(segment: &Segment<'_>) -> Tier {
+    let FiveTuple { src_port, dst_port, .. } = segment.five_tuple;
     match segment.transport {
+        // Lookups are many, and nothing comes after the answer: however many they are, they need few places.
+        Transport::Udp if src_port == DNS_PORT || dst_port == DNS_PORT => Tier::Lookups,
         Transport::Udp => Tier::Datagrams,
         Transport::Tcp { flags, .. } => {
             let passing = flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 && segment.payload_len == 0

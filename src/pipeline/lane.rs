@@ -197,7 +197,7 @@ impl Lane {
         for displaced in displaced.into_iter().flatten() {
             table.state(displaced).phase = Phase::Settled;
         }
-        if slot.tier() == Tier::Datagrams && is_worth_keeping {
+        if matches!(slot.tier(), Tier::Datagrams | Tier::Lookups) && is_worth_keeping {
             slot = table.keep(slot, hash, |key, record| inspection.end(packet, segment.at, key, record, sink));
             if let Phase::Initials(handle) = table.state(slot).phase {
                 inspection.openings.give_to(handle, slot);
@@ -278,7 +278,12 @@ impl Lane {
 
     /// What was dropped at a bound, under the bound's name.
     pub fn add_dropped(&self, total: &mut BTreeMap<&'static str, u64>) {
-        let evicted = [("flows", Tier::Kept), ("half_open_flows", Tier::HalfOpen), ("datagram_flows", Tier::Datagrams)];
+        let evicted = [
+            ("flows", Tier::Kept),
+            ("half_open_flows", Tier::HalfOpen),
+            ("datagram_flows", Tier::Datagrams),
+            ("datagram_flows", Tier::Lookups),
+        ];
         for (name, tier) in evicted {
             add(total, name, self.table.evicted(tier));
         }

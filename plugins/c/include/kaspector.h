@@ -127,7 +127,7 @@ typedef struct kaspector_options {
   size_t flows;
   // TCP flows without payload: 16384.
   size_t half_open_flows;
-  // UDP flows in no known protocol: 8192.
+  // UDP flows in no known protocol: 65536; those of the port of DNS have 8192 of their own.
   size_t datagram_flows;
   // TCP connections whose payload is read at once: 4096.
   size_t conversations;

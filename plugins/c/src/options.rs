@@ -49,11 +49,12 @@ impl Settings {
         let Options { flows, half_open_flows, datagram_flows, conversations, initials, held_bytes, .. } = options;
         let or = |given: usize, default: usize| if given == 0 { default } else { given };
         let mut bounds = Bounds::default();
-        let Capacities { kept, half_open, datagrams } = bounds.flows;
+        let Capacities { kept, half_open, datagrams, lookups } = bounds.flows;
         bounds.flows = Capacities {
             kept: or(flows, kept),
             half_open: or(half_open_flows, half_open),
             datagrams: or(datagram_flows, datagrams),
+            lookups,
         };
         bounds.conversations = or(conversations, bounds.conversations);
         bounds.initials = or(initials, bounds.initials);

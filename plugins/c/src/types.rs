@@ -77,7 +77,7 @@ pub struct Options {
     pub flows: usize,
     /// TCP flows without payload: 16384.
     pub half_open_flows: usize,
-    /// UDP flows in no known protocol: 8192.
+    /// UDP flows in no known protocol: 65536; those of the port of DNS have 8192 of their own.
     pub datagram_flows: usize,
     /// TCP connections whose payload is read at once: 4096.
     pub conversations: usize,

@@ -9,11 +9,13 @@ pub enum Tier {
     HalfOpen,
     /// UDP in no protocol that we know so far: first in, first out.
     Datagrams,
+    /// UDP from and to the port of DNS, over with the first answer: first in, first out.
+    Lookups,
 }
 
 impl Tier {
     /// All of them, in the order in which the table ends its flows.
-    pub const ALL: [Self; 3] = [Self::Kept, Self::HalfOpen, Self::Datagrams];
+    pub const ALL: [Self; 4] = [Self::Kept, Self::HalfOpen, Self::Datagrams, Self::Lookups];
 }
 
 /// How many flows each tier holds at most.
@@ -25,6 +27,8 @@ pub struct Capacities {
     pub half_open: usize,
     /// Of [`Tier::Datagrams`].
     pub datagrams: usize,
+    /// Of [`Tier::Lookups`].
+    pub lookups: usize,
 }
 
 /// Names a flow in its table; valid until the flow ends or moves to another tier.
@@ -48,7 +52,8 @@ impl Slot {
         match self.0 >> Self::TIER_SHIFT {
             0 => Tier::Kept,
             1 => Tier::HalfOpen,
-            _ => Tier::Datagrams,
+            2 => Tier::Datagrams,
+            _ => Tier::Lookups,
         }
     }
 
