@@ -4,7 +4,7 @@ use super::pool::Handle;
 use crate::capture::Timestamp;
 use crate::decode::{FiveTuple, Segment, Transport, tcp_flags};
 use crate::flow::{FlowState, Side, Tier, is_dropped, timestamps};
-use crate::inspect::quic::ConnectionId;
+use crate::inspect::quic::Connection;
 use crate::matching::{ConnectionOutcome, FlowCounts, Sent};
 
 /// How long a TCP connection may be silent before its next packet is taken for another's.
@@ -112,7 +112,7 @@ pub(super) struct FlowRecord {
 pub(super) enum Begun {
     Nothing,
     /// The QUIC connection whose hello was read last.
-    Quic(ConnectionId),
+    Quic(Connection),
     /// The number of a pending SYN, and the timestamps of the handshake by side; as far as the marks say that they are there.
     Tcp {
         pending: u32,

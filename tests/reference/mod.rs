@@ -697,9 +697,10 @@ impl Reference {
                     return if more { Reading::Datagrams(unknown + 1) } else { Reading::Settled };
                 }
             },
-            // Another connection between the same ports.
+            // Another connection between the same ports, of the same client.
             Reading::Settled
                 if quic::recognise(datagram)
+                    && (flow.quic.is_none() || flow.client == side)
                     && quic::connection_begun(datagram).is_some_and(|begun| flow.quic != Some(begun)) =>
             {
                 Box::default()
@@ -708,7 +709,7 @@ impl Reference {
         };
         initials.accept(side, datagram, |client, observation| self.merger.tell(flow, now, origin, client, observation));
         if initials.is_settled() {
-            flow.quic = initials.connection();
+            flow.quic = initials.connection().map(|connection| connection.begun);
             return Reading::Settled;
         }
         Reading::Initials(initials, origin)

@@ -3,7 +3,7 @@
 use super::crypto_stream::CryptoStream;
 use super::keys::ClientKeys;
 use super::packet::{Initial, Packet, Packets, variable_length};
-use super::{ConnectionId, QuicVersion, google};
+use super::{Connection, ConnectionId, QuicVersion, google};
 use crate::flow::Side;
 use crate::inspect::{Bound, Observation, Reader, tls};
 
@@ -24,12 +24,12 @@ mod frame {
     pub const GOOGLE_CRYPTO: u64 = 0x08;
 }
 
-/// Keys, and the connection identifier that they come from.
+/// Keys, and the connection that they belong to.
 #[derive(Debug)]
 struct Opened {
     side: Side,
     version: QuicVersion,
-    connection: ConnectionId,
+    connection: Connection,
     keys: ClientKeys,
 }
 
@@ -83,7 +83,7 @@ impl InitialConversation {
 
     /// The connection whose packets were opened.
     #[must_use]
-    pub fn connection(&self) -> Option<ConnectionId> {
+    pub fn connection(&self) -> Option<Connection> {
         self.opened.as_ref().map(|opened| opened.connection)
     }
 
@@ -120,12 +120,20 @@ impl InitialConversation {
         {
             return true;
         }
+        let ends = (ConnectionId::of(initial.dcid), ConnectionId::of(initial.scid));
+        if let Some(known) = &mut self.opened
+            && known.version == initial.version
+            && known.connection.takes(known.side == side, ends)
+        {
+            // The server's own, or damaged: there are no keys to open it with.
+            return false;
+        }
         let keys = ClientKeys::derive(initial.version, initial.dcid);
         if keys.open(initial, plain).is_none() {
             return false;
         }
         self.crypto.clear();
-        self.opened = Some(Opened { side, version: initial.version, connection: ConnectionId::of(initial.dcid), keys });
+        self.opened = Some(Opened { side, version: initial.version, connection: Connection::begun_by(initial), keys });
         true
     }
 

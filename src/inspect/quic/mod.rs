@@ -107,14 +107,48 @@ pub fn connection_begun(datagram: &[u8]) -> Option<ConnectionId> {
     Some(ConnectionId::of(initial.dcid))
 }
 
-/// Tells connections between the same ports apart: the first bytes of the identifier that a client chose at random (RFC 9000
-/// section 7.2 asks for 8 at least).
+/// The connection identifiers at the beginning of a datagram that begins with an Initial: of whom it is for, and of its sender.
+#[must_use]
+pub fn ends(datagram: &[u8]) -> Option<(ConnectionId, ConnectionId)> {
+    let packet::Packet::Initial(initial) = packet::Packets::new(datagram).next()? else { return None };
+    Some((ConnectionId::of(initial.dcid), ConnectionId::of(initial.scid)))
+}
+
+/// A connection identifier in a word that tells two apart: of their first bytes, which are chosen at random (RFC 9000 section 7.2 asks
+/// for 8 at least of the client's first). None is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId(u32);
 
 impl ConnectionId {
-    fn of(dcid: &[u8]) -> Self {
-        Self(dcid.iter().take(8).fold(0, |id, &byte| id << 8 | u64::from(byte)))
+    fn of(identifier: &[u8]) -> Self {
+        let first = identifier.iter().take(8).fold(1, |id: u64, &byte| id << 8 ^ u64::from(byte));
+        // That of Fibonacci hashing. The default is that of no identifier, not even of an empty one.
+        Self((first.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1)
+    }
+}
+
+/// How the client of a connection calls its server. Anybody can read it, so who knows it need derive no keys to see that an Initial belongs
+/// to a connection whose hello was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// At first; its keys come from this.
+    pub begun: ConnectionId,
+    /// As the server wants it, once an Initial of the server was seen.
+    chosen: ConnectionId,
+}
+
+impl Connection {
+    fn begun_by(initial: &packet::Initial<'_>) -> Self {
+        Self { begun: ConnectionId::of(initial.dcid), chosen: ConnectionId::default() }
+    }
+
+    /// Whether an Initial from the client's or the server's side, between identifiers as [`ends`] gives them, belongs to this connection.
+    /// A server answers; whoever begins another connection between the same ports is their client again.
+    pub fn takes(&mut self, is_clients: bool, (dcid, scid): (ConnectionId, ConnectionId)) -> bool {
+        if !is_clients {
+            self.chosen = scid;
+        }
+        !is_clients || dcid == self.begun || dcid == self.chosen
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Initial<'a> {
     pub version: QuicVersion,
     /// Destination connection identifier.
     pub dcid: &'a [u8],
+    /// Source connection identifier.
+    pub scid: &'a [u8],
     /// The whole packet, from its first byte.
     pub bytes: &'a [u8],
     /// Where the protected packet number begins.
@@ -56,7 +58,7 @@ impl<'a> Packets<'a> {
         let dcid_len = reader.u8().filter(|&length| length <= CONNECTION_ID_MAX)?;
         let dcid = reader.take(dcid_len.into())?;
         let scid_len = reader.u8().filter(|&length| length <= CONNECTION_ID_MAX)?;
-        reader.skip(scid_len.into())?;
+        let scid = reader.take(scid_len.into())?;
         let kind = Kind::of(version, first);
         match kind {
             // Neither has a length: it is the last packet of its datagram.
@@ -73,7 +75,7 @@ impl<'a> Packets<'a> {
         let (packet, rest) = bytes.split_at_checked(bytes.len() - reader.rest().len())?;
         self.rest = rest;
         Some(match kind {
-            Kind::Initial => Packet::Initial(Initial { version, dcid, bytes: packet, number_at }),
+            Kind::Initial => Packet::Initial(Initial { version, dcid, scid, bytes: packet, number_at }),
             _ => Packet::Other,
         })
     }

@@ -272,3 +272,31 @@ fn a_hello_comes_in_as_many_datagrams_as_it_takes_and_then_is_counted() {
         assert_eq!((hellos, dropped), expected, "{datagrams}");
     }
 }
+
+#[test]
+fn packets_of_a_connection_that_is_known_are_told_by_their_identifiers() {
+    let initial = |dcid: &[u8], scid: &[u8]| {
+        let mut packet = vec![0xc0, 0, 0, 0, 1, u8::try_from(dcid.len()).unwrap()];
+        packet.extend(dcid);
+        packet.push(u8::try_from(scid.len()).unwrap());
+        packet.extend(scid);
+        packet.extend([0, 0x40, 20]);
+        packet.extend([0; 20]);
+        ends(&packet).unwrap()
+    };
+    let mut conversation = InitialConversation::default();
+    conversation.accept(
+        Side::Low,
+        &datagram(QuicVersion::V1, &DCID, 0, crypto(0, &hello("ds.kaspersky.com", 300))),
+        |_, _| {},
+    );
+    let mut known = conversation.connection().unwrap();
+    assert!(known.takes(true, initial(&DCID, &[])), "sent again");
+    assert!(!known.takes(true, initial(&[5; 8], &[])), "another connection, or an identifier that nobody has seen yet");
+    assert!(known.takes(false, initial(&[], &[5; 8])), "the server answers");
+    assert!(known.takes(true, initial(&[5; 8], &[])), "what the server wants to be called");
+    assert!(!known.takes(true, initial(&[6; 8], &[])) && !known.takes(true, initial(&[], &[])));
+    // An empty identifier is not that of a server that was not seen.
+    assert!(!conversation.connection().unwrap().takes(true, initial(&[], &[])));
+    assert_eq!(ends(&[0xc0, 0, 0, 0, 1]), None);
+}

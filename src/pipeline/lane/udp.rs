@@ -137,7 +137,13 @@ impl Inspection {
             },
             // A connection may follow another between the same ports; its first packet says so.
             Phase::Settled if quic::recognise(datagram) => {
-                if quic::connection_begun(datagram).is_none_or(|begun| record.begun == Begun::Quic(begun)) {
+                let is_clients = record.client() == side;
+                if let (Begun::Quic(known), Some(ends)) = (&mut record.begun, quic::ends(datagram))
+                    && known.takes(is_clients, ends)
+                {
+                    return [None; 2];
+                }
+                if quic::connection_begun(datagram).is_none() {
                     return [None; 2];
                 }
                 let handle;
