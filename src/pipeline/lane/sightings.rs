@@ -2,20 +2,20 @@
 //! moment ago.
 
 use super::observer::Current;
-use crate::capture::Timestamp;
+use crate::capture::{Timestamp, prefetch};
 use crate::decode::{FiveTuple, MacAddress, Zone};
 use crate::flow::Side;
 use crate::matching::{Event, EventKind, HostKey, MachineFlows, Sent, Sighting};
 use crate::pipeline::EventSink;
-use crate::pipeline::flow_record::{FlowRecord, Marks, Phase, pick};
+use crate::pipeline::flow_record::{DNS_PORT, FlowRecord, Marks, Phase, pick};
 use std::net::IpAddr;
 
 /// Machines of which something is held back, at most; a power of two. Those beyond are told of more often.
 const HELD: usize = 4096;
+/// Sightings that wait for the memory of their places.
+const AHEAD: usize = 8;
 /// How long a machine that is seen again and again is held back where somebody waits.
 const HELD_NS: u64 = 60_000_000_000;
-/// Where clients ask for names.
-const DNS_PORT: u16 = 53;
 
 /// Machines that were seen and not told of yet.
 #[derive(Debug, Default)]
@@ -25,6 +25,9 @@ pub(super) struct Sightings {
     /// Where in `held` lies who has a place, counted from 1, by the hash of the machine: one that comes to a place that is taken turns the
     /// other out. Empty before the first.
     places: Vec<u16>,
+    /// The last few that came, whose places are asked for meanwhile: a ring, the oldest of which is at `oldest` once it is full.
+    coming: Vec<Sighting>,
+    oldest: usize,
 }
 
 const _: () = assert!(HELD < u16::MAX as usize);
@@ -85,6 +88,7 @@ impl Sightings {
 
     /// Tells of those that have been held back for long.
     pub(super) fn tell_until(&mut self, packet: u64, now: Timestamp, sink: &mut impl EventSink) {
+        self.settle(packet, sink);
         let is_due = |held: &mut Sighting| now.since(held.first_seen) > HELD_NS;
         if self.held.iter_mut().any(is_due) {
             let mut due: Vec<_> = self.held.extract_if(.., is_due).collect();
@@ -100,6 +104,7 @@ impl Sightings {
 
     /// Tells of all.
     pub(super) fn tell_all(&mut self, packet: u64, sink: &mut impl EventSink) {
+        self.settle(packet, sink);
         tell_in_order(packet, &mut self.held, sink);
         for held in self.held.drain(..) {
             if let Some(place) = self.places.get_mut(place_of(&held.host)) {
@@ -108,10 +113,34 @@ impl Sightings {
         }
     }
 
+    /// Takes a sighting, and one that came a while ago to its place.
     fn add(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
         if self.places.is_empty() {
             self.places.resize(HELD, 0);
         }
+        if let Some(&place) = self.places.get(place_of(&sighting.host))
+            && let Some(held) = self.held.get(usize::from(place).wrapping_sub(1))
+        {
+            prefetch(held);
+        }
+        if self.coming.len() < AHEAD {
+            self.coming.push(sighting);
+        } else if let Some(oldest) = self.coming.get_mut(self.oldest) {
+            let ready = std::mem::replace(oldest, sighting);
+            self.oldest = (self.oldest + 1) % AHEAD;
+            self.place(packet, ready, sink);
+        }
+    }
+
+    /// Takes all that came to their places.
+    fn settle(&mut self, packet: u64, sink: &mut impl EventSink) {
+        let mut coming = std::mem::take(&mut self.coming);
+        coming.rotate_left(std::mem::take(&mut self.oldest));
+        coming.drain(..).for_each(|sighting| self.place(packet, sighting, sink));
+        self.coming = coming;
+    }
+
+    fn place(&mut self, packet: u64, sighting: Sighting, sink: &mut impl EventSink) {
         let Some(place) = self.places.get_mut(place_of(&sighting.host)) else { return };
         match self.held.get_mut(usize::from(*place).wrapping_sub(1)) {
             Some(held) if held.takes(&sighting) => held.add(&sighting),
