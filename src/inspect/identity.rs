@@ -235,6 +235,12 @@ impl IdentitySource {
         Self::ALL.iter().position(|&source| source == self).unwrap_or(Self::ALL.len())
     }
 
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.name() == name)
+    }
+
     /// Its name in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

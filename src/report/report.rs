@@ -137,6 +137,8 @@ pub struct HostsReport {
     pub sources: Vec<SourceReport>,
     /// Those that were asked for: strongest verdict first, then by address, then by tenant.
     pub hosts: Vec<HostFinding>,
+    /// What they are called.
+    pub machines: SeenMachines,
     /// Hosts with evidence, asked for or not.
     pub in_all: usize,
     /// What the people of the site know of it; set by [`Self::set_site`].
@@ -150,7 +152,7 @@ impl HostsReport {
         self.site = site;
     }
 
-    /// What the site file says of a host. An inventory holds no names of hosts, so machines are known by their addresses alone.
+    /// What the site file says of a host.
     #[must_use]
     pub fn site_entry(&self, finding: &HostFinding) -> SiteEntry<'_> {
         entry(self, finding)
@@ -220,6 +222,10 @@ impl Inputs for ScanReport {
 impl Inputs for HostsReport {
     fn name_of(&self, example: Position) -> &str {
         self.inputs.name_of(example)
+    }
+
+    fn machines(&self) -> Option<&SeenMachines> {
+        Some(&self.machines)
     }
 
     fn site(&self) -> Option<&Site> {

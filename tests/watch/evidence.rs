@@ -30,7 +30,7 @@ fn scanned(path: &Path) -> Value {
 
 #[test]
 fn the_packets_that_prove_a_finding_are_kept() {
-    let Some(cable) = Cable::lay("v") else { return };
+    let Some(cable) = Cable::lay("g") else { return };
     let folder = tempfile::tempdir().unwrap();
     let (eve, proof) = (folder.path().join("eve.json"), folder.path().join("proof"));
     let output = format!("file:{}", eve.display());
@@ -122,7 +122,7 @@ fn a_folder_that_is_full_takes_no_more_and_that_is_counted() {
 #[test]
 fn a_folder_that_cannot_be_written_is_told_before_the_first_packet() {
     // Who may not listen is told of that first.
-    let Some(_cable) = Cable::lay("w") else { return };
+    let Some(_cable) = Cable::lay("j") else { return };
     for folder in ["/proc/evidence", "/nowhere-near/evidence", "/etc/hostname"] {
         let output = Command::new(env!("CARGO_BIN_EXE_kaspector"))
             .args(["watch", "-i", "lo", "--evidence", folder, "-o", "file:/dev/null"])

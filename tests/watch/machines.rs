@@ -59,12 +59,15 @@ pub fn until(served: SocketAddr, path: &str, is_right: impl Fn(&Value) -> bool) 
 #[test]
 fn hosts_have_names_that_no_flood_takes_away() {
     const RING_MIB: u64 = 64;
-    let Some(cable) = Cable::lay("n") else { return };
+    let Some(cable) = Cable::lay("h") else { return };
     let folder = tempfile::tempdir().unwrap();
     let eve = folder.path().join("eve.json");
     let output = format!("file:{}", eve.display());
     let served = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let sensor = Sensor::start(&["-i", &cable.far, "-o", &output, "--http", &served.to_string()]);
+    let state = folder.path().join("hosts.db");
+    let kept = ["--state", state.to_str().unwrap()];
+    let sensor =
+        Sensor::start(&[&["-i", &cable.far, "-o", &output, "--http", &served.to_string()], &kept[..]].concat());
     cable.send_frames([dhcp(CLIENT, [0; 4], &[(12, HOSTILE), (60, "MSFT 5.0")])].into_iter());
     until(served, "/api/status", |status| status["interfaces"][0]["packets"] == 1);
     cable.send(&root().join("pcaps/dns-then-tls.pcap"));
@@ -113,4 +116,7 @@ fn hosts_have_names_that_no_flood_takes_away() {
     println!("at most {peak} MiB; {}", status["machine_drops"]);
     assert!(peak < 512 + RING_MIB, "{peak} MiB");
     sensor.end();
+    let hosts = Command::new(env!("CARGO_BIN_EXE_kaspector")).args(["hosts", "--format", "json"]).args(kept).output();
+    let hosts: Value = serde_json::from_slice(&hosts.unwrap().stdout).unwrap();
+    assert_eq!(hosts["hosts"][0]["identity"][0]["text"], HOSTILE, "{hosts:#}");
 }

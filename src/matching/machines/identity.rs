@@ -29,6 +29,20 @@ pub struct Label {
     pub last_seen: Timestamp,
 }
 
+impl Label {
+    /// What was said between these times.
+    #[must_use]
+    pub const fn said(
+        kind: LabelKind,
+        source: IdentitySource,
+        text: Box<str>,
+        first_seen: Timestamp,
+        last_seen: Timestamp,
+    ) -> Self {
+        Self { kind, source, text, first_seen, last_seen }
+    }
+}
+
 fn by_name<S: Serializer>(source: &IdentitySource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(source.name())
 }

@@ -106,11 +106,17 @@ impl<'m> JoinedMachines<'m> {
     /// The name of a host, as the best source says of this address and of the link-layer address that it was used with last.
     #[must_use]
     pub fn name_of(&self, host: HostKey, hops: &NextHops) -> Option<&'m Label> {
+        let labels = self.labels_of(host, hops).into_iter();
+        let names = labels.filter(|label| label.kind == LabelKind::Name);
+        names.min_by_key(|label| (label.source.rank(), Reverse(label.last_seen), &label.text))
+    }
+
+    /// What is said of this address, and of the link-layer address that it was used with last.
+    #[must_use]
+    pub fn labels_of(&self, host: HostKey, hops: &NextHops) -> Vec<&'m Label> {
         let seen = || self.0.iter().filter_map(|part| part.addresses.get(&host));
         let own = seen().flat_map(|seen| seen.links.own(host, hops)).max_by_key(|link| (link.last_seen, link.mac));
         let of_link = own.iter().flat_map(|own| self.0.iter().filter_map(|part| part.links.get(&(host.zone, own.mac))));
-        let labels = seen().map(|seen| seen.identity()).chain(of_link).flat_map(|identity| &identity.labels);
-        let names = labels.filter(|label| label.kind == LabelKind::Name);
-        names.min_by_key(|label| (label.source.rank(), Reverse(label.last_seen), &label.text))
+        seen().map(|seen| seen.identity()).chain(of_link).flat_map(|identity| &identity.labels).collect()
     }
 }

@@ -62,6 +62,13 @@ impl Machine {
         self.labels.iter().find(|label| label.kind == kind)
     }
 
+    /// A machine of which nothing is known but what it was called, whenever it had its address.
+    #[must_use]
+    pub fn called(host: HostKey, labels: Vec<Label>) -> Self {
+        let held = MachineAddress { address: host.address, first_seen: Timestamp(0), last_seen: Timestamp(u64::MAX) };
+        Self { zone: host.zone, addresses: vec![held], labels: merged(labels), ..Self::default() }
+    }
+
     fn absorb(&mut self, address: MachineAddress, seen: Option<&Seen>) {
         let is_first = self.addresses.is_empty();
         self.addresses.push(address);

@@ -132,6 +132,29 @@ pub enum LabelKind {
     Device,
 }
 
+impl LabelKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Name, Self::Domain, Self::User, Self::System, Self::Device];
+
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Domain => "domain",
+            Self::User => "user",
+            Self::System => "system",
+            Self::Device => "device",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// A statement about a machine inside.
 #[derive(Clone, Debug)]
 pub struct Identified {

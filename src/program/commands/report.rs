@@ -55,7 +55,8 @@ fn of_inventory(
         // What is wrong with it is said before the other is read, which may take long.
         State::open_to_read(old).map_err(of_state)?;
     }
-    let make = |finding: &HostFinding| Endpoint::of(finding, None, site, signatures, &groups);
+    let called = state.called().map_err(of_state)?;
+    let make = |finding: &HostFinding| Endpoint::of(finding, Some(&called), site, signatures, &groups);
     let (inventory, endpoints, changes) = match &arguments.compare {
         None => {
             let form = Form { make: &|finding: HostFinding| make(&finding), order: Endpoint::order };

@@ -267,11 +267,14 @@ impl<'w> AlertPath<'w> {
     /// Hands the hosts that changed to the state writer.
     pub fn save(&mut self) {
         let Some(state_writer) = &self.state_writer else { return };
-        let (unsaved, silences) = if state_writer.lacks_all() {
+        let (mut unsaved, silences) = if state_writer.lacks_all() {
             (self.hosts.take_all(&self.signatures), self.hosts.take_all_silences())
         } else {
             (self.hosts.take_unsaved(&self.signatures), self.hosts.take_silences())
         };
+        for unsaved in &mut unsaved {
+            unsaved.labels = self.machines.labels_of(&self.mergers, unsaved.host);
+        }
         if (!unsaved.is_empty() || !silences.is_empty())
             && let Err((unsaved, silences)) = state_writer.save(&self.signatures, unsaved, silences)
         {

@@ -1,7 +1,7 @@
 //! The machines that were seen: how many there are, and who they are.
 
 use super::event_merger::EventMerger;
-use kaspector::matching::{HostKey, JoinedMachines, MachineTally, NextHops};
+use kaspector::matching::{HostKey, JoinedMachines, Label, MachineTally, NextHops};
 use kaspector_report::{MachineCounts, SeenMachines};
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,11 @@ impl KnownMachines {
     /// What a host is called.
     pub fn name_of<'m>(&self, mergers: &'m [EventMerger], host: HostKey) -> Option<&'m str> {
         joined(mergers).name_of(host, &self.next_hops).map(|label| &*label.text)
+    }
+
+    /// All that is said of who a host is.
+    pub fn labels_of(&self, mergers: &[EventMerger], host: HostKey) -> Vec<Label> {
+        joined(mergers).labels_of(host, &self.next_hops).into_iter().cloned().collect()
     }
 }
 

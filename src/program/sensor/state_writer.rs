@@ -211,6 +211,7 @@ fn keep(state: &mut State, path: &Path, source: &Source, origins: &Origins, wait
             let saved = complete(state, source, origins, &mut unsaved, signatures).and_then(|()| {
                 let hosts = unsaved.iter().map(|(host, unsaved)| (*host, unsaved.record.clone()));
                 state.save(source, signatures, origins, hosts)?;
+                state.note_labels(source, unsaved.iter().map(|(host, unsaved)| (*host, &*unsaved.labels)))?;
                 state.note_silences(source, silences.iter().map(|(host, told)| (*host, *told)))
             });
             if saved.is_ok() {
@@ -232,7 +233,10 @@ fn keep(state: &mut State, path: &Path, source: &Source, origins: &Origins, wait
 /// Adds a host to those that wait.
 fn put(unsaved: &mut BTreeMap<HostKey, Unsaved>, host: Unsaved, signatures: &SignatureSet) {
     match unsaved.entry(host.host) {
-        Entry::Occupied(mut entry) if !host.is_whole => entry.get_mut().record.merge(host.record, signatures),
+        Entry::Occupied(mut entry) if !host.is_whole => {
+            entry.get_mut().record.merge(host.record, signatures);
+            entry.get_mut().labels = host.labels;
+        }
         Entry::Occupied(mut entry) => *entry.get_mut() = host,
         Entry::Vacant(entry) => drop(entry.insert(host)),
     }
@@ -306,7 +310,7 @@ mod tests {
         alert.at = Timestamp(at);
         let mut record = HostRecord::default();
         record.add(&alert, 0, 64, signatures);
-        Unsaved { host: alert.host(), record, is_whole }
+        Unsaved { host: alert.host(), record, is_whole, labels: Vec::new() }
     }
 
     fn count(record: &HostRecord, signatures: &SignatureSet) -> u64 {

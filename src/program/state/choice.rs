@@ -17,7 +17,7 @@ const ONE_BY_ONE_MAX: usize = 1000;
 /// The columns of `record` that make a host.
 const HOST: &str = "address, vlan, inner_vlan, vni";
 /// Records of the hosts in `chosen`.
-const CHOSEN: &str = "chosen JOIN record ON record.address = chosen.address AND record.vlan IS chosen.vlan
+pub const CHOSEN: &str = "chosen JOIN record ON record.address = chosen.address AND record.vlan IS chosen.vlan
      AND record.inner_vlan IS chosen.inner_vlan AND record.vni IS chosen.vni";
 
 /// The query for the records of the hosts in `chosen`; those of a host stand together.

@@ -5,10 +5,10 @@
 
 use super::cursors::{self, Cursors, StoredRecord};
 use super::rows::{self, Inputs};
-use super::{HostFilter, Origins, State, StateError, choice, reader};
+use super::{HostFilter, Origins, State, StateError, choice, labels, reader};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostFinding, HostKey, HostRecord, NextHops, SignatureSet, Verdict};
-use kaspector_report::{HostsReport, SourceReport};
+use kaspector_report::{HostsReport, SeenMachines, SourceReport};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::collections::BTreeMap;
@@ -120,6 +120,7 @@ impl State {
             choice::choose(&transaction, filter, signatures)?;
         }
         let hops = choice::next_hops(&transaction, !filter.is_empty())?;
+        let machines = SeenMachines::new(labels::read(&transaction, !filter.is_empty())?);
         let reading = Reading { signatures, filter, inputs, ranks, hops, form };
         let mut hosts = if filter.is_empty() {
             reading.in_parts(&transaction, others)?
@@ -128,7 +129,10 @@ impl State {
         };
         hosts.sort_by_key(form.order);
         let in_all = if filter.is_empty() { hosts.len() } else { choice::count_all(&transaction, signatures)? };
-        Ok(Some((HostsReport { inputs: origins.into_names(), sources, in_all, ..HostsReport::default() }, hosts)))
+        Ok(Some((
+            HostsReport { inputs: origins.into_names(), sources, machines, in_all, ..HostsReport::default() },
+            hosts,
+        )))
     }
 }
 

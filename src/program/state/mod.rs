@@ -14,6 +14,7 @@ mod choice;
 mod cursors;
 mod error;
 mod filter;
+mod labels;
 mod listing;
 mod rows;
 mod schema;

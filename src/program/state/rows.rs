@@ -235,18 +235,22 @@ pub fn note_silence(
 pub const RESOLVE: &str = "resolve";
 pub const CONNECT: &str = "connect";
 
-fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
+/// The number of what a source knows of a host, if it does.
+pub fn known_record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<Option<i64>> {
     let zone = host.zone;
-    let address = host.address.to_string();
-    let known = transaction
+    transaction
         .prepare_cached(
             "SELECT id FROM record WHERE address = ?1 AND source = ?2 AND vlan IS ?3 AND inner_vlan IS ?4 AND vni IS ?5",
         )?
-        .query_row(params![address, source, zone.vlan, zone.inner_vlan, zone.vni], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
+        .query_row(params![host.address.to_string(), source, zone.vlan, zone.inner_vlan, zone.vni], |row| row.get(0))
+        .optional()
+}
+
+fn record_id(transaction: &Transaction<'_>, source: i64, host: HostKey) -> rusqlite::Result<i64> {
+    if let Some(id) = known_record_id(transaction, source, host)? {
         return Ok(id);
     }
+    let (zone, address) = (host.zone, host.address.to_string());
     transaction
         .prepare_cached(
             "INSERT INTO record (source, address, vlan, inner_vlan, vni, address_key, first_seen, last_seen, flows,

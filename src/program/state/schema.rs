@@ -11,8 +11,12 @@ pub const APPLICATION_ID: i32 = 0x4b61_7370;
 
 /// The steps from one version of the file to the next; a file's `PRAGMA user_version` says how many it has behind it. A step that was
 /// released never changes.
-pub const STEPS: &[&str] =
-    &[include_str!("version_1.sql"), include_str!("version_2.sql"), include_str!("version_3.sql")];
+pub const STEPS: &[&str] = &[
+    include_str!("version_1.sql"),
+    include_str!("version_2.sql"),
+    include_str!("version_3.sql"),
+    include_str!("version_4.sql"),
+];
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,7 +60,7 @@ impl Known {
     }
 
     pub(super) fn unsaved(&self, host: HostKey, signatures: &SignatureSet) -> Option<Unsaved> {
-        Some(Unsaved { host, record: self.merged(signatures)?, is_whole: self.recall.is_none() })
+        Some(Unsaved { host, record: self.merged(signatures)?, is_whole: self.recall.is_none(), labels: Vec::new() })
     }
 
     pub(super) fn put(&mut self, interface: u32, record: HostRecord) {

@@ -3,7 +3,7 @@
 use super::Hosts;
 use super::bounds::HOSTS_MAX;
 use super::known::Rise;
-use kaspector::matching::{HostKey, HostRecord, SignatureSet};
+use kaspector::matching::{HostKey, HostRecord, Label, SignatureSet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub struct Unsaved {
     pub record: HostRecord,
     /// Whether that is all. Otherwise the file may have more, to which it is to be added.
     pub is_whole: bool,
+    /// What it is called.
+    pub labels: Vec<Label>,
 }
 
 impl Hosts {
