@@ -8,11 +8,17 @@ use super::{LinkType, Record};
 #[derive(Debug, Default)]
 pub(super) struct Erf {
     link_types: std::collections::BTreeSet<LinkType>,
+    lost: u64,
 }
 
 impl Erf {
     pub(super) fn link_types(&self) -> &std::collections::BTreeSet<LinkType> {
         &self.link_types
+    }
+
+    /// Packets that were lost before they could be written, as the records count them.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
     }
 
     pub(super) fn walk(&mut self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
@@ -27,6 +33,7 @@ impl Erf {
             }
             let record = rest.get(..whole).unwrap_or_default();
             let framed = header.framed(record);
+            self.lost = self.lost.saturating_add(header.lost().into());
             self.link_types.extend(framed.iter().map(|framed| framed.link_type));
             Found::Record(whole, framed)
         })
@@ -89,17 +96,20 @@ struct Header {
     kind: u8,
     extended: bool,
     record_len: u16,
+    /// Packets lost since the record before, or a colour.
+    loss_or_colour: u16,
     wire_len: u16,
 }
 
 impl Header {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let &[_, _, _, _, _, _, _, _, kind, _, r0, r1, _, _, w0, w1] = bytes.first_chunk::<16>()?;
+        let &[_, _, _, _, _, _, _, _, kind, _, r0, r1, l0, l1, w0, w1] = bytes.first_chunk::<16>()?;
         Some(Self {
             ticks: le64(bytes, 0)?,
             kind: kind & 0x7f,
             extended: kind & 0x80 != 0,
             record_len: u16::from_be_bytes([r0, r1]),
+            loss_or_colour: u16::from_be_bytes([l0, l1]),
             wire_len: u16::from_be_bytes([w0, w1]),
         })
     }
@@ -121,6 +131,11 @@ impl Header {
         framed.link_type == LinkType::ETHERNET
             && fits
             && matches!(protocol, Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00] | [0x88, _] | [0..=5, _]))
+    }
+
+    /// Packets lost between the record before and this one. Types that came later have another use for the field.
+    const fn lost(&self) -> u16 {
+        if matches!(self.kind, 1..=9) { self.loss_or_colour } else { 0 }
     }
 
     /// The frame of a record; `None` for what is none.

@@ -407,11 +407,14 @@ impl CaptureFile {
         }
     }
 
-    /// Packets that were lost before they could be written, as far as the blocks read so far say so: statistics of pcapng.
+    /// Packets that were lost before they could be written, as far as the blocks read so far say so: statistics and packets of pcapng, records
+    /// of snoop and ERF.
     #[must_use]
     pub fn lost(&self) -> u64 {
         match &self.reader {
             Reader::Pcapng(pcapng) => pcapng.lost(),
+            Reader::Snoop(snoop) => snoop.lost(),
+            Reader::Erf(erf) => erf.lost(),
             _ => 0,
         }
     }

@@ -29,8 +29,10 @@ struct Interface {
     /// Captured bytes at most; zero for no limit.
     snaplen: u32,
     clock: Clock,
-    /// Packets that were lost before they could be written, as was said last.
+    /// Packets that were lost before they could be written, as statistics said last.
     lost: u64,
+    /// The same, as packets said, each since the one before.
+    lost_between: u64,
 }
 
 impl Pcapng {
@@ -39,9 +41,10 @@ impl Pcapng {
         &self.link_types
     }
 
-    /// Packets that were lost before they could be written, as far as statistics of interfaces say so.
+    /// Packets that were lost before they could be written, as far as statistics of interfaces say so, or packets; both tell of the same.
     pub(super) fn lost(&self) -> u64 {
-        self.interfaces.iter().fold(self.lost_before, |sum, interface| sum.saturating_add(interface.lost))
+        let of = |interface: &Interface| interface.lost.max(interface.lost_between);
+        self.interfaces.iter().fold(self.lost_before, |sum, interface| sum.saturating_add(of(interface)))
     }
 
     /// Notes where the frame of each whole packet block in `bytes` lies, the first block at `start`. Blocks without a frame change the
@@ -135,7 +138,7 @@ impl Pcapng {
         let link_type = LinkType(self.u16_at(body, 0).ok_or_else(|| short("interface description"))?);
         let snaplen = self.u32_at(body, 4).ok_or_else(|| short("interface description"))?;
         let clock = self.clock(body.get(8..).unwrap_or_default())?;
-        self.interfaces.push(Interface { link_type, snaplen, clock, lost: 0 });
+        self.interfaces.push(Interface { link_type, snaplen, clock, lost: 0, lost_between: 0 });
         self.link_types.insert(link_type);
         Ok(())
     }
@@ -178,14 +181,22 @@ impl Pcapng {
     /// cannot be read cost no packet.
     fn note_statistics(&mut self, body: &[u8]) {
         let number = self.u32_at(body, 0).and_then(|number| usize::try_from(number).ok());
-        let (mut options, mut lost) = (body.get(12..).unwrap_or_default(), 0_u64);
+        let lost = self.sum_of(body.get(12..).unwrap_or_default(), &[OPT_ISB_IFDROP, OPT_ISB_OSDROP]);
+        if let Some(interface) = number.and_then(|number| self.interfaces.get_mut(number)) {
+            interface.lost = interface.lost.max(lost);
+        }
+    }
+
+    /// The sum of the 64-bit numbers that options with these codes hold. What cannot be read counts as none.
+    fn sum_of(&self, mut options: &[u8], codes: &[u16]) -> u64 {
+        let mut sum = 0_u64;
         // Each turn takes at least four bytes.
         while let (Some(code), Some(len)) = (self.u16_at(options, 0), self.u16_at(options, 2)) {
             let len = usize::from(len);
-            if let (OPT_ISB_IFDROP | OPT_ISB_OSDROP, Some(&word)) =
-                (code, options.get(4..4 + len).unwrap_or_default().first_chunk::<8>())
+            if let (true, Some(&word)) =
+                (codes.contains(&code), options.get(4..4 + len).unwrap_or_default().first_chunk::<8>())
             {
-                lost = lost.saturating_add(if self.big_endian {
+                sum = sum.saturating_add(if self.big_endian {
                     u64::from_be_bytes(word)
                 } else {
                     u64::from_le_bytes(word)
@@ -193,8 +204,14 @@ impl Pcapng {
             }
             options = options.get(4 + len.next_multiple_of(4)..).unwrap_or_default();
         }
-        if let Some(interface) = number.and_then(|number| self.interfaces.get_mut(number)) {
-            interface.lost = interface.lost.max(lost);
+        sum
+    }
+
+    /// Notes what was lost between a packet and the one before from its interface.
+    fn note_lost(&mut self, interface: u32, lost: u64) {
+        let interface = usize::try_from(interface).ok().and_then(|number| self.interfaces.get_mut(number));
+        if let Some(interface) = interface {
+            interface.lost_between = interface.lost_between.saturating_add(lost);
         }
     }
 
@@ -203,7 +220,14 @@ impl Pcapng {
         let Some(header) = body.first_chunk::<20>() else { return Err(short("enhanced packet")) };
         let word = |at| self.u32_at(header, at).unwrap_or_default();
         let ticks = u64::from(word(4)) << 32 | u64::from(word(8));
-        self.timed_packet(word(0), ticks, word(12), word(16), body)
+        let (interface, len, wire_len) = (word(0), word(12), word(16));
+        // Most have no options.
+        let options = body.get(20 + (len as usize).next_multiple_of(4)..).unwrap_or_default();
+        if !options.is_empty() {
+            let lost = self.sum_of(options, &[OPT_EPB_DROPCOUNT]);
+            self.note_lost(interface, lost);
+        }
+        self.timed_packet(interface, ticks, len, wire_len, body)
     }
 
     /// Appendix A: as enhanced packets, with a shorter interface number that leaves room for a drop count.
@@ -211,8 +235,12 @@ impl Pcapng {
         let Some(header) = body.first_chunk::<20>() else { return Err(short("packet")) };
         let word = |at| self.u32_at(header, at).unwrap_or_default();
         let ticks = u64::from(word(4)) << 32 | u64::from(word(8));
+        let (len, wire_len) = (word(12), word(16));
         let interface = self.u16_at(header, 0).unwrap_or_default();
-        self.timed_packet(u32::from(interface), ticks, word(12), word(16), body)
+        // All bits set: nobody knows.
+        let lost = self.u16_at(header, 2).filter(|&lost| lost != u16::MAX);
+        self.note_lost(interface.into(), lost.unwrap_or(0).into());
+        self.timed_packet(u32::from(interface), ticks, len, wire_len, body)
     }
 
     fn timed_packet(
@@ -329,5 +357,6 @@ const ENHANCED_PACKET: u32 = 6;
 const OPT_END_OF_OPTIONS: u16 = 0;
 const OPT_IF_TSRESOL: u16 = 9;
 const OPT_IF_TSOFFSET: u16 = 14;
+const OPT_EPB_DROPCOUNT: u16 = 4;
 const OPT_ISB_IFDROP: u16 = 5;
 const OPT_ISB_OSDROP: u16 = 7;

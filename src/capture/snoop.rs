@@ -8,6 +8,8 @@ use super::{LinkType, Record, Timestamp};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Snoop {
     link_type: LinkType,
+    /// Packets that the system had lost by the latest record.
+    lost: u32,
 }
 
 impl Snoop {
@@ -29,17 +31,22 @@ impl Snoop {
             26 => LinkType::IPNET,
             _ => LinkType::UNKNOWN,
         };
-        Ok(Self { link_type })
+        Ok(Self { link_type, lost: 0 })
     }
 
     pub(super) fn link_type(&self) -> LinkType {
         self.link_type
     }
 
-    pub(super) fn walk(&self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
+    /// Packets that were lost before they could be written, as the records count them.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.into()
+    }
+
+    pub(super) fn walk(&mut self, bytes: &[u8], start: usize, records: &mut Vec<Record>) -> Step {
         records::walk(bytes, start, records, |rest| {
             let word = |at: usize| be32(rest, at);
-            let (Some(wire_len), Some(len), Some(whole), Some(_), Some(seconds), Some(micros)) =
+            let (Some(wire_len), Some(len), Some(whole), Some(lost), Some(seconds), Some(micros)) =
                 (word(0), word(4), word(8), word(12), word(16), word(20))
             else {
                 return Found::Partial(RECORD_HEADER);
@@ -56,6 +63,9 @@ impl Snoop {
             }
             let at = Timestamp(u64::from(seconds) * 1_000_000_000 + u64::from(micros) * 1000);
             let framed = Framed { at, start: RECORD_HEADER, len: len as usize, wire_len, link_type: self.link_type };
+            if rest.len() >= whole as usize {
+                self.lost = self.lost.max(lost);
+            }
             Found::Record(whole as usize, Some(framed))
         })
     }
