@@ -43,15 +43,23 @@ impl DomainName {
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
         let text = text.strip_suffix(b".").unwrap_or(text);
-        let mut builder = DomainNameBuilder::default();
-        for label in text.split(|&byte| byte == b'.') {
-            builder.push_label(label)?;
+        let mut name = Self { len: u8::try_from(text.len()).ok()?, ..Self::EMPTY };
+        fold_all(name.bytes.get_mut(..text.len())?, text);
+        let mut start = 0;
+        let mut is_number = true;
+        for (at, &byte) in text.iter().enumerate() {
+            if byte == b'.' {
+                if !(1..=LABEL_MAX).contains(&(at - start)) {
+                    return None;
+                }
+                *name.bytes.get_mut(at)? = b'.';
+                start = at + 1;
+            }
+            is_number &= byte == b'.' || byte.is_ascii_digit();
         }
-        let name = builder.finish()?;
+        let is_last_label = (1..=LABEL_MAX).contains(&(text.len() - start));
         // An address literal names no host: all digits and dots, or anything with a colon (which became `?`).
-        let is_address =
-            name.as_str().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || text.contains(&b':');
-        (!is_address).then_some(name)
+        (is_last_label && !is_number && !text.contains(&b':')).then_some(name)
     }
 
     /// Room for a name that is read by [`Self::read_labels`]; until then it is none.
@@ -117,6 +125,8 @@ const FOLDED: [u8; 256] = {
     }
 };
 
+/// Longest label (RFC 1035 section 2.3.4).
+const LABEL_MAX: usize = 63;
 /// Bytes of a name that are folded together.
 const BLOCK: usize = 16;
 
@@ -166,7 +176,7 @@ impl Default for DomainNameBuilder {
 impl DomainNameBuilder {
     /// Appends one label as the wire carried it; `None` when it is empty, over 63 bytes, or makes the name too long.
     pub fn push_label(&mut self, label: &[u8]) -> Option<()> {
-        if label.is_empty() || label.len() > 63 {
+        if label.is_empty() || label.len() > LABEL_MAX {
             return None;
         }
         let mut at = usize::from(self.name.len);
@@ -203,6 +213,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn text_makes_the_name_of_its_labels(text in "([a-zA-Z0-9_-]{1,12}|[0-9]{1,3}|.{0,3}|a{60,66}){1,5}(\\.[A-Za-z0-9]{0,9}){0,9}") {
+            let text = text.as_bytes();
+            let whole = text.strip_suffix(b".").unwrap_or(text);
+            let mut builder = DomainNameBuilder::default();
+            let name = whole.split(|&byte| byte == b'.').try_for_each(|label| builder.push_label(label));
+            let name = name.and_then(|()| builder.finish());
+            let is_address = whole.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') || whole.contains(&b':');
+            prop_assert_eq!(DomainName::from_text(text), name.filter(|_| !is_address));
+        }
+
         #[test]
         fn labels_together_make_the_name_that_they_make_one_by_one(
             labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 0..9)
