@@ -257,9 +257,17 @@ impl Machines {
     }
 
     fn trim_addresses(&mut self) {
-        let mut ranked: Vec<_> = self.addresses.iter().map(|(&host, seen)| (Reverse(seen.standing()), host)).collect();
-        for (_, host) in weakest_beyond(&mut ranked, self.bounds.addresses) {
-            self.statements -= self.addresses.remove(host).map_or(0, |seen| seen.identity().statements());
+        if self.addresses.len() <= self.bounds.addresses {
+            return;
+        }
+        let mut ranked: Vec<_> = self.addresses.iter().map(|(host, seen)| (Reverse(seen.standing()), host)).collect();
+        let mut weakest: Vec<&HostKey> =
+            weakest_beyond(&mut ranked, self.bounds.addresses).iter().map(|&(_, host)| host).collect();
+        // In the order in which they lie in memory: to look each up would otherwise wait for it.
+        weakest.sort_unstable_by_key(|&host| std::ptr::from_ref(host));
+        let weakest: Vec<HostKey> = weakest.into_iter().copied().collect();
+        for host in weakest {
+            self.statements -= self.addresses.remove(&host).map_or(0, |seen| seen.identity().statements());
             self.dropped += 1;
         }
     }
