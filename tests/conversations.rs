@@ -5,7 +5,7 @@
 use etherparse::PacketBuilder;
 use kaspector::capture::{Frame, LinkType, Timestamp};
 use kaspector::matching::{Alert, HostFinding, Ledger, Role, SignatureSet, Verdict};
-use kaspector::pipeline::{Detector, Lanes, Numbering};
+use kaspector::pipeline::{Bounds, Detector, EventSink, Lanes, Numbering, RoundEvents};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -538,4 +538,32 @@ fn tls_behind_what_asked_for_it() {
             assert_eq!(wire.hosts(), [endpoint(PC, Verdict::Confirmed)], "{name} {size}");
         }
     }
+}
+
+/// Whether somebody waits for the end of the round, as where several threads share a file, or not.
+#[test]
+fn an_answer_counts_though_the_conversation_had_to_make_room() {
+    fn coverage(wire: &Wire, mut sink: impl EventSink) -> (u64, u64) {
+        let mut bounds = Bounds::default();
+        bounds.conversations = 1;
+        let mut lanes = Lanes::with_bounds(&Arc::new(SignatureSet::builtin()), 1, 1, Numbering::ALONE, &bounds);
+        for (number, bytes) in (1..).zip(&wire.frames) {
+            let wire_len = u32::try_from(bytes.len()).unwrap();
+            lanes.feed(
+                &Frame { number, at: Timestamp(number), link_type: LinkType::ETHERNET, wire_len, bytes },
+                &mut sink,
+            );
+        }
+        lanes.finish(&mut sink);
+        let coverage = lanes.coverage();
+        (coverage.ended, coverage.one_sided)
+    }
+    let mut wire = Wire::default();
+    wire.tcp((PC, 50_000), (SERVER, 7_000), 100, ACK, b"somebody speaks");
+    wire.tcp((PC, 50_001), (SERVER, 7_000), 100, ACK, b"somebody else");
+    wire.tcp((SERVER, 7_000), (PC, 50_000), 1, ACK, b"and is heard");
+    let mut round = RoundEvents::default();
+    round.begin(1);
+    assert_eq!(coverage(&wire, round), (2, 1));
+    assert_eq!(coverage(&wire, Ledger::new(&Arc::new(SignatureSet::builtin()), 0)), (2, 1));
 }

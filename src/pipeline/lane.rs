@@ -10,13 +10,13 @@ mod udp;
 
 pub use counters::{LaneCounters, ReadCounters};
 
-use super::flow_record::{FlowRecord, Marks, Phase, Syn, count, pick_mut, syn_meaning, tier_of};
+use super::flow_record::{FlowRecord, Marks, Phase, Syn, count, pick, pick_mut, syn_meaning, tier_of};
 use super::packet_summary::{PacketKind, PacketSummary};
 use super::{Bounds, EventSink, Route};
 use crate::capture::Timestamp;
 use crate::decode::{Segment, Transport, tcp_flags};
 use crate::flow::{FlowTable, Found, Side, Slot, Tier, carries_data, is_dropped};
-use crate::matching::SignatureSet;
+use crate::matching::{Sent, SignatureSet};
 use counters::add;
 use inspection::Inspection;
 use observer::Current;
@@ -130,6 +130,9 @@ impl Lane {
                     && flags & tcp_flags::SYN == 0
                 {
                     if record.is_of_no_interest() && !sink.is_undecided(record.first_packet) {
+                        if !is_dropped(flags) {
+                            pick_mut(&mut record.sent, side).note(flags, segment.payload_len, segment.payload);
+                        }
                         record.note_end(flags);
                         return;
                     }
@@ -295,8 +298,11 @@ impl Lane {
 #[inline(always)]
 fn passes(record: &mut FlowRecord, packet_summary: &PacketSummary, side: Side, sink: &impl EventSink) -> bool {
     match (packet_summary.kind, record.phase) {
+        // That a side sent anything is still to be noted, even if its conversation had to make room for another.
         (PacketKind::Stream | PacketKind::NoPayload(_), Phase::Settled) => {
-            record.is_of_no_interest() && !sink.is_undecided(record.first_packet)
+            record.is_of_no_interest()
+                && pick(record.sent, side) != Sent::default()
+                && !sink.is_undecided(record.first_packet)
         }
         // Of a handshake, or a flood of them, there is nothing to read yet.
         (PacketKind::NoPayload(flags), Phase::Waiting) if !record.is_worth_keeping() => {
