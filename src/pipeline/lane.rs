@@ -28,7 +28,7 @@ use std::sync::Arc;
 const SWEPT_TOGETHER: u64 = 32;
 
 /// So many packets of a flow are its first.
-const FIRST_PACKETS: u32 = 32;
+const FIRST_PACKETS: u32 = 16;
 
 /// A share of the flows.
 #[derive(Debug)]

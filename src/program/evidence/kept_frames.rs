@@ -43,17 +43,23 @@ pub struct KeptFrame {
     pub link_type: LinkType,
     /// Its length on the wire.
     pub wire_len: u32,
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
 impl Chunk {
     /// The packets with their bytes, the latest first.
     pub fn latest_first(&self) -> impl Iterator<Item = (&KeptFrame, &[u8])> {
-        self.packets
-            .iter()
-            .rev()
-            .filter_map(|packet| Some((packet, self.bytes.get(packet.start..packet.start.checked_add(packet.len)?)?)))
+        self.packets.iter().rev().filter_map(|packet| {
+            Some((
+                packet,
+                self.bytes.get(packet.start as usize..(packet.start as usize).checked_add(packet.len as usize)?)?,
+            ))
+        })
+    }
+
+    fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(CHUNK_BYTES + (64 << 10)), packets: Vec::new() }
     }
 
     fn size(&self) -> usize {
@@ -72,7 +78,8 @@ impl KeptFrames {
         self.chunks.lock().unwrap_or_else(PoisonError::into_inner).0.iter().cloned().collect()
     }
 
-    fn put_up(&self, chunk: Chunk) {
+    /// Puts up a chunk; gives one back that had to go for it, whose memory can be used again.
+    fn put_up(&self, chunk: Chunk) -> Option<Chunk> {
         let mut gone = Vec::new();
         let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         chunks.1 += chunk.size();
@@ -83,8 +90,8 @@ impl KeptFrames {
             chunks.1 -= oldest.size();
             gone.push(oldest);
         }
-        // Their memory is given back without the lock.
         drop(chunks);
+        gone.into_iter().filter_map(Arc::into_inner).find(|chunk| chunk.bytes.capacity() >= CHUNK_BYTES)
     }
 }
 
@@ -99,7 +106,7 @@ pub struct FrameKeeper {
 impl FrameKeeper {
     /// Keeps packets there.
     pub fn new(kept: Arc<KeptFrames>) -> Self {
-        Self { kept, open: Chunk::default(), since: Instant::now() }
+        Self { kept, open: Chunk::with_room(), since: Instant::now() }
     }
 
     /// Keeps a packet under this number.
@@ -108,9 +115,10 @@ impl FrameKeeper {
         if self.open.packets.is_empty() {
             self.since = Instant::now();
         }
-        let start = self.open.bytes.len();
+        let Ok(len) = u32::try_from(bytes.len()) else { return };
+        let Ok(start) = u32::try_from(self.open.bytes.len()) else { return };
         self.open.bytes.extend_from_slice(bytes);
-        self.open.packets.push(KeptFrame { number, flow, at, link_type, wire_len, start, len: bytes.len() });
+        self.open.packets.push(KeptFrame { number, flow, at, link_type, wire_len, start, len });
         if self.open.bytes.len() >= CHUNK_BYTES {
             self.put_up();
         }
@@ -125,9 +133,20 @@ impl FrameKeeper {
 
     /// Puts up what there is.
     pub fn put_up(&mut self) {
-        if !self.open.packets.is_empty() {
-            self.kept.put_up(std::mem::take(&mut self.open));
+        if self.open.packets.is_empty() {
+            return;
         }
+        if self.open.bytes.len() < CHUNK_BYTES / 2 {
+            // As small as what is in it: where little comes, the latest packets are those of a long time.
+            let Chunk { bytes, packets } = &mut self.open;
+            self.kept.put_up(Chunk { bytes: bytes.as_slice().to_vec(), packets: packets.as_slice().to_vec() });
+        } else {
+            // Memory that is used again costs no page faults.
+            let full = std::mem::take(&mut self.open);
+            self.open = self.kept.put_up(full).unwrap_or_else(Chunk::with_room);
+        }
+        self.open.bytes.clear();
+        self.open.packets.clear();
     }
 }
 
