@@ -62,7 +62,7 @@ fn read_and_walk(file: &mut File, buffer: &mut [u8]) -> (u64, u64, u64) {
 }
 
 fn scanned(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> usize {
-    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
     let scan = scan(&options, signatures, &Progress::default(), None).expect("there is no filter");
     scan.report.hosts.len()
 }

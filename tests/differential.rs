@@ -122,9 +122,10 @@ fn by_blocks(frames: &[Owned], sizes: &[usize]) -> Answer {
 fn by_scan(capture: &[u8], threads: usize) -> Answer {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let path = format!("/dev/fd/{}", reader.as_raw_fd());
-    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
     let alerts = Mutex::new(Vec::new());
-    let take = |_: &kaspector_report::InputReport, some: &[Alert]| alerts.lock().unwrap().extend_from_slice(some);
+    let take =
+        |_: &kaspector_report::InputReport, some: &[Alert], _: &[_]| alerts.lock().unwrap().extend_from_slice(some);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || writer.write_all(capture).unwrap());
         scan(&options, &SIGNATURES, &Progress::default(), Some(&take)).unwrap().report

@@ -21,7 +21,7 @@ fn root() -> &'static Path {
 }
 
 fn scan_of(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> (ScanOptions, Scan) {
-    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
     let found = scan(&options, signatures, &Progress::default(), None).unwrap();
     (options, found)
 }

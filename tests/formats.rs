@@ -17,7 +17,7 @@ fn captures() -> PathBuf {
 }
 
 fn scanned(paths: &[PathBuf]) -> Scan {
-    let options = ScanOptions { inputs: expand(paths), threads: 2, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand(paths), threads: 2, ..ScanOptions::default() };
     scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
 }
 

@@ -49,7 +49,7 @@ fn capture_of(expectation: &Path) -> PathBuf {
 }
 
 fn scan_with(path: &Path, threads: usize) -> Scan {
-    let options = ScanOptions { inputs: expand([path]), threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
     scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
 }
 

@@ -9,7 +9,7 @@ use kaspector::capture::{Block, CaptureFile};
 use kaspector::decode::Zone;
 use kaspector::matching::{HostFinding, HostKey, SignatureSet};
 use kaspector::pipeline::Detector;
-use kaspector_logs::EveReader;
+use kaspector_logs::{LineParser, LogReader};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,9 +104,9 @@ fn logged(path: &Path, signatures: &Arc<SignatureSet>) -> Hosts {
     assert!(run.status.success(), "{}: {run:?}", path.display());
     let log = std::fs::read(suricata.path().join("eve.json")).unwrap();
     let read = |spelled: fn(&[u8]) -> Vec<u8>| {
-        let mut reader = EveReader::new(signatures);
+        let mut reader = LogReader::new(signatures);
         for line in log.split(|&byte| byte == b'\n') {
-            reader.line(&spelled(line));
+            reader.line(&mut LineParser::eve(), &spelled(line));
         }
         let counters = reader.counters().clone();
         assert_eq!(counters.malformed, 0, "{}: {counters:?}", path.display());

@@ -86,7 +86,7 @@ fn captures() -> Vec<PathBuf> {
 
 /// Hosts with evidence by a name that is looked for, and all hosts.
 fn hosts(capture: &Path, signatures: &Arc<SignatureSet>) -> (BTreeSet<IpAddr>, BTreeSet<IpAddr>) {
-    let options = ScanOptions { inputs: expand([capture]), threads: 1, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([capture]), threads: 1, ..ScanOptions::default() };
     let found = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
     let by_name = found.iter().filter(|host| {
         host.evidence

@@ -104,8 +104,7 @@ fn status(packets: u64) -> Status {
 /// Hosts out of real captures; the first shows a value that means harm.
 fn findings(signatures: &Arc<SignatureSet>) -> Vec<HostFinding> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let options =
-        ScanOptions { inputs: expand([format!("{root}/pcaps")]), threads: 1, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([format!("{root}/pcaps")]), threads: 1, ..ScanOptions::default() };
     let mut hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
     // All of it came over the one interface.
     hosts.iter_mut().flat_map(|host| &mut host.evidence).for_each(|line| line.example.input = 0);

@@ -57,7 +57,7 @@ fn has_tshark() -> bool {
 
 /// What differs on one capture.
 fn differences(capture: &Path, table: &Path, signatures: &Arc<SignatureSet>) -> Vec<String> {
-    let options = ScanOptions { inputs: expand([capture]), threads: 1, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([capture]), threads: 1, ..ScanOptions::default() };
     let hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
     let lines = hosts.iter().flat_map(|host| &host.evidence).filter(|line| {
         let one = signatures.get(line.indicator);

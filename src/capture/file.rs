@@ -17,7 +17,7 @@ use super::pcapng::Pcapng;
 use super::read_chunk::{BLOCK_BYTES, Fetched, ReadChunk, Then};
 use super::sniffer::Sniffer;
 use super::snoop::Snoop;
-use super::source::{Refused, Source};
+use super::source::Source;
 use super::{Block, CaptureError, LinkType, display_path};
 
 /// A capture that is being read: a file, or standard input.
@@ -203,18 +203,7 @@ impl CaptureFile {
     ) -> Result<Self, CaptureError> {
         let source = match Source::new(Box::new(reader)) {
             Ok(source) => source,
-            Err(Refused::Io(cause)) => return Err(CaptureError::Open { input, cause }),
-            Err(Refused::Packed(cause)) => {
-                return Err(CaptureError::Read { input, offset: 0, decompressed: true, packet: 1, cause });
-            }
-            Err(Refused::Foreign(foreign)) => {
-                return Err(CaptureError::NotACapture {
-                    input,
-                    looks_like: foreign.looks_like,
-                    advice: foreign.advice,
-                    kind: foreign.kind,
-                });
-            }
+            Err(refused) => return Err(refused.into_error(input)),
         };
         let Source { mut rest, mut failed, head: mut carry, format, decompressed, position } = source;
         let mut file = whole.filter(|_| !decompressed);

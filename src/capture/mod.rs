@@ -36,6 +36,7 @@ mod records;
 mod sniffer;
 mod snoop;
 mod source;
+mod unpacked;
 
 pub use display_path::display_path;
 pub(crate) use erf::{RecordedFrame, frame_of_record};
@@ -48,3 +49,4 @@ pub use pcap::MAX_FRAME_BYTES;
 pub use pcapng::{MAX_BLOCK_BYTES, MAX_INTERFACES};
 pub use prefetch::prefetch;
 pub use read_chunk::{BLOCK_BYTES, Fetched, ReadChunk};
+pub use unpacked::Unpacked;

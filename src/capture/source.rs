@@ -4,6 +4,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::CaptureError;
 use super::decompress::{self, is_packed};
 use super::format::{self, Foreign, Format};
 
@@ -31,9 +32,34 @@ pub(super) enum Refused {
     Foreign(Foreign),
 }
 
+impl Refused {
+    /// The same of this input.
+    pub(super) fn into_error(self, input: String) -> CaptureError {
+        match self {
+            Self::Io(cause) => CaptureError::Open { input, cause },
+            Self::Packed(cause) => CaptureError::Read { input, offset: 0, decompressed: true, packet: 1, cause },
+            Self::Foreign(foreign) => CaptureError::NotACapture {
+                input,
+                looks_like: foreign.looks_like,
+                advice: foreign.advice,
+                kind: foreign.kind,
+            },
+        }
+    }
+}
+
 impl Source {
     /// Recognises what `reader` delivers, and decompresses it if need be.
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Result<Self, Refused> {
+        let source = Self::unpacked(reader)?;
+        match source.format {
+            Format::Foreign(foreign) => Err(Refused::Foreign(foreign)),
+            _ => Ok(source),
+        }
+    }
+
+    /// The same of what is no capture.
+    pub(super) fn unpacked(reader: Box<dyn Read + Send>) -> Result<Self, Refused> {
         let position = Arc::new(AtomicU64::new(0));
         let mut rest: Box<dyn Read + Send> = Box::new(Counted { reader, position: Arc::clone(&position) });
         let (mut head, mut failed) = take_head(&mut rest).map_err(Refused::Io)?;
@@ -45,11 +71,10 @@ impl Source {
             (head, failed) = take_head(&mut rest).map_err(Refused::Packed)?;
             format = format::recognise(&head);
         }
-        match format {
-            Format::Foreign(foreign) => Err(Refused::Foreign(foreign)),
-            packed if is_packed(packed) => Err(Refused::Foreign(format::NESTED)),
-            _ => Ok(Self { rest, failed, head, format, decompressed, position }),
+        if is_packed(format) {
+            return Err(Refused::Foreign(format::NESTED));
         }
+        Ok(Self { rest, failed, head, format, decompressed, position })
     }
 }
 

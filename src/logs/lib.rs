@@ -1,11 +1,29 @@
 //! Reads what others logged of traffic, and comes to the verdicts that [`kaspector`] would have come to by the packets.
 //!
-//! In:    records of Suricata's EVE log, a line at a time ([`EveReader`]).
+//! In:    lines of logs, in the formats of [`LogFormat`]: Suricata's EVE records, Zeek's logs, resolvers and proxies ([`LogReader`]).
 //! Out:   the same evidence, alerts and findings as from packets, as far as the log proves them.
 //! Never: claims what its writer did not keep, reads a clock, or fails at a line: what cannot be read is counted.
+//!
+//! The way of a line:
+//!
+//! ```text
+//! line -> format -> record -> transactions -> observer -> matcher, ledger
+//! ```
+//!
+//! `format` puts it in the words of an EVE record, whatever it was written by; from there on all formats go the same way.
 
-mod eve;
+mod dns;
+mod flows;
+mod format;
+mod held;
+mod http;
+mod observer;
+mod reader;
+mod record;
 mod time;
+mod tls;
+mod transactions;
 
-pub use eve::{EveCounters, EveReader, FlowName, LINE_MAX, LoggedAlert, Malformed};
+pub use format::{Clock, Lacks, LineParser, LogFormat, time_zone};
+pub use reader::{FlowName, LINE_MAX, LogCounters, LogReader, LoggedAlert, Malformed};
 pub use time::timestamp;

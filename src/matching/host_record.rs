@@ -224,10 +224,10 @@ impl HostRecord {
         }
     }
 
-    /// Gives the inputs of all examples other numbers.
-    pub fn renumber_inputs(&mut self, number: impl Fn(u32) -> u32) {
+    /// Says anew where each example stands.
+    pub fn move_examples(&mut self, place: impl Fn(Position) -> Position) {
         for line in &mut self.lines {
-            line.example.input = number(line.example.input);
+            line.example = place(line.example);
         }
     }
 

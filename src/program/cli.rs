@@ -1,11 +1,13 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
 mod help;
+mod logs;
 mod report;
 mod top;
 #[cfg(target_os = "linux")]
 mod watch;
 
+pub use logs::{LogTimesArguments, LogsArguments};
 pub use report::{ReportArguments, ReportFormat};
 pub use top::TopArguments;
 #[cfg(target_os = "linux")]
@@ -39,7 +41,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Scan(ScanArguments),
+    Scan(Box<ScanArguments>),
+    Logs(Box<LogsArguments>),
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
     Top(TopArguments),
@@ -60,6 +63,8 @@ pub enum Command {
 }
 
 /// Scan capture files and list the hosts that show Kaspersky traffic.
+///
+/// Logs among them are read as 'kaspector logs' reads them.
 ///
 /// Reads pcap, pcapng, snoop, Network Monitor, Sniffer and ERF files, plain or compressed with gzip, zstd, xz, bzip2 or lz4; what a file is
 /// shows from its content. A damaged file gives what it
@@ -129,6 +134,13 @@ pub struct ScanArguments {
     /// Port of the site's own where datagrams are tunnels: vxlan:PORT, geneve:PORT, gtp-u:PORT or gre:PORT; may be given several times
     #[arg(long = "tunnel", value_name = "KIND:PORT", value_hint = ValueHint::Other)]
     pub tunnels: Vec<TunnelPort>,
+
+    #[command(flatten)]
+    pub log_times: LogTimesArguments,
+
+    /// Whether logs alone are meant.
+    #[arg(skip)]
+    pub logs_only: bool,
 
     /// Exit with code 3 when a host has this verdict or a stronger one; inconclusive: when the verdict of the whole is not none-found
     #[arg(long, value_name = "VERDICT")]

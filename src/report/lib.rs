@@ -39,7 +39,7 @@ pub use explanation::write_explanation;
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use machines::{MachineCounts, SeenMachines, SubnetMachines};
 pub use makers::CardMaker;
-pub use report::{HostsReport, InputReport, OnSite, ScanReport, SourceReport};
+pub use report::{HostsReport, InputReport, LogReport, OnSite, ScanReport, SourceReport};
 pub use scan_csv::{write_csv, write_csv_on_site};
 pub use scan_json::{host, host_json, host_json_on_site, write_json, write_jsonl};
 pub use scan_table::{TableStyle, host_label, write_table};

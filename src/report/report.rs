@@ -5,6 +5,7 @@ use kaspector::capture::{Block, LinkType, Timestamp};
 use kaspector::decode::OutcomeCounters;
 use kaspector::matching::{HostFinding, LabelKind, Position, SignatureSet};
 use kaspector::pipeline::{Coverage, Findings};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,6 +36,31 @@ pub struct InputReport {
     pub unreadable: bool,
     /// Identifies what was read: from it follow the identifiers of alerts, so that two runs give the same ones.
     pub digest: [u8; 32],
+    /// Of a log in place of a capture: what became of its lines.
+    pub log: Option<LogReport>,
+}
+
+/// What became of the lines of a log that another program wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogReport {
+    /// Its format, such as `zeek-tsv`.
+    pub format: &'static str,
+    /// Lines, without empty ones.
+    pub lines: u64,
+    /// Lines that were read.
+    pub read: u64,
+    /// Lines that tell of nothing that is looked at.
+    pub others: u64,
+    /// Alerts that do not say which end is the client.
+    pub undirected: u64,
+    /// Lines that could not be read.
+    pub malformed: u64,
+    /// The first of those: its number, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_malformed: Option<String>,
+    /// Identifies the logs that were read together with it, all the same ones.
+    #[serde(skip)]
+    pub series: [u8; 32],
 }
 
 impl InputReport {

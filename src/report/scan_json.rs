@@ -3,7 +3,9 @@
 use super::parallel::in_parallel;
 use super::report::{Inputs, OnSite, entry};
 use super::spelling::{link_type, rfc3339};
-use super::{CardMaker, InputReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines};
+use super::{
+    CardMaker, InputReport, LogReport, MachineCounts, RunCoverage, RunVerdict, ScanReport, SiteEntry, SubnetMachines,
+};
 use kaspector::matching::{EvidenceLine, HostFinding, Label, LabelKind, LinkAddress, SignatureSet};
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
@@ -14,7 +16,7 @@ use std::net::IpAddr;
 
 /// Writes the answer, indented by two, with a newline behind it. Keys stand in the documented order.
 ///
-/// `inner_vlan`, `vni`, `maker`, `mac_local`, `next_hop_mac`, `macs`, `identity`, `site` and `notes` of a host, and `bounds` and `left_out` of the
+/// `log` of an input, `inner_vlan`, `vni`, `maker`, `mac_local`, `next_hop_mac`, `macs`, `identity`, `site` and `notes` of a host, and `bounds` and `left_out` of the
 /// counters, are there only when they say something.
 ///
 /// # Errors
@@ -150,6 +152,9 @@ struct Input<'a> {
     first_packet: Option<String>,
     last_packet: Option<String>,
     link_types: Vec<Cow<'static, str>>,
+    /// Of a log in place of a capture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<&'a LogReport>,
     error: Option<&'a str>,
 }
 
@@ -162,6 +167,7 @@ impl<'a> Input<'a> {
             first_packet: input.first_packet.map(rfc3339),
             last_packet: input.last_packet.map(rfc3339),
             link_types: input.link_types.iter().copied().map(link_type).collect(),
+            log: input.log.as_ref(),
             error: input.error.as_deref(),
         }
     }

@@ -45,8 +45,10 @@ pub fn write_table(
     style: TableStyle,
 ) -> io::Result<()> {
     let style = TableStyle { width: style.width.max(WIDTH_MIN), ..style };
-    if report.outcomes.total() == 0 {
-        writeln!(out, "No packet was read.")?;
+    let lines: u64 = report.inputs.iter().filter_map(|input| input.log.as_ref()).map(|log| log.read).sum();
+    if report.outcomes.total() == 0 && lines == 0 {
+        let is_of_logs = report.inputs.iter().any(|input| input.log.is_some());
+        writeln!(out, "{}", if is_of_logs { "No line of a log told of traffic." } else { "No packet was read." })?;
     } else if report.hosts.is_empty() {
         writeln!(out, "No host shows Kaspersky traffic.")?;
     } else {
@@ -328,15 +330,25 @@ fn machines(report: &ScanReport, counts: MachineCounts) -> String {
 fn packets(report: &ScanReport) -> String {
     let outcomes = report.outcomes.non_zero().filter(|&(outcome, _)| outcome != Outcome::Inspected);
     let others: Vec<String> = outcomes.map(|(outcome, count)| format!("{count} {}", outcome.name())).collect();
-    let mut text = format!(
-        "{} in {}, {}",
-        counted(report.outcomes.total(), "packet"),
-        counted(report.inputs.len(), "input"),
-        counted(report.flows, "flow")
-    );
+    let (logs, captures): (Vec<_>, Vec<_>) = report.inputs.iter().partition(|input| input.log.is_some());
+    let logs: Vec<_> = logs.into_iter().filter_map(|input| input.log.as_ref()).collect();
+    let lines = || {
+        format!("{} in {}", counted(logs.iter().map(|log| log.lines).sum::<u64>(), "line"), counted(logs.len(), "log"))
+    };
+    let packets = || format!("{} in {}", counted(report.outcomes.total(), "packet"), counted(captures.len(), "input"));
+    let read = match (captures.is_empty(), logs.is_empty()) {
+        (true, false) => lines(),
+        (false, false) => format!("{} and {}", packets(), lines()),
+        (_, true) => packets(),
+    };
+    let mut text = format!("{read}, {}", counted(report.flows, "flow"));
     if !others.is_empty() {
         text += "; not inspected: ";
         text += &others.join(", ");
+    }
+    let malformed: u64 = logs.iter().map(|log| log.malformed).sum();
+    if malformed > 0 {
+        text += &format!("; {} could not be read", counted(malformed, "line"));
     }
     text + "."
 }

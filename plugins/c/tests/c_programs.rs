@@ -95,9 +95,9 @@ fn captures(folder: &str, endings: &[&str]) -> Vec<String> {
 /// What the program's scan finds in one capture, and its alerts as EVE lines.
 fn scanned(path: &str, signatures: &Arc<SignatureSet>) -> (Scan, String) {
     let absolute = root().join(path);
-    let options = ScanOptions { inputs: expand([&absolute]), threads: 1, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([&absolute]), threads: 1, ..ScanOptions::default() };
     let lines = Mutex::new(Vec::new());
-    let take = |input: &InputReport, alerts: &[Alert]| {
+    let take = |input: &InputReport, alerts: &[Alert], _: &[_]| {
         let mut lines = lines.lock().unwrap();
         let mut writer = EveWriter::new(&mut *lines, signatures, EveCompat::V8);
         let origin = EveOrigin::File { path, digest: &input.digest };

@@ -5,7 +5,7 @@ use super::instance::Shared;
 use super::output::Output;
 use kaspector::capture::Timestamp;
 use kaspector::matching::SignatureSet;
-use kaspector_logs::EveReader;
+use kaspector_logs::{LineParser, LogReader};
 use kaspector_report::{EveCompat, EveLog, EveOrigin, EveWriter};
 use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 
 pub struct Worker {
     signatures: Arc<SignatureSet>,
-    reader: EveReader,
+    reader: LogReader,
     output: Output,
     shared: Arc<Shared>,
     /// Identifies this run.
@@ -41,7 +41,7 @@ impl Worker {
     pub fn new(signatures: Arc<SignatureSet>, output: Output, shared: Arc<Shared>) -> Result<Self, String> {
         let mut run = [0; 32];
         getrandom::fill(&mut run).map_err(|why| format!("no random bytes: {why}"))?;
-        let reader = EveReader::new(&signatures);
+        let reader = LogReader::new(&signatures);
         Ok(Self { signatures, reader, output, shared, run, alerts: 0, told: [0; 2], told_at: Instant::now() })
     }
 
@@ -65,7 +65,7 @@ impl Worker {
             let mut count = 0;
             for record in records.try_iter().take(BATCH) {
                 self.shared.waiting_bytes.fetch_sub(record.len() as u64, Ordering::Relaxed);
-                self.reader.line(&record);
+                self.reader.line(&mut LineParser::eve(), &record);
                 count += 1;
             }
             self.write_alerts();

@@ -10,7 +10,7 @@ mod suricata;
 
 use cable::Cable;
 use kaspector::matching::SignatureSet;
-use kaspector_logs::EveReader;
+use kaspector_logs::{LineParser, LogReader};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -81,9 +81,9 @@ fn logged(folder: &Path) -> Vec<Alert> {
         lines
             .sort_by_key(|line| serde_json::from_str::<Value>(line).unwrap()["timestamp"].as_str().unwrap().to_owned());
     }
-    let mut reader = EveReader::new(&SIGNATURES);
+    let mut reader = LogReader::new(&SIGNATURES);
     for line in lines {
-        reader.line(line.as_bytes());
+        reader.line(&mut LineParser::eve(), line.as_bytes());
     }
     reader.finish();
     let alerts = reader.take_alerts().into_iter().map(|logged| {

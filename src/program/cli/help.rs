@@ -224,6 +224,27 @@ Examples:
   kaspector scan /captures --state hosts.state      add to an inventory
   kaspector scan /captures --evidence ./proof       keep the packets, too";
 
+pub(super) const LOGS_FILES: &str = "\
+Files:
+  PATH          a name that is not UTF-8 is shown with \\xNN for such bytes and
+                with \\\\ for a backslash
+  --output FILE replaced when it is an answer of this program, left alone else
+  --eve FILE    replaced when each of its lines is an alert of a scan, left
+                alone else; never an input
+  --state FILE  an SQLite database; FILE-wal and FILE-shm stand beside it while
+                it is in use
+  --site FILE   read, never changed; [[subnet]], [[machine]], [[resolver]],
+                [[proxy]], [[nat]] and [[exception]] tables";
+
+pub(super) const LOGS_EXAMPLES: &str = "\
+Examples:
+  kaspector logs /var/log/suricata                  EVE, rotated or not
+  kaspector logs /opt/zeek/logs --format json       all logs of one Zeek
+  kaspector logs query.log --timezone Europe/Berlin BIND's times have no zone
+  kaspector logs dnsmasq.log --timezone +02:00 --year 2026
+  kaspector logs access.log --state hosts.state     add to an inventory
+  zcat eve.json.7.gz | kaspector logs -             standard input";
+
 pub(super) const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   kaspector explain 10.20.0.5 office.pcap

@@ -54,6 +54,7 @@ fn answer(error: &clap::Error) -> anyhow::Result<Exit> {
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Scan(arguments) => super::scan(&arguments),
+        Command::Logs(arguments) => super::scan(&(*arguments).into()),
         #[cfg(target_os = "linux")]
         Command::Watch(arguments) => super::watch(&arguments),
         Command::Top(arguments) => super::top(&arguments),

@@ -94,8 +94,8 @@ fn scanned(arguments: &ExplainArguments, signatures: &Arc<SignatureSet>) -> anyh
     let options = ScanOptions {
         inputs: expand(&arguments.paths),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        filter: None,
         tunnels: arguments.tunnels.clone(),
+        ..ScanOptions::default()
     };
     let found = scan(&options, signatures, &Progress::default(), None).context("the captures cannot be scanned")?;
     for input in &found.report.inputs {

@@ -17,6 +17,7 @@ use digests::digests;
 use jiff::civil::Date;
 use kaspector::capture::display_path;
 use kaspector::matching::{Alert, HostFinding, SignatureSet};
+use kaspector_logs::FlowName;
 use kaspector_report::compliance::{
     Basis, Changes, ComplianceReport, Endpoint, EvidenceInput, Material, ProductGroups, write_compliance_csv,
     write_compliance_html, write_compliance_json,
@@ -105,7 +106,7 @@ fn of_captures(
     // Before a packet is read: whether it can be read does not depend on them.
     let old = arguments.compare.as_deref().map(|old| slim_inventory(old, signatures)).transpose()?;
     let community_ids = CommunityIds::default();
-    let take = |_: &InputReport, alerts: &[Alert]| community_ids.take(alerts);
+    let take = |_: &InputReport, alerts: &[Alert], _: &[FlowName]| community_ids.take(alerts);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
     let then = |scan: &Scan, progress: &Progress| digests(&options, &scan.rows, progress);
     let (mut scan, _, sums) =

@@ -379,13 +379,17 @@ struct LineAlert {
 struct LineMetadata {
     #[serde(default)]
     kaspector_uid: Option<Vec<String>>,
+    /// The log that it was found in, where a capture would have its name.
+    #[serde(default)]
+    kaspector_log: Option<Vec<String>>,
 }
 
 impl Line {
     fn is_of_a_scan(&self) -> bool {
         let metadata = self.alert.as_ref().and_then(|alert| alert.metadata.as_ref());
         let is_ours = metadata.is_some_and(|metadata| metadata.kaspector_uid.is_some());
-        self.event_type == "alert" && self.pcap_filename.is_some() && is_ours
+        let is_of_log = metadata.is_some_and(|metadata| metadata.kaspector_log.is_some());
+        self.event_type == "alert" && (self.pcap_filename.is_some() || is_of_log) && is_ours
     }
 }
 

@@ -32,7 +32,7 @@ pub fn answer(
     let (mut total, mut defects, mut rows) = (ScanReport::default(), 0, Vec::new());
     let mut numbers = HashMap::new();
     for (index, scan) in scans {
-        let Some(InputScan { report, findings, is_defective }) = scan else {
+        let Some(InputScan { report, findings, is_defective, .. }) = scan else {
             total.leave_out("not_a_capture", 1);
             continue;
         };

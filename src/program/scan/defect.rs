@@ -40,6 +40,7 @@ pub(super) mod tests {
     use crate::inputs::{Input, expand};
     use kaspector::decode::TunnelPorts;
     use kaspector::matching::{Alert, SignatureSet};
+    use kaspector_logs::FlowName;
     use kaspector_report::InputReport;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex};
@@ -69,8 +70,8 @@ pub(super) mod tests {
     }
 
     fn scanned(paths: &[&Path], threads: usize) -> Scan {
-        let options = ScanOptions { inputs: expand(paths), threads, filter: None, tunnels: Vec::new() };
-        let alerts = |_: &InputReport, _: &[Alert]| ();
+        let options = ScanOptions { inputs: expand(paths), threads, ..ScanOptions::default() };
+        let alerts = |_: &InputReport, _: &[Alert], _: &[FlowName]| ();
         scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), Some(&alerts)).unwrap()
     }
 
@@ -104,7 +105,8 @@ pub(super) mod tests {
     #[test]
     fn what_threads_together_cannot_read_one_reads_alone() {
         let (signatures, progress) = (Arc::new(SignatureSet::builtin()), Progress::default());
-        let reading = Reading::new(&signatures, &progress, TunnelPorts::ASSIGNED, None, false).unwrap();
+        let options = ScanOptions::default();
+        let reading = Reading::new(&options, &signatures, &progress, TunnelPorts::ASSIGNED, false).unwrap();
         let read = |input: &Input| {
             let failure = survive(|| panic!("a test wants it")).unwrap_err();
             read_up_to_defect(&Job { index: 0, input }, failure, &reading)

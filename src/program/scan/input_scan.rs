@@ -3,7 +3,9 @@
 use crate::inputs::Input;
 use crate::process::panics::Failure;
 use kaspector::capture::{CaptureError, display_path};
+use kaspector::matching::Alert;
 use kaspector::pipeline::Findings;
+use kaspector_logs::FlowName;
 use kaspector_report::InputReport;
 
 /// The result of one input.
@@ -13,6 +15,8 @@ pub struct InputScan {
     pub report: InputReport,
     /// What it showed.
     pub findings: Findings,
+    /// Of a log: what the engine that wrote it calls the flow of each alert.
+    pub flow_names: Vec<FlowName>,
     /// Whether a panic, a defect of the program, kept it from being read as it should be.
     pub is_defective: bool,
 }
@@ -27,6 +31,19 @@ impl InputScan {
             ..InputReport::default()
         };
         Self { report, ..Self::default() }
+    }
+
+    /// It was not read, for a reason that begins with its name.
+    pub fn in_trouble(input: &Input, error: String) -> Self {
+        let report = InputReport { path: name(input), error: Some(error), unreadable: true, ..InputReport::default() };
+        Self { report, ..Self::default() }
+    }
+
+    /// A log.
+    pub fn of_log(report: InputReport, mut findings: Findings, alerts: Vec<(Alert, FlowName)>) -> Self {
+        let flow_names;
+        (findings.alerts, flow_names) = alerts.into_iter().unzip();
+        Self { report, findings, flow_names, is_defective: false }
     }
 
     /// Somebody asked for an early end before this input's turn.
@@ -52,7 +69,7 @@ impl InputScan {
 }
 
 /// The input as reports name it.
-fn name(input: &Input) -> String {
+pub(super) fn name(input: &Input) -> String {
     match input {
         Input::Stdin => "-".to_owned(),
         Input::Named(path) | Input::Found(path) => display_path(path),

@@ -2,7 +2,7 @@
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
-use kaspector::matching::{HostFinding, HostKey, HostRecord, LinkAddress, NextHops, SignatureSet};
+use kaspector::matching::{HostFinding, HostKey, HostRecord, LinkAddress, NextHops, Position, SignatureSet};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,7 +79,7 @@ impl Inventory {
         let number = |input: u32| numbers.get(&input).copied().unwrap_or(input);
         for mut host in self.hosts.iter_mut() {
             for (input, record) in host.value_mut() {
-                record.renumber_inputs(number);
+                record.move_examples(|example| Position { input: number(example.input), ..example });
                 *input = number(*input);
             }
         }

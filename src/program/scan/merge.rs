@@ -6,11 +6,13 @@ use super::inventory::Inventory;
 use super::lock;
 use super::schedule::number;
 use kaspector::matching::{Alert, Machines, SignatureSet};
+use kaspector_logs::FlowName;
 use kaspector_report::InputReport;
 use std::sync::{Mutex, PoisonError};
 
-/// Takes the alerts of one input, in packet order. Inputs come in the order given, each as soon as it and all before it are done.
-pub type TakeAlerts<'a> = dyn Fn(&InputReport, &[Alert]) + Sync + 'a;
+/// Takes the alerts of one input, in packet order, and of a log what the engine that wrote it calls their flows. Inputs come in the order given,
+/// each as soon as it and all before it are done.
+pub type TakeAlerts<'a> = dyn Fn(&InputReport, &[Alert], &[FlowName]) + Sync + 'a;
 
 /// What was merged so far, and what waits for inputs before it.
 pub struct Merge<'a> {
@@ -57,7 +59,7 @@ impl<'a> Merge<'a> {
     /// Hands on the alerts of an input, and deposits its hosts and machines: only its report stays.
     fn merge(&self, number: u32, scan: &mut InputScan) {
         if let Some(take) = self.take_alerts {
-            take(&scan.report, &std::mem::take(&mut scan.findings.alerts));
+            take(&scan.report, &std::mem::take(&mut scan.findings.alerts), &std::mem::take(&mut scan.flow_names));
         }
         self.inventory.deposit(number, std::mem::take(&mut scan.findings.hosts), self.signatures);
         lock(&self.machines).merge(std::mem::take(&mut scan.findings.machines));

@@ -1,6 +1,6 @@
-//! Reads captures to their end and says which hosts they show.
+//! Reads captures and logs to their end and says which hosts they show.
 //!
-//! In:    capture inputs and a signature set.
+//! In:    inputs and a signature set.
 //! Out:   [`Scan`]: a report, an inventory of hosts, and alerts input by input, in the order given.
 //! Never: lets the number of threads show in an answer.
 //!
@@ -11,6 +11,8 @@
 //! schedule  reading    single, parallel   merge    answer
 //! ```
 //!
+//! An input that is a log goes by `logs` in place of the lanes, once the captures are read.
+//!
 //! Small inputs are spread over the threads, one thread each (`single`); a big one gets all threads (`parallel`). Either way an input has
 //! its own flows and its own ledger, and inputs are merged in their order, so the number of threads never shows in the answer.
 
@@ -19,6 +21,7 @@ mod barrier;
 mod defect;
 mod input_scan;
 mod inventory;
+mod logs;
 mod merge;
 mod parallel;
 mod progress;
@@ -28,6 +31,7 @@ mod single;
 
 pub use answer::Scan;
 pub use inventory::Inventory;
+pub use logs::LogTimes;
 pub use merge::TakeAlerts;
 pub use progress::{Progress, Snapshot};
 
@@ -38,14 +42,15 @@ use input_scan::InputScan;
 use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::matching::SignatureSet;
 use kaspector_live::FilterError;
+use logs::{LogReading, LogScan};
 use merge::Merge;
-use reading::{Reading, Threads};
+use reading::{Outcome, Reading, Threads};
 use schedule::{Group, Job, groups, size};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What to scan and how.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ScanOptions {
     /// What to read, as [`expand`](crate::inputs::expand) has found it.
     pub inputs: Inputs,
@@ -55,6 +60,10 @@ pub struct ScanOptions {
     pub filter: Option<String>,
     /// Ports of the site's own where tunnels are opened, besides the assigned ones.
     pub tunnels: Vec<TunnelPort>,
+    /// Whether logs alone are meant, and no captures.
+    pub logs_only: bool,
+    /// What the times of logs leave out.
+    pub log_times: LogTimes,
 }
 
 /// Scans everything that `options` name. Trouble with one input is part of its report, and the others are still read; a panic that one
@@ -68,9 +77,9 @@ pub fn scan(
     progress: &Progress,
     take_alerts: Option<&TakeAlerts<'_>>,
 ) -> Result<Scan, FilterError> {
-    let (threads, filter) = (options.threads.max(1), options.filter.as_deref());
+    let threads = options.threads.max(1);
     let ports = TunnelPorts::with_own(&options.tunnels);
-    let reading = Reading::new(signatures, progress, ports, filter, take_alerts.is_some())?;
+    let reading = Reading::new(options, signatures, progress, ports, take_alerts.is_some())?;
     let inputs = &options.inputs.list;
     let merge = Merge::of_inputs(inputs.len(), signatures, take_alerts);
     progress.expect_inputs(inputs.iter().map(|input| input.as_ref().ok().and_then(size)));
@@ -91,8 +100,17 @@ pub fn scan(
             merge.add(job.index, Some(read_up_to_defect(&job, failure, &reading)));
         }
     }
+    let log_reading = LogReading { signatures, progress, keeps_alerts: take_alerts.is_some() };
+    for LogScan { index, report, findings, alerts } in logs::read(reading.take_logs(), threads, &log_reading) {
+        merge.add(index, Some(InputScan::of_log(report, findings, alerts)));
+    }
     let mut scan = merge.into_answer();
     scan.interrupted = progress.is_stopped();
+    if options.logs_only
+        && let Some(count) = scan.report.left_out.remove("not_a_capture")
+    {
+        scan.report.leave_out("not_a_log", count);
+    }
     scan.report.leave_out("dangling_link", options.inputs.dangling_links);
     scan.report.leave_out("special_file", options.inputs.special_files);
     Ok(scan)
@@ -129,8 +147,12 @@ fn take_small<'i>(
 /// Takes one input all the way: it is read, its packets go through the lanes and their events into its ledger, and what that holds is
 /// merged.
 fn take<'r>(job: &Job<'_>, threads: &mut Threads<'r>, reading: &Reading<'r>, merge: &Merge<'_>) -> Result<(), Failure> {
-    let scan = reading.read(job, threads)?;
-    merge.add(job.index, scan);
+    match reading.read(job, threads)? {
+        Outcome::Scanned(scan) => merge.add(job.index, Some(*scan)),
+        Outcome::Neither => merge.add(job.index, None),
+        // Its turn comes when all logs are known.
+        Outcome::Log(log) => reading.put_by(*log),
+    }
     Ok(())
 }
 

@@ -110,7 +110,7 @@ pub fn read(file: CaptureFile, input: u32, threads: usize, reading: &Reading<'_>
     let File { file, tally, last, .. } = owned(file);
     let resolved = resolved.into_inner().unwrap_or_else(PoisonError::into_inner);
     let findings = owned(ledger).finish(lanes.into_iter().map(owned).collect(), resolved, last);
-    InputScan { report: tally.close(&file), findings, is_defective: false }
+    InputScan { report: tally.close(&file), findings, ..InputScan::default() }
 }
 
 impl Work<'_> {

@@ -54,6 +54,6 @@ impl<'a> Reader<'a> {
             }
             sound.store(tally.packets(), Ordering::Relaxed);
         }
-        InputScan { report: tally.close(&file), findings: self.detector.finish(), is_defective: false }
+        InputScan { report: tally.close(&file), findings: self.detector.finish(), ..InputScan::default() }
     }
 }

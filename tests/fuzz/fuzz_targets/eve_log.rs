@@ -2,17 +2,17 @@
 #![no_main]
 
 use kaspector::matching::SignatureSet;
-use kaspector_logs::EveReader;
+use kaspector_logs::{LineParser, LogReader};
 use std::sync::{Arc, LazyLock};
 
 static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let read = |times| {
-        let mut reader = EveReader::new(&SIGNATURES);
+        let mut reader = LogReader::new(&SIGNATURES);
         for line in data.split(|&byte| byte == b'\n') {
             for _ in 0..times {
-                reader.line(line);
+                reader.line(&mut LineParser::eve(), line);
             }
         }
         let counters = reader.counters().clone();

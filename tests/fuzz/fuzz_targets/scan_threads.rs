@@ -19,7 +19,7 @@ fn scanned(data: &[u8], threads: usize) -> String {
     writer.write_all(data).expect("it fits the pipe");
     drop(writer);
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
-    let options = ScanOptions { inputs: expand([&path]), threads, filter: None, tunnels: Vec::new() };
+    let options = ScanOptions { inputs: expand([&path]), threads, ..ScanOptions::default() };
     let mut scan = scan(&options, &SIGNATURES, &Progress::default(), None).expect("there is no filter");
     for input in &mut scan.report.inputs {
         input.path.clear();

@@ -3,7 +3,8 @@
 use super::targets::AlertTarget;
 use crate::process::output_file::cut_half_line;
 use kaspector::matching::{Alert, SignatureSet};
-use kaspector_report::{EveCompat, EveOrigin, EveWriter, InputReport};
+use kaspector_logs::FlowName;
+use kaspector_report::{EveCompat, EveLog, EveOrigin, EveWriter, InputReport};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, PoisonError};
@@ -33,14 +34,27 @@ impl<'a> AlertWriter<'a> {
     }
 
     /// What one input showed is written when the input is through, so that a kill takes no more than what is under way.
-    pub fn write(&self, input: &InputReport, alerts: &[Alert]) {
+    pub fn write(&self, input: &InputReport, alerts: &[Alert], flow_names: &[FlowName]) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.is_some() {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = EveOrigin::File { path: &input.path, digest: &input.digest };
-        let written = alerts.iter().try_for_each(|alert| writer.write(alert, origin));
+        let (path, digest) = (&*input.path, &input.digest);
+        let unnamed = FlowName::default();
+        let names = flow_names.iter().chain(std::iter::repeat(&unnamed));
+        let written = alerts.iter().zip(names).try_for_each(|(alert, name)| {
+            let origin = match &input.log {
+                None => EveOrigin::File { path, digest },
+                Some(_) => EveOrigin::Log(EveLog {
+                    path: Some(path),
+                    digest,
+                    flow_id: name.flow_id,
+                    community_id: name.community_id.as_deref(),
+                }),
+            };
+            writer.write(alert, origin)
+        });
         *trouble = written.and_then(|()| writer.flush()).err();
     }
 

@@ -8,9 +8,9 @@ mod targets;
 use super::answer::AnswerPlace;
 use super::figures::{rate, scaled};
 use super::{Exit, Usage, complain, is_closed_pipe, load, load_site, say, warn};
-use crate::cli::{Format, ScanArguments, ScanFailOn};
+use crate::cli::{Format, LogTimesArguments, ScanArguments, ScanFailOn};
 use crate::inputs::expand;
-use crate::scan::{Inventory, Progress, Scan, ScanOptions, TakeAlerts};
+use crate::scan::{Inventory, LogTimes, Progress, Scan, ScanOptions, TakeAlerts};
 use crate::state::{Origins, Source, State, StateError};
 use alert_writer::AlertWriter;
 use anyhow::Context;
@@ -20,7 +20,11 @@ use kaspector::capture::display_path;
 use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
-use kaspector_report::{InputReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table};
+use kaspector_logs::{FlowName, time_zone};
+use kaspector_report::{
+    InputReport, LogReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table,
+};
+use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,11 +41,19 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
-    let options = options(&arguments.paths, arguments.threads, arguments.filter.as_deref(), &arguments.tunnels)?;
+    let options = ScanOptions {
+        logs_only: arguments.logs_only,
+        log_times: log_times(&arguments.log_times)?,
+        ..options(&arguments.paths, arguments.threads, arguments.filter.as_deref(), &arguments.tunnels)?
+    };
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
     let Targets { alerts, state, place, evidence, mut failure } = Targets::open(arguments, &options)?;
     let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
-    let take = alerts.as_ref().map(|file| |input: &InputReport, alerts: &[Alert]| file.write(input, alerts));
+    let take = alerts.as_ref().map(|file| {
+        |input: &InputReport, alerts: &[Alert], names: &[FlowName]| {
+            file.write(input, alerts, names);
+        }
+    });
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
     let then = |scan: &Scan, progress: &Progress| {
@@ -117,7 +129,15 @@ pub(super) fn options(
         threads: threads.map_or_else(cores, usize::from),
         filter: filter.map(str::to_owned),
         tunnels: tunnels.to_vec(),
+        ..ScanOptions::default()
     })
+}
+
+/// What the times of logs leave out.
+fn log_times(arguments: &LogTimesArguments) -> Result<LogTimes, Usage> {
+    let zone = arguments.timezone.as_deref().map(time_zone).transpose();
+    let zone = zone.map_err(|what| Usage(format!("--timezone: {what}")))?;
+    Ok(LogTimes { zone, year: arguments.year })
 }
 
 fn cores() -> usize {
@@ -145,14 +165,21 @@ fn merge(
     let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
     let mut inputs = inventory.into_inputs();
     let (mut said, mut merged) = (Vec::new(), 0_usize);
+    let mut series = HashSet::new();
     for (number, input) in (0..).zip(&report.inputs) {
         let hosts = inputs.remove(&number).unwrap_or_default();
-        // What holds no packet is no capture of anything.
-        if input.packets == 0 {
+        // What holds no packet and no record is no capture and no log of anything.
+        if input.packets == 0 && input.log.as_ref().is_none_or(|log| log.read == 0) && hosts.is_empty() {
+            continue;
+        }
+        // Logs that were read together are one source: what they show, the first of them has.
+        if let Some(log) = &input.log
+            && !series.insert(log.series)
+        {
             continue;
         }
         let source = Source::Capture {
-            digest: input.digest,
+            digest: input.log.as_ref().map_or(input.digest, |log| log.series),
             bytes: input.bytes,
             path: input.path.clone(),
             filter: arguments.filter.clone(),
@@ -172,7 +199,7 @@ fn merge(
 /// Says what was wrong with which input.
 pub(super) fn complain_of(report: &ScanReport) {
     if report.inputs.is_empty() {
-        complain("no capture in the folders named; 'kaspector scan --help' says which files are read");
+        complain("no capture and no log in the folders named; 'kaspector scan --help' says which files are read");
     }
     for input in &report.inputs {
         match &input.error {
@@ -190,14 +217,31 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
     let plural = if inputs == 1 { "" } else { "s" };
     #[allow(clippy::cast_precision_loss)]
     let bytes = scaled(report.bytes as f64);
-    say(format_args!(
-        "Scanned {inputs} input{plural}: {packets} packets, {bytes}B in {:.2} s ({}).",
-        elapsed.as_secs_f64(),
-        rate(packets, report.bytes, elapsed)
-    ));
+    let logs = || report.inputs.iter().filter_map(|input| Some((input, input.log.as_ref()?)));
+    let seconds = elapsed.as_secs_f64();
+    if logs().count() == inputs && inputs > 0 {
+        let lines: u64 = logs().map(|(_, log)| log.lines).sum();
+        say(format_args!("Read {inputs} log{plural}: {lines} lines, {bytes}B in {seconds:.2} s."));
+    } else {
+        let rate = rate(packets, report.bytes, elapsed);
+        say(format_args!("Scanned {inputs} input{plural}: {packets} packets, {bytes}B in {seconds:.2} s ({rate})."));
+    }
+    for (input, log) in logs() {
+        if let Some(first) = &log.first_malformed {
+            let LogReport { malformed, format, .. } = log;
+            warn(format_args!("{}: {malformed} lines could not be read as {format}; {first}", input.path));
+        }
+    }
     if verbose {
         for input in &report.inputs {
-            say(format_args!("  {}: {} packets, {} bytes", input.path, input.packets, input.bytes));
+            match &input.log {
+                None => say(format_args!("  {}: {} packets, {} bytes", input.path, input.packets, input.bytes)),
+                Some(LogReport { format, lines, read, others, undirected, malformed, .. }) => say(format_args!(
+                    "  {}: {format}, {lines} lines: {read} read, {others} of other kinds, {undirected} without direction, {malformed} \
+                     not readable; {} bytes",
+                    input.path, input.bytes
+                )),
+            }
         }
         let outcomes = report.outcomes.non_zero().map(|(outcome, count)| (outcome.name(), count));
         for (name, count) in outcomes {

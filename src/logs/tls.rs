@@ -7,7 +7,7 @@ use kaspector::matching::{CertificateFacts, HelloFacts, SignatureSet};
 use std::borrow::Cow;
 
 /// A client's hello in a record.
-pub(super) struct LoggedHello<'a> {
+pub(crate) struct LoggedHello<'a> {
     sni: Option<DomainName>,
     ja3: Option<&'a Ja3<'a>>,
     ja4: Option<&'a str>,
@@ -74,7 +74,7 @@ fn version_number(name: &str) -> u16 {
 }
 
 /// A server's certificate in a record.
-pub(super) struct LoggedCertificate<'a> {
+pub(crate) struct LoggedCertificate<'a> {
     subject: &'a str,
     issuer: &'a str,
     alternatives: Option<&'a [Text<'a>]>,
@@ -115,7 +115,7 @@ impl CertificateFacts for LoggedCertificate<'_> {
 }
 
 /// The common names of a name as Suricata spells it: `C=RU, O=AO Kaspersky Lab, CN=a + CN=b`.
-pub(super) fn common_names(name: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn common_names(name: &str) -> impl Iterator<Item = &str> {
     let attributes = name.split(", ").flat_map(|set| set.split(" + "));
     attributes.filter_map(|attribute| attribute.strip_prefix("CN="))
 }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::flows::QUERIES_MAX;
 use super::*;
+use crate::flows::QUERIES_MAX;
 use kaspector::matching::{ConnectionOutcome, Field, Role, SeenAs, Verdict};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -42,10 +42,10 @@ fn over(flow_id: u64, second: u32, ends: [&str; 2], flags: [&str; 2], app_proto:
     record("flow", flow_id, second, ends, "TCP", &rest)
 }
 
-fn read(lines: &[String]) -> EveReader {
-    let mut reader = EveReader::new(&SIGNATURES);
+fn read(lines: &[String]) -> LogReader {
+    let mut reader = LogReader::new(&SIGNATURES);
     for line in lines {
-        reader.line(line.as_bytes());
+        reader.line(&mut LineParser::eve(), line.as_bytes());
     }
     assert_eq!(reader.counters().malformed, 0, "{:?}", reader.counters());
     reader
@@ -326,7 +326,7 @@ fn management_flows_count_in_the_order_in_which_they_began() {
     // Time passes: what was held is told.
     let mut reader = read(&lines);
     assert!(reader.take_alerts().is_empty());
-    reader.line(br#"{"timestamp":"2026-11-24T03:59:00.000000+0000","event_type":"flow","src_ip":"10.0.0.6","src_port":1,"dest_ip":"10.0.0.7","dest_port":2,"proto":"UDP","flow":{}}"#);
+    reader.line(&mut LineParser::eve(), br#"{"timestamp":"2026-11-24T03:59:00.000000+0000","event_type":"flow","src_ip":"10.0.0.6","src_port":1,"dest_ip":"10.0.0.7","dest_port":2,"proto":"UDP","flow":{}}"#);
     assert!(!reader.take_alerts().is_empty());
 }
 
@@ -368,13 +368,13 @@ fn tenants_are_kept_apart() {
 fn what_cannot_be_read_is_counted_with_the_first_reason() {
     let good = tls(2, 1, r#""sni":"s07.upd.kaspersky.com","version":"TLS 1.3""#);
     let why = |line: &[u8]| {
-        let mut reader = EveReader::new(&SIGNATURES);
-        reader.line(b"\r\n");
-        reader.line(good.as_bytes());
-        reader.line(line);
+        let mut reader = LogReader::new(&SIGNATURES);
+        reader.line(&mut LineParser::eve(), b"\r\n");
+        reader.line(&mut LineParser::eve(), good.as_bytes());
+        reader.line(&mut LineParser::eve(), line);
         assert_eq!((reader.counters().lines, reader.counters().read, reader.counters().malformed), (2, 1, 1));
         let (number, why) = reader.counters().first_malformed.clone().unwrap();
-        assert_eq!(number, 2);
+        assert_eq!(number, 3);
         why
     };
     assert!(matches!(why(b"no json"), Malformed::Json(_)));
@@ -395,11 +395,11 @@ fn what_cannot_be_read_is_counted_with_the_first_reason() {
 /// Lines in which nothing matters are passed over, and everything that may matter is read.
 #[test]
 fn a_first_look_passes_over_what_cannot_matter() {
-    let mut reader = EveReader::new(&SIGNATURES);
+    let mut reader = LogReader::new(&SIGNATURES);
     let mut passes = |line: &str| {
         let passed = reader.pass_over(line.as_bytes());
         if !passed {
-            reader.line(line.as_bytes());
+            reader.line(&mut LineParser::eve(), line.as_bytes());
         }
         passed
     };
@@ -448,11 +448,14 @@ fn a_first_look_passes_over_what_cannot_matter() {
 
 #[test]
 fn flows_have_a_bound() {
-    let mut reader = EveReader::new(&SIGNATURES);
+    let mut reader = LogReader::new(&SIGNATURES);
     reader.flows = Flows::with_limit(8);
-    let flows = |reader: &mut EveReader, numbers: std::ops::Range<u64>| {
+    let flows = |reader: &mut LogReader, numbers: std::ops::Range<u64>| {
         for number in numbers {
-            reader.line(tls(number, 1, r#""sni":"s07.upd.kaspersky.com","version":"TLS 1.3""#).as_bytes());
+            reader.line(
+                &mut LineParser::eve(),
+                tls(number, 1, r#""sni":"s07.upd.kaspersky.com","version":"TLS 1.3""#).as_bytes(),
+            );
         }
     };
     flows(&mut reader, 0..8);
@@ -461,9 +464,9 @@ fn flows_have_a_bound() {
     assert_eq!(reader.flows_given_up, 4);
     let findings = reader.finish();
     assert_eq!((findings.dropped["log_flows"], findings.flows), (4, 9));
-    let mut reader = EveReader::new(&SIGNATURES);
+    let mut reader = LogReader::new(&SIGNATURES);
     for id in 0..40 {
-        reader.line(dns(1, &query2(id)).as_bytes());
+        reader.line(&mut LineParser::eve(), dns(1, &query2(id)).as_bytes());
     }
     assert_eq!(reader.finish().dropped["log_queries"], 40 - QUERIES_MAX as u64);
 }
@@ -489,8 +492,8 @@ fn samples() -> Vec<String> {
 fn every_prefix_of_a_record_is_counted_and_proves_nothing() {
     for line in samples() {
         for end in 1..line.len() {
-            let mut reader = EveReader::new(&SIGNATURES);
-            reader.line(&line.as_bytes()[..end]);
+            let mut reader = LogReader::new(&SIGNATURES);
+            reader.line(&mut LineParser::eve(), &line.as_bytes()[..end]);
             assert_eq!(reader.counters().malformed, 1, "{}", &line[..end]);
             assert!(reader.take_alerts().is_empty() && reader.finish().hosts.is_empty());
         }
@@ -501,11 +504,11 @@ proptest! {
     /// Each line is counted once, whatever it holds.
     #[test]
     fn any_bytes_are_counted(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 0..8)) {
-        let mut reader = EveReader::new(&SIGNATURES);
+        let mut reader = LogReader::new(&SIGNATURES);
         for line in &lines {
-            reader.line(line);
+            reader.line(&mut LineParser::eve(), line);
         }
-        let EveCounters { lines: counted, read, others, undirected, malformed, .. } = reader.counters().clone();
+        let LogCounters { lines: counted, read, others, undirected, malformed, .. } = reader.counters().clone();
         prop_assert!(counted as usize <= lines.len());
         prop_assert_eq!(counted, read + others + undirected + malformed);
         reader.finish();
@@ -538,15 +541,15 @@ proptest! {
     #[test]
     fn damaged_records_are_counted(order in prop::collection::vec(0_usize..5, 1..12), at: prop::sample::Index, byte: u8) {
         let samples = samples();
-        let mut reader = EveReader::new(&SIGNATURES);
+        let mut reader = LogReader::new(&SIGNATURES);
         for number in order {
             let mut line = samples[number].clone().into_bytes();
             let at = at.index(line.len());
             line[at] = byte;
-            reader.line(&line);
-            reader.line(samples[number].as_bytes());
+            reader.line(&mut LineParser::eve(), &line);
+            reader.line(&mut LineParser::eve(), samples[number].as_bytes());
         }
-        let EveCounters { lines, read, others, undirected, malformed, .. } = reader.counters().clone();
+        let LogCounters { lines, read, others, undirected, malformed, .. } = reader.counters().clone();
         prop_assert_eq!(lines, read + others + undirected + malformed);
         reader.finish();
     }

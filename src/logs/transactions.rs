@@ -2,10 +2,11 @@
 
 use super::dns::Kind as DnsKind;
 use super::flows::{Flow, QUERIES_MAX, Source, WaitingQuery};
+use super::http;
 use super::observer::{self, LogObserver};
+use super::reader::{Common, LogReader};
 use super::record::{Dns, Ftp, Http, Quic, Tls};
 use super::tls::{LoggedCertificate, LoggedHello};
-use super::{Common, EveReader, http};
 use foldhash::fast::FixedState;
 use kaspector::inspect::{DnsMessage, FtpRequest, HttpResponse, HttpTarget, Observation};
 use kaspector::matching::{
@@ -13,20 +14,20 @@ use kaspector::matching::{
 };
 use std::hash::{BuildHasher, Hash};
 
-impl EveReader {
+impl LogReader {
     fn observer<'a>(&'a mut self, common: &'a Common<'_>, flow: &'a mut Flow) -> LogObserver<'a> {
         LogObserver {
             signatures: &self.signatures,
             ledger: &mut self.ledger,
             flow,
             ends: &common.ends,
-            line: self.counters.lines,
+            line: self.origins.number(),
             at: common.at,
             counts: common.counts,
         }
     }
 
-    pub(super) fn dns(&mut self, common: &Common<'_>, flow: &mut Flow, dns: Option<&Dns<'_>>, source: Source) {
+    pub(crate) fn dns(&mut self, common: &Common<'_>, flow: &mut Flow, dns: Option<&Dns<'_>>, source: Source) {
         let Some(dns) = dns else { return };
         let (dns, kind) = match (dns.kind(), &dns.answer) {
             (Some(kind), _) => (dns, kind),
@@ -63,7 +64,7 @@ impl EveReader {
             return false;
         }
         let place = common.ends.summary(flow, common.counts);
-        let waiting = WaitingQuery { line: self.counters.lines, at: common.at, message: message.clone(), place };
+        let waiting = WaitingQuery { line: self.origins.number(), at: common.at, message: message.clone(), place };
         let queries = &mut flow.more().queries;
         queries.push(waiting);
         if queries.len() > QUERIES_MAX {
@@ -75,7 +76,7 @@ impl EveReader {
     }
 
     /// Tells the queries that waited and are `meant`.
-    pub(super) fn tell_waiting(
+    pub(crate) fn tell_waiting(
         &mut self,
         flow: &mut Flow,
         mut meant: impl FnMut(&DnsMessage) -> bool,
@@ -94,7 +95,7 @@ impl EveReader {
         }
     }
 
-    pub(super) fn tls(&mut self, common: &Common<'_>, flow: &mut Flow, tls: Option<&Tls<'_>>, source: Source) {
+    pub(crate) fn tls(&mut self, common: &Common<'_>, flow: &mut Flow, tls: Option<&Tls<'_>>, source: Source) {
         let Some(tls) = tls else { return };
         let has_answer = tls.version.as_ref().is_some_and(|version| version.as_str() != "UNDETERMINED");
         flow.reach(if has_answer { ConnectionOutcome::DataExchanged } else { ConnectionOutcome::Established });
@@ -114,7 +115,7 @@ impl EveReader {
         }
     }
 
-    pub(super) fn quic(&mut self, common: &Common<'_>, flow: &mut Flow, quic: Option<&Quic<'_>>, source: Source) {
+    pub(crate) fn quic(&mut self, common: &Common<'_>, flow: &mut Flow, quic: Option<&Quic<'_>>, source: Source) {
         let Some(quic) = quic else { return };
         let Some(hello) = LoggedHello::new(quic.sni.as_ref(), quic.ja3.as_ref(), quic.ja4.as_ref(), None) else {
             return;
@@ -126,7 +127,7 @@ impl EveReader {
         });
     }
 
-    pub(super) fn http(&mut self, common: &Common<'_>, flow: &mut Flow, http: Option<&Http<'_>>, source: Source) {
+    pub(crate) fn http(&mut self, common: &Common<'_>, flow: &mut Flow, http: Option<&Http<'_>>, source: Source) {
         let Some(http) = http else { return };
         let mut head = std::mem::take(&mut self.head);
         if http::request_head(http, &mut head).is_some() {
@@ -152,7 +153,7 @@ impl EveReader {
         self.head = head;
     }
 
-    pub(super) fn ftp(&mut self, common: &Common<'_>, flow: &mut Flow, ftp: Option<&Ftp<'_>>) {
+    pub(crate) fn ftp(&mut self, common: &Common<'_>, flow: &mut Flow, ftp: Option<&Ftp<'_>>) {
         let Some(command) = ftp.and_then(|ftp| ftp.command.as_ref()) else { return };
         let is_answered = ftp.is_some_and(|ftp| !ftp.completion_code.is_empty());
         flow.reach(if is_answered { ConnectionOutcome::DataExchanged } else { ConnectionOutcome::Established });

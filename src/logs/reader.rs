@@ -1,5 +1,4 @@
-//! Suricata's EVE log (<https://docs.suricata.io/en/latest/output/eve/eve-json-format.html>): dns, tls, quic, http, ftp, alert and flow
-//! records of Suricata 5 to 8.
+//! Takes the records of logs to the matcher and the ledger.
 //!
 //! A record is an observation that somebody else made, so it goes the way that observations of packets go: the same matcher, the same
 //! ledger. What a record does not say is not assumed:
@@ -10,27 +9,23 @@
 //! - How far a connection came is known by the server's hello, a response, or the control bits of the flow record.
 //! - Which end of an alert's packet is the client is said since Suricata 7; before that, alerts are left out.
 
-mod dns;
-mod flows;
 mod glance;
-mod held;
-mod http;
-mod observer;
-mod record;
-mod tls;
-mod transactions;
+mod origins;
 
-use super::time::timestamp;
-use flows::{Flow, Flows, Source};
+use super::flows::{Flow, Flows, Source};
+use super::format::{Context, LineParser};
+use super::held::{HeldFlow, HeldFlows};
+use super::observer::{self, Ends};
+use super::record::Record;
 use glance::{Glance, glance};
-use held::{HeldFlow, HeldFlows};
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, OutcomeCounters};
 use kaspector::inspect::DnsMessage;
-use kaspector::matching::{Alert, Ended, Event, EventKind, FlowCounts, FlowProtocol, Ledger, Opened, SignatureSet};
+use kaspector::matching::{
+    Alert, Ended, Event, EventKind, FlowCounts, FlowProtocol, Ledger, Opened, Position, SignatureSet,
+};
 use kaspector::pipeline::{Coverage, Findings};
-use observer::Ends;
-use record::Record;
+use origins::Origins;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,10 +40,16 @@ pub enum Malformed {
     /// It is longer than [`LINE_MAX`].
     #[error("longer than {LINE_MAX} bytes")]
     Overlong,
-    /// It is no JSON object with an `event_type`, or a field that is read has another type than Suricata gives it.
-    #[error("no EVE record: {0}")]
+    /// It is no JSON object as the format has it: a field that must be there is missing, or one that is read has another type.
+    #[error("not a record of this format: {0}")]
     Json(Box<str>),
-    /// It has no `timestamp`, or none that can be read.
+    /// It is no line as the format has it.
+    #[error("not a line of this format: {0}")]
+    Line(&'static str),
+    /// It is no text in UTF-8.
+    #[error("not UTF-8")]
+    Utf8,
+    /// It has no time, or none that can be read.
     #[error("no time")]
     Time,
     /// It has no addresses and ports, or none that can be read.
@@ -58,19 +59,24 @@ pub enum Malformed {
 
 /// What became of lines. Each is counted once.
 #[derive(Clone, Debug, Default)]
-pub struct EveCounters {
+#[non_exhaustive]
+pub struct LogCounters {
     /// Lines, without empty ones.
     pub lines: u64,
     /// Records that were read.
     pub read: u64,
-    /// Records of other types, or of other protocols than TCP and UDP.
+    /// Lines that tell of nothing that is looked at: headers, records of other types, or of other protocols than TCP and UDP.
     pub others: u64,
     /// Alerts that do not say which end is the client.
     pub undirected: u64,
     /// Lines that could not be read.
     pub malformed: u64,
-    /// The first of those: its number, from 1, and why.
+    /// The first of those: its number within its input, from 1, and why.
     pub first_malformed: Option<(u64, Malformed)>,
+}
+
+impl LogCounters {
+    const NONE: Self = Self { lines: 0, read: 0, others: 0, undirected: 0, malformed: 0, first_malformed: None };
 }
 
 /// What the engine calls a flow.
@@ -89,20 +95,23 @@ pub struct FlowName {
 pub struct LoggedAlert {
     /// The alert. Its packet number is the number of the line.
     pub alert: Alert,
+    /// The input with that line.
+    pub input: u32,
     /// Its flow.
     pub flow: FlowName,
 }
 
-/// Reads the EVE log of one engine, a line at a time.
+/// Reads the logs of one engine, a line at a time.
 ///
 /// ```
 /// use kaspector::matching::SignatureSet;
-/// use kaspector_logs::EveReader;
+/// use kaspector_logs::{LineParser, LogReader};
 /// use std::sync::Arc;
 ///
 /// let signatures = Arc::new(SignatureSet::builtin());
-/// let mut reader = EveReader::new(&signatures);
+/// let mut reader = LogReader::new(&signatures);
 /// reader.line(
+///     &mut LineParser::eve(),
 ///     br#"{"timestamp":"2026-11-24T03:39:09.282434+0000","flow_id":1,"event_type":"tls","src_ip":"10.20.0.5","src_port":55400,
 ///     "dest_ip":"198.51.100.10","dest_port":443,"proto":"TCP","tls":{"sni":"s07.upd.kaspersky.com","version":"TLS 1.3"}}"#,
 /// );
@@ -110,35 +119,46 @@ pub struct LoggedAlert {
 /// assert_eq!(reader.finish().host_findings(&signatures).len(), 1);
 /// ```
 #[derive(Debug)]
-pub struct EveReader {
-    signatures: Arc<SignatureSet>,
-    ledger: Ledger,
+pub struct LogReader {
+    pub(crate) signatures: Arc<SignatureSet>,
+    pub(crate) ledger: Ledger,
     flows: Flows,
     held: HeldFlows,
     /// The latest time of a record.
     now: Timestamp,
-    counters: EveCounters,
+    /// That of the line at hand.
+    at: Option<Timestamp>,
+    pub(crate) origins: Origins,
+    context: Context,
     flows_seen: u64,
     flows_given_up: u64,
-    queries_hurried: u64,
+    pub(crate) queries_hurried: u64,
     /// Flows that the line at hand may raise alerts of.
     names: Vec<FlowName>,
     alerts: Vec<LoggedAlert>,
     alerts_dropped: u64,
     /// Reused from record to record.
-    message: DnsMessage,
-    head: Vec<u8>,
+    pub(crate) message: DnsMessage,
+    pub(crate) head: Vec<u8>,
 }
 
 /// A record as far as all kinds have the same.
-struct Common<'a> {
-    record: &'a Record<'a>,
-    at: Timestamp,
-    ends: Ends,
-    counts: FlowCounts,
+pub(crate) struct Common<'a> {
+    pub record: &'a Record<'a>,
+    pub at: Timestamp,
+    pub ends: Ends,
+    pub counts: FlowCounts,
 }
 
-impl EveReader {
+/// What a record was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Was {
+    Other,
+    Undirected,
+    Read,
+}
+
+impl LogReader {
     /// A reader that matches against `signatures`.
     #[must_use]
     pub fn new(signatures: &Arc<SignatureSet>) -> Self {
@@ -151,10 +171,12 @@ impl EveReader {
         Self {
             signatures: Arc::clone(signatures),
             ledger: Ledger::new(signatures, input),
+            origins: Origins::new(input),
+            context: Context::new(signatures),
             flows: Flows::default(),
             held: HeldFlows::default(),
             now: Timestamp(0),
-            counters: EveCounters::default(),
+            at: None,
             flows_seen: 0,
             flows_given_up: 0,
             queries_hurried: 0,
@@ -166,29 +188,50 @@ impl EveReader {
         }
     }
 
-    /// Takes the next line, with or without its newline.
-    pub fn line(&mut self, line: &[u8]) {
-        let line = line.trim_ascii();
+    /// Says that the lines that follow are those of this input, from where it was left on.
+    pub fn select_input(&mut self, input: u32) {
+        self.origins.select(input);
+    }
+
+    /// Takes the next line, with or without its newline, and puts it in the words of its format. Gives the time of what it tells, if it tells of
+    /// anything that is looked at.
+    pub fn line(&mut self, parser: &mut LineParser, line: &[u8]) -> Option<Timestamp> {
+        self.origins.count_line();
+        let line = line.trim_ascii_end();
         if line.is_empty() {
-            return;
+            return None;
         }
-        self.counters.lines += 1;
+        self.at = None;
+        let mut was = Was::Other;
         let result = if line.len() > LINE_MAX {
             Err(Malformed::Overlong)
-        } else if self.pass_over(line) {
+        } else if parser.is_eve() && self.pass_over(line) {
+            was = Was::Read;
             Ok(())
         } else {
-            match serde_json::from_slice(line) {
-                Ok(record) => self.record(&record),
-                Err(error) => Err(Malformed::Json(error.to_string().into())),
-            }
+            let mut context = std::mem::take(&mut self.context);
+            let result = parser.parse(line, &mut context, &mut |record| {
+                was = was.max(self.record(record)?);
+                Ok(())
+            });
+            self.context = context;
+            result
         };
-        if let Err(why) = result {
-            self.counters.malformed += 1;
-            self.counters.first_malformed.get_or_insert((self.counters.lines, why));
-        }
+        self.origins.count(|counters, number| {
+            counters.lines += 1;
+            match (result, was) {
+                (Err(why), _) => {
+                    counters.malformed += 1;
+                    counters.first_malformed.get_or_insert((number, why));
+                }
+                (Ok(()), Was::Read) => counters.read += 1,
+                (Ok(()), Was::Undirected) => counters.undirected += 1,
+                (Ok(()), Was::Other) => counters.others += 1,
+            }
+        });
         self.release_held();
         self.collect();
+        self.at
     }
 
     /// Takes the alerts raised so far.
@@ -196,10 +239,10 @@ impl EveReader {
         std::mem::take(&mut self.alerts)
     }
 
-    /// What became of the lines so far.
+    /// What became of the lines of the input at hand so far.
     #[must_use]
-    pub const fn counters(&self) -> &EveCounters {
-        &self.counters
+    pub fn counters(&self) -> &LogCounters {
+        self.origins.counters()
     }
 
     /// The latest time of a record.
@@ -232,9 +275,14 @@ impl EveReader {
         let dropped: BTreeMap<_, _> = dropped.into_iter().filter(|&(_, count)| count > 0).collect();
         let fresh = Self::new(&self.signatures);
         let alerts = self.take_alerts();
-        let Self { ledger, flows_seen, .. } = std::mem::replace(self, fresh);
+        let Self { ledger, flows_seen, origins, .. } = std::mem::replace(self, fresh);
         self.alerts = alerts;
-        Findings::close(ledger, OutcomeCounters::default(), flows_seen, Coverage::default(), dropped)
+        let mut findings =
+            Findings::close(ledger, OutcomeCounters::default(), flows_seen, Coverage::default(), dropped);
+        for record in findings.hosts.values_mut() {
+            record.move_examples(|example| origins.position(example.packet));
+        }
+        findings
     }
 
     /// Takes a line in which nothing can matter but that there was one. Says no to any other, having done nothing.
@@ -246,12 +294,12 @@ impl EveReader {
         if known.is_some_and(|flow| flow.ends != hash || flow.has_more_to_say()) {
             return false;
         }
-        self.counters.read += 1;
         self.now = self.now.max(at);
+        self.at = Some(at);
         let known = self.flows.take(flow_id);
         self.flows_seen += u64::from(known.is_none());
         if !is_over {
-            let mut flow = known.unwrap_or_else(|| Flow::new(hash, self.counters.lines, at));
+            let mut flow = known.unwrap_or_else(|| Flow::new(hash, self.origins.number(), at));
             flow.is_named |= is_named;
             flow.was_asked |= is_query;
             self.keep(flow_id, flow);
@@ -267,7 +315,7 @@ impl EveReader {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
+    fn record(&mut self, record: &Record<'_>) -> Result<Was, Malformed> {
         let of_type = record.event_type.as_str();
         let protocol = match record.proto.as_ref().map_or("", |proto| proto.as_str()) {
             "TCP" => FiveTuple::TCP,
@@ -275,24 +323,22 @@ impl EveReader {
             _ => 0,
         };
         if !matches!(of_type, "dns" | "tls" | "quic" | "http" | "ftp" | "alert" | "flow") || protocol == 0 {
-            self.counters.others += 1;
-            return Ok(());
+            return Ok(Was::Other);
         }
-        let at = record.timestamp.as_ref().and_then(|text| timestamp(text.as_str())).ok_or(Malformed::Time)?;
+        let at = record.at.ok_or(Malformed::Time)?;
         let ends = Ends::read(record, protocol).ok_or(Malformed::Addresses)?;
         let Some(ends) = ends.with_client(observer::client_is_source(record)) else {
             // Of QUIC only the client's hello is of interest.
-            *(if of_type == "alert" { &mut self.counters.undirected } else { &mut self.counters.read }) += 1;
-            return Ok(());
+            return Ok(if of_type == "alert" { Was::Undirected } else { Was::Read });
         };
-        self.counters.read += 1;
         self.now = self.now.max(at);
+        self.at = Some(at);
         let counts = ends.counts(record.flow.as_ref());
         let common = Common { record, at, ends, counts };
         let mut flow = self.flow_of(&common);
         let name = FlowName {
             first_line: flow.first_line,
-            flow_id: record.flow_id,
+            flow_id: record.flow_id.filter(|_| !record.is_flow_id_made),
             community_id: record.community_id.as_ref().map(|id| id.as_str().into()),
         };
         self.names.push(name.clone());
@@ -318,7 +364,7 @@ impl EveReader {
                 self.over(name, flow, counts, opening_seen, at);
             }
         }
-        Ok(())
+        Ok(Was::Read)
     }
 
     /// The flow of a record; if this is its first, its beginning is told.
@@ -334,9 +380,8 @@ impl EveReader {
             self.give_up(Some(number), flow);
         }
         self.flows_seen += 1;
-        let start = record.flow.as_ref().and_then(|flow| timestamp(flow.start.as_ref()?.as_str()));
-        let started = start.unwrap_or(*at);
-        let mut flow = Flow::new(ends_hash, self.counters.lines, started);
+        let started = record.flow.as_ref().and_then(|flow| flow.start).unwrap_or(*at);
+        let mut flow = Flow::new(ends_hash, self.origins.number(), started);
         let five_tuple = ends.five_tuple();
         let FiveTuple { src, dst, src_port, dst_port, protocol } = five_tuple;
         let signatures = &*self.signatures;
@@ -381,7 +426,7 @@ impl EveReader {
         if let Some(opened) = opened {
             self.held.hold(flow.started, HeldFlow { name, opened, protocol, ended, over: at, told });
         } else if flow.is_remembered || flow.has_matched {
-            self.ledger.record(Event { packet: self.counters.lines, at, kind: EventKind::Ended(ended) });
+            self.ledger.record(Event { packet: self.origins.number(), at, kind: EventKind::Ended(ended) });
         }
     }
 
@@ -405,14 +450,18 @@ impl EveReader {
 
     /// Names the flows of the alerts that the line at hand raised.
     fn collect(&mut self) {
-        for alert in self.ledger.take_alerts() {
+        for mut alert in self.ledger.take_alerts() {
             if self.alerts.len() >= ALERTS_MAX {
                 self.alerts_dropped += 1;
                 continue;
             }
             let first_line = alert.flow.first_packet;
             let name = self.names.iter().rev().find(|name| name.first_line == first_line);
-            self.alerts.push(LoggedAlert { flow: name.cloned().unwrap_or_default(), alert });
+            let mut flow = name.cloned().unwrap_or_default();
+            flow.first_line = self.origins.position(first_line).packet;
+            let Position { input, packet } = self.origins.position(alert.packet);
+            (alert.packet, alert.flow.first_packet) = (packet, flow.first_line);
+            self.alerts.push(LoggedAlert { alert, input, flow });
         }
         self.names.clear();
     }

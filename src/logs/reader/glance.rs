@@ -1,10 +1,10 @@
 //! A first look at a line, which most lines do not survive: nothing in them can matter, and they need not be read as JSON. Whatever is not
 //! written just as Suricata writes it, or may matter, is read in full.
 
-use super::http::BODIES;
-use super::observer::Ends;
-use super::tls::common_names;
+use crate::http::BODIES;
+use crate::observer::Ends;
 use crate::timestamp;
+use crate::tls::common_names;
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, Zone};
 use kaspector::inspect::DomainName;

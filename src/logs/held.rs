@@ -1,7 +1,7 @@
 //! Flows to ports of interest, between their record and the ledger. What several of them prove together depends on the order in which they
 //! began; Suricata logs them in the order in which they were over, up to minutes later.
 
-use super::FlowName;
+use super::reader::FlowName;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Ended, Opened, ProtocolEvidence};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ pub const HELD_MAX: usize = 1 << 14;
 
 /// A flow that is over.
 #[derive(Debug)]
-pub(super) struct HeldFlow {
+pub(crate) struct HeldFlow {
     pub name: FlowName,
     pub opened: Opened,
     pub protocol: Vec<ProtocolEvidence>,
@@ -26,7 +26,7 @@ pub(super) struct HeldFlow {
 
 /// Flows by their beginning.
 #[derive(Debug, Default)]
-pub(super) struct HeldFlows {
+pub(crate) struct HeldFlows {
     flows: BTreeMap<(Timestamp, u64), HeldFlow>,
     hurried: u64,
 }

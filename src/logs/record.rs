@@ -1,12 +1,16 @@
-//! The fields of an EVE record that are read. Suricata 4 to 8 have them under these names; all others are ignored.
+//! What one record of a log tells, in the words of Suricata's EVE format, which has the most of them: other formats are put into these. Of EVE
+//! itself these are the fields that are read; Suricata 4 to 8 have them under these names, and all others are ignored.
 
+use crate::timestamp;
+use kaspector::capture::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Text that borrows the line where it holds no escapes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text<'a>(pub Cow<'a, str>);
+pub(crate) struct Text<'a>(pub Cow<'a, str>);
 
 impl Text<'_> {
     pub fn as_str(&self) -> &str {
@@ -36,20 +40,46 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Record<'a> {
-    #[serde(borrow)]
-    pub timestamp: Option<Text<'a>>,
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self(text)
+    }
+}
+
+/// Reads a time; none if it is not one.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<Text<'de>>::deserialize(from)?.and_then(|text| timestamp(text.as_str())))
+}
+
+/// Reads an address; none if it is not one.
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<IpAddr>, D::Error> {
+    Ok(Option::<Text<'de>>::deserialize(from)?.and_then(|text| text.as_str().parse().ok()))
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Record<'a> {
+    #[serde(default, rename = "timestamp", deserialize_with = "time")]
+    pub at: Option<Timestamp>,
     #[serde(borrow)]
     pub event_type: Text<'a>,
+    /// What records of one flow have in common.
     pub flow_id: Option<u64>,
+    /// Whether that is only ours, made of what another engine calls the flow.
+    #[serde(skip)]
+    pub is_flow_id_made: bool,
     #[serde(default)]
     pub vlan: Vec<u16>,
-    #[serde(borrow)]
-    pub src_ip: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "address")]
+    pub src_ip: Option<IpAddr>,
     pub src_port: Option<u16>,
-    #[serde(borrow)]
-    pub dest_ip: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "address")]
+    pub dest_ip: Option<IpAddr>,
     pub dest_port: Option<u16>,
     #[serde(borrow)]
     pub proto: Option<Text<'a>>,
@@ -70,15 +100,14 @@ pub(super) struct Record<'a> {
     pub http: Option<Http<'a>>,
     #[serde(borrow)]
     pub ftp: Option<Ftp<'a>>,
-    #[serde(borrow)]
-    pub flow: Option<Flow<'a>>,
+    pub flow: Option<Flow>,
     #[serde(borrow)]
     pub tcp: Option<Tcp<'a>>,
 }
 
 /// A message of versions 1 to 3, or what an alert tells of one.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Dns<'a> {
+pub(crate) struct Dns<'a> {
     #[serde(rename = "type", borrow)]
     pub kind: Option<Text<'a>>,
     pub id: Option<u16>,
@@ -110,8 +139,8 @@ pub(super) struct Dns<'a> {
     pub answer: Option<Box<Dns<'a>>>,
 }
 
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Question<'a> {
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Question<'a> {
     pub id: Option<u16>,
     #[serde(borrow)]
     pub rrname: Option<Text<'a>>,
@@ -119,8 +148,8 @@ pub(super) struct Question<'a> {
     pub rrtype: Option<Text<'a>>,
 }
 
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Answer<'a> {
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Answer<'a> {
     #[serde(borrow)]
     pub rrname: Option<Text<'a>>,
     #[serde(borrow)]
@@ -132,7 +161,7 @@ pub(super) struct Answer<'a> {
 
 /// Data of an answer by type, without owners and times to live.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Grouped<'a> {
+pub(crate) struct Grouped<'a> {
     #[serde(rename = "A", borrow, default)]
     pub a: Vec<Text<'a>>,
     #[serde(rename = "AAAA", borrow, default)]
@@ -142,7 +171,7 @@ pub(super) struct Grouped<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Tls<'a> {
+pub(crate) struct Tls<'a> {
     #[serde(borrow)]
     pub sni: Option<Text<'a>>,
     /// Of the server's hello; `UNDETERMINED` when there was none.
@@ -162,7 +191,7 @@ pub(super) struct Tls<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Ja3<'a> {
+pub(crate) struct Ja3<'a> {
     #[serde(borrow)]
     pub hash: Option<Text<'a>>,
     #[serde(borrow)]
@@ -170,7 +199,7 @@ pub(super) struct Ja3<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Quic<'a> {
+pub(crate) struct Quic<'a> {
     #[serde(borrow)]
     pub version: Option<Text<'a>>,
     #[serde(borrow)]
@@ -182,7 +211,7 @@ pub(super) struct Quic<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Http<'a> {
+pub(crate) struct Http<'a> {
     #[serde(borrow)]
     pub hostname: Option<Text<'a>>,
     pub http_port: Option<u16>,
@@ -209,7 +238,7 @@ pub(super) struct Http<'a> {
 }
 
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct Header<'a> {
+pub(crate) struct Header<'a> {
     #[serde(borrow)]
     pub name: Option<Text<'a>>,
     #[serde(borrow)]
@@ -217,7 +246,7 @@ pub(super) struct Header<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Ftp<'a> {
+pub(crate) struct Ftp<'a> {
     #[serde(borrow)]
     pub command: Option<Text<'a>>,
     #[serde(borrow)]
@@ -227,7 +256,7 @@ pub(super) struct Ftp<'a> {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Flow<'a> {
+pub(crate) struct Flow {
     #[serde(default)]
     pub pkts_toserver: u64,
     #[serde(default)]
@@ -236,16 +265,16 @@ pub(super) struct Flow<'a> {
     pub bytes_toserver: u64,
     #[serde(default)]
     pub bytes_toclient: u64,
-    #[serde(borrow)]
-    pub start: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "time")]
+    pub start: Option<Timestamp>,
     /// In alerts: the end that is the client.
-    #[serde(borrow)]
-    pub src_ip: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "address")]
+    pub src_ip: Option<IpAddr>,
     pub src_port: Option<u16>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Tcp<'a> {
+pub(crate) struct Tcp<'a> {
     /// Control bits that either side sent, in hexadecimal.
     #[serde(borrow)]
     pub tcp_flags_ts: Option<Text<'a>>,

@@ -4,7 +4,7 @@ use super::record::{Http, Text};
 use kaspector::inspect::HttpResponse;
 
 /// The request of a record as it may have been sent: what the log kept, and no more. `None` when it has no target.
-pub(super) fn request_head(http: &Http<'_>, head: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn request_head(http: &Http<'_>, head: &mut Vec<u8>) -> Option<()> {
     head.clear();
     let url = http.url.as_ref()?;
     push(head, text(http.http_method.as_ref()).unwrap_or("GET"), b' ');
@@ -40,11 +40,11 @@ pub(super) fn request_head(http: &Http<'_>, head: &mut Vec<u8>) -> Option<()> {
 }
 
 /// What stands for the body of a response: of a page, and of anything else.
-pub(super) const BODIES: [&[u8]; 2] = [b"<html", b""];
+pub(crate) const BODIES: [&[u8]; 2] = [b"<html", b""];
 
 /// The response of a record. A log does not keep the body, so its type stands for it: servers that answer whatever they are asked with a
 /// page say that it is one. `None` when status or type are not known.
-pub(super) fn response<'a>(http: &Http<'_>, head: &'a [u8]) -> Option<HttpResponse<'a>> {
+pub(crate) fn response<'a>(http: &Http<'_>, head: &'a [u8]) -> Option<HttpResponse<'a>> {
     let status = http.status?;
     let of_type = text(http.http_content_type.as_ref())?;
     let [page, other] = BODIES;

@@ -11,7 +11,7 @@ const ADDRESSES_MAX: usize = 128;
 
 /// Which message a record tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Query,
     Answer,
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// Flows that are followed. Then those that had no record for longest are given up, half of them at once.
 pub const FLOWS_MAX: usize = 1 << 17;
 /// Queries of one flow that wait for their answers.
-pub(super) const QUERIES_MAX: usize = 16;
+pub(crate) const QUERIES_MAX: usize = 16;
 /// Facts of one flow that are remembered, because an alert and a record may both tell them.
 const FACTS_MAX: usize = 16;
 /// What a flow to a port of interest says of itself.
@@ -18,7 +18,7 @@ const PROTOCOL_EVIDENCE_MAX: usize = 8;
 
 /// A flow between its records.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     /// Stands for ends and tenant: an engine that begins anew may give the same number to another flow.
     pub ends: u64,
     /// Number of its first record, and the time that it began at, as far as is known.
@@ -40,7 +40,7 @@ pub(super) struct Flow {
 
 /// What few flows have.
 #[derive(Debug, Default)]
-pub(super) struct More {
+pub(crate) struct More {
     /// A flow to a port of interest: its beginning, which is told when it is over, and what it said.
     pub opened: Option<Opened>,
     pub protocol: Vec<ProtocolEvidence>,
@@ -51,7 +51,7 @@ pub(super) struct More {
 
 /// A query with a name that matches. Only its answer says whether it came from a client or from a resolver on its way.
 #[derive(Debug)]
-pub(super) struct WaitingQuery {
+pub(crate) struct WaitingQuery {
     pub line: u64,
     pub at: Timestamp,
     pub message: DnsMessage,
@@ -60,7 +60,7 @@ pub(super) struct WaitingQuery {
 
 /// Which kind of record told a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Transaction,
     Alert,
 }
@@ -124,7 +124,7 @@ impl More {
 
 /// Flows by the engine's number: those with a record lately, and those of before.
 #[derive(Debug)]
-pub(super) struct Flows {
+pub(crate) struct Flows {
     recent: HashMap<u64, Flow, FixedState>,
     earlier: HashMap<u64, Flow, FixedState>,
     most: usize,

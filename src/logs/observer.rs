@@ -17,13 +17,13 @@ const WELL_KNOWN_MAX: u16 = 1023;
 const ENDS_SEED: u64 = 0x6c6f_6773;
 
 /// Matches one observation.
-pub(super) trait Observe: FnOnce(&SignatureSet, &Place<'_>, &mut dyn FnMut(EventKind)) -> Learned {}
+pub(crate) trait Observe: FnOnce(&SignatureSet, &Place<'_>, &mut dyn FnMut(EventKind)) -> Learned {}
 
 impl<F: FnOnce(&SignatureSet, &Place<'_>, &mut dyn FnMut(EventKind)) -> Learned> Observe for F {}
 
 /// Both ends of a flow, the client first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     client: (IpAddr, u16),
     server: (IpAddr, u16),
     protocol: u8,
@@ -41,9 +41,8 @@ impl Ends {
 
     /// Source and destination of a record, the source as the client. `None` when the record lacks one of them.
     pub fn read(record: &Record<'_>, protocol: u8) -> Option<Self> {
-        let address = |text: &Option<Text<'_>>| text.as_ref()?.as_str().parse().ok();
-        let client = (address(&record.src_ip)?, record.src_port?);
-        let server = (address(&record.dest_ip)?, record.dest_port?);
+        let client = (record.src_ip?, record.src_port?);
+        let server = (record.dest_ip?, record.dest_port?);
         // Tag 0 is none (IEEE 802.1Q).
         let mut tags = record.vlan.iter().copied().filter(|&tag| tag != 0);
         let zone = Zone { vlan: tags.next(), inner_vlan: tags.next(), vni: None };
@@ -71,7 +70,7 @@ impl Ends {
     }
 
     /// What the engine counted, if the record says.
-    pub fn counts(&self, flow: Option<&record::Flow<'_>>) -> FlowCounts {
+    pub fn counts(&self, flow: Option<&record::Flow>) -> FlowCounts {
         let Some(flow) = flow else { return FlowCounts::default() };
         let to_server = (flow.pkts_toserver, flow.bytes_toserver);
         let to_client = (flow.pkts_toclient, flow.bytes_toclient);
@@ -147,7 +146,7 @@ const ACK: u8 = 16;
 
 /// Whether the source of a record is the client; `None` where nothing tells. The engine takes whoever sent the first packet that it saw
 /// for the client, so where it saw one side only, ports have to tell.
-pub(super) fn client_is_source(record: &Record<'_>) -> Option<bool> {
+pub(crate) fn client_is_source(record: &Record<'_>) -> Option<bool> {
     let (source, destination) = (record.src_port?, record.dest_port?);
     let is_turned = source <= WELL_KNOWN_MAX && destination > WELL_KNOWN_MAX;
     match record.event_type.as_str() {
@@ -189,14 +188,14 @@ pub(super) fn client_is_source(record: &Record<'_>) -> Option<bool> {
 }
 
 /// QUIC's version in the words of the detector.
-pub(super) fn quic_version(name: &str) -> &'static str {
+pub(crate) fn quic_version(name: &str) -> &'static str {
     const NAMES: [&str; 11] =
         ["1", "2", "draft-34", "draft-29", "draft-27", "draft-22", "T050", "T051", "Q043", "Q046", "Q050"];
     NAMES.into_iter().find(|known| *known == name).unwrap_or("unknown")
 }
 
 /// One flow's record on its way through matching.
-pub(super) struct LogObserver<'a> {
+pub(crate) struct LogObserver<'a> {
     pub signatures: &'a SignatureSet,
     pub ledger: &'a mut Ledger,
     pub flow: &'a mut Flow,

@@ -1,0 +1,209 @@
+//! The formats of logs: which one a file is in, by its content, and a parser for each, which puts its lines in the words of EVE records.
+
+mod bind;
+mod clock;
+mod dnsmasq;
+mod eve;
+mod lookup;
+mod squid;
+mod unbound;
+mod zeek;
+
+use super::reader::Malformed;
+use super::record::Record;
+pub use clock::{Clock, time_zone};
+use kaspector::capture::Timestamp;
+pub(crate) use zeek::Context;
+
+/// Takes the records of a line.
+pub(crate) type Emit<'a> = dyn FnMut(&Record<'_>) -> Result<(), Malformed> + 'a;
+
+/// A format of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// Suricata's EVE JSON.
+    Eve,
+    /// Zeek's tab-separated logs.
+    ZeekTsv,
+    /// Zeek's JSON logs.
+    ZeekJson,
+    /// The query log of BIND.
+    Bind,
+    /// The log of Unbound with `log-queries` or `log-replies`.
+    Unbound,
+    /// The log of dnsmasq and of Pi-hole, with `log-queries`.
+    Dnsmasq,
+    /// The access log of Squid, native or combined.
+    Squid,
+}
+
+impl LogFormat {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Eve, Self::ZeekTsv, Self::ZeekJson, Self::Bind, Self::Unbound, Self::Dnsmasq, Self::Squid];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eve => "eve",
+            Self::ZeekTsv => "zeek-tsv",
+            Self::ZeekJson => "zeek-json",
+            Self::Bind => "bind",
+            Self::Unbound => "unbound",
+            Self::Dnsmasq => "dnsmasq",
+            Self::Squid => "squid",
+        }
+    }
+
+    /// The format of a log that begins with these bytes: whole lines, and the beginning of one more. The first of its lines that is in any of the
+    /// formats decides, so what a program says of itself before it logs the first query does not matter.
+    ///
+    /// ```
+    /// use kaspector_logs::LogFormat;
+    /// let line = br#"{"timestamp":"2026-11-24T03:39:09.282434+0000","flow_id":1,"event_type":"tls""#;
+    /// assert_eq!(LogFormat::recognise(line), Some(LogFormat::Eve));
+    /// assert_eq!(LogFormat::recognise(b"#separator \\x09\n#set_separator\t,\n"), Some(LogFormat::ZeekTsv));
+    /// assert_eq!(LogFormat::recognise(b"Dear diary,\n"), None);
+    /// ```
+    #[must_use]
+    pub fn recognise(head: &[u8]) -> Option<Self> {
+        head.split(|&byte| byte == b'\n').find_map(Self::of_line)
+    }
+
+    fn of_line(line: &[u8]) -> Option<Self> {
+        let line = line.trim_ascii();
+        if line.starts_with(b"#separator ") {
+            return Some(Self::ZeekTsv);
+        }
+        if line.starts_with(b"{") {
+            let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
+            return if has(br#""event_type":"#) && has(br#""timestamp":"#) {
+                Some(Self::Eve)
+            } else if zeek::is_json(line) {
+                Some(Self::ZeekJson)
+            } else {
+                None
+            };
+        }
+        let text = std::str::from_utf8(line).ok()?;
+        if dnsmasq::is_line(text) {
+            Some(Self::Dnsmasq)
+        } else if unbound::is_line(text) {
+            Some(Self::Unbound)
+        } else if bind::is_line(text) {
+            Some(Self::Bind)
+        } else if squid::is_line(text) {
+            Some(Self::Squid)
+        } else {
+            None
+        }
+    }
+
+    /// What its times leave out, so that somebody has to say it; judged by lines that are the beginning of a log.
+    #[must_use]
+    pub fn lacks(self, head: &[u8]) -> Lacks {
+        let lines = || head.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line.trim_ascii()).ok());
+        match self {
+            Self::Eve | Self::ZeekTsv | Self::ZeekJson => Lacks::default(),
+            Self::Dnsmasq => Lacks { zone: true, year: true },
+            Self::Bind => lines().find_map(bind::lacks).unwrap_or_default(),
+            Self::Unbound => lines().find_map(unbound::lacks).unwrap_or_default(),
+            Self::Squid => Lacks::default(),
+        }
+    }
+}
+
+/// What times of a log leave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// How far they are ahead of UTC.
+    pub zone: bool,
+    /// The year.
+    pub year: bool,
+}
+
+/// Puts the lines of one input in the words of EVE records.
+#[derive(Debug)]
+pub struct LineParser(Parser);
+
+#[derive(Debug)]
+enum Parser {
+    Eve,
+    ZeekTsv(Box<zeek::TsvParser>),
+    ZeekJson(zeek::JsonParser),
+    Bind(Clock),
+    Unbound(Clock),
+    Dnsmasq(Clock),
+    Squid,
+}
+
+impl LineParser {
+    /// For lines of a format; `clock` says what their times leave out.
+    #[must_use]
+    pub fn new(format: LogFormat, clock: Clock) -> Self {
+        Self(match format {
+            LogFormat::Eve => Parser::Eve,
+            LogFormat::ZeekTsv => Parser::ZeekTsv(Box::default()),
+            LogFormat::ZeekJson => Parser::ZeekJson(zeek::JsonParser::default()),
+            LogFormat::Bind => Parser::Bind(clock),
+            LogFormat::Unbound => Parser::Unbound(clock),
+            LogFormat::Dnsmasq => Parser::Dnsmasq(clock),
+            LogFormat::Squid => Parser::Squid,
+        })
+    }
+
+    /// For Suricata's EVE records.
+    #[must_use]
+    pub const fn eve() -> Self {
+        Self(Parser::Eve)
+    }
+
+    pub(crate) const fn is_eve(&self) -> bool {
+        matches!(self.0, Parser::Eve)
+    }
+
+    pub(crate) fn parse(&mut self, line: &[u8], context: &mut Context, emit: &mut Emit<'_>) -> Result<(), Malformed> {
+        match &mut self.0 {
+            Parser::Eve => eve::parse(line, emit),
+            Parser::ZeekTsv(parser) => parser.parse(line, context, emit),
+            Parser::ZeekJson(parser) => parser.parse(line, context, emit),
+            Parser::Bind(clock) => bind::parse(text(line)?, clock, emit),
+            Parser::Unbound(clock) => unbound::parse(text(line)?, clock, emit),
+            Parser::Dnsmasq(clock) => dnsmasq::parse(text(line)?, clock, emit),
+            Parser::Squid => squid::parse(text(line)?, emit),
+        }
+    }
+
+    /// About when a line was written, where several logs of one engine are to be read in the order in which it wrote them. `None` for a line
+    /// that has no time: it goes with the one before it.
+    #[must_use]
+    pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
+        match &mut self.0 {
+            Parser::ZeekTsv(parser) => parser.written(line),
+            Parser::ZeekJson(parser) => parser.written(line),
+            _ => None,
+        }
+    }
+}
+
+impl LineParser {
+    /// The time that a line tells, if it tells of anything that is looked at.
+    #[must_use]
+    pub fn time(&mut self, line: &[u8]) -> Option<Timestamp> {
+        let mut time = None;
+        let outcome = self.parse(line.trim_ascii_end(), &mut Context::default(), &mut |record| {
+            time = time.or(record.at);
+            Ok(())
+        });
+        time.filter(|_| outcome.is_ok())
+    }
+}
+
+fn text(line: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(line).map_err(|_| Malformed::Utf8)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Logs separated by tabs. Lines that begin with `#` say which columns follow; after a rotation, or when Zeek is configured anew, others may.
+
+use super::cell::Cell;
+use super::kind::{Kind, Rows};
+use super::{Column, Columns, Context};
+use crate::format::Emit;
+use crate::reader::Malformed;
+use kaspector::capture::Timestamp;
+use std::borrow::Cow;
+
+/// Columns of a log that are told apart.
+const COLUMNS_MAX: usize = 255;
+/// Marks a column that the log does not have.
+const ABSENT: u8 = u8::MAX;
+
+/// Reads lines of one log.
+#[derive(Debug, Default)]
+pub struct TsvParser {
+    header: Header,
+    rows: Rows,
+    /// Where each column of the line at hand begins and ends; reused.
+    ends: Vec<(usize, usize)>,
+}
+
+/// What the lines that begin with `#` say.
+#[derive(Debug)]
+struct Header {
+    separator: u8,
+    set_separator: char,
+    unset: String,
+    empty: String,
+    kind: Option<Kind>,
+    /// Where each column stands.
+    places: [u8; Column::COUNT],
+    has_fields: bool,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self {
+            separator: b'\t',
+            set_separator: ',',
+            unset: "-".to_owned(),
+            empty: "(empty)".to_owned(),
+            kind: None,
+            places: [ABSENT; Column::COUNT],
+            has_fields: false,
+        }
+    }
+}
+
+impl Header {
+    fn read(&mut self, line: &str) {
+        let separator = char::from(self.separator);
+        if let Some(value) = line.strip_prefix("#separator ") {
+            // As `\x09`.
+            let code = value.strip_prefix("\\x").and_then(|code| u8::from_str_radix(code, 16).ok());
+            *self = Self { separator: code.or_else(|| value.bytes().next()).unwrap_or(b'\t'), ..Self::default() };
+            return;
+        }
+        let Some((key, value)) = line.split_once(separator) else { return };
+        match key {
+            "#set_separator" => self.set_separator = value.chars().next().unwrap_or(','),
+            "#empty_field" => self.empty = value.to_owned(),
+            "#unset_field" => self.unset = value.to_owned(),
+            "#path" => self.kind = Kind::named(value),
+            "#fields" => {
+                self.places = [ABSENT; Column::COUNT];
+                self.has_fields = true;
+                for (at, name) in (0..ABSENT).zip(value.split(separator)) {
+                    if let Some(place) = Column::named(name).and_then(|column| self.places.get_mut(column as usize)) {
+                        *place = at;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A line by the columns of its header.
+struct Line<'a, 'h> {
+    line: &'a str,
+    ends: &'h [(usize, usize)],
+    header: &'h Header,
+}
+
+impl<'a> Columns<'a> for Line<'a, '_> {
+    fn cell(&self, column: Column) -> Option<Cell<'a>> {
+        let &place = self.header.places.get(column as usize)?;
+        let &(from, to) = self.ends.get(usize::from(place))?;
+        let text = self.line.get(from..to)?;
+        (text != self.header.unset && text != self.header.empty).then(|| Cell::Text(unescaped(text)))
+    }
+}
+
+/// A text in which `\x2c` stands for a byte that separates columns or elements, or is none of a text.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if memchr::memmem::find(text.as_bytes(), b"\\x").is_none() {
+        return text.into();
+    }
+    let mut parts = text.split("\\x");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        match (code, part.get(2..)) {
+            (Some(code), Some(rest)) => {
+                whole.push(if code.is_ascii() { char::from(code) } else { '?' });
+                whole.push_str(rest);
+            }
+            _ => {
+                whole.push_str("\\x");
+                whole.push_str(part);
+            }
+        }
+    }
+    whole.into()
+}
+
+impl TsvParser {
+    /// With what other logs of the same Zeek told.
+    pub fn parse(&mut self, line: &[u8], context: &mut Context, emit: &mut Emit<'_>) -> Result<(), Malformed> {
+        let line = std::str::from_utf8(line).map_err(|_| Malformed::Utf8)?;
+        if line.starts_with('#') {
+            self.header.read(line);
+            return Ok(());
+        }
+        if !self.header.has_fields {
+            return Err(Malformed::Line("no line '#fields' before it says which columns these are"));
+        }
+        let Some(kind) = self.header.kind else { return Ok(()) };
+        self.split(line);
+        let line = Line { line, ends: &self.ends, header: &self.header };
+        self.rows.read(kind, &line, self.header.set_separator, context, emit)
+    }
+
+    pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
+        let line = std::str::from_utf8(line).ok()?;
+        // What separates columns is said before the first of them, so it is needed here, too.
+        if line.starts_with('#') {
+            self.header.read(line);
+            return None;
+        }
+        self.split(line);
+        Rows::written(self.header.kind?, &Line { line, ends: &self.ends, header: &self.header })
+    }
+
+    fn split(&mut self, line: &str) {
+        self.ends.clear();
+        let mut from = 0;
+        for to in memchr::memchr_iter(self.header.separator, line.as_bytes()).take(COLUMNS_MAX) {
+            self.ends.push((from, to));
+            from = to + 1;
+        }
+        self.ends.push((from, line.len()));
+    }
+}

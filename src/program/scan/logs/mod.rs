@@ -1,0 +1,66 @@
+//! Logs among the inputs: what another program wrote of the same traffic. Files that belong together are one series, with one reader: what one
+//! of them says may decide what another means.
+
+mod lines;
+mod look;
+mod series;
+mod stream;
+
+pub use look::{Found, LogInput, LogTimes, look};
+
+use super::progress::Progress;
+use kaspector::matching::{Alert, SignatureSet};
+use kaspector::pipeline::Findings;
+use kaspector_logs::FlowName;
+use kaspector_report::InputReport;
+use series::{Series, in_series};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a log of a series showed.
+#[derive(Debug, Default)]
+pub struct LogScan {
+    /// In the list that was scanned.
+    pub index: usize,
+    /// The log itself.
+    pub report: InputReport,
+    /// What its series showed; of the first log of a series, and empty for the others.
+    pub findings: Findings,
+    /// Its alerts, and what the engine that wrote it calls the flow of each.
+    pub alerts: Vec<(Alert, FlowName)>,
+}
+
+/// Reads logs to their end, each series on one thread.
+pub fn read(logs: Vec<LogInput>, threads: usize, reading: &LogReading<'_>) -> Vec<LogScan> {
+    let series = in_series(logs);
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let series: Vec<Mutex<Option<Series>>> = series.into_iter().map(|one| Mutex::new(Some(one))).collect();
+    let work = || {
+        while let Some(place) = series.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(series) = taken else { continue };
+            let scans = series.read(reading);
+            done.lock().unwrap_or_else(PoisonError::into_inner).extend(scans);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(series.len()) {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What reading any log takes.
+#[derive(Debug)]
+pub struct LogReading<'a> {
+    /// What is looked for.
+    pub signatures: &'a Arc<SignatureSet>,
+    /// Who is told how far it has come.
+    pub progress: &'a Progress,
+    /// Whether somebody takes the alerts.
+    pub keeps_alerts: bool,
+}

@@ -1,0 +1,220 @@
+//! Logs from outside: `kaspector logs`, and `scan` where it meets one.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
+const UPDATE: &str = "s07.upd.kaspersky.com";
+
+fn kaspector(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(PROGRAM).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn answer(arguments: &[&str], folder: &Path) -> Value {
+    let output = kaspector(&[arguments, &["--format", "json", "-q"]].concat(), folder);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Address, field, value and place of each piece of evidence.
+fn evidence(answer: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    for host in answer["hosts"].as_array().unwrap() {
+        for line in host["evidence"].as_array().unwrap() {
+            let text = |key: &str| line[key].as_str().unwrap().to_owned();
+            let example = &line["example"];
+            let place = format!("{}#{}", example["input"].as_str().unwrap(), example["packet"]);
+            all.push(format!("{} {} {} {place}", host["address"].as_str().unwrap(), text("field"), text("observed")));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// A record of Suricata's log of a flow.
+fn record(second: u32, kind: &str, flow_id: u64, server: [&str; 2], of_kind: &Value) -> String {
+    let [address, port] = server;
+    let proto = if port == "53" { "UDP" } else { "TCP" };
+    let mut record = json!({
+        "event_type": kind, "flow_id": flow_id, "src_ip": "10.0.0.5", "src_port": 50_000 + flow_id, "dest_ip": address,
+        "dest_port": port.parse::<u16>().unwrap(), "proto": proto, "timestamp": format!("2026-11-24T03:39:{second:02}.000000+0000"),
+    });
+    for (key, value) in of_kind.as_object().unwrap() {
+        record[key] = value.clone();
+    }
+    format!("{record}\n")
+}
+
+#[test]
+fn what_was_rotated_is_read_as_one_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let lookup = json!({"dns": {"version": 2, "type": "query", "id": 7, "rrname": UPDATE, "rrtype": "A"}});
+    let answered = json!({"dns": {"version": 2, "type": "answer", "id": 7, "rrname": UPDATE, "rrtype": "A", "rcode": "NOERROR", "rd": true,
+        "answers": [{"rrname": UPDATE, "rrtype": "A", "ttl": 300, "rdata": "198.51.100.10"}]}});
+    let earlier =
+        record(1, "dns", 1, ["10.0.0.53", "53"], &lookup) + &record(2, "dns", 1, ["10.0.0.53", "53"], &answered);
+    // A connection to that address which names nobody, once the log was rotated.
+    let over = json!({"app_proto": "tls", "flow": {"pkts_toserver": 8, "pkts_toclient": 7, "start": "2026-11-24T03:39:03.000000+0000"},
+        "tcp": {"tcp_flags_ts": "1b", "tcp_flags_tc": "1b"}});
+    let later = record(9, "flow", 2, ["198.51.100.10", "443"], &over);
+    fs::write(folder.path().join("eve.json.1"), earlier).unwrap();
+    fs::write(folder.path().join("eve.json"), &later).unwrap();
+    let found = answer(&["logs", "."], folder.path());
+    let expected = [
+        format!("10.0.0.5 dns.query {UPDATE} ./eve.json.1#1"),
+        format!("10.0.0.5 resolved_address {UPDATE} ./eve.json#1"),
+    ];
+    let found_lines = evidence(&found);
+    assert_eq!(found_lines, expected.map(|line| line.replace("resolved_address", &field_of(&found_lines))));
+    assert_eq!(found["inputs"][0]["log"]["format"], "eve");
+    assert_eq!(found, answer(&["logs", ".", "--threads", "1"], folder.path()));
+    // Without the file before it the connection says nothing.
+    assert_eq!(evidence(&answer(&["logs", "eve.json"], folder.path())), [""; 0]);
+    assert_eq!(evidence(&answer(&["scan", "."], folder.path())), found_lines, "a scan that meets logs reads them, too");
+}
+
+/// The name of the field of evidence by address, as the answer spells it.
+fn field_of(lines: &[String]) -> String {
+    lines.iter().find(|line| line.contains("eve.json#1")).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn logs_are_merged_once_and_alerts_say_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let hello = json!({"tls": {"sni": UPDATE, "version": "TLS 1.3"}, "community_id": "1:abc"});
+    fs::write(folder.path().join("eve.json"), record(1, "tls", 3, ["198.51.100.10", "443"], &hello)).unwrap();
+    let arguments = ["logs", "eve.json", "--state", "hosts.state", "--eve", "alerts.json"];
+    let first = kaspector(&arguments, folder.path());
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let alert: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("alerts.json")).unwrap()).unwrap();
+    assert_eq!((&alert["flow_id"], &alert["community_id"]), (&json!(3), &json!("1:abc")));
+    assert_eq!(alert["alert"]["metadata"]["kaspector_line"], json!(["1"]));
+    let second = kaspector(&arguments, folder.path());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("already in hosts.state"), "{second:?}");
+    let listed = kaspector(&["hosts", "--state", "hosts.state", "--format", "json"], folder.path());
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["hosts"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_times_leave_out_has_to_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("Nov 24 03:39:09 dnsmasq[1234]: query[A] {UPDATE} from 10.0.0.5\n");
+    fs::write(folder.path().join("dnsmasq.log"), line).unwrap();
+    fs::write(folder.path().join("notes.txt"), "nothing of this kind\n").unwrap();
+    let refused = kaspector(&["logs", "dnsmasq.log"], folder.path());
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("dnsmasq.log: its times have no time zone"),
+        "{refused:?}"
+    );
+    let wrong = kaspector(&["logs", "dnsmasq.log", "--timezone", "Mars/Olympus"], folder.path());
+    assert_eq!(wrong.status.code(), Some(2));
+    let none = kaspector(&["logs", "notes.txt"], folder.path());
+    assert_eq!(none.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("in no format of logs that we know"), "{none:?}");
+    let found = answer(&["logs", ".", "--timezone", "+02:00", "--year", "2026"], folder.path());
+    assert_eq!(evidence(&found), [format!("10.0.0.5 dns.query {UPDATE} ./dnsmasq.log#1")]);
+    assert_eq!(found["hosts"][0]["first_seen"], "2026-11-24T01:39:09.000000Z");
+    assert_eq!(found["counters"]["left_out"]["not_a_log"], 1);
+}
+
+/// A query for an address, as a client sends it (RFC 1035 section 4).
+fn query(name: &str) -> Vec<u8> {
+    let mut query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+    for label in name.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.extend_from_slice(b"\x00\x00\x01\x00\x01");
+    query
+}
+
+/// Asks a resolver until it answers.
+fn ask(port: u16, name: &str) {
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let started = Instant::now();
+    let mut room = [0; 512];
+    while started.elapsed() < Duration::from_secs(20) {
+        let _ = client.send_to(&query(name), ("127.0.0.1", port));
+        if client.recv(&mut room).is_ok() {
+            return;
+        }
+    }
+    panic!("the resolver on port {port} does not answer");
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The program by its name, where the system has it.
+fn there(program: &str) -> Option<String> {
+    let paths = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|folder| format!("{folder}/{program}"));
+    let found = paths.into_iter().find(|path| Path::new(path).exists());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{program} must be here: scripts/install-deps test");
+        eprintln!("skipped: {program} is not there");
+    }
+    found
+}
+
+#[test]
+fn real_resolvers_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (dnsmasq_port, unbound_port) = (free_port(), free_port());
+    if let Some(dnsmasq) = there("dnsmasq") {
+        let mut resolver = Command::new(dnsmasq)
+            .args([
+                "--no-daemon",
+                "--no-resolv",
+                "--no-hosts",
+                "--conf-file=/dev/null",
+                "--listen-address=127.0.0.1",
+                "--bind-interfaces",
+            ])
+            .args([
+                "--log-queries",
+                "--address=/kaspersky.com/198.51.100.10",
+                "--pid-file=",
+                &format!("--port={dnsmasq_port}"),
+            ])
+            .arg(format!("--log-facility={}", at("dnsmasq.log")))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        ask(dnsmasq_port, UPDATE);
+        resolver.kill().unwrap();
+        resolver.wait().unwrap();
+        let found = evidence(&answer(&["logs", "dnsmasq.log", "--timezone", "UTC"], folder.path()));
+        assert!(
+            found.first().is_some_and(|line| line.starts_with(&format!("127.0.0.1 dns.query {UPDATE}"))),
+            "{found:?}"
+        );
+    }
+    if let Some(unbound) = there("unbound") {
+        let configuration = format!(
+            "server:\n  interface: 127.0.0.1\n  port: {unbound_port}\n  do-daemonize: no\n  username: \"\"\n  chroot: \"\"\n  directory: {:?}\n  \
+             pidfile: \"\"\n  use-syslog: no\n  logfile: {:?}\n  log-queries: yes\n  log-replies: yes\n  local-zone: \"kaspersky.com.\" redirect\n  \
+             local-data: \"kaspersky.com. A 198.51.100.10\"\n",
+            folder.path(),
+            at("unbound.log")
+        );
+        fs::write(at("unbound.conf"), configuration).unwrap();
+        let mut resolver =
+            Command::new(unbound).args(["-d", "-c", &at("unbound.conf")]).stderr(Stdio::null()).spawn().unwrap();
+        ask(unbound_port, UPDATE);
+        resolver.kill().unwrap();
+        resolver.wait().unwrap();
+        let found = evidence(&answer(&["logs", "unbound.log"], folder.path()));
+        assert!(found.iter().any(|line| line.starts_with(&format!("127.0.0.1 dns.query {UPDATE}"))), "{found:?}");
+    }
+}
