@@ -75,7 +75,8 @@ fn what_rules_and_documents_name_is_what_a_sensor_shows() {
     let Some(cable) = Cable::lay("ar") else { return };
     let folder = tempfile::tempdir().unwrap();
     let outputs = ["eve.json", "other.json"].map(|name| format!("file:{}", folder.path().join(name).display()));
-    let sensor = Served::start(&cable, &["-o", &outputs[0], "-o", &outputs[1]]);
+    let evidence = folder.path().join("evidence").display().to_string();
+    let sensor = Served::start(&cable, &["-o", &outputs[0], "-o", &outputs[1], "--evidence", &evidence]);
     let shown = sensor.metrics();
     let mut exposed = asked(&shown);
     // What has no series yet has a description.

@@ -15,7 +15,7 @@ fn a_folder_without_captures_is_an_error() {
     for _ in 0..2 {
         let (code, said) = scan(folder.path());
         assert_eq!(code, Some(4), "{said}");
-        assert!(said.contains("no capture in the folders named"), "{said}");
+        assert!(said.contains("no capture and no log in the folders named"), "{said}");
         assert!(!said.contains("No host"), "{said}");
         std::fs::write(folder.path().join("notes.txt"), "seen at noon\n").unwrap();
     }
