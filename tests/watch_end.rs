@@ -55,7 +55,7 @@ fn every_open_flow_is_ended_when_nothing_hurries() {
             "--workers",
             workers,
             "--ring-blocks",
-            "128",
+            "256",
             "--state",
             state.to_str().unwrap(),
             "-o",

@@ -44,7 +44,9 @@ pub fn read(stream: &mut TcpStream, has_no_body: bool) -> Answer {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "the connection ended: {:?}", String::from_utf8_lossy(&bytes));
+        // Unlike a single read, this goes on where a signal interrupted it.
+        let read = stream.read_exact(&mut byte);
+        read.unwrap_or_else(|error| panic!("{error}: the answer ended: {:?}", String::from_utf8_lossy(&bytes)));
         bytes.push(byte[0]);
     }
     let head = String::from_utf8(bytes).unwrap();
