@@ -229,7 +229,8 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
     for (input, log) in logs() {
         if let Some(first) = &log.first_malformed {
             let LogReport { malformed, format, .. } = log;
-            warn(format_args!("{}: {malformed} lines could not be read as {format}; {first}", input.path));
+            let plural = if *malformed == 1 { "" } else { "s" };
+            warn(format_args!("{}: {malformed} line{plural} could not be read as {format}; {first}", input.path));
         }
     }
     if verbose {
