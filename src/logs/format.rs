@@ -146,7 +146,7 @@ impl LineParser {
         Self(match format {
             LogFormat::Eve => Parser::Eve,
             LogFormat::ZeekTsv => Parser::ZeekTsv(Box::default()),
-            LogFormat::ZeekJson => Parser::ZeekJson(zeek::JsonParser::default()),
+            LogFormat::ZeekJson => Parser::ZeekJson(zeek::JsonParser),
             LogFormat::Bind => Parser::Bind(clock),
             LogFormat::Unbound => Parser::Unbound(clock),
             LogFormat::Dnsmasq => Parser::Dnsmasq(clock),

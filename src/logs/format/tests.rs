@@ -19,13 +19,7 @@ fn clock() -> Clock {
 /// Host, field and observed value of each piece of evidence, how closely it was seen, and in which second.
 type Line = (String, Field, String, SeenAs, u64);
 
-fn found(format: LogFormat, lines: &[&str]) -> Vec<Line> {
-    let mut reader = LogReader::new(&SIGNATURES);
-    let mut parser = LineParser::new(format, clock());
-    for line in lines {
-        reader.line(&mut parser, line.as_bytes());
-    }
-    assert_eq!(reader.counters().malformed, 0, "{:?}", reader.counters());
+fn evidence(reader: &mut LogReader) -> Vec<Line> {
     let mut all = Vec::new();
     for host in reader.finish().host_findings(&SIGNATURES) {
         for line in host.evidence {
@@ -35,6 +29,16 @@ fn found(format: LogFormat, lines: &[&str]) -> Vec<Line> {
     }
     all.sort();
     all
+}
+
+fn found(format: LogFormat, lines: &[&str]) -> Vec<Line> {
+    let mut reader = LogReader::new(&SIGNATURES);
+    let mut parser = LineParser::new(format, clock());
+    for line in lines {
+        reader.line(&mut parser, line.as_bytes());
+    }
+    assert_eq!(reader.counters().malformed, 0, "{:?}", reader.counters());
+    evidence(&mut reader)
 }
 
 fn lookup(client: &str, name: &str) -> Vec<Line> {
@@ -143,15 +147,7 @@ fn zeek(logs: &[(&str, &str, &[&str])]) -> Vec<Line> {
         }
         assert_eq!(reader.counters().malformed, 0, "{path}: {:?}", reader.counters());
     }
-    let mut all = Vec::new();
-    for host in reader.finish().host_findings(&SIGNATURES) {
-        for line in host.evidence {
-            let second = line.first_seen.seconds();
-            all.push((host.host.address.to_string(), line.field, line.observed.to_string(), line.seen_as, second));
-        }
-    }
-    all.sort();
-    all
+    evidence(&mut reader)
 }
 
 const DNS: &str =

@@ -99,6 +99,12 @@ pub(super) mod tests {
                 assert_eq!(found("10.20.0.5"), is_found);
             }
         }
+        let log = folder.path().join("eve.json");
+        std::fs::write(&log, "{\"timestamp\":\"2026-11-24T03:39:09.0Z\",\"event_type\":\"stats\"}\n").unwrap();
+        *lock(&PANICS) = vec![(log.display().to_string(), 0)];
+        let Scan { report, defects, .. } = scanned(&[&log, &good], 2);
+        let [broken, sound] = report.inputs.as_slice() else { panic!("{report:?}") };
+        assert_eq!((defects, broken.unreadable, sound.packets > 0), (1, true, true));
         *lock(&PANICS) = Vec::new();
     }
 

@@ -101,8 +101,10 @@ pub fn scan(
         }
     }
     let log_reading = LogReading { signatures, progress, keeps_alerts: take_alerts.is_some() };
-    for LogScan { index, report, findings, alerts } in logs::read(reading.take_logs(), threads, &log_reading) {
-        merge.add(index, Some(InputScan::of_log(report, findings, alerts)));
+    for LogScan { index, report, findings, alerts, is_defective } in
+        logs::read(reading.take_logs(), threads, &log_reading)
+    {
+        merge.add(index, Some(InputScan { is_defective, ..InputScan::of_log(report, findings, alerts) }));
     }
     let mut scan = merge.into_answer();
     scan.interrupted = progress.is_stopped();

@@ -1,7 +1,7 @@
 //! Logs of one JSON object a line. Which log a line is of shows from `_path` where it is there, else from the fields that only that log has.
 
 use super::cell::Cell;
-use super::kind::{Kind, Rows};
+use super::kind::{self, Kind};
 use super::{Column, Columns, Context};
 use crate::format::Emit;
 use crate::reader::Malformed;
@@ -22,9 +22,7 @@ pub fn is_json(line: &[u8]) -> bool {
 
 /// Reads lines of one log.
 #[derive(Debug, Default)]
-pub struct JsonParser {
-    rows: Rows,
-}
+pub struct JsonParser;
 
 /// The columns of a line that are read.
 struct Object<'a> {
@@ -150,7 +148,7 @@ fn object(line: &[u8]) -> Result<Object<'_>, Malformed> {
     serde_json::from_slice(line).map_err(|error| Malformed::Json(error.to_string().into()))
 }
 
-fn kind(object: &Object<'_>) -> Option<Kind> {
+fn kind_of(object: &Object<'_>) -> Option<Kind> {
     match object.cell(Column::Path) {
         Some(path) => Kind::named(&path.text()?),
         None => Kind::with(|column| object.cells.iter().any(|(one, _)| *one == column)),
@@ -160,12 +158,12 @@ fn kind(object: &Object<'_>) -> Option<Kind> {
 impl JsonParser {
     pub fn parse(&mut self, line: &[u8], context: &mut Context, emit: &mut Emit<'_>) -> Result<(), Malformed> {
         let object = object(line)?;
-        let Some(kind) = kind(&object) else { return Ok(()) };
-        self.rows.read(kind, &object, ',', context, emit)
+        let Some(kind) = kind_of(&object) else { return Ok(()) };
+        kind::read(kind, &object, ',', context, emit)
     }
 
-    pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
+    pub fn written(&self, line: &[u8]) -> Option<Timestamp> {
         let object = object(line).ok()?;
-        Rows::written(kind(&object)?, &object)
+        kind::written(kind_of(&object)?, &object)
     }
 }

@@ -65,53 +65,47 @@ impl Kind {
     }
 }
 
-/// Reads rows.
-#[derive(Debug, Default)]
-pub struct Rows(());
+/// About when Zeek wrote a row.
+pub(super) fn written<'a>(kind: Kind, row: &impl Columns<'a>) -> Option<Timestamp> {
+    let at = row.cell(Column::Ts)?.time()?.0;
+    let for_ns = |column| row.cell(column).and_then(|cell| cell.nanoseconds()).unwrap_or(0);
+    Some(Timestamp(match kind {
+        // The time of a connection is that of its first packet, and it is written when it is over.
+        Kind::Conn => at.saturating_add(for_ns(Column::Duration)),
+        Kind::Dns => at.saturating_add(for_ns(Column::Rtt)),
+        Kind::X509 | Kind::Quic => at.saturating_sub(AHEAD_NS),
+        Kind::Ssl | Kind::Http | Kind::Ftp => at,
+    }))
+}
 
-impl Rows {
-    /// About when Zeek wrote a row.
-    pub(super) fn written<'a>(kind: Kind, row: &impl Columns<'a>) -> Option<Timestamp> {
-        let at = row.cell(Column::Ts)?.time()?.0;
-        let for_ns = |column| row.cell(column).and_then(|cell| cell.nanoseconds()).unwrap_or(0);
-        Some(Timestamp(match kind {
-            // The time of a connection is that of its first packet, and it is written when it is over.
-            Kind::Conn => at.saturating_add(for_ns(Column::Duration)),
-            Kind::Dns => at.saturating_add(for_ns(Column::Rtt)),
-            Kind::X509 | Kind::Quic => at.saturating_sub(AHEAD_NS),
-            Kind::Ssl | Kind::Http | Kind::Ftp => at,
-        }))
+/// Tells what a row says.
+pub(super) fn read<'a>(
+    kind: Kind,
+    row: &impl Columns<'a>,
+    separator: char,
+    context: &mut Context,
+    emit: &mut Emit<'_>,
+) -> Result<(), Malformed> {
+    let row = Row { row, separator };
+    if kind == Kind::X509 {
+        row.certificate(context);
+        return Ok(());
     }
-
-    pub(super) fn read<'a>(
-        &mut self,
-        kind: Kind,
-        row: &impl Columns<'a>,
-        separator: char,
-        context: &mut Context,
-        emit: &mut Emit<'_>,
-    ) -> Result<(), Malformed> {
-        let row = Row { row, separator };
-        if kind == Kind::X509 {
-            row.certificate(context);
-            return Ok(());
-        }
-        let record = row.record()?;
-        match kind {
-            Kind::Conn => emit(&row.conn(record)),
-            Kind::Dns => row.dns(record, emit),
-            Kind::Ssl if record.flow_id.is_some_and(|flow| context.is_quic(flow)) => Ok(()),
-            Kind::Ssl => emit(&row.ssl(record, context)),
-            Kind::Quic => {
-                if let Some(flow) = record.flow_id {
-                    context.add_quic(flow);
-                }
-                emit(&row.quic(record))
+    let record = row.record()?;
+    match kind {
+        Kind::Conn => emit(&row.conn(record)),
+        Kind::Dns => row.dns(record, emit),
+        Kind::Ssl if record.flow_id.is_some_and(|flow| context.is_quic(flow)) => Ok(()),
+        Kind::Ssl => emit(&row.ssl(record, context)),
+        Kind::Quic => {
+            if let Some(flow) = record.flow_id {
+                context.add_quic(flow);
             }
-            Kind::Http => emit(&row.http(record)),
-            Kind::Ftp => emit(&row.ftp(record)),
-            Kind::X509 => Ok(()),
+            emit(&row.quic(record))
         }
+        Kind::Http => emit(&row.http(record)),
+        Kind::Ftp => emit(&row.ftp(record)),
+        Kind::X509 => Ok(()),
     }
 }
 

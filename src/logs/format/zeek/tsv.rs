@@ -1,7 +1,7 @@
 //! Logs separated by tabs. Lines that begin with `#` say which columns follow; after a rotation, or when Zeek is configured anew, others may.
 
 use super::cell::Cell;
-use super::kind::{Kind, Rows};
+use super::kind::{self, Kind};
 use super::{Column, Columns, Context};
 use crate::format::Emit;
 use crate::reader::Malformed;
@@ -17,7 +17,6 @@ const ABSENT: u8 = u8::MAX;
 #[derive(Debug, Default)]
 pub struct TsvParser {
     header: Header,
-    rows: Rows,
     /// Where each column of the line at hand begins and ends; reused.
     ends: Vec<(usize, usize)>,
 }
@@ -131,7 +130,7 @@ impl TsvParser {
         let Some(kind) = self.header.kind else { return Ok(()) };
         self.split(line);
         let line = Line { line, ends: &self.ends, header: &self.header };
-        self.rows.read(kind, &line, self.header.set_separator, context, emit)
+        kind::read(kind, &line, self.header.set_separator, context, emit)
     }
 
     pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
@@ -142,7 +141,7 @@ impl TsvParser {
             return None;
         }
         self.split(line);
-        Rows::written(self.header.kind?, &Line { line, ends: &self.ends, header: &self.header })
+        kind::written(self.header.kind?, &Line { line, ends: &self.ends, header: &self.header })
     }
 
     fn split(&mut self, line: &str) {

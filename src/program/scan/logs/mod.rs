@@ -9,6 +9,7 @@ mod stream;
 pub use look::{Found, LogInput, LogTimes, look};
 
 use super::progress::Progress;
+use crate::process::panics::{Failure, survive};
 use kaspector::matching::{Alert, SignatureSet};
 use kaspector::pipeline::Findings;
 use kaspector_logs::FlowName;
@@ -28,6 +29,17 @@ pub struct LogScan {
     pub findings: Findings,
     /// Its alerts, and what the engine that wrote it calls the flow of each.
     pub alerts: Vec<(Alert, FlowName)>,
+    /// Whether a panic, a defect of the program, kept its series from being read.
+    pub is_defective: bool,
+}
+
+impl LogScan {
+    /// Of a log whose series brought about a panic: what was read of it until then is thrown away.
+    fn defective(index: usize, path: String, failure: &Failure) -> Self {
+        let error = Some(format!("{path}: not read, nor what belongs to the same log: {failure}"));
+        let report = InputReport { path, error, unreadable: true, ..InputReport::default() };
+        Self { index, report, is_defective: true, ..Self::default() }
+    }
 }
 
 /// Reads logs to their end, each series on one thread.
@@ -39,7 +51,10 @@ pub fn read(logs: Vec<LogInput>, threads: usize, reading: &LogReading<'_>) -> Ve
         while let Some(place) = series.get(next.fetch_add(1, Ordering::Relaxed)) {
             let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(series) = taken else { continue };
-            let scans = series.read(reading);
+            let logs = series.logs();
+            let scans = survive(|| series.read(reading)).unwrap_or_else(|failure| {
+                logs.into_iter().map(|(index, path)| LogScan::defective(index, path, &failure)).collect()
+            });
             done.lock().unwrap_or_else(PoisonError::into_inner).extend(scans);
         }
     };

@@ -58,6 +58,11 @@ fn base_name(path: &Path) -> String {
 }
 
 impl Series {
+    /// Its logs: the place of each in the list that is scanned, and its name.
+    pub fn logs(&self) -> Vec<(usize, String)> {
+        self.streams.values().flatten().map(|log| (log.index, log.name.clone())).collect()
+    }
+
     /// Reads its logs to their end.
     pub fn read(self, reading: &LogReading<'_>) -> Vec<LogScan> {
         let first = self.streams.values().flatten().map(|log| log.index).min().unwrap_or_default();

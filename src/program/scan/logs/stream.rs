@@ -61,6 +61,8 @@ impl<'a> Stream<'a> {
         let Some(mut open) = self.open_next() else { return false };
         reader.select_input(number(open.index));
         while !open.is_interrupted(self.progress) {
+            #[cfg(test)]
+            super::super::defect::tests::panic_if_asked(&open.report.path, open.count);
             match open.lines.next() {
                 Ok(Some(line)) => {
                     let at = reader.line(&mut open.parser, line);
