@@ -241,7 +241,7 @@ pub(super) fn weigh(pieces: &[Piece]) -> Option<(Verdict, Confidence)> {
 }
 
 /// What one kind of evidence adds to the confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Contribution {
     /// The kind, in words: `server name`.
@@ -253,7 +253,7 @@ pub struct Contribution {
 }
 
 /// How verdict and confidence come about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reasoning {
     /// The strongest verdict that a line supports.

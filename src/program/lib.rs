@@ -15,6 +15,8 @@
 //! - [`top`]: what a sensor shows over HTTP in, a screen of a terminal out.
 //! - [`commands`]: the command line in, an exit code out.
 
+#![allow(clippy::missing_errors_doc, reason = "nobody embeds it: its errors are sentences for whoever runs it")]
+
 #[allow(missing_docs, reason = "its comments are the help texts, and a part of the command line has none of its own")]
 pub mod cli;
 pub mod commands;

@@ -237,7 +237,7 @@ impl RequestStream {
                     self.state = if taken == left { State::Head } else { State::Body(left - taken) };
                 }
                 State::Overlong(empty, body) => {
-                    let (&byte, rest) = bytes.split_first().expect("the loop ends with the bytes");
+                    let Some((&byte, rest)) = bytes.split_first() else { break };
                     bytes = rest;
                     self.state = match byte {
                         b'\n' if empty && body == 0 => State::Head,
