@@ -4,8 +4,8 @@ use super::escape::for_spreadsheet;
 use super::parallel::in_parallel;
 use super::report::{Inputs, OnSite, entry};
 use super::spelling::{named, rfc3339};
-use super::{ScanReport, SiteEntry};
-use kaspector::matching::{EvidenceLine, HostFinding, LinkAddress, SignatureSet};
+use super::{CardMaker, ScanReport, SiteEntry};
+use kaspector::matching::{EvidenceLine, HostFinding, LabelKind, LinkAddress, SignatureSet};
 use std::borrow::Cow;
 use std::io;
 
@@ -51,9 +51,11 @@ pub(super) fn write_hosts(
             let safe = |cell: Cow<'_, str>| for_spreadsheet(&cell).into_owned();
             let of_site = of_site(&entry(inputs, host)).map(|cell| for_spreadsheet(&cell).into_owned());
             let (of_host, links) = (of_host(host).map(safe), links(host).map(safe));
+            let (card, identity) = (card(host).map(safe), identity(host, inputs).map(safe));
             for line in &host.evidence {
                 let of_line = of_evidence(line, inputs, signatures).map(safe);
-                rows.write_record(of_host.iter().chain(&of_line).chain(&links).chain(&of_site)).map_err(plain)?;
+                let cells = of_host.iter().chain(&of_line).chain(&links).chain(&of_site).chain(&card).chain(&identity);
+                rows.write_record(cells).map_err(plain)?;
             }
         }
         rows.flush()
@@ -68,7 +70,7 @@ pub(super) fn plain(error: csv::Error) -> io::Error {
     }
 }
 
-const COLUMNS: [&str; 39] = [
+const COLUMNS: [&str; 46] = [
     "address",
     "vlan",
     "inner_vlan",
@@ -108,6 +110,13 @@ const COLUMNS: [&str; 39] = [
     "site_subnet_owner",
     "exception",
     "exception_until",
+    "maker",
+    "mac_local",
+    "name",
+    "domain",
+    "user",
+    "system",
+    "device",
 ];
 
 fn of_host(host: &HostFinding) -> [Cow<'_, str>; 17] {
@@ -186,11 +195,33 @@ fn of_site(site: &SiteEntry<'_>) -> [String; 6] {
     ]
 }
 
+/// Who made the card, and whether its address was made up.
+fn card(host: &HostFinding) -> [Cow<'static, str>; 2] {
+    match host.mac.map(CardMaker::of) {
+        Some(CardMaker::Known(maker)) => [maker.into(), "".into()],
+        Some(CardMaker::Local) => ["".into(), "true".into()],
+        Some(CardMaker::Unknown) | None => ["".into(), "".into()],
+    }
+}
+
+/// What the host is called, by kind: `desk-7 (dhcp); DESK-7 (netbios)`.
+fn identity(host: &HostFinding, inputs: &impl Inputs) -> [Cow<'static, str>; LabelKind::ALL.len()] {
+    let labels = inputs.machines().map_or_else(Vec::new, |machines| machines.labels(host));
+    LabelKind::ALL.map(|kind| {
+        let of_kind = labels.iter().filter(|label| label.kind == kind);
+        let said: Vec<String> = of_kind.map(|label| format!("{} ({})", label.text, label.source.name())).collect();
+        said.join("; ").into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::samples;
+    use crate::{SeenMachines, samples};
+    use kaspector::decode::MacAddress;
+    use kaspector::inspect::IdentitySource;
+    use kaspector::matching::{Label, Machine};
 
     fn text(report: &ScanReport) -> String {
         let mut out = Vec::new();
@@ -220,6 +251,29 @@ mod tests {
         assert!(text.contains("\\u{1b}[2Jx.upd.kaspersky.com"));
         assert!(text.contains(",'=cmd|' /C calc'!A0,"));
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_host_has_its_maker_and_what_it_is_called() {
+        let mut report = samples::report();
+        let host = &mut report.hosts[0];
+        host.mac = Some(MacAddress([0x00, 0x00, 0x0c, 1, 2, 3]));
+        let said = |kind, source, text: &str| Label::said(kind, source, text.into(), host.first_seen, host.last_seen);
+        let labels = vec![
+            said(LabelKind::Name, IdentitySource::Dhcp, "=cmd|' /C calc'!A0"),
+            said(LabelKind::Name, IdentitySource::NetBios, "DESK-7\u{202e}"),
+            said(LabelKind::System, IdentitySource::Dhcp, "MSFT 5.0"),
+        ];
+        report.machines = SeenMachines::new(vec![Machine::called(host.host, labels)]);
+        let text = text(&report);
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        let cell = |name: &str| &row[COLUMNS.iter().position(|&column| column == name).unwrap()];
+        assert_eq!((cell("maker"), cell("mac_local")), ("Cisco Systems, Inc", ""));
+        assert_eq!(cell("name"), "'=cmd|' /C calc'!A0 (dhcp); DESK-7\\u{202e} (netbios)");
+        assert_eq!((cell("system"), cell("domain"), cell("user"), cell("device")), ("MSFT 5.0 (dhcp)", "", "", ""));
+        let row = reader.records().last().unwrap().unwrap();
+        assert_eq!((&row[39], &row[41]), ("", ""), "nothing is known of it");
     }
 
     #[test]
