@@ -275,6 +275,12 @@ impl OnSite<'_> {
     pub fn note_shared(&self, hosts: &mut [HostFinding]) {
         note_shared(hosts, self.site);
     }
+
+    /// What the site file says of a host.
+    #[must_use]
+    pub fn site_entry(&self, finding: &HostFinding) -> SiteEntry<'_> {
+        entry(self, finding)
+    }
 }
 
 impl Inputs for OnSite<'_> {

@@ -76,6 +76,9 @@ fn hosts_have_names_that_no_flood_takes_away() {
     assert_eq!((&host["address"], &host["mac_local"]), (&"10.20.0.5".into(), &true.into()), "{host:#}");
     let name = &host["identity"][0];
     assert_eq!((&name["kind"], &name["source"], &name["text"]), (&"name".into(), &"dhcp".into(), &HOSTILE.into()));
+    // It is found by what it is called, whatever the case.
+    let matching = |words: &str| get(served, &format!("/api/hosts?q={words}")).json()["matching"].as_u64();
+    assert_eq!(["7-KSED", "7-ksed+msft", "7-ksed+desk-8"].map(matching), [Some(1), Some(1), Some(0)]);
     until(served, "/api/status", |status| status["machines"]["seen"] == 1);
     let alert: Value = serde_json::from_str(wait_for(&eve, 1).lines().next().unwrap()).unwrap();
     assert_eq!(alert["alert"]["metadata"]["kaspector_host_name"], serde_json::json!([HOSTILE]), "{alert:#}");

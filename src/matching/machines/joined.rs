@@ -3,6 +3,7 @@
 //! A row for each takes many times the memory of what is kept, so a sensor counts them without, and makes rows of those that are asked for.
 
 use super::holding::{Bond, Leases, holdings};
+use super::identity::Identity;
 use super::{HostKey, Label, LabelKind, Machine, MachineFlows, Machines, Seen};
 use crate::decode::{MacAddress, Zone};
 use crate::matching::NextHops;
@@ -101,6 +102,28 @@ impl<'m> JoinedMachines<'m> {
             row.addresses.iter().any(|held| asked.contains(&HostKey { address: held.address, zone: row.zone }))
         });
         rows
+    }
+
+    /// A row for each machine that is called something in which one of these words occurs. The words are in lower case.
+    #[must_use]
+    pub fn rows_called(&self, words: &[String], hops: &NextHops) -> Vec<Machine> {
+        let is_called = |identity: &Identity| {
+            identity.labels.iter().any(|label| {
+                let text = label.text.to_lowercase();
+                words.iter().any(|word| text.contains(word))
+            })
+        };
+        let of_links = || self.0.iter().flat_map(|part| &part.links).filter(|(_, identity)| is_called(identity));
+        let links: HashSet<(Zone, MacAddress), FixedState> = of_links().map(|(&link, _)| link).collect();
+        let is_with =
+            |host: &HostKey, seen: &Seen| seen.links.iter().any(|link| links.contains(&(host.zone, link.mac)));
+        let all = self.0.iter().flat_map(|part| &part.addresses);
+        let called = all.filter(|(host, seen)| is_called(seen.identity()) || is_with(host, seen));
+        let leased = of_links().flat_map(|(&(zone, _), identity)| {
+            identity.leases.iter().map(move |lease| HostKey { address: lease.address, zone })
+        });
+        let hosts: Vec<HostKey> = called.map(|(&host, _)| host).chain(leased).collect();
+        self.rows_of(&hosts, hops)
     }
 
     /// The name of a host, as the best source says of this address and of the link-layer address that it was used with last.

@@ -18,6 +18,7 @@ use super::reload::Reloaded;
 use super::repeats::{Repeats, Sighting};
 use super::state_writer::StateWriter;
 use crate::evidence::EvidenceCounts;
+use crate::web::Asked;
 use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, SignatureSet};
 use kaspector_report::{EveKnown, MachineCounts, Occasion, SeenMachines};
@@ -338,10 +339,10 @@ impl<'w> AlertPath<'w> {
         self.machines.count(&self.mergers)
     }
 
-    /// The machines that have one of these addresses.
+    /// The machines that are asked for.
     #[must_use]
-    pub fn machines_of(&self, hosts: &[HostKey]) -> SeenMachines {
-        self.machines.of(&self.mergers, hosts)
+    pub fn machines_of(&self, asked: &Asked) -> SeenMachines {
+        self.machines.of(&self.mergers, asked)
     }
 
     /// What was wrong with the last save.

@@ -123,7 +123,7 @@ impl<'w> Control<'w> {
                 }
                 _ = publish.tick() => self.publish(),
                 Some(question) = asked(&mut self.questions) => {
-                    let machines = self.alerts.machines_of(&question.hosts);
+                    let machines = self.alerts.machines_of(&question.asked);
                     question.answer(machines);
                 }
                 _ = silences.tick() => self.listen(),

@@ -1,6 +1,7 @@
 //! The machines that were seen: how many there are, and who they are.
 
 use super::event_merger::EventMerger;
+use crate::web::Asked;
 use kaspector::matching::{HostKey, JoinedMachines, Label, MachineTally, NextHops};
 use kaspector_report::{MachineCounts, SeenMachines};
 use std::time::{Duration, Instant};
@@ -33,9 +34,13 @@ impl KnownMachines {
         self.counts
     }
 
-    /// Those that have one of these addresses.
-    pub fn of(&self, mergers: &[EventMerger], hosts: &[HostKey]) -> SeenMachines {
-        SeenMachines::new(joined(mergers).rows_of(hosts, &self.next_hops))
+    /// Those that are asked for.
+    pub fn of(&self, mergers: &[EventMerger], asked: &Asked) -> SeenMachines {
+        let all = joined(mergers);
+        SeenMachines::new(match asked {
+            Asked::Having(hosts) => all.rows_of(hosts, &self.next_hops),
+            Asked::Called(words) => all.rows_called(words, &self.next_hops),
+        })
     }
 
     /// What a host is called.

@@ -4,7 +4,7 @@ use super::hosts::HostBrief;
 use crate::process::moment::{end_of, moment_of};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Category, HostFinding, Role, SignatureSet, Verdict};
-use kaspector_report::AddressRange;
+use kaspector_report::{AddressRange, CardMaker, OnSite, SiteEntry};
 use serde::Deserialize;
 
 /// What is asked for.
@@ -116,15 +116,20 @@ impl Filter {
             && self.until.is_none_or(|until| host.first_seen <= until)
     }
 
+    /// Words that all must occur, in lower case.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
     /// Whether a close look tells more.
     pub fn looks_closely(&self) -> bool {
         self.service.is_some() || !self.words.is_empty()
     }
 
     /// Whether a host that [fits](Self::takes) does so when looked at closely.
-    pub fn takes_finding(&self, host: &HostFinding, signatures: &SignatureSet) -> bool {
+    pub fn takes_finding(&self, host: &HostFinding, on_site: &OnSite<'_>, signatures: &SignatureSet) -> bool {
         self.service.is_none_or(|service| host.categories.contains(&service))
-            && (self.words.is_empty() || mentions(host, &self.words, signatures))
+            && (self.words.is_empty() || mentions(host, &self.words, on_site, signatures))
     }
 }
 
@@ -143,16 +148,20 @@ fn named<T: Copy, const N: usize>(
 }
 
 /// Whether each word occurs in what the page shows of the host; case does not matter.
-fn mentions(host: &HostFinding, words: &[String], signatures: &SignatureSet) -> bool {
+fn mentions(host: &HostFinding, words: &[String], on_site: &OnSite<'_>, signatures: &SignatureSet) -> bool {
     let mut text = format!("{} {} {} ", host.host.address, host.verdict.name(), host.role.name());
-    for mac in host.mac.iter().chain(&host.next_hop_mac).chain(host.macs.iter().map(|link| &link.mac)) {
-        text.push_str(&mac.to_string());
-        text.push(' ');
-    }
     let mut say = |part: &str| {
         text.push_str(part);
         text.push(' ');
     };
+    for mac in host.mac.iter().chain(&host.next_hop_mac).chain(host.macs.iter().map(|link| &link.mac)) {
+        say(&mac.to_string());
+    }
+    host.mac.and_then(|mac| CardMaker::of(mac).name()).into_iter().for_each(&mut say);
+    on_site.machines.labels(host).iter().for_each(|label| say(&label.text));
+    let SiteEntry { machine, subnet, .. } = on_site.site_entry(host);
+    machine.iter().for_each(|machine| say(&machine.name));
+    subnet.iter().for_each(|subnet| say(&subnet.name));
     host.products.all.iter().chain(&host.engine_in.all).chain(&host.notes).for_each(|part| say(part));
     host.categories.iter().for_each(|category| say(category.name()));
     for line in &host.evidence {

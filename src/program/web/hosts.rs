@@ -1,5 +1,6 @@
 //! `/api/hosts`: hosts as in `scan --format json`, searched, sorted and cut to a page.
 
+use super::Asked;
 use super::filter::{Filter, Format, Order, Parameters, Sort, VERDICTS};
 use super::over_time::OverTime;
 use super::shown::Shown;
@@ -92,14 +93,18 @@ pub(super) async fn hosts(State(shown): State<Arc<Shown>>, Query(parameters): Qu
     let hosts = shown.web.hosts().await;
     // Many hosts take a while, and the server has others to serve.
     let format = parameters.format;
-    let now = jiff::Timestamp::now();
+    let filter = match Filter::of(&parameters, jiff::Timestamp::now()) {
+        Ok(filter) => filter,
+        Err(said) => return (StatusCode::BAD_REQUEST, said).into_response(),
+    };
+    let called = shown.web.who_are(Asked::Called(filter.words().to_vec())).await;
     let chosen = tokio::task::spawn_blocking(move || {
-        let page = Page::choose(&hosts, &parameters, now)?;
+        let page = Page::choose(&hosts, &parameters, &filter, &called)?;
         Ok::<_, String>((hosts, page))
     });
     let answer = match chosen.await {
         Ok(Ok((hosts, page))) => {
-            let machines = shown.web.who_are(page.hosts.iter().map(|found| found.host).collect()).await;
+            let machines = shown.web.who_are(Asked::Having(page.hosts.iter().map(|found| found.host).collect())).await;
             tokio::task::spawn_blocking(move || page.answer(&hosts, &machines)).await
         }
         Ok(Err(said)) => Ok(Err(said)),
@@ -126,13 +131,19 @@ struct Page {
 }
 
 impl Page {
-    fn choose(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<Self, String> {
-        let filter = Filter::of(parameters, now)?;
+    /// `called`: machines that are called something in which a word of the filter occurs.
+    fn choose(
+        snapshot: &HostSnapshot,
+        parameters: &Parameters,
+        filter: &Filter,
+        called: &SeenMachines,
+    ) -> Result<Self, String> {
         let signatures = &snapshot.signatures;
+        let on_site = OnSite { inputs: &snapshot.inputs, machines: called, site: &snapshot.site };
         let all = snapshot.hosts.briefs(signatures);
         let fits_closely = |brief: &HostBrief| {
             let found = || snapshot.hosts.finding(brief.at, signatures);
-            !filter.looks_closely() || found().is_some_and(|host| filter.takes_finding(&host, signatures))
+            !filter.looks_closely() || found().is_some_and(|host| filter.takes_finding(&host, &on_site, signatures))
         };
         let mut chosen: Vec<&HostBrief> = all.iter().filter(|host| filter.takes(host) && fits_closely(host)).collect();
         sort(&mut chosen, parameters.sort);
@@ -189,13 +200,18 @@ fn sort(hosts: &mut [&HostBrief], by: Sort) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use kaspector::inspect::IdentitySource;
+    use kaspector::matching::{Label, LabelKind, Machine};
     use kaspector_report::samples;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn answer(snapshot: &HostSnapshot, parameters: &Parameters, now: jiff::Timestamp) -> Result<String, String> {
-        Page::choose(snapshot, parameters, now)?.answer(snapshot, &SeenMachines::default())
+    fn answer(snapshot: &HostSnapshot, text: &str, called: &SeenMachines) -> serde_json::Value {
+        let parameters = serde_json::from_str::<Parameters>(text).unwrap();
+        let filter = Filter::of(&parameters, jiff::Timestamp::now()).unwrap();
+        let page = Page::choose(snapshot, &parameters, &filter, called).unwrap();
+        serde_json::from_str(&page.answer(snapshot, called).unwrap()).unwrap()
     }
 
     /// Many hosts, and how often one was looked at closely.
@@ -215,19 +231,37 @@ mod tests {
 
     #[test]
     fn what_the_site_says_stands_beside_the_host() {
-        let text = "[[subnet]]\nrange = '10.20.0.0/24'\nname = 'Berlin'\n[[nat]]\naddress = '10.20.0.5'";
+        let text = "[[subnet]]\nrange = '10.20.0.5/32'\nname = 'Berlin'\n[[nat]]\naddress = '10.20.0.5'";
         let snapshot = HostSnapshot {
             hosts: Arc::new(samples::report().hosts),
             signatures: Arc::new(SignatureSet::builtin()),
             site: Arc::new(Site::from_toml(text, "s").unwrap()),
             ..HostSnapshot::default()
         };
-        let parameters = serde_json::from_str::<Parameters>("{}").unwrap();
-        let page: serde_json::Value =
-            serde_json::from_str(&answer(&snapshot, &parameters, jiff::Timestamp::now()).unwrap()).unwrap();
+        let ask = |text: &str| answer(&snapshot, text, &SeenMachines::default());
+        let page = ask("{}");
         let host = page["hosts"].as_array().unwrap().iter().find(|host| host["address"] == "10.20.0.5").unwrap();
         assert_eq!(host["site"]["subnet"]["name"], "Berlin");
         assert!(host["notes"][0].as_str().unwrap().starts_with("one address, possibly many endpoints"), "{host}");
+        let found = ask(r#"{"q":"berlin"}"#);
+        assert_eq!((&found["matching"], &found["hosts"][0]["address"]), (&1.into(), &"10.20.0.5".into()));
+    }
+
+    #[test]
+    fn a_search_finds_hosts_by_what_they_are_called() {
+        let hosts = samples::report().hosts;
+        let said = |kind, text: &str| Label::said(kind, IdentitySource::Dhcp, text.into(), Timestamp(1), Timestamp(2));
+        let labels = vec![said(LabelKind::Name, "Reception-7"), said(LabelKind::Domain, "CORP")];
+        let called = SeenMachines::new(vec![Machine::called(hosts[0].host, labels)]);
+        let snapshot = HostSnapshot {
+            hosts: Arc::new(hosts.clone()),
+            signatures: Arc::new(SignatureSet::builtin()),
+            ..HostSnapshot::default()
+        };
+        let found = answer(&snapshot, r#"{"q":"corp RECEPTION"}"#, &called);
+        assert_eq!((&found["matching"], &found["hosts"][0]["identity"][0]["text"]), (&1.into(), &"Reception-7".into()));
+        assert_eq!(answer(&snapshot, r#"{"q":"reception nowhere"}"#, &called)["matching"], 0);
+        assert_eq!(answer(&snapshot, r#"{"q":"reception"}"#, &SeenMachines::default())["matching"], 0);
     }
 
     #[test]
@@ -247,10 +281,7 @@ mod tests {
             signatures: Arc::new(SignatureSet::builtin()),
             ..HostSnapshot::default()
         };
-        let parameters = |text: &str| serde_json::from_str::<Parameters>(text).unwrap();
-        let ask = |text: &str| -> serde_json::Value {
-            serde_json::from_str(&answer(&snapshot, &parameters(text), jiff::Timestamp::now()).unwrap()).unwrap()
-        };
+        let ask = |text: &str| answer(&snapshot, text, &SeenMachines::default());
         let page = ask(r#"{"sort":"bytes","order":"desc","limit":3,"offset":2}"#);
         let addresses: Vec<_> = page["hosts"].as_array().unwrap().iter().map(|host| &host["address"]).collect();
         assert_eq!(addresses, ["10.0.0.197", "10.0.0.196", "10.0.0.195"]);

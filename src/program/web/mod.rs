@@ -41,4 +41,4 @@ pub use readiness::unready;
 pub use serve::serve;
 pub use state::{Limits, Web, WebOptions};
 pub use token::{Token, TokenError};
-pub use who_is::WhoIs;
+pub use who_is::{Asked, WhoIs};

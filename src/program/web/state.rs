@@ -1,10 +1,9 @@
 //! What the server shows: the sensor puts it up, the server reads it, and neither waits for the other.
 
 use super::who_is::Questions;
-use super::{AlertFeed, HostSnapshot, Token, WhoIs};
+use super::{AlertFeed, Asked, HostSnapshot, Token, WhoIs};
 use crate::status::{History, Status};
 use arc_swap::ArcSwap;
-use kaspector::matching::HostKey;
 use kaspector_delivery::{Message, OutputStatus, SpoolStatus};
 use kaspector_report::SeenMachines;
 use std::fmt;
@@ -125,9 +124,9 @@ impl Web {
         Arc::clone(&latest.1)
     }
 
-    /// Which machines have these addresses.
-    pub(super) async fn who_are(&self, hosts: Vec<HostKey>) -> SeenMachines {
-        self.0.questions.ask(hosts).await
+    /// Which machines these are.
+    pub(super) async fn who_are(&self, asked: Asked) -> SeenMachines {
+        self.0.questions.ask(asked).await
     }
 
     pub(super) fn alerts(&self) -> &AlertFeed {

@@ -1,4 +1,4 @@
-//! Who hosts are: asked of the sensor for those of a page, which holds what is known of all machines and makes no copy of it.
+//! Who hosts are, and which are called something: asked of the sensor, which holds what is known of all machines and makes no copy of it.
 
 use kaspector::matching::HostKey;
 use kaspector_report::SeenMachines;
@@ -12,12 +12,21 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// Questions that wait.
 const WAITING_MAX: usize = 16;
 
-/// A question which machines have these addresses.
+/// A question for machines.
 #[derive(Debug)]
 pub struct WhoIs {
-    /// The hosts.
-    pub hosts: Vec<HostKey>,
+    /// Which ones.
+    pub asked: Asked,
     answer: oneshot::Sender<SeenMachines>,
+}
+
+/// Machines that are asked for.
+#[derive(Debug)]
+pub enum Asked {
+    /// Those that have one of these addresses.
+    Having(Vec<HostKey>),
+    /// Those that are called something in which one of these words occurs. The words are in lower case.
+    Called(Vec<String>),
 }
 
 impl WhoIs {
@@ -39,13 +48,17 @@ impl Questions {
         questions
     }
 
-    /// The machines that have these addresses; none when nobody answers.
-    pub async fn ask(&self, hosts: Vec<HostKey>) -> SeenMachines {
-        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(asked) = asked.filter(|_| !hosts.is_empty()) else { return SeenMachines::default() };
+    /// The machines that are asked for; none when nobody answers.
+    pub async fn ask(&self, asked: Asked) -> SeenMachines {
+        let is_empty = match &asked {
+            Asked::Having(hosts) => hosts.is_empty(),
+            Asked::Called(words) => words.is_empty(),
+        };
+        let listener = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(listener) = listener.filter(|_| !is_empty) else { return SeenMachines::default() };
         let (answer, answered) = oneshot::channel();
         let answered = async {
-            asked.send(WhoIs { hosts, answer }).await.ok()?;
+            listener.send(WhoIs { asked, answer }).await.ok()?;
             answered.await.ok()
         };
         timeout(ANSWERED_WITHIN, answered).await.ok().flatten().unwrap_or_default()
