@@ -28,6 +28,8 @@ mod machines;
 #[path = "support/sensor.rs"]
 #[allow(dead_code, reason = "each file of tests takes its part")]
 mod sensor;
+#[path = "watch/top.rs"]
+mod top;
 #[path = "../benches/traffic/mod.rs"]
 mod traffic;
 

@@ -49,6 +49,7 @@ Files:
 
 pub(super) const TOP_EXAMPLES: &str = "\
 Examples:
+  kaspector top -i eth1
   kaspector watch -i eth1 --http 127.0.0.1:9317 -o file:eve.json &
   kaspector top
   kaspector top --once | mail -s sensor soc@example.org
@@ -58,7 +59,8 @@ pub(super) const TOP_EXIT: &str = "\
 Exit status:
   0  it was shown
   1  the sensor could not be asked, or standard output could not be written
-  2  bad usage; no such token file";
+  2  bad usage; no such token file
+  4  with -i: an interface could not be opened, or failed for good";
 
 pub(super) const TOP_FILES: &str = "\
 Files:

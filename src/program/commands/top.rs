@@ -1,7 +1,9 @@
 //! `kaspector top`.
 
-use super::{Exit, Usage, of_stdout};
+use super::{Exit, Usage, of_stdout, say};
 use crate::cli::TopArguments;
+#[cfg(target_os = "linux")]
+use crate::top::OwnSensor;
 use crate::top::{Sensor, follow, once};
 use crate::web::Token;
 use std::io::{self, IsTerminal, Write};
@@ -10,23 +12,50 @@ use std::time::Duration;
 /// Columns where no terminal says how many there are.
 const COLUMNS: u16 = 120;
 
-/// Shows a running sensor.
+/// Shows a sensor.
 pub fn top(arguments: &TopArguments) -> anyhow::Result<Exit> {
+    #[cfg(target_os = "linux")]
+    if !arguments.interfaces.is_empty() {
+        return own(arguments);
+    }
     let token = match &arguments.http_token_file {
         // What is no token is said here, not by the sensor's refusal.
         Some(path) => Some(Token::read(path).map_err(|error| Usage(error.to_string()))?),
         None => None,
     };
-    let sensor = Sensor { address: address(&arguments.http)?, token };
-    if !arguments.once && io::stdout().is_terminal() {
-        follow(&sensor, Duration::from_secs(arguments.interval.into()))?;
-        return Ok(Exit::Ran);
+    show(&Sensor { address: address(&arguments.http)?, token }, arguments, Duration::ZERO)?;
+    Ok(Exit::Ran)
+}
+
+/// Starts a sensor, and shows it for as long as both run.
+#[cfg(target_os = "linux")]
+fn own(arguments: &TopArguments) -> anyhow::Result<Exit> {
+    let mut own = OwnSensor::start(arguments.interfaces.iter().map(|interface| interface.0.clone()))?;
+    let interval = Duration::from_secs(arguments.interval.into());
+    let shown = own.listening()?.map(|sensor| show(&sensor, arguments, interval));
+    let (said, ended) = own.end()?;
+    said.iter().for_each(say);
+    // That it could not be asked any more follows from that.
+    match ended.map(|status| status.code()) {
+        Some(Some(2)) => return Ok(Exit::Usage),
+        Some(Some(4)) => return Ok(Exit::Unreadable),
+        Some(_) => return Ok(Exit::Failure),
+        None => {}
     }
+    shown.transpose()?;
+    Ok(Exit::Ran)
+}
+
+/// Draws the sensor until somebody has seen enough; or prints it once, after this time.
+fn show(sensor: &Sensor, arguments: &TopArguments, after: Duration) -> anyhow::Result<()> {
+    if !arguments.once && io::stdout().is_terminal() {
+        return follow(sensor, Duration::from_secs(arguments.interval.into()));
+    }
+    std::thread::sleep(after);
     let width = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0);
     let mut text = Vec::new();
-    once(&sensor, &mut text, width)?;
-    io::stdout().write_all(&text).map_err(of_stdout)?;
-    Ok(Exit::Ran)
+    once(sensor, &mut text, width)?;
+    io::stdout().write_all(&text).map_err(of_stdout)
 }
 
 /// `ADDRESS:PORT`, also out of `http://ADDRESS:PORT/`.

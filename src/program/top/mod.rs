@@ -1,4 +1,4 @@
-//! `kaspector top`: a running sensor on one screen of a terminal.
+//! `kaspector top`: a sensor on one screen of a terminal, one that runs or one of the screen's own.
 //!
 //! In:    what the sensor shows over HTTP, as the page reads it.
 //! Out:   a screen that is drawn anew while somebody looks, or once as text.
@@ -6,10 +6,14 @@
 
 mod answers;
 mod client;
+#[cfg(target_os = "linux")]
+mod own_sensor;
 mod screen;
 mod view;
 
 pub use client::Sensor;
+#[cfg(target_os = "linux")]
+pub use own_sensor::OwnSensor;
 
 use crate::process::clock::now;
 use ratatui::Terminal;
