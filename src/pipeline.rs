@@ -300,18 +300,23 @@ impl Detector {
 
     /// Takes the next frame.
     pub fn feed(&mut self, frame: &Frame<'_>) -> Outcome {
-        self.lanes.feed(frame, &mut self.ledger)
+        let outcome = self.lanes.feed(frame, &mut self.ledger);
+        self.ledger.catch_up();
+        outcome
     }
 
     /// Takes the next frame, and shows `observer` every fact that it completes.
     pub fn feed_observed(&mut self, frame: &Frame<'_>, observer: impl FnMut(&Place<'_>, &Observation<'_>)) -> Outcome {
-        self.lanes.feed(frame, &mut Observed { ledger: &mut self.ledger, observer })
+        let outcome = self.lanes.feed(frame, &mut Observed { ledger: &mut self.ledger, observer });
+        self.ledger.catch_up();
+        outcome
     }
 
     /// Takes the next block of frames, those that `accepts` chooses: of a file, of a ring, or a slice of frames that lie anywhere. The same as
     /// [`Self::feed`] for each, and faster.
     pub fn feed_block<'a>(&mut self, frames: impl FrameSequence<'a>, accepts: impl FnMut(&Frame<'_>) -> bool) {
         self.lanes.feed_block(frames, accepts, &mut self.ledger);
+        self.ledger.catch_up();
     }
 
     /// Takes the alerts raised so far.

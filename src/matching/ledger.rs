@@ -195,7 +195,7 @@ impl Ledger {
                 }
             }
             EventKind::Ended(ended) => self.ended(&ended),
-            EventKind::Sighted(sighting) => self.machines.sight(&sighting),
+            EventKind::Sighted(sighting) => self.machines.sight_soon(sighting),
             EventKind::Identified(said) => self.machines.identify(*said, event.at),
         }
     }
@@ -217,6 +217,11 @@ impl Ledger {
     pub fn close(&mut self) {
         self.hosts.settle(&self.signatures);
         self.machines.settle();
+    }
+
+    /// Takes the sightings of machines that [`Self::record`] let wait, to be called before [`Self::machines`] and [`Self::dropped`].
+    pub fn catch_up(&mut self) {
+        self.machines.catch_up();
     }
 
     /// Machines that were seen so far.

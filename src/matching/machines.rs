@@ -3,6 +3,7 @@
 //! Identity is kept where it was stated: with an address, or with a link-layer address. Which of these are one machine is told at the end,
 //! by [`Machines::rows`], when it is known which link-layer addresses are those of routers.
 
+mod addresses;
 mod holding;
 mod identity;
 mod joined;
@@ -22,6 +23,7 @@ use super::link_addresses::{LINK_ADDRESSES_MAX, LinkAddresses, is_of_one};
 use super::private_address::is_private;
 use crate::capture::Timestamp;
 use crate::decode::{MacAddress, Zone};
+use addresses::{Addresses, ROWS_MAX};
 use foldhash::fast::FixedState;
 use identity::Identity;
 use std::cmp::Reverse;
@@ -45,6 +47,11 @@ const OF_CAPTURE: Bounds = Bounds { addresses: 1 << 16, links: 1 << 16, statemen
 const OF_SENSOR: Bounds = Bounds { addresses: 22 << 10, links: 11 << 10, statements: 1 << 16 };
 /// How far each may grow until the weakest go, all at once: one by one, each would cost a look at all others.
 const CROWDED_BY: usize = 4;
+
+const _: () = assert!(OF_CAPTURE.addresses + OF_CAPTURE.addresses / CROWDED_BY < ROWS_MAX);
+
+/// Sightings that wait until there are so many, so that the memory of all is asked for before the first is taken.
+const WAITING: usize = 64;
 
 /// Whether there is evidence of it, whether it began flows, whether it has a name; and when it was seen last.
 type Standing = (bool, bool, bool, Timestamp);
@@ -130,7 +137,9 @@ impl Seen {
 /// All machines that were seen.
 #[derive(Clone, Debug)]
 pub struct Machines {
-    addresses: HashMap<HostKey, Seen, FixedState>,
+    addresses: Addresses,
+    /// Sightings that were not taken yet, in the order in which they came.
+    waiting: Vec<Sighting>,
     links: HashMap<(Zone, MacAddress), Identity, FixedState>,
     bounds: Bounds,
     /// Labels and leases of all.
@@ -153,7 +162,8 @@ impl Machines {
 
     fn within(bounds: Bounds) -> Self {
         Self {
-            addresses: HashMap::default(),
+            addresses: Addresses::default(),
+            waiting: Vec::new(),
             links: HashMap::default(),
             bounds,
             statements: 0,
@@ -162,8 +172,33 @@ impl Machines {
         }
     }
 
+    /// Takes a sighting, now or a little later: whoever reads calls [`Self::catch_up`] before.
+    pub fn sight_soon(&mut self, sighting: Sighting) {
+        self.waiting.push(sighting);
+        if self.waiting.len() >= WAITING {
+            self.catch_up();
+        }
+    }
+
+    /// Takes the sightings that wait.
+    pub fn catch_up(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.waiting.iter().for_each(|sighting| self.addresses.prefetch_cell(&sighting.host));
+        self.waiting.iter().for_each(|sighting| self.addresses.prefetch_row(&sighting.host));
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.drain(..).for_each(|sighting| self.take(&sighting));
+        self.waiting = waiting;
+    }
+
     /// Takes a sighting.
     pub fn sight(&mut self, sighting: &Sighting) {
+        self.catch_up();
+        self.take(sighting);
+    }
+
+    fn take(&mut self, sighting: &Sighting) {
         let seen = self.seen(sighting.host);
         let (first, last) = seen.span.unwrap_or((sighting.first_seen, sighting.last_seen));
         seen.span = Some((first.min(sighting.first_seen), last.max(sighting.last_seen)));
@@ -178,6 +213,7 @@ impl Machines {
 
     /// Takes what somebody said of a machine then.
     pub fn identify(&mut self, said: Identified, at: Timestamp) {
+        self.catch_up();
         match said.holder {
             Holder::Link(_, mac) if !is_of_one(mac) => {}
             holder => self.change(holder, |identity| identity.note(said, at)),
@@ -187,12 +223,15 @@ impl Machines {
     /// Notes that there is evidence of a machine: it is what the others are counted for, and goes last.
     pub(super) fn note_evidence(&mut self, host: HostKey) {
         if is_private(host.address) {
+            self.catch_up();
             self.seen(host).has_evidence = true;
         }
     }
 
     /// Adds those of another input.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, mut other: Self) {
+        self.catch_up();
+        other.catch_up();
         self.dropped += other.dropped;
         self.statements_dropped += other.statements_dropped;
         // In the order of their keys, so that the same go at a bound whatever the order of the map.
@@ -213,6 +252,7 @@ impl Machines {
 
     /// Drops what is over the bounds, for the last time.
     pub(super) fn settle(&mut self) {
+        self.catch_up();
         self.trim_addresses();
         self.trim_links();
     }
@@ -242,10 +282,10 @@ impl Machines {
 
     fn seen(&mut self, host: HostKey) -> &mut Seen {
         let most = self.bounds.addresses;
-        if self.addresses.len() >= most + most / CROWDED_BY && !self.addresses.contains_key(&host) {
+        if self.addresses.len() >= most + most / CROWDED_BY && self.addresses.get(&host).is_none() {
             self.trim_addresses();
         }
-        self.addresses.entry(host).or_default()
+        self.addresses.entry(host)
     }
 
     fn link(&mut self, link: (Zone, MacAddress)) -> &mut Identity {
@@ -260,16 +300,19 @@ impl Machines {
         if self.addresses.len() <= self.bounds.addresses {
             return;
         }
-        let mut ranked: Vec<_> = self.addresses.iter().map(|(host, seen)| (Reverse(seen.standing()), host)).collect();
-        let mut weakest: Vec<&HostKey> =
-            weakest_beyond(&mut ranked, self.bounds.addresses).iter().map(|&(_, host)| host).collect();
-        // In the order in which they lie in memory: to look each up would otherwise wait for it.
-        weakest.sort_unstable_by_key(|&host| std::ptr::from_ref(host));
-        let weakest: Vec<HostKey> = weakest.into_iter().copied().collect();
-        for host in weakest {
-            self.statements -= self.addresses.remove(&host).map_or(0, |seen| seen.identity().statements());
-            self.dropped += 1;
-        }
+        let rows = self.addresses.numbered();
+        let mut ranked: Vec<_> = rows.map(|(number, _, seen)| (Reverse(seen.standing()), number)).collect();
+        let by_standing = |one: &(Reverse<Standing>, u32), other: &(Reverse<Standing>, u32)| {
+            let hosts = || self.addresses.host(one.1).cmp(&self.addresses.host(other.1));
+            one.0.cmp(&other.0).then_with(hosts)
+        };
+        ranked.select_nth_unstable_by(self.bounds.addresses, by_standing);
+        let weakest = ranked.get(self.bounds.addresses..).unwrap_or_default();
+        let mut weakest: Vec<u32> = weakest.iter().map(|&(_, number)| number).collect();
+        // In the order in which they lie in memory.
+        weakest.sort_unstable();
+        self.addresses.drop_rows(&weakest, |seen| self.statements -= seen.identity().statements());
+        self.dropped += weakest.len() as u64;
     }
 
     fn trim_links(&mut self) {
@@ -308,7 +351,7 @@ impl Machines {
     /// A link-layer address stands as the best of the addresses that were used with it.
     fn link_standings(&self) -> impl Iterator<Item = (Standing, (Zone, MacAddress))> + use<'_> {
         let mut used: HashMap<(Zone, MacAddress), (bool, bool), FixedState> = HashMap::default();
-        for (host, seen) in &self.addresses {
+        for (host, seen) in self.addresses.iter() {
             let (has_evidence, has_flows, ..) = seen.standing();
             if has_evidence || has_flows {
                 for link in seen.links.iter() {

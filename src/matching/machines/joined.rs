@@ -88,7 +88,7 @@ impl<'m> JoinedMachines<'m> {
         let concerned: HashSet<HostKey, FixedState> = {
             let is_with =
                 |host: &HostKey, seen: &Seen| seen.links.iter().any(|link| links.contains(&(host.zone, link.mac)));
-            let all = self.0.iter().flat_map(|part| &part.addresses);
+            let all = self.0.iter().flat_map(|part| part.addresses.iter());
             asked.iter().copied().chain(all.filter(|(host, seen)| is_with(host, seen)).map(|(&host, _)| host)).collect()
         };
         let mut found = Machines::default();

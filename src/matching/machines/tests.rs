@@ -140,7 +140,7 @@ fn a_flood_of_senders_pushes_out_its_own_kind() {
     }
     machines.settle();
     assert_eq!(machines.addresses.len(), OF_CAPTURE.addresses);
-    assert!(machines.addresses.contains_key(&real.host));
+    assert!(machines.addresses.get(&real.host).is_some());
     assert_eq!(machines.dropped()[0], ("machines", u64::from(flood) + 1 - OF_CAPTURE.addresses as u64));
 }
 
@@ -204,7 +204,7 @@ fn a_flood_on_a_sensor_leaves_hosts_with_evidence_and_their_names() {
         }
     }
     let statements = |machines: &Machines| {
-        let of_addresses = machines.addresses.values().map(|seen| seen.identity());
+        let of_addresses = machines.addresses.iter().map(|(_, seen)| seen.identity());
         of_addresses.chain(machines.links.values()).map(Identity::statements).sum::<usize>()
     };
     assert_eq!(statements(&machines), machines.statements);
@@ -215,7 +215,10 @@ fn a_flood_on_a_sensor_leaves_hosts_with_evidence_and_their_names() {
     let rows = rows(&machines);
     let real = rows.iter().find(|row| self::addresses(row).contains(&"10.255.255.1".to_owned())).unwrap();
     assert_eq!(&*real.name().unwrap().text, "desk-7");
-    assert!(machines.addresses.keys().all(|host| is_private(host.address)), "the vendor's own are no machines inside");
+    assert!(
+        machines.addresses.iter().all(|(host, _)| is_private(host.address)),
+        "the vendor's own are no machines inside"
+    );
 }
 
 /// Two places of one network, where machines move, share addresses and stand behind a router.

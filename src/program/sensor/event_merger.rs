@@ -84,6 +84,7 @@ impl EventMerger {
         for worker in &mut self.workers {
             worker.take(&mut self.resolved, &mut self.ledger);
         }
+        self.ledger.catch_up();
     }
 
     /// Lets the workers know what clients got from DNS with any of them, and until when that is all.
@@ -104,6 +105,7 @@ impl EventMerger {
         while let Some(event) = self.next_event(watermark) {
             self.ledger.record(event);
         }
+        self.ledger.catch_up();
     }
 
     /// Takes the alerts that the ledger raised.
