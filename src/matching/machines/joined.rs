@@ -117,7 +117,7 @@ impl<'m> JoinedMachines<'m> {
         let links: HashSet<(Zone, MacAddress), FixedState> = of_links().map(|(&link, _)| link).collect();
         let is_with =
             |host: &HostKey, seen: &Seen| seen.links.iter().any(|link| links.contains(&(host.zone, link.mac)));
-        let all = self.0.iter().flat_map(|part| &part.addresses);
+        let all = self.0.iter().flat_map(|part| part.addresses.iter());
         let called = all.filter(|(host, seen)| is_called(seen.identity()) || is_with(host, seen));
         let leased = of_links().flat_map(|(&(zone, _), identity)| {
             identity.leases.iter().map(move |lease| HostKey { address: lease.address, zone })
