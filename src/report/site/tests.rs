@@ -225,7 +225,7 @@ fn whatever_the_site_file_says_stays_text() {
     }
     assert!(table.contains("10.20.0.5  confirmed"), "an excepted host is shown: {table}");
     assert!(
-        csv.contains(",'@file\\u{202e} server,,'=1+1\\u{1b}[2J,<b>IT</b>,'+cmd|'/C calc'!A0\\u{1b}[0m,2026-12-31\n"),
+        csv.contains(",'@file\\u{202e} server,,'=1+1\\u{1b}[2J,<b>IT</b>,'+cmd|'/C calc'!A0\\u{1b}[0m,2026-12-31,"),
         "{csv}"
     );
     assert!(!table.contains(['\u{1b}', '\u{7}', '\u{202e}']) && !csv.contains(['\u{1b}', '\u{7}', '\u{202e}']));
