@@ -212,18 +212,36 @@ impl<S: FlowState> FlowTable<S> {
         }
     }
 
-    /// Ends every flow, tier by tier in the order of entries, and leaves the table empty.
-    pub fn drain(&mut self, mut ended: impl FnMut(&FlowKey, S)) {
+    /// Shows every flow, tier by tier in the order of entries. A flow whose state is taken has ended; the table is then good for no more
+    /// than [`Self::take`], until it is [cleared](Self::clear).
+    pub fn show(&mut self, mut look: impl FnMut(Slot, &FlowKey, &mut Option<S>)) {
+        for (tier, store) in Tier::ALL.into_iter().zip(&mut self.stores) {
+            for (at, Entry { key, state }) in
+                store.entries.iter_mut().enumerate().filter(|(_, entry)| entry.state.is_some())
+            {
+                look(Slot::new(tier, at), key, state);
+            }
+        }
+    }
+
+    /// Ends a flow that [was shown](Self::show).
+    pub fn take(&mut self, slot: Slot) -> Option<(FlowKey, S)> {
+        let Entry { key, state } = self.entry_mut(slot)?;
+        Some((*key, state.take()?))
+    }
+
+    /// Leaves the table empty, as new.
+    pub fn clear(&mut self) {
         let (seed, mask) = (self.seed, self.mask);
         // Most captures are small: then only the buckets that were used are emptied.
         let is_small = self.len() < self.buckets.len() / 16 && !self.overflowed;
         for store in &mut self.stores {
-            for entry in &mut *store.entries {
-                let Some(state) = entry.state.take() else { continue };
-                if is_small && let Some(bucket) = self.buckets.get_mut(first_bucket(entry.key.hash(seed), mask)) {
-                    *bucket = EMPTY;
+            if is_small {
+                for entry in &*store.entries {
+                    if let Some(bucket) = self.buckets.get_mut(first_bucket(entry.key.hash(seed), mask)) {
+                        *bucket = EMPTY;
+                    }
                 }
-                ended(&entry.key, state);
             }
             store.entries.clear();
             store.free.clear();

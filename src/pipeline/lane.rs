@@ -245,25 +245,29 @@ impl Lane {
 
     /// Ends all flows of `lanes` after packet number `packet`, in the order in which they began, and leaves the lanes empty, as new.
     pub fn finish(lanes: &mut [Self], packet: u64, at: Timestamp, sink: &mut impl EventSink) {
+        // There may be very many, so each stays where it is until its turn.
         let mut open = Vec::new();
         for (number, Self { table, inspection }) in lanes.iter_mut().enumerate() {
-            table.drain(|key, record| {
-                if record.has_more_to_say() {
-                    open.push((record.first_packet, number, *key, record));
-                } else {
+            table.show(|slot, key, state| {
+                if let Some(record) = state.take_if(|record| !record.has_more_to_say()) {
                     inspection.counters.ended(&record);
                     inspection.sightings.ended(Current { packet, at, key, link: None }, &record, sink);
+                } else if let Some(record) = state {
+                    open.push((record.first_packet, number, slot));
                 }
             });
         }
         open.sort_unstable_by_key(|&(first_packet, ..)| first_packet);
-        for (_, number, key, record) in open {
-            if let Some(lane) = lanes.get_mut(number) {
-                lane.inspection.end(packet, at, &key, record, sink);
+        for (_, number, slot) in open {
+            if let Some(Self { table, inspection }) = lanes.get_mut(number)
+                && let Some((key, record)) = table.take(slot)
+            {
+                inspection.end(packet, at, &key, record, sink);
             }
         }
-        for lane in lanes {
-            lane.inspection.sightings.tell_all(packet, sink);
+        for Self { table, inspection } in lanes {
+            table.clear();
+            inspection.sightings.tell_all(packet, sink);
         }
     }
 

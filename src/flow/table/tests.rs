@@ -96,7 +96,8 @@ proptest! {
         prop_assert_eq!(table.len(), model.len());
         prop_assert_eq!(Tier::ALL.map(|tier| table.evicted(tier)), [0; 4]);
         let mut rest = Vec::new();
-        table.drain(|_, s| rest.push(s.0));
+        table.show(|_, _, state| rest.extend(state.take().map(|state| state.0)));
+        table.clear();
         let mut expected: Vec<_> = model.values().map(|&(state, _)| state).collect();
         rest.sort_unstable();
         expected.sort_unstable();

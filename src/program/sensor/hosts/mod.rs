@@ -31,7 +31,7 @@ pub struct Hosts {
     hosts: HashMap<HostKey, Known>,
     /// Lines of evidence that they have.
     lines: usize,
-    /// Hosts that changed since they were last saved.
+    /// Hosts that changed since they were last saved, where there is a state file.
     unsaved: BTreeSet<HostKey>,
     /// Whether there is a state file.
     has_file: bool,
@@ -125,7 +125,9 @@ impl Hosts {
                 None => known.before = Some(Arc::new(record)),
             }
         });
-        self.unsaved.insert(host);
+        if self.has_file {
+            self.unsaved.insert(host);
+        }
         rise
     }
 
@@ -138,7 +140,7 @@ impl Hosts {
         let has_evidence = known.line_count() > 0;
         let rise = known.rise(signatures);
         self.lines = self.lines + after - before;
-        if has_evidence {
+        if has_evidence && self.has_file {
             self.unsaved.insert(host);
         }
         self.trim_lines(signatures);

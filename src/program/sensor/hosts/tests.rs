@@ -63,6 +63,7 @@ fn what_an_earlier_run_knew_is_no_first_sight() {
 fn what_left_a_ledger_is_still_known() {
     let signatures = SignatureSet::builtin();
     let mut hosts = Hosts::default();
+    hosts.rely_on_file();
     let (_, contact) = record(1, SeenAs::Contact, 1, &signatures);
     hosts.update(host(1), contact.clone(), 0, &signatures);
     hosts.retire(host(1), contact, 0, &signatures);
@@ -72,6 +73,19 @@ fn what_left_a_ledger_is_still_known() {
     assert_eq!((found[0].verdict, found[0].evidence.len()), (Verdict::Confirmed, 2));
     assert_eq!(hosts.take_unsaved(&signatures).len(), 1);
     assert!(hosts.take_unsaved(&signatures).is_empty());
+}
+
+#[test]
+fn nothing_is_kept_for_a_file_that_is_not_there() {
+    let signatures = SignatureSet::builtin();
+    let mut hosts = Hosts::default();
+    fill(&mut hosts, &signatures);
+    let (_, strong) = record(0, SeenAs::Contact, 9, &signatures);
+    hosts.update(host(0), strong.clone(), 0, &signatures);
+    hosts.retire(host(0), strong, 0, &signatures);
+    hosts.leave(&signatures);
+    assert!(hosts.dropped() > 0 && hosts.finding(&host(0), &signatures).is_some());
+    assert!(hosts.take_last_unsaved(&signatures).is_empty());
 }
 
 #[test]
