@@ -1,5 +1,6 @@
 //! The command line: the one definition that help, manual page and completions come from.
 
+mod answer;
 mod help;
 mod logs;
 mod report;
@@ -7,7 +8,8 @@ mod top;
 #[cfg(target_os = "linux")]
 mod watch;
 
-pub use logs::{LogTimesArguments, LogsArguments};
+pub use answer::{AnswerArguments, LogTimesArguments};
+pub use logs::LogsArguments;
 pub use report::{ReportArguments, ReportFormat};
 pub use top::TopArguments;
 #[cfg(target_os = "linux")]
@@ -76,17 +78,8 @@ pub struct ScanArguments {
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 
-    /// What to print on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: Format,
-
-    /// Write it to FILE, whole or not at all [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-
-    /// Write alerts as Suricata EVE JSON lines to FILE; - for standard output, in place of the table
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub eve: Option<PathBuf>,
+    #[command(flatten)]
+    pub answer: AnswerArguments,
 
     /// Keep the packets that prove each finding in DIR, as a pcapng file for each host with a description and a manifest
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -104,29 +97,6 @@ pub struct ScanArguments {
     #[arg(long, requires = "evidence")]
     pub evidence_redact: bool,
 
-    /// Write --output, --eve and --state also over files that another program made; never over inputs or captures
-    #[arg(long)]
-    pub force: bool,
-
-    /// Suricata version whose EVE schema the alerts keep to
-    #[arg(long, value_name = "VERSION", default_value = "7", requires = "eve")]
-    pub eve_compat: Compat,
-
-    /// Merge what is found into the inventory of hosts in FILE, which 'kaspector hosts' lists
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub state: Option<PathBuf>,
-
-    /// What is known of the site (TOML): names and owners of subnets and machines, resolvers, proxies, NAT, exceptions
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub site: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub signatures: SignatureFolders,
-
-    /// Worker threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), value_hint = ValueHint::Other)]
-    pub threads: Option<u16>,
-
     /// Look only at packets that this libpcap filter chooses; the others are counted as filtered
     #[arg(long, value_name = "BPF", value_hint = ValueHint::Other)]
     pub filter: Option<String>,
@@ -135,28 +105,9 @@ pub struct ScanArguments {
     #[arg(long = "tunnel", value_name = "KIND:PORT", value_hint = ValueHint::Other)]
     pub tunnels: Vec<TunnelPort>,
 
-    #[command(flatten)]
-    pub log_times: LogTimesArguments,
-
     /// Whether logs alone are meant.
     #[arg(skip)]
     pub logs_only: bool,
-
-    /// Exit with code 3 when a host has this verdict or a stronger one; inconclusive: when the verdict of the whole is not none-found
-    #[arg(long, value_name = "VERDICT")]
-    pub fail_on: Option<ScanFailOn>,
-
-    /// Draw no progress bar, not even on a terminal
-    #[arg(long)]
-    pub no_progress: bool,
-
-    /// Print nothing but results and errors
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
-
-    /// Say more about inputs, packets and bounds on standard error
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// List the hosts of an inventory that 'watch --state' and 'scan --state' keep, also while they run.

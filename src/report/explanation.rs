@@ -1,7 +1,6 @@
 //! How a verdict came about, in plain words: the rules of docs/verdicts.md, as they met one host.
 
 use super::escape::for_terminal;
-use super::report::Inputs;
 use super::scan_table::{counted, host_label, wrapped};
 use super::spelling::rfc3339;
 use kaspector::matching::{
@@ -13,15 +12,23 @@ use std::io;
 /// Pieces of evidence of which it is said what would be without them.
 const WITHOUT_MAX: usize = 8;
 
-/// Writes how the verdict of a host came about, in lines of at most `width` columns. `inputs` are the names of those that its examples
-/// stand in.
+/// An input that evidence points into.
+#[derive(Clone, Debug, Default)]
+pub struct ExplainedInput {
+    /// Its name; empty when nobody knows.
+    pub name: String,
+    /// What is counted in it: `packet` of a capture, `line` of a log.
+    pub counts: &'static str,
+}
+
+/// Writes how the verdict of a host came about, in lines of at most `width` columns. `inputs` are those that its examples stand in.
 ///
 /// # Errors
 /// When `out` fails.
 pub fn write_explanation(
     out: &mut impl io::Write,
     finding: &HostFinding,
-    inputs: &[String],
+    inputs: &[ExplainedInput],
     signatures: &SignatureSet,
     width: usize,
 ) -> io::Result<()> {
@@ -76,7 +83,7 @@ fn about_line(
     line: &EvidenceLine,
     (verdict, weight, kind): (Verdict, u32, &str),
     indicator: &Indicator,
-    inputs: &[String],
+    inputs: &[ExplainedInput],
 ) -> Vec<String> {
     let closeness = match line.seen_as {
         SeenAs::Contact => "contact: the host talked to it, or asked a proxy to",
@@ -113,9 +120,9 @@ fn about_line(
         format!("{} times, {} to {}", line.count, rfc3339(line.first_seen), rfc3339(line.last_seen))
     };
     texts.push(format!("{times}; server {}, port {}", line.server, line.server_port));
-    let input = inputs.name_of(line.example);
-    if !input.is_empty() {
-        texts.push(format!("packet {} of {}", line.example.packet, for_terminal(input)));
+    let input = usize::try_from(line.example.input).ok().and_then(|at| inputs.get(at));
+    if let Some(ExplainedInput { name, counts }) = input.filter(|input| !input.name.is_empty()) {
+        texts.push(format!("{counts} {} of {}", line.example.packet, for_terminal(name)));
     }
     texts
 }
@@ -243,7 +250,14 @@ mod tests {
         record.add(&alert, 0, LINES_MAX, &signatures);
         let finding = record.finding(alert.host(), &signatures).unwrap();
         let mut text = Vec::new();
-        write_explanation(&mut text, &finding, &["a.pcap".to_owned()], &signatures, 400).unwrap();
+        write_explanation(
+            &mut text,
+            &finding,
+            &[ExplainedInput { name: "a.pcap".to_owned(), counts: "packet" }],
+            &signatures,
+            400,
+        )
+        .unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(!text.contains('\u{1b}'));
         for part in [

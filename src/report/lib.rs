@@ -35,7 +35,7 @@ pub use coverage::{CoveredTime, GAP_MAX, Missing, RunCoverage, RunVerdict, Share
 pub use diff::{HostChange, HostPart, HostsDiff, write_diff_csv, write_diff_json, write_diff_table};
 pub use escape::for_terminal;
 pub use eve::{EveCompat, EveKnown, EveLog, EveOrigin, EveSilence, EveStats, EveWriter, LINE_MAX, Occasion};
-pub use explanation::write_explanation;
+pub use explanation::{ExplainedInput, write_explanation};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use machines::{MachineCounts, SeenMachines, SubnetMachines};
 pub use makers::CardMaker;

@@ -48,7 +48,12 @@ pub fn write_table(
     let lines: u64 = report.inputs.iter().filter_map(|input| input.log.as_ref()).map(|log| log.read).sum();
     if report.outcomes.total() == 0 && lines == 0 {
         let is_of_logs = report.inputs.iter().any(|input| input.log.is_some());
-        writeln!(out, "{}", if is_of_logs { "No line of a log told of traffic." } else { "No packet was read." })?;
+        let nothing = match (report.inputs.is_empty(), is_of_logs) {
+            (true, _) => "Nothing was read.",
+            (false, true) => "No line of a log told of traffic.",
+            (false, false) => "No packet was read.",
+        };
+        writeln!(out, "{nothing}")?;
     } else if report.hosts.is_empty() {
         writeln!(out, "No host shows Kaspersky traffic.")?;
     } else {

@@ -17,6 +17,8 @@ const ANSWER: Kind = Kind {
         "SURE  FIRST SEEN",
         "No host shows Kaspersky traffic.",
         "No packet was read.",
+        "No line of a log told of traffic.",
+        "Nothing was read.",
         "No host is ",
         "\"kaspector.scan/1\"",
         "\"kaspector.host/1\"",

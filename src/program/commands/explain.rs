@@ -10,7 +10,7 @@ use crate::scan::{Progress, ScanOptions, scan};
 use crate::state::{HostFilter, State};
 use anyhow::Context;
 use kaspector::matching::{HostFinding, SignatureSet};
-use kaspector_report::{ScanReport, evidence_uid, write_explanation};
+use kaspector_report::{ExplainedInput, ScanReport, evidence_uid, write_explanation};
 use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +56,9 @@ fn of_host(
             let range = arguments.what.parse().map_err(|error| Usage(format!("{}: {error}", arguments.what)))?;
             let filter = HostFilter { addresses: vec![range], ..HostFilter::default() };
             let listing = state.listing(signatures, &filter).map_err(of_state)?;
-            (listing.hosts, listing.inputs, true)
+            // What an inventory keeps of an input does not say whether it is a log.
+            let inputs = listing.inputs.into_iter().map(|name| ExplainedInput { name, counts: "packet or line" });
+            (listing.hosts, inputs.collect(), true)
         }
         None => {
             let report = scanned(arguments, signatures)?;
@@ -66,7 +68,11 @@ fn of_host(
             };
             let findings: Vec<_> = report.hosts.iter().filter(is_meant).cloned().collect();
             let is_complete = !report.inputs.is_empty() && report.inputs.iter().all(|input| !input.unreadable);
-            (findings, report.inputs.into_iter().map(|input| input.path).collect(), is_complete)
+            let inputs = report.inputs.into_iter().map(|input| {
+                let counts = if input.log.is_some() { "line" } else { "packet" };
+                ExplainedInput { name: input.path, counts }
+            });
+            (findings, inputs.collect::<Vec<_>>(), is_complete)
         }
     };
     if findings.is_empty() {

@@ -129,7 +129,12 @@ fn of_captures(
     };
     let inputs = scan.report.inputs.iter().zip(sums);
     let inputs: Vec<EvidenceInput> = inputs
-        .map(|(input, sha256)| EvidenceInput { name: input.path.clone(), sha256, digest: Some(input.digest) })
+        .map(|(input, sha256)| EvidenceInput {
+            name: input.path.clone(),
+            sha256,
+            digest: Some(input.digest),
+            is_log: input.log.is_some(),
+        })
         .collect();
     let community_ids = community_ids.into_texts();
     let report = ComplianceReport::new(&Material {

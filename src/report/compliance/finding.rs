@@ -20,6 +20,8 @@ pub struct EvidenceInput {
     pub sha256: Option<String>,
     /// What the identifiers of its alerts follow from.
     pub digest: Option<[u8; 32]>,
+    /// Whether it is a log, of which lines are counted.
+    pub is_log: bool,
 }
 
 /// Where a piece of evidence was seen: number of the input, of the packet, indicator and field.
@@ -105,6 +107,7 @@ impl<'a> Findings<'a> {
             file: input.map(|input| input.name.as_str()).filter(|name| !name.is_empty()),
             input: input.and_then(|_| usize::try_from(line.example.input).ok()).map(|at| at + 1),
             packet_number: line.example.packet,
+            is_line: input.is_some_and(|input| input.is_log),
             sha256_of_pcap: input.and_then(|input| input.sha256.as_deref()),
             uid: input
                 .and_then(|input| input.digest)
@@ -320,6 +323,9 @@ pub struct Evidence<'a> {
     pub input: Option<usize>,
     /// The first packet that shows it.
     pub packet_number: u64,
+    /// Whether that is a line of a log.
+    #[serde(skip)]
+    pub is_line: bool,
     /// SHA-256 of the file.
     pub sha256_of_pcap: Option<&'a str>,
     /// That of the alert.

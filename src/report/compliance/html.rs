@@ -136,6 +136,7 @@ struct Line<'a> {
     file: Option<usize>,
     /// Where it was seen, if no file has a number.
     place: Option<String>,
+    counts: &'static str,
     packet: u64,
     community_id: Option<&'a str>,
 }
@@ -194,6 +195,7 @@ impl<'a> Line<'a> {
             ),
             file,
             place: line.file.filter(|_| file.is_none()).map(|name| for_terminal(name).into_owned()),
+            counts: if line.is_line { "line" } else { "packet" },
             packet: line.packet_number,
             community_id: line.community_id,
         }

@@ -33,29 +33,30 @@ use targets::Targets;
 
 /// Scans, reports, and says how the program is to end.
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
-    let signatures = Arc::new(load(&arguments.signatures)?);
-    let site = load_site(arguments.site.as_deref())?;
-    let eve_on_stdout = arguments.eve.as_deref() == Some(Path::new("-"));
-    let is_on_stdout = arguments.output.as_deref().is_none_or(|path| path == Path::new("-"));
-    if eve_on_stdout && is_on_stdout && (arguments.format != Format::Table || arguments.output.is_some()) {
+    let signatures = Arc::new(load(&arguments.answer.signatures)?);
+    let site = load_site(arguments.answer.site.as_deref())?;
+    let eve_on_stdout = arguments.answer.eve.as_deref() == Some(Path::new("-"));
+    let is_on_stdout = arguments.answer.output.as_deref().is_none_or(|path| path == Path::new("-"));
+    if eve_on_stdout && is_on_stdout && (arguments.answer.format != Format::Table || arguments.answer.output.is_some())
+    {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
     let options = ScanOptions {
         logs_only: arguments.logs_only,
-        log_times: log_times(&arguments.log_times)?,
-        ..options(&arguments.paths, arguments.threads, arguments.filter.as_deref(), &arguments.tunnels)?
+        log_times: log_times(&arguments.answer.log_times)?,
+        ..options(&arguments.paths, arguments.answer.threads, arguments.filter.as_deref(), &arguments.tunnels)?
     };
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
     let Targets { alerts, state, place, evidence, mut failure } = Targets::open(arguments, &options)?;
-    let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.eve_compat.into()));
+    let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.answer.eve_compat.into()));
     let take = alerts.as_ref().map(|file| {
         |input: &InputReport, alerts: &[Alert], names: &[FlowName]| {
             file.write(input, alerts, names);
         }
     });
     let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
-    let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
+    let draws_bar = io::stderr().is_terminal() && !arguments.answer.no_progress && !arguments.answer.quiet;
     let then = |scan: &Scan, progress: &Progress| {
         evidence.map(|folder| keep_evidence(folder, arguments, &options, scan, &signatures, progress))
     };
@@ -79,36 +80,36 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let name = if eve_on_stdout {
             "standard output".to_owned()
         } else {
-            arguments.eve.as_deref().map(display_path).unwrap_or_default()
+            arguments.answer.eve.as_deref().map(display_path).unwrap_or_default()
         };
         note(file.finish().with_context(|| format!("{name}: not all alerts could be written")));
     }
     if !(eve_on_stdout && place.is_stdout()) {
-        note(print(place, report, arguments.format, &signatures));
+        note(print(place, report, arguments.answer.format, &signatures));
     }
-    if let (Some(mut state), Some(path)) = (state, arguments.state.as_deref()) {
+    if let (Some(mut state), Some(path)) = (state, arguments.answer.state.as_deref()) {
         if scan.interrupted {
             // Half a capture is another capture, so the whole one would count besides it.
             warn(format_args!("{}: nothing was merged, since the scan was interrupted", display_path(path)));
         } else {
             let merged = merge(&mut state, report, inventory, arguments, &signatures);
-            if let (Ok(merged), false) = (&merged, arguments.quiet) {
+            if let (Ok(merged), false) = (&merged, arguments.answer.quiet) {
                 merged.iter().for_each(say);
             }
             note(merged.map(|_| ()).map_err(Into::into));
         }
     }
-    if !arguments.quiet {
-        summarise(report, elapsed, arguments.verbose);
+    if !arguments.answer.quiet {
+        summarise(report, elapsed, arguments.answer.verbose);
     }
     if let Some(kept) = kept {
         let folder = arguments.evidence.as_deref().map(display_path).unwrap_or_default();
-        if let (Ok(kept), false) = (&kept, arguments.quiet) {
+        if let (Ok(kept), false) = (&kept, arguments.answer.quiet) {
             say_what_was_kept(kept, &folder);
         }
         note(kept.map(|_| ()).with_context(|| format!("{folder}: no evidence was kept")));
     }
-    Ok(failure.unwrap_or_else(|| exit(&scan, arguments.fail_on)))
+    Ok(failure.unwrap_or_else(|| exit(&scan, arguments.answer.fail_on)))
 }
 
 /// What is to be scanned, and how, once filter and ports are known to be right.
@@ -161,7 +162,7 @@ fn merge(
     arguments: &ScanArguments,
     signatures: &SignatureSet,
 ) -> Result<Vec<String>, StateError> {
-    let file = arguments.state.as_deref().map(display_path).unwrap_or_default();
+    let file = arguments.answer.state.as_deref().map(display_path).unwrap_or_default();
     let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
     let mut inputs = inventory.into_inputs();
     let (mut said, mut merged) = (Vec::new(), 0_usize);

@@ -40,15 +40,15 @@ impl<'a> Targets<'a> {
         let usage = |error: OutputFileError| Usage(error.to_string());
         let mut claims = Claims::default();
         claims.add_inputs(&options.inputs);
-        for folder in [&arguments.signatures.replace, &arguments.signatures.extra].into_iter().flatten() {
+        for folder in [&arguments.answer.signatures.replace, &arguments.answer.signatures.extra].into_iter().flatten() {
             claims.add_folder(folder, "toml", "a signature file, which is read");
         }
-        if let Some(site) = &arguments.site {
+        if let Some(site) = &arguments.answer.site {
             claims.add(site, "the site file, which is read");
         }
         claims.check_stdout().map_err(usage)?;
         claims.add_stream(io::stdout(), "standard output");
-        if let Some(path) = &arguments.state {
+        if let Some(path) = &arguments.answer.state {
             claims.check_database(path, "--state").map_err(usage)?;
             claims.add_database(path);
         }
@@ -62,9 +62,9 @@ impl<'a> Targets<'a> {
             failure = Some(Exit::Failure);
         };
         // Nothing is changed until all of them were looked at.
-        let mut file = match arguments.eve.as_deref().filter(|path| *path != Path::new("-")) {
+        let mut file = match arguments.answer.eve.as_deref().filter(|path| *path != Path::new("-")) {
             None => None,
-            Some(path) => match AlertsFile::open(path, "--eve", &claims, arguments.force) {
+            Some(path) => match AlertsFile::open(path, "--eve", &claims, arguments.answer.force) {
                 Ok(file) => Some((file, path)),
                 Err(error) if error.is_refusal() => return Err(usage(error).into()),
                 Err(error) => {
@@ -74,12 +74,12 @@ impl<'a> Targets<'a> {
             },
         };
         let mut state = None;
-        if let Some(path) = arguments.state.as_deref() {
+        if let Some(path) = arguments.answer.state.as_deref() {
             let opened = match &file {
                 Some((file, _)) => file.check_apart(path, "--state").map_err(|error| usage(error).into()),
                 None => Ok(()),
             };
-            match opened.and_then(|()| open_state(path, arguments.force)) {
+            match opened.and_then(|()| open_state(path, arguments.answer.force)) {
                 Ok(opened) => state = opened.map_err(|error| refused(&format_args!("{error:#}"))).ok(),
                 Err(error) => {
                     if let Some((file, path)) = file {
@@ -93,10 +93,10 @@ impl<'a> Targets<'a> {
         if let Some((file, _)) = &file {
             file.claim(&mut claims);
         }
-        if let Some(path) = &arguments.state {
+        if let Some(path) = &arguments.answer.state {
             claims.add_database(path);
         }
-        let place = match AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force) {
+        let place = match AnswerPlace::new(arguments.answer.output.as_deref(), &claims, arguments.answer.force) {
             Ok(place) => place,
             Err(error) => {
                 if let Some((file, path)) = file {
@@ -106,7 +106,7 @@ impl<'a> Targets<'a> {
             }
         };
         let alerts = match file.take() {
-            _ if arguments.eve.as_deref() == Some(Path::new("-")) => Some(AlertTarget::Stdout),
+            _ if arguments.answer.eve.as_deref() == Some(Path::new("-")) => Some(AlertTarget::Stdout),
             None => None,
             Some((mut file, path)) => match file.begin() {
                 Ok(()) => Some(AlertTarget::File(file)),
@@ -143,7 +143,7 @@ fn open_evidence(
         ))
         .into());
     }
-    EvidenceFolder::open(folder, claims, arguments.force).map_err(of_output)
+    EvidenceFolder::open(folder, claims, arguments.answer.force).map_err(of_output)
 }
 
 /// Whether a folder, which may not be there yet, is another or lies in it.
