@@ -92,6 +92,11 @@ impl Flow {
             || self.more.as_ref().is_some_and(|more| more.opened.is_some() || !more.queries.is_empty())
     }
 
+    /// Whether records of it that are still to come mean more because of what it said.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.has_more_to_say() || self.is_proxied || self.more.as_ref().is_some_and(|more| more.ftp.is_some())
+    }
+
     /// Takes note that it came so far.
     pub fn reach(&mut self, outcome: ConnectionOutcome) {
         self.connection_outcome = self.connection_outcome.max(outcome);
@@ -141,9 +146,9 @@ impl Flows {
         Self { recent: HashMap::default(), earlier: HashMap::default(), most: most.max(2) }
     }
 
-    /// Looks at a flow.
-    pub fn look(&self, number: u64) -> Option<&Flow> {
-        self.recent.get(&number).or_else(|| self.earlier.get(&number))
+    /// The numbers of all, in no order.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.recent.keys().chain(self.earlier.keys()).copied()
     }
 
     /// Takes a flow out, to be put back with [`Self::put`] unless it is over.

@@ -5,14 +5,19 @@ mod clock;
 mod dnsmasq;
 mod eve;
 mod lookup;
+mod plain;
 mod squid;
 mod unbound;
 mod zeek;
 
 use super::reader::Malformed;
 use super::record::Record;
+use super::sieve::Escapes;
+use super::skim::{Look, Looking};
+use super::time::MinuteClock;
 pub use clock::{Clock, time_zone};
 use kaspector::capture::Timestamp;
+use plain::PlainLook;
 pub(crate) use zeek::Context;
 
 /// Takes the records of a line.
@@ -125,70 +130,88 @@ pub struct Lacks {
 }
 
 /// Puts the lines of one input in the words of EVE records.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LineParser(Parser);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Parser {
-    Eve,
+    Eve(MinuteClock),
     ZeekTsv(Box<zeek::TsvParser>),
     ZeekJson(zeek::JsonParser),
-    Bind(Clock),
-    Unbound(Clock),
-    Dnsmasq(Clock),
-    Squid,
+    /// A format whose lines have nothing to do with each other.
+    Plain(Plain, Clock, Box<PlainLook>),
 }
+
+/// Reads a line.
+type Plain = fn(&str, &mut Clock, &mut Emit<'_>) -> Result<(), Malformed>;
 
 impl LineParser {
     /// For lines of a format; `clock` says what their times leave out.
     #[must_use]
     pub fn new(format: LogFormat, clock: Clock) -> Self {
+        let plain = |parse, mark| Parser::Plain(parse, clock, Box::new(PlainLook::new(mark)));
         Self(match format {
-            LogFormat::Eve => Parser::Eve,
+            LogFormat::Eve => Parser::Eve(MinuteClock::default()),
             LogFormat::ZeekTsv => Parser::ZeekTsv(Box::default()),
             LogFormat::ZeekJson => Parser::ZeekJson(zeek::JsonParser),
-            LogFormat::Bind => Parser::Bind(clock),
-            LogFormat::Unbound => Parser::Unbound(clock),
-            LogFormat::Dnsmasq => Parser::Dnsmasq(clock),
-            LogFormat::Squid => Parser::Squid,
+            LogFormat::Bind => plain(bind::parse, Some(" query: ")),
+            LogFormat::Unbound => plain(unbound::parse, Some(" IN")),
+            LogFormat::Dnsmasq => plain(dnsmasq::parse, Some("query[")),
+            LogFormat::Squid => plain(squid::parse, None),
         })
     }
 
     /// For Suricata's EVE records.
     #[must_use]
-    pub const fn eve() -> Self {
-        Self(Parser::Eve)
+    pub fn eve() -> Self {
+        Self(Parser::Eve(MinuteClock::default()))
     }
 
     pub(crate) const fn is_eve(&self) -> bool {
-        matches!(self.0, Parser::Eve)
+        matches!(self.0, Parser::Eve(_))
     }
 
     pub(crate) fn parse(&mut self, line: &[u8], context: &mut Context, emit: &mut Emit<'_>) -> Result<(), Malformed> {
         match &mut self.0 {
-            Parser::Eve => eve::parse(line, emit),
+            Parser::Eve(_) => eve::parse(line, emit),
             Parser::ZeekTsv(parser) => parser.parse(line, context, emit),
             Parser::ZeekJson(parser) => parser.parse(line, context, emit),
-            Parser::Bind(clock) => bind::parse(text(line)?, clock, emit),
-            Parser::Unbound(clock) => unbound::parse(text(line)?, clock, emit),
-            Parser::Dnsmasq(clock) => dnsmasq::parse(text(line)?, clock, emit),
-            Parser::Squid => squid::parse(text(line)?, emit),
+            Parser::Plain(parse, clock, _) => parse(text(line)?, clock, emit),
         }
     }
 
-    /// About when a line was written, where several logs of one engine are to be read in the order in which it wrote them. `None` for a line
-    /// that has no time: it goes with the one before it.
-    #[must_use]
-    pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
+    /// Looks at a line, which is not empty, without reading it.
+    pub(crate) fn look(&mut self, line: &[u8], looking: &mut Looking<'_>) -> Look {
         match &mut self.0 {
-            Parser::ZeekTsv(parser) => parser.written(line),
-            Parser::ZeekJson(parser) => parser.written(line),
-            _ => None,
+            Parser::Eve(clock) => eve::look(line, clock, looking),
+            Parser::ZeekTsv(parser) => parser.look(line, looking),
+            Parser::ZeekJson(_) => zeek::JsonParser::look(line, looking),
+            Parser::Plain(.., look) => look.look(line),
         }
     }
-}
 
-impl LineParser {
+    /// Gets ready for the first line of a block.
+    pub(crate) fn begin_block(&mut self) {
+        if let Parser::Plain(.., look) = &mut self.0 {
+            look.begin();
+        }
+    }
+
+    /// Takes note of what lines of a block say about those behind it.
+    pub(crate) fn take_headers(&mut self, block: &[u8]) {
+        if let Parser::ZeekTsv(parser) = &mut self.0 {
+            parser.take_headers(block);
+        }
+    }
+
+    pub(crate) const fn escapes(&self) -> Escapes {
+        match &self.0 {
+            Parser::Eve(_) | Parser::ZeekJson(_) => Escapes::Json,
+            Parser::ZeekTsv(_) => Escapes::Hexadecimal,
+            Parser::Plain(..) => Escapes::None,
+        }
+    }
+
     /// The time that a line tells, if it tells of anything that is looked at.
     #[must_use]
     pub fn time(&mut self, line: &[u8]) -> Option<Timestamp> {

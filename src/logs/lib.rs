@@ -7,10 +7,11 @@
 //! The way of a line:
 //!
 //! ```text
-//! line -> format -> record -> transactions -> observer -> matcher, ledger
+//! line -> skim -> format -> record -> transactions -> observer -> matcher, ledger
 //! ```
 //!
-//! `format` puts it in the words of an EVE record, whatever it was written by; from there on all formats go the same way.
+//! `skim` looks at whole blocks and passes over the lines in which nothing can matter. `format` puts a line in the words of an EVE record,
+//! whatever it was written by; from there on all formats go the same way.
 
 mod dns;
 mod flows;
@@ -20,10 +21,14 @@ mod http;
 mod observer;
 mod reader;
 mod record;
+mod sieve;
+mod skim;
 mod time;
 mod tls;
 mod transactions;
+mod watch;
 
 pub use format::{Clock, Lacks, LineParser, LogFormat, time_zone};
 pub use reader::{FlowName, LINE_MAX, LogCounters, LogReader, LoggedAlert, Malformed};
+pub use skim::{Skim, Skimmer};
 pub use time::timestamp;

@@ -33,12 +33,6 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Both ends of a flow, the source as the client.
-    pub fn of(five_tuple: &FiveTuple, zone: Zone) -> Self {
-        let &FiveTuple { src, dst, src_port, dst_port, protocol } = five_tuple;
-        Self { client: (src, src_port), server: (dst, dst_port), protocol, zone, is_turned: false }
-    }
-
     /// Source and destination of a record, the source as the client. `None` when the record lacks one of them.
     pub fn read(record: &Record<'_>, protocol: u8) -> Option<Self> {
         let client = (record.src_ip?, record.src_port?);

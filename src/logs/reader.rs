@@ -9,7 +9,6 @@
 //! - How far a connection came is known by the server's hello, a response, or the control bits of the flow record.
 //! - Which end of an alert's packet is the client is said since Suricata 7; before that, alerts are left out.
 
-mod glance;
 mod origins;
 
 use super::flows::{Flow, Flows, Source};
@@ -17,7 +16,8 @@ use super::format::{Context, LineParser};
 use super::held::{HeldFlow, HeldFlows};
 use super::observer::{self, Ends};
 use super::record::Record;
-use glance::{Glance, glance};
+use super::skim::{Key, Skim, Skimmer, What};
+use super::watch::Watch;
 use kaspector::capture::Timestamp;
 use kaspector::decode::{FiveTuple, OutcomeCounters};
 use kaspector::inspect::DnsMessage;
@@ -130,6 +130,10 @@ pub struct LogReader {
     at: Option<Timestamp>,
     pub(crate) origins: Origins,
     context: Context,
+    /// What lines may have in common with those that mattered.
+    pub(crate) watch: Watch,
+    /// Looks at single lines; made when there is one.
+    skimmer: Option<Box<(Skimmer, Skim)>>,
     flows_seen: u64,
     flows_given_up: u64,
     pub(crate) queries_hurried: u64,
@@ -148,6 +152,25 @@ pub(crate) struct Common<'a> {
     pub at: Timestamp,
     pub ends: Ends,
     pub counts: FlowCounts,
+}
+
+/// Lines that are passed over.
+#[derive(Default)]
+struct Passed {
+    lines: u64,
+    empty: u64,
+    others: u64,
+    /// Those that told that a connection is over.
+    ended: u64,
+}
+
+impl Passed {
+    fn count(&mut self, what: What) {
+        self.lines += 1;
+        self.empty += u64::from(what == What::Empty);
+        self.others += u64::from(what == What::Other);
+        self.ended += u64::from(matches!(what, What::PassedEnd | What::PassedTick));
+    }
 }
 
 /// What a record was.
@@ -173,6 +196,8 @@ impl LogReader {
             ledger: Ledger::new(signatures, input),
             origins: Origins::new(input),
             context: Context::new(signatures),
+            watch: Watch::default(),
+            skimmer: None,
             flows: Flows::default(),
             held: HeldFlows::default(),
             now: Timestamp(0),
@@ -193,10 +218,86 @@ impl LogReader {
         self.origins.select(input);
     }
 
-    /// Takes the next line, with or without its newline, and puts it in the words of its format. Gives the time of what it tells, if it tells of
-    /// anything that is looked at.
+    /// Takes the next line, with or without its newline, and puts it in the words of its format unless nothing in it can matter. Gives the time
+    /// of what it tells, if it tells of anything that is looked at.
     pub fn line(&mut self, parser: &mut LineParser, line: &[u8]) -> Option<Timestamp> {
-        self.origins.count_line();
+        let line = line.trim_ascii_end();
+        if line.contains(&b'\n') {
+            return self.read_line(parser, line);
+        }
+        let mut looks =
+            self.skimmer.take().unwrap_or_else(|| Box::new((Skimmer::new(parser, &self.signatures), Skim::default())));
+        let (skimmer, skim) = &mut *looks;
+        skimmer.follow(parser);
+        // An empty line is one, too.
+        skimmer.skim(if line.is_empty() { b"\n" } else { line }, skim);
+        let mut at = skim.times().last().map(|(_, last)| last);
+        self.lines(parser, line, skim, &mut 0, Timestamp(u64::MAX), &mut |time| at = Some(time));
+        // Whoever waits for time to pass is told.
+        self.release_held(at.unwrap_or_default());
+        self.collect();
+        self.skimmer = Some(looks);
+        at
+    }
+
+    /// Takes the lines of a block that were looked at, from `next` on and as far as they were written by `until`; `next` is then the first that was
+    /// not taken. Gives the times of those that had to be read; [`Skim::times`] has the others.
+    pub fn lines(
+        &mut self,
+        parser: &mut LineParser,
+        block: &[u8],
+        skim: &Skim,
+        next: &mut usize,
+        until: Timestamp,
+        take_time: &mut dyn FnMut(Timestamp),
+    ) {
+        let before = next.checked_sub(1).and_then(|before| skim.lines.get(before));
+        let (mut from, mut keys_from) = before.map_or((0, 0), |seen| (seen.end as usize, seen.keys_end as usize));
+        // Lines that are passed over are counted at once.
+        let mut passed = Passed::default();
+        while let Some(seen) = skim.lines.get(*next).filter(|seen| seen.written <= until) {
+            *next += 1;
+            let keys = skim.keys.get(keys_from..seen.keys_end as usize).unwrap_or_default();
+            let text = from..seen.end as usize;
+            (from, keys_from) = (seen.end as usize, seen.keys_end as usize);
+            let is_read = match seen.what {
+                What::Read => true,
+                What::Passed | What::PassedEnd | What::PassedTick => keys.iter().any(|&key| self.watch.may_hold(key)),
+                What::Other | What::Empty => false,
+            };
+            if !is_read {
+                passed.count(seen.what);
+                if seen.what == What::PassedTick
+                    && let Some(at) = block.get(text).and_then(|line| parser.time(line))
+                {
+                    take_time(at);
+                }
+                continue;
+            }
+            self.pass(std::mem::take(&mut passed));
+            if let Some(at) = self.read_line(parser, block.get(text).unwrap_or_default()) {
+                take_time(at);
+            }
+        }
+        self.pass(passed);
+    }
+
+    /// Counts lines that are passed over.
+    fn pass(&mut self, passed: Passed) {
+        let Passed { lines, empty, others, ended } = passed;
+        self.flows_seen += ended;
+        self.origins.count_lines(lines);
+        self.origins.count(|counters, _| {
+            counters.lines += lines - empty;
+            counters.others += others;
+            counters.read += lines - empty - others;
+        });
+    }
+
+    /// Reads the next line, with or without its newline, whatever is in it. Gives the time of what it tells, if it tells of anything that is
+    /// looked at.
+    pub fn read_line(&mut self, parser: &mut LineParser, line: &[u8]) -> Option<Timestamp> {
+        self.origins.count_lines(1);
         let line = line.trim_ascii_end();
         if line.is_empty() {
             return None;
@@ -205,9 +306,6 @@ impl LogReader {
         let mut was = Was::Other;
         let result = if line.len() > LINE_MAX {
             Err(Malformed::Overlong)
-        } else if parser.is_eve() && self.pass_over(line) {
-            was = Was::Read;
-            Ok(())
         } else {
             let mut context = std::mem::take(&mut self.context);
             let result = parser.parse(line, &mut context, &mut |record| {
@@ -215,6 +313,9 @@ impl LogReader {
                 Ok(())
             });
             self.context = context;
+            while let Some(key) = self.context.take_key() {
+                self.watch.add(key);
+            }
             result
         };
         self.origins.count(|counters, number| {
@@ -229,7 +330,6 @@ impl LogReader {
                 (Ok(()), Was::Other) => counters.others += 1,
             }
         });
-        self.release_held();
         self.collect();
         self.at
     }
@@ -285,30 +385,16 @@ impl LogReader {
         findings
     }
 
-    /// Takes a line in which nothing can matter but that there was one. Says no to any other, having done nothing.
-    fn pass_over(&mut self, line: &[u8]) -> bool {
-        let Some(glance) = glance(line, &self.signatures, &self.ledger) else { return false };
-        let Glance { at, flow_id, ends, is_over, is_named, is_query } = glance;
-        let hash = ends.hash();
-        let known = self.flows.look(flow_id);
-        if known.is_some_and(|flow| flow.ends != hash || flow.has_more_to_say()) {
-            return false;
-        }
-        self.now = self.now.max(at);
-        self.at = Some(at);
-        let known = self.flows.take(flow_id);
-        self.flows_seen += u64::from(known.is_none());
-        if !is_over {
-            let mut flow = known.unwrap_or_else(|| Flow::new(hash, self.origins.number(), at));
-            flow.is_named |= is_named;
-            flow.was_asked |= is_query;
-            self.keep(flow_id, flow);
-        }
-        true
-    }
-
     /// Keeps a flow until its next record. Others may have to go for it.
     fn keep(&mut self, number: u64, flow: Flow) {
+        if !flow.is_worth_keeping() {
+            return;
+        }
+        self.watch.add(Key::connection(number));
+        if self.watch.is_crowded() {
+            self.watch.keep_connections(self.flows.numbers().map(Key::connection));
+            self.watch.add(Key::connection(number));
+        }
         for (number, flow) in self.flows.put(number, flow) {
             self.flows_given_up += 1;
             self.give_up(Some(number), flow);
@@ -331,7 +417,7 @@ impl LogReader {
             // Of QUIC only the client's hello is of interest.
             return Ok(if of_type == "alert" { Was::Undirected } else { Was::Read });
         };
-        self.now = self.now.max(at);
+        self.release_held(at);
         self.at = Some(at);
         let counts = ends.counts(record.flow.as_ref());
         let common = Common { record, at, ends, counts };
@@ -379,7 +465,6 @@ impl LogReader {
             }
             self.give_up(Some(number), flow);
         }
-        self.flows_seen += 1;
         let started = record.flow.as_ref().and_then(|flow| flow.start).unwrap_or(*at);
         let mut flow = Flow::new(ends_hash, self.origins.number(), started);
         let five_tuple = ends.five_tuple();
@@ -411,6 +496,8 @@ impl LogReader {
     }
 
     fn over(&mut self, name: FlowName, mut flow: Flow, counts: FlowCounts, opening_seen: bool, at: Timestamp) {
+        // Flows are counted where they are over: of those in which nothing matters nothing else is kept.
+        self.flows_seen += 1;
         self.tell_waiting(&mut flow, |_| true, true);
         let ended = Ended {
             flow: flow.first_line,
@@ -421,7 +508,8 @@ impl LogReader {
             connection_outcome: flow.connection_outcome,
             counts,
         };
-        let told = self.now;
+        // The log's own time when its record came.
+        let told = self.at.unwrap_or(self.now);
         let (opened, protocol) = flow.more.map_or((None, Vec::new()), |more| (more.opened, more.protocol));
         if let Some(opened) = opened {
             self.held.hold(flow.started, HeldFlow { name, opened, protocol, ended, over: at, told });
@@ -430,7 +518,9 @@ impl LogReader {
         }
     }
 
-    fn release_held(&mut self) {
+    /// Lets go of what was held for long enough by now.
+    fn release_held(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
         while let Some((started, flow)) = self.held.next_due(self.now) {
             self.tell_held(started, flow);
         }
@@ -468,4 +558,4 @@ impl LogReader {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -31,6 +31,47 @@ pub fn timestamp(text: &str) -> Option<Timestamp> {
     local.checked_add_signed(-offset).map(Timestamp)
 }
 
+/// Reads times of EVE records one after the other: most are of the same minute as the one before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MinuteClock {
+    /// `2026-11-23T15:43:` and the zone that a time ended with.
+    minute: [u8; MINUTE],
+    zone: [u8; ZONE],
+    /// When that minute began.
+    began: u64,
+}
+
+const MINUTE: usize = "2026-11-23T15:43:".len();
+const ZONE: usize = "+0000".len();
+
+impl MinuteClock {
+    /// The same as [`timestamp`] gives.
+    pub fn time(&mut self, text: &[u8]) -> Option<Timestamp> {
+        // `2026-11-23T15:43:54.449556+0000`
+        let whole = std::str::from_utf8(text).ok();
+        let (Some((minute, rest)), Some(zone)) = (text.split_first_chunk::<MINUTE>(), text.last_chunk::<ZONE>()) else {
+            return timestamp(whole?);
+        };
+        let seconds = rest.get(..rest.len().checked_sub(ZONE)?).unwrap_or_default();
+        let [tens, ones, b'.', fraction @ ..] = seconds else { return timestamp(whole?) };
+        let digits = [tens, ones].into_iter().chain(fraction);
+        let value = digits.into_iter().try_fold(0_u64, |sum, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            if digit <= 9 { sum.checked_mul(10)?.checked_add(u64::from(digit)) } else { None }
+        });
+        let (Some(value), 6) = (value, fraction.len()) else { return timestamp(whole?) };
+        if self.minute != *minute || self.zone != *zone || value >= 60_000_000 {
+            let at = timestamp(whole?)?;
+            if value < 60_000_000 {
+                (self.minute, self.zone) = (*minute, *zone);
+                self.began = at.0.checked_sub(value * 1_000)?;
+            }
+            return Some(at);
+        }
+        self.began.checked_add(value * 1_000).map(Timestamp)
+    }
+}
+
 /// The number that `count` digits from `at` on make.
 fn digits(bytes: &[u8], at: usize, count: usize) -> Option<u16> {
     bytes
@@ -79,6 +120,19 @@ mod tests {
         assert_eq!(second("1970-01-01T00:00:01Z"), Some(1));
         assert_eq!(second("1970-01-01T01:30:00.5+0130"), Some(0));
         assert_eq!(timestamp("2026-11-23T15:43:54.123456789Z").unwrap().0 % 1_000_000_000, 123_456_789);
+        let mut clock = MinuteClock::default();
+        for text in [
+            "2026-11-23T15:43:54.449556+0000",
+            "2026-11-23T15:43:07.000001+0000",
+            "2026-11-23T15:43:07.000001+0100",
+            "2026-11-23T15:43:60.000001+0100",
+            "2026-11-23T15:44:07.00001+0100",
+            "2026-11-23T15:44:07.000001Z",
+            "2026-11-23T15:44:x7.000001+0100",
+            "1970-01-01T00:00:00.000000+0100",
+        ] {
+            assert_eq!(clock.time(text.as_bytes()), timestamp(text), "{text}");
+        }
         for bad in [
             "",
             "2026-11-23",

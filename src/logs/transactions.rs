@@ -6,8 +6,10 @@ use super::http;
 use super::observer::{self, LogObserver};
 use super::reader::{Common, LogReader};
 use super::record::{Dns, Ftp, Http, Quic, Tls};
+use super::skim::Key;
 use super::tls::{LoggedCertificate, LoggedHello};
 use foldhash::fast::FixedState;
+use kaspector::decode::FiveTuple;
 use kaspector::inspect::{DnsMessage, FtpRequest, HttpResponse, HttpTarget, Observation};
 use kaspector::matching::{
     ConnectionOutcome, HelloFacts, observe, observe_certificate, observe_quic_hello, observe_tls_hello,
@@ -53,6 +55,14 @@ impl LogReader {
             };
             if has_matched {
                 flow.remember(fact, source);
+            }
+            // Connections to these addresses matter from here on, and so do other names for them.
+            for answer in &message.addresses {
+                let both =
+                    FiveTuple { src: answer.address, dst: answer.address, src_port: 0, dst_port: 0, protocol: 0 };
+                if has_matched && self.ledger.may_matter(&both) {
+                    self.watch.add(Key::address(answer.address));
+                }
             }
         }
         self.message = message;

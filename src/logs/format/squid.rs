@@ -9,7 +9,7 @@
 //! The proxy's own address is not logged. A request whose target is a path alone was made to a server, not through a proxy.
 
 use super::Emit;
-use super::clock::epoch;
+use super::clock::{Clock, epoch};
 use super::lookup::unspecified;
 use crate::reader::Malformed;
 use crate::record::{Flow, Http, Record, Text};
@@ -107,7 +107,7 @@ fn of_common(text: &str) -> Option<Timestamp> {
     timestamp(&format!("{year}-{month:02}-{day}T{clock}{zone}"))
 }
 
-pub fn parse(line: &str, emit: &mut Emit<'_>) -> Result<(), Malformed> {
+pub fn parse(line: &str, _: &mut Clock, emit: &mut Emit<'_>) -> Result<(), Malformed> {
     let request = Request::of_native(line).or_else(|| Request::of_combined(line));
     let request = request.ok_or(Malformed::Line("neither the native form of an access log nor the combined one"))?;
     // Requests that could not be read at all.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::LogReader;
+use crate::reader::tests::looked_at_and_in_full;
 use jiff::tz::TimeZone;
 use kaspector::matching::{Field, SeenAs, SignatureSet};
 use proptest::prelude::*;
@@ -256,9 +257,154 @@ proptest! {
         reader.line(&mut parser, b"#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tquery\tanswers");
         reader.line(&mut parser, b"#path\tdns");
         reader.line(&mut parser, &line);
-        let _ = parser.written(&line);
         let counters = reader.counters().clone();
         prop_assert_eq!(counters.lines, counters.read + counters.others + counters.undirected + counters.malformed);
         reader.finish();
+    }
+}
+
+/// A log of Zeek by its header, and the rows that these choices make.
+fn rows(choices: &[(usize, usize, usize)]) -> Vec<String> {
+    let names = [UPDATE, "www.example", "S07.UPD.Kaspersky.com", "edge.cdn.example", "\\x6baspersky.com", "-"];
+    let address = ["198.51.100.10", "203.0.113.9", "77.74.181.1", "10.0.0.2", "2a03:2480::5", "2001:db8::1"];
+    let conn = header("conn", CONN);
+    let mut lines = Vec::new();
+    for &(kind, one, other) in choices {
+        let (name, server) = (names[one], address[other]);
+        let at = 1_795_491_549 + one * 7 + other;
+        let (fields, row) = match kind {
+            0 => (
+                header("dns", DNS),
+                format!(
+                    "{at}.0 Cd{one} 10.0.0.5 55400 10.0.0.53 53 udp 7 0.01 {name} A NOERROR T edge.cdn.example,{server} 300.0,30.0"
+                ),
+            ),
+            1 => (
+                header("ssl", SSL),
+                format!("{at}.0 Cs{other} 10.0.0.5 5540{other} {server} 443 TLSv12 {name} T aa{one},bb22"),
+            ),
+            2 => (header("x509", X509), format!("{at}.1 aa{other} CN={name},O=Corp CN=CA {name}")),
+            3 => (
+                conn.clone(),
+                format!("{at}.0 Cs{other} 10.0.0.5 5540{other} {server} 443 tcp ssl 2.5 800 5000 SF ShADadFf 8 7"),
+            ),
+            4 => (
+                header(
+                    "http",
+                    "ts uid id.orig_h id.orig_p id.resp_h id.resp_p trans_depth method host uri user_agent status_code",
+                ),
+                format!(
+                    "{at}.0 Ch{other} 10.0.0.5 5540{other} {server} 80 1 GET {name} /{} Mozilla/5.0 200",
+                    ["", "updates/ksc/x", "%75pdates/ksc/a", "index/u1313g.xml", "a", "b"][other]
+                ),
+            ),
+            5 => (
+                header(
+                    "quic",
+                    "ts uid id.orig_h id.orig_p id.resp_h id.resp_p version client_initial_dcid server_name",
+                ),
+                format!("{at}.0 Cq{other} 10.0.0.5 5540{other} {server} 443 1 00 {name}"),
+            ),
+            _ => (conn.clone(), format!("{at}.0 Cd{one} 10.0.0.5 55400 10.0.0.53 53 udp dns 0.01 80 90 SF Dd 1 1")),
+        };
+        lines.extend(fields);
+        lines.push(row.replace(' ', "\t"));
+    }
+    lines
+}
+
+/// The same rows as JSON.
+fn objects(rows: &[String]) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    let mut objects = Vec::new();
+    let mut path = String::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('\t').collect();
+        match cells[0] {
+            "#fields" => fields = cells[1..].iter().map(|&cell| cell.to_owned()).collect(),
+            "#path" => cells[1].clone_into(&mut path),
+            start if start.starts_with('#') => {}
+            _ => {
+                let cells = fields.iter().zip(cells).filter(|(_, cell)| *cell != "-").map(|(field, cell)| {
+                    let is_list = ["answers", "TTLs", "cert_chain_fps", "san.dns"].contains(&field.as_str());
+                    let is_plain = cell.parse::<f64>().is_ok() || cell == "T" || cell == "F";
+                    let value = match cell {
+                        "T" => "true".to_owned(),
+                        "F" => "false".to_owned(),
+                        cell if is_list => {
+                            let all: Vec<_> = cell
+                                .split(',')
+                                .map(
+                                    |one| {
+                                        if one.parse::<f64>().is_ok() { one.to_owned() } else { format!("\"{one}\"") }
+                                    },
+                                )
+                                .collect();
+                            format!("[{}]", all.join(","))
+                        }
+                        cell if is_plain && field != "version" && field != "client_initial_dcid" => cell.to_owned(),
+                        cell => format!("\"{}\"", cell.replace("\\x6b", "\\u006b")),
+                    };
+                    format!("\"{field}\":{value}")
+                });
+                let cells: Vec<_> = cells.collect();
+                objects.push(format!("{{\"_path\":\"{path}\",{}}}", cells.join(",")));
+            }
+        }
+    }
+    objects
+}
+
+/// Lines of plain text by what these choices make of them.
+fn plain_lines(format: LogFormat, choices: &[(usize, usize, usize)]) -> Vec<String> {
+    let names = [UPDATE, "www.example", "S07.UPD.Kaspersky.com", "a.example", "xkaspersky.com", "kas.pr"];
+    let line = |&(kind, one, other): &(usize, usize, usize)| {
+        let name = names[one];
+        let minute = format!("{:02}", kind * 6 + other);
+        match (format, kind) {
+            (LogFormat::Bind, _) => format!(
+                "24-Nov-2026 03:{minute}:09.282 queries: info: client @0x7f1c 10.0.0.{other}#55400 ({name}): query: {name} IN A + (10.0.0.53)"
+            ),
+            (LogFormat::Unbound, 0) => format!("[17954915{minute}] unbound[1234:0] notice: init module"),
+            (LogFormat::Unbound, _) => format!("[17954915{minute}] unbound[1234:0] info: 10.0.0.{other} {name}. A IN"),
+            (LogFormat::Dnsmasq, 0) => format!("Nov 24 03:{minute}:09 dnsmasq[1234]: reply {name} is 198.51.100.10"),
+            (LogFormat::Dnsmasq, _) => format!(
+                "{} 24 03:{minute}:09 dnsmasq[1234]: query[A] {name} from 10.0.0.{other}",
+                ["Dec", "Jan"][kind % 2]
+            ),
+            (_, 0) => format!(
+                "1795491{minute}9.282 120 10.0.0.{other} TCP_TUNNEL/200 5120 CONNECT {name}:443 - HIER_DIRECT/198.51.100.10 -"
+            ),
+            _ => format!(
+                "10.0.0.{other} - - [24/Nov/2026:03:{minute}:09 +0000] \"GET http://{name}/x HTTP/1.1\" 200 512 \"-\" \"{}\"",
+                ["curl/8", "@Zm9vYmFyMTIzNDU2Nzg5MA==", "*"][kind % 3]
+            ),
+        }
+    };
+    choices.iter().map(line).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Rows of which most are passed over say what they say when each is read, as text and as JSON.
+    #[test]
+    fn rows_passed_over_say_the_same(choices in prop::collection::vec((0_usize..7, 0_usize..6, 0_usize..6), 1..24)) {
+        let rows = rows(&choices);
+        let [looked, in_full] = looked_at_and_in_full(&LineParser::new(LogFormat::ZeekTsv, clock()), &rows, &SIGNATURES);
+        prop_assert_eq!(looked, in_full);
+        let [looked, in_full] =
+            looked_at_and_in_full(&LineParser::new(LogFormat::ZeekJson, clock()), &objects(&rows), &SIGNATURES);
+        prop_assert_eq!(looked, in_full);
+    }
+
+    #[test]
+    fn plain_lines_passed_over_say_the_same(
+        format in prop::sample::select(vec![LogFormat::Bind, LogFormat::Unbound, LogFormat::Dnsmasq, LogFormat::Squid]),
+        choices in prop::collection::vec((0_usize..6, 0_usize..6, 0_usize..6), 1..24),
+    ) {
+        let lines = plain_lines(format, &choices);
+        let [looked, in_full] = looked_at_and_in_full(&LineParser::new(format, clock()), &lines, &SIGNATURES);
+        prop_assert_eq!(looked, in_full);
     }
 }

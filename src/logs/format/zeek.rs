@@ -2,12 +2,13 @@
 //! JSON.
 //!
 //! One connection is told by several logs, which have its `uid` in common; a certificate is told by x509 alone, and ssl refers to it. So the logs of
-//! one Zeek belong together, and are read in about the order in which Zeek wrote their lines ([`LineParser::written`](super::LineParser::written)).
+//! one Zeek belong together, and are read in about the order in which Zeek wrote their lines.
 
 mod cell;
 mod context;
 mod json;
 mod kind;
+mod look;
 mod tsv;
 
 pub use context::Context;

@@ -49,9 +49,9 @@ impl Origins {
         });
     }
 
-    pub fn count_line(&mut self) {
+    pub fn count_lines(&mut self, lines: u64) {
         if let Some(origin) = self.all.get_mut(self.at) {
-            origin.lines += 1;
+            origin.lines += lines;
         }
     }
 
@@ -94,7 +94,7 @@ mod tests {
         let mut origins = Origins::new(7);
         let mut read = |input: u32| {
             origins.select(input);
-            origins.count_line();
+            origins.count_lines(1);
             (origins.number(), origins.position(origins.number()))
         };
         let at = |input, packet| Position { input, packet };

@@ -100,11 +100,12 @@ pub fn scan(
             merge.add(job.index, Some(read_up_to_defect(&job, failure, &reading)));
         }
     }
-    let log_reading = LogReading { signatures, progress, keeps_alerts: take_alerts.is_some() };
-    for LogScan { index, report, findings, alerts, is_defective } in
-        logs::read(reading.take_logs(), threads, &log_reading)
-    {
-        merge.add(index, Some(InputScan { is_defective, ..InputScan::of_log(report, findings, alerts) }));
+    let found_logs = reading.take_logs();
+    if !found_logs.is_empty() {
+        let log_reading = LogReading::new(signatures, progress, take_alerts.is_some());
+        for LogScan { index, report, findings, alerts, is_defective } in logs::read(found_logs, threads, &log_reading) {
+            merge.add(index, Some(InputScan { is_defective, ..InputScan::of_log(report, findings, alerts) }));
+        }
     }
     let mut scan = merge.into_answer();
     scan.interrupted = progress.is_stopped();

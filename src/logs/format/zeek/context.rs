@@ -1,5 +1,6 @@
 //! What logs of one Zeek tell each other.
 
+use crate::skim::Key;
 use foldhash::fast::FixedState;
 use kaspector::matching::SignatureSet;
 use std::collections::{HashMap, HashSet};
@@ -27,6 +28,8 @@ pub struct Context {
     certificates: HashMap<String, Arc<Certificate>, FixedState>,
     quic: HashSet<u64, FixedState>,
     quic_earlier: HashSet<u64, FixedState>,
+    /// Those of certificates that were kept lately.
+    keys: Vec<Key>,
 }
 
 impl Context {
@@ -45,8 +48,14 @@ impl Context {
         });
         let matters = named || names.into_iter().any(|name| signatures.may_match_certificate_text(name));
         if matters && self.certificates.len() < CERTIFICATES_MAX {
+            self.keys.push(Key::certificate(&id));
             self.certificates.insert(id, Arc::new(certificate));
         }
+    }
+
+    /// The key of a certificate that was kept, to be watched.
+    pub fn take_key(&mut self) -> Option<Key> {
+        self.keys.pop()
     }
 
     pub fn certificate(&self, id: &str) -> Option<Arc<Certificate>> {

@@ -2,10 +2,12 @@
 
 use super::cell::Cell;
 use super::kind::{self, Kind};
+use super::look::{self, RawColumns};
 use super::{Column, Columns, Context};
 use crate::format::Emit;
 use crate::reader::Malformed;
-use kaspector::capture::Timestamp;
+use crate::skim::line::quoted;
+use crate::skim::{Look, Looking};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +23,7 @@ pub fn is_json(line: &[u8]) -> bool {
 }
 
 /// Reads lines of one log.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct JsonParser;
 
 /// The columns of a line that are read.
@@ -162,8 +164,83 @@ impl JsonParser {
         kind::read(kind, &object, ',', context, emit)
     }
 
-    pub fn written(&self, line: &[u8]) -> Option<Timestamp> {
-        let object = object(line).ok()?;
-        kind::written(kind_of(&object)?, &object)
+    /// Looks at a line.
+    pub fn look(line: &[u8], looking: &mut Looking<'_>) -> Look {
+        let Some(object) = RawObject::new(line) else { return Look::READ };
+        let kind = match object.raw(Column::Path) {
+            Some(path) => std::str::from_utf8(path).ok().and_then(Kind::named),
+            None => Kind::with(|column| object.raw(column).is_some()),
+        };
+        let Some(kind) = kind else { return Look::OTHER };
+        look::look(kind, &object, looking).unwrap_or(Look::READ)
+    }
+}
+
+/// The columns of a line as they are written.
+struct RawObject<'a> {
+    cells: [&'a [u8]; Column::COUNT],
+}
+
+impl<'a> RawObject<'a> {
+    /// `None` for what is no flat object, or has an escape in it.
+    fn new(line: &'a [u8]) -> Option<Self> {
+        let mut cells = [&b""[..]; Column::COUNT];
+        let mut rest = line.strip_prefix(b"{")?;
+        loop {
+            let (key, behind) = quoted(rest.strip_prefix(b"\"")?)?;
+            let behind = behind.strip_prefix(b":")?;
+            let (value, behind) = value(behind)?;
+            let column = std::str::from_utf8(key).ok().and_then(Column::named);
+            if let Some(cell) = column.and_then(|column| cells.get_mut(column as usize)) {
+                *cell = value;
+            }
+            match behind.split_first()? {
+                (b',', behind) => rest = behind,
+                (b'}', []) => return Some(Self { cells }),
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// A value and what follows it; of a text what stands between its quotation marks, of a list what stands between its brackets.
+fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes.split_first()? {
+        (b'"', rest) => quoted(rest),
+        (b'[', rest) => {
+            let mut at = 0;
+            loop {
+                match rest.get(at)? {
+                    b']' => return Some((rest.get(..at)?, rest.get(at + 1..)?)),
+                    b'"' => {
+                        let (text, _) = quoted(rest.get(at + 1..)?)?;
+                        at += text.len() + 2;
+                    }
+                    b'[' | b'{' => return None,
+                    _ => at += 1,
+                }
+            }
+        }
+        (b'{', _) => None,
+        _ => {
+            let end = bytes.iter().position(|byte| matches!(byte, b',' | b'}'))?;
+            Some(bytes.split_at(end))
+        }
+    }
+}
+
+impl RawColumns for RawObject<'_> {
+    fn raw(&self, column: Column) -> Option<&[u8]> {
+        let text = *self.cells.get(column as usize)?;
+        (!text.is_empty() && text != b"null").then_some(text)
+    }
+
+    fn each(&self, column: Column, take: &mut dyn FnMut(&[u8])) {
+        let Some(mut rest) = self.raw(column) else { return };
+        while let Some(at) = memchr::memchr(b'"', rest) {
+            let Some((text, behind)) = rest.get(at + 1..).and_then(quoted) else { return };
+            take(text);
+            rest = behind;
+        }
     }
 }

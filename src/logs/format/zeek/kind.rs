@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 /// How long before they are needed certificates, and the connections that are QUIC's, are read, by the log's own time.
-const AHEAD_NS: u64 = 60_000_000_000;
+pub(super) const AHEAD_NS: u64 = 60_000_000_000;
 /// Records of one answer that are looked at.
 const ANSWERS_MAX: usize = 64;
 
@@ -63,19 +63,6 @@ impl Kind {
             None
         }
     }
-}
-
-/// About when Zeek wrote a row.
-pub(super) fn written<'a>(kind: Kind, row: &impl Columns<'a>) -> Option<Timestamp> {
-    let at = row.cell(Column::Ts)?.time()?.0;
-    let for_ns = |column| row.cell(column).and_then(|cell| cell.nanoseconds()).unwrap_or(0);
-    Some(Timestamp(match kind {
-        // The time of a connection is that of its first packet, and it is written when it is over.
-        Kind::Conn => at.saturating_add(for_ns(Column::Duration)),
-        Kind::Dns => at.saturating_add(for_ns(Column::Rtt)),
-        Kind::X509 | Kind::Quic => at.saturating_sub(AHEAD_NS),
-        Kind::Ssl | Kind::Http | Kind::Ftp => at,
-    }))
 }
 
 /// Tells what a row says.

@@ -2,10 +2,11 @@
 
 use super::cell::Cell;
 use super::kind::{self, Kind};
+use super::look::{self, RawColumns};
 use super::{Column, Columns, Context};
 use crate::format::Emit;
 use crate::reader::Malformed;
-use kaspector::capture::Timestamp;
+use crate::skim::{Look, Looking};
 use std::borrow::Cow;
 
 /// Columns of a log that are told apart.
@@ -14,7 +15,7 @@ const COLUMNS_MAX: usize = 255;
 const ABSENT: u8 = u8::MAX;
 
 /// Reads lines of one log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TsvParser {
     header: Header,
     /// Where each column of the line at hand begins and ends; reused.
@@ -22,7 +23,7 @@ pub struct TsvParser {
 }
 
 /// What the lines that begin with `#` say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Header {
     separator: u8,
     set_separator: char,
@@ -93,6 +94,26 @@ impl<'a> Columns<'a> for Line<'a, '_> {
     }
 }
 
+impl RawColumns for Line<'_, '_> {
+    fn raw(&self, column: Column) -> Option<&[u8]> {
+        let &place = self.header.places.get(column as usize)?;
+        let &(from, to) = self.ends.get(usize::from(place))?;
+        let text = self.line.as_bytes().get(from..to)?;
+        (text != self.header.unset.as_bytes() && text != self.header.empty.as_bytes()).then_some(text)
+    }
+
+    fn each(&self, column: Column, take: &mut dyn FnMut(&[u8])) {
+        let mut buffer = [0; 4];
+        let separator = self.header.set_separator.encode_utf8(&mut buffer).as_bytes();
+        let Some(mut rest) = self.raw(column) else { return };
+        while let Some(at) = memchr::memmem::find(rest, separator) {
+            take(rest.get(..at).unwrap_or_default());
+            rest = rest.get(at + separator.len()..).unwrap_or_default();
+        }
+        take(rest);
+    }
+}
+
 /// A text in which `\x2c` stands for a byte that separates columns or elements, or is none of a text.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if memchr::memmem::find(text.as_bytes(), b"\\x").is_none() {
@@ -133,15 +154,34 @@ impl TsvParser {
         kind::read(kind, &line, self.header.set_separator, context, emit)
     }
 
-    pub fn written(&mut self, line: &[u8]) -> Option<Timestamp> {
-        let line = std::str::from_utf8(line).ok()?;
-        // What separates columns is said before the first of them, so it is needed here, too.
+    /// Looks at a line.
+    pub fn look(&mut self, line: &[u8], looking: &mut Looking<'_>) -> Look {
+        let Ok(line) = std::str::from_utf8(line) else { return Look::READ };
         if line.starts_with('#') {
             self.header.read(line);
-            return None;
+            return Look::READ;
         }
+        let Some(kind) = self.header.kind.filter(|_| self.header.has_fields) else {
+            return if self.header.has_fields { Look::OTHER } else { Look::READ };
+        };
         self.split(line);
-        kind::written(self.header.kind?, &Line { line, ends: &self.ends, header: &self.header })
+        let line = Line { line, ends: &self.ends, header: &self.header };
+        look::look(kind, &line, looking).unwrap_or(Look::READ)
+    }
+
+    /// Takes the headers of a block of lines.
+    pub fn take_headers(&mut self, block: &[u8]) {
+        let mut from = 0;
+        while let Some(rest) = block.get(from..) {
+            if rest.starts_with(b"#") {
+                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                if let Some(Ok(line)) = rest.get(..end).map(std::str::from_utf8) {
+                    self.header.read(line.trim_ascii_end());
+                }
+            }
+            let Some(at) = memchr::memmem::find(rest, b"\n#") else { break };
+            from += at + 1;
+        }
     }
 
     fn split(&mut self, line: &str) {

@@ -1,6 +1,6 @@
 //! Looks at an input: whether it is a log, of which format, and what its times leave out.
 
-use super::lines::Lines;
+use super::blocks::Blocks;
 use crate::inputs::Input;
 use jiff::tz::TimeZone;
 use kaspector::capture::{CaptureError, Timestamp, Unpacked, display_path};
@@ -35,12 +35,12 @@ pub struct LogInput {
     /// The time of its first line with one.
     pub first: Option<Timestamp>,
     /// What was opened to look, where it cannot be opened again.
-    pub opened: Option<Box<Lines<Unpacked>>>,
+    pub opened: Option<Box<Blocks<Unpacked>>>,
 }
 
-impl std::fmt::Debug for Lines<Unpacked> {
+impl std::fmt::Debug for Blocks<Unpacked> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Lines").finish_non_exhaustive()
+        formatter.debug_struct("Blocks").finish_non_exhaustive()
     }
 }
 
@@ -75,8 +75,8 @@ pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
         return Found::Capture;
     }
     let name = path.map_or_else(|| "-".to_owned(), display_path);
-    let mut lines = Box::new(Lines::new(opened));
-    let head = match lines.head() {
+    let mut blocks = Box::new(Blocks::new(opened));
+    let head = match blocks.head() {
         Ok(head) => head,
         Err(error) => return Found::Trouble(format!("{name}: cannot be read: {error}")),
     };
@@ -87,7 +87,7 @@ pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
     };
     let first = first_time(format, &clock, head);
     let head = head.get(..HEAD_KEPT).unwrap_or(head).into();
-    let opened = path.is_none().then_some(lines);
+    let opened = path.is_none().then_some(blocks);
     Found::Log(Box::new(LogInput { index, path: path.map(Path::to_owned), name, format, head, clock, first, opened }))
 }
 

@@ -2,7 +2,9 @@
 
 use super::look::LogInput;
 use super::stream::Stream;
+use super::supply::{Helpers, Supply};
 use super::{LogReading, LogScan};
+use crate::process::panics::Failure;
 use kaspector::capture::Timestamp;
 use kaspector::matching::Alert;
 use kaspector_logs::{FlowName, LogFormat, LogReader};
@@ -10,6 +12,7 @@ use kaspector_report::LogReport;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// Logs of one engine, in the order in which they are read where they follow each other; those of several names are read beside each other.
 #[derive(Debug)]
@@ -58,17 +61,35 @@ fn base_name(path: &Path) -> String {
 }
 
 impl Series {
+    /// Has its streams ready to be read.
+    pub fn open<'a>(self, reading: &LogReading<'a>) -> OpenSeries<'a> {
+        let logs = self.streams.values().flatten().map(|log| (log.index, log.name.clone())).collect();
+        let streams = self
+            .streams
+            .into_values()
+            .map(|logs| Stream::new(Arc::new(Supply::new(logs, reading.skimmer.clone(), reading.progress))));
+        OpenSeries { logs, streams: streams.collect() }
+    }
+}
+
+/// A series that can be read.
+pub struct OpenSeries<'a> {
     /// Its logs: the place of each in the list that is scanned, and its name.
-    pub fn logs(&self) -> Vec<(usize, String)> {
-        self.streams.values().flatten().map(|log| (log.index, log.name.clone())).collect()
+    pub logs: Vec<(usize, String)>,
+    streams: Vec<Stream<'a>>,
+}
+
+impl<'a> OpenSeries<'a> {
+    /// Where its lines come from.
+    pub fn supplies(&self) -> impl Iterator<Item = Arc<Supply<'a>>> {
+        self.streams.iter().map(|stream| Arc::clone(&stream.supply))
     }
 
     /// Reads its logs to their end.
-    pub fn read(self, reading: &LogReading<'_>) -> Vec<LogScan> {
-        let first = self.streams.values().flatten().map(|log| log.index).min().unwrap_or_default();
+    pub fn read(self, reading: &LogReading<'_>, helpers: &Helpers<'_>) -> Result<Vec<LogScan>, Failure> {
+        let Self { logs, mut streams } = self;
+        let first = logs.iter().map(|&(index, _)| index).min().unwrap_or_default();
         let mut reader = LogReader::of_input(reading.signatures, number(first));
-        let mut streams: Vec<Stream<'_>> =
-            self.streams.into_values().map(|logs| Stream::new(logs, reading.progress)).collect();
         let mut alerts: Vec<(u32, (Alert, FlowName))> = Vec::new();
         let mut take = |reader: &mut LogReader| {
             let taken = reader.take_alerts();
@@ -76,19 +97,16 @@ impl Series {
                 alerts.extend(taken.into_iter().map(|one| (one.input, (one.alert, one.flow))));
             }
         };
-        if let [stream] = streams.as_mut_slice() {
-            while stream.read_file(&mut reader) {
-                take(&mut reader);
+        for stream in &mut streams {
+            stream.advance(&mut reader, helpers)?;
+        }
+        // The stream whose next line was written first, and until when it stays that.
+        while let Some((next, until)) = next_of(&streams) {
+            if let Some(stream) = streams.get_mut(next) {
+                stream.read_until(until, &mut reader);
+                stream.advance(&mut reader, helpers)?;
             }
-        } else {
-            streams.iter_mut().for_each(|stream| stream.begin(&mut reader));
-            // The stream whose next line was written first, and until when it stays that.
-            while let Some((next, until)) = next_of(&streams) {
-                if let Some(stream) = streams.get_mut(next) {
-                    stream.read_until(until, &mut reader);
-                }
-                take(&mut reader);
-            }
+            take(&mut reader);
         }
         let mut findings = reader.finish();
         take(&mut reader);
@@ -114,17 +132,26 @@ impl Series {
         if let Some(scan) = scans.first_mut() {
             scan.findings = std::mem::take(&mut findings);
         }
-        scans
+        Ok(scans)
     }
 }
 
 /// The stream whose next line was written first, and when the next line of any other was written.
 fn next_of(streams: &[Stream<'_>]) -> Option<(usize, Timestamp)> {
-    let mut waiting: Vec<(Timestamp, usize)> =
-        streams.iter().enumerate().filter_map(|(at, stream)| Some((stream.next_written()?, at))).collect();
-    waiting.sort_unstable();
-    let &(_, next) = waiting.first()?;
-    Some((next, waiting.get(1).map_or(Timestamp(u64::MAX), |&(at, _)| at)))
+    let mut first: Option<(Timestamp, usize)> = None;
+    let mut second = Timestamp(u64::MAX);
+    for (at, stream) in streams.iter().enumerate() {
+        let Some(written) = stream.next_written() else { continue };
+        match &mut first {
+            Some((known, place)) if written < *known => {
+                second = std::mem::replace(known, written);
+                *place = at;
+            }
+            Some(_) => second = second.min(written),
+            None => first = Some((written, at)),
+        }
+    }
+    first.map(|(_, at)| (at, second))
 }
 
 /// The number of the input at a place in the list.

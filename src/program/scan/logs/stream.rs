@@ -1,167 +1,132 @@
 //! Logs that follow each other, read as one.
 
-use super::super::progress::Progress;
-use super::lines::Lines;
 use super::look::LogInput;
 use super::series::{number, unread};
-use kaspector::capture::{Timestamp, Unpacked};
+use super::supply::{Begun, Block, Ended, Helpers, Piece, Supply};
+use crate::process::panics::Failure;
+use kaspector::capture::Timestamp;
 use kaspector_logs::{LineParser, LogReader};
 use kaspector_report::{InputReport, LogReport};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
-use std::io;
+use std::sync::Arc;
 
-/// Lines between two looks at whether somebody asked for an early end.
-const LINES_BETWEEN_LOOKS: u64 = 4096;
 /// Times closer together than this are added to the report at once.
 const FLUSH_NS: u64 = 60_000_000_000;
 
 /// Logs of one name, the earliest first.
 pub struct Stream<'a> {
-    waiting: VecDeque<LogInput>,
+    pub supply: Arc<Supply<'a>>,
     open: Option<OpenLog>,
-    /// The next line of what is open, where streams are read beside each other.
-    held: Vec<u8>,
-    holds: bool,
+    /// Lines of what is open, and the next of them to be read.
+    block: Option<Block>,
+    next: usize,
+    /// When the last line was written. Lines of one log go in their order, whatever their times.
     written: Timestamp,
     reports: Vec<(usize, InputReport)>,
-    progress: &'a Progress,
 }
 
 /// A log that is being read.
 struct OpenLog {
     index: usize,
-    lines: Box<Lines<Unpacked>>,
     parser: LineParser,
-    /// Says when lines were written, before they are read.
-    looker: LineParser,
     report: InputReport,
     head: Box<[u8]>,
-    /// Lines since the last look at whether somebody asked for an early end.
-    count: u64,
     /// Times that were not added to the report yet: the earliest and the latest.
     times: Option<(Timestamp, Timestamp)>,
 }
 
 impl<'a> Stream<'a> {
-    pub fn new(logs: Vec<LogInput>, progress: &'a Progress) -> Self {
-        Self {
-            waiting: logs.into(),
-            open: None,
-            held: Vec::new(),
-            holds: false,
-            written: Timestamp(0),
-            reports: Vec::new(),
-            progress,
-        }
+    pub const fn new(supply: Arc<Supply<'a>>) -> Self {
+        Self { supply, open: None, block: None, next: 0, written: Timestamp(0), reports: Vec::new() }
     }
 
-    /// Reads the next log to its end; false when there is none left.
-    pub fn read_file(&mut self, reader: &mut LogReader) -> bool {
-        let Some(mut open) = self.open_next() else { return false };
-        reader.select_input(number(open.index));
-        while !open.is_interrupted(self.progress) {
-            #[cfg(test)]
-            super::super::defect::tests::panic_if_asked(&open.report.path, open.count);
-            match open.lines.next() {
-                Ok(Some(line)) => {
-                    let at = reader.line(&mut open.parser, line);
-                    open.add_time(at);
+    /// Has the next lines ready; false when there are none left.
+    pub fn advance(&mut self, reader: &mut LogReader, helpers: &Helpers<'_>) -> Result<bool, Failure> {
+        loop {
+            if let Some(block) = &self.block
+                && self.next < block.skim.len()
+            {
+                return Ok(true);
+            }
+            if let Some(block) = self.block.take() {
+                self.supply.give_back(block);
+            }
+            match self.supply.take(helpers)? {
+                None => return Ok(false),
+                Some(Piece::Begin(begun)) => self.open = Some(OpenLog::new(*begun)),
+                Some(Piece::Lines(block)) => {
+                    if let Some(open) = &mut self.open {
+                        block.skim.times().for_each(|times| open.add_times(times));
+                    }
+                    (self.block, self.next) = (Some(block), 0);
                 }
-                Ok(None) => break,
-                Err(error) => {
-                    open.fail(&error);
-                    break;
+                Some(Piece::End(ended)) => {
+                    if let Some(open) = self.open.take() {
+                        self.reports.push(open.close(ended, reader));
+                    }
+                }
+                Some(Piece::Unopened(log, error)) => {
+                    let LogInput { index, name, format, .. } = *log;
+                    let (log, error) = (Some(unread(format)), Some(error));
+                    let report = InputReport { path: name, log, error, unreadable: true, ..InputReport::default() };
+                    self.reports.push((index, report));
                 }
             }
         }
-        self.close(open, reader);
-        true
-    }
-
-    /// Opens the first log, and holds its first line.
-    pub fn begin(&mut self, reader: &mut LogReader) {
-        self.open = self.open_next();
-        self.advance(reader);
     }
 
     /// When the next line was written; `None` when there is none.
     pub fn next_written(&self) -> Option<Timestamp> {
-        self.holds.then_some(self.written)
+        let written = self.block.as_ref()?.skim.written(self.next)?;
+        Some(written.max(self.written))
     }
 
-    /// Reads the lines that were written by then, one at least.
+    /// Reads the lines at hand that were written by then.
     pub fn read_until(&mut self, until: Timestamp, reader: &mut LogReader) {
-        loop {
-            if let Some(open) = &mut self.open {
-                reader.select_input(number(open.index));
-                let at = reader.line(&mut open.parser, &self.held);
-                open.add_time(at);
-            }
-            self.advance(reader);
-            if !self.holds || self.written > until {
-                return;
-            }
-        }
-    }
-
-    /// Holds the next line, be it that of the next log.
-    fn advance(&mut self, reader: &mut LogReader) {
-        self.holds = false;
-        while let Some(open) = &mut self.open {
-            let next = if open.is_interrupted(self.progress) { Ok(None) } else { open.lines.next() };
-            match next {
-                Ok(Some(line)) => {
-                    self.held.clear();
-                    self.held.extend_from_slice(line);
-                    self.holds = true;
-                    // Lines of one log go in their order, whatever their times.
-                    self.written = self.written.max(open.looker.written(line).unwrap_or_default());
-                    return;
-                }
-                Ok(None) => {}
-                Err(error) => open.fail(&error),
-            }
-            if let Some(open) = self.open.take() {
-                self.close(open, reader);
-            }
-            self.open = self.open_next();
-        }
-    }
-
-    /// The next log that can be opened; those that cannot have a report that says so.
-    fn open_next(&mut self) -> Option<OpenLog> {
-        while let Some(LogInput { index, path, name, format, head, clock, opened, .. }) = self.waiting.pop_front() {
-            let report = InputReport { path: name, log: Some(unread(format)), ..InputReport::default() };
-            let opened = match (opened, path) {
-                (Some(lines), _) => Ok(lines),
-                (None, Some(path)) => Unpacked::open(&path).map(|file| {
-                    self.progress.begin(file.position());
-                    Box::new(Lines::new(file))
-                }),
-                (None, None) => continue,
-            };
-            match opened {
-                Ok(lines) => {
-                    let (parser, looker) = (LineParser::new(format, clock.clone()), LineParser::new(format, clock));
-                    return Some(OpenLog { index, lines, parser, looker, report, head, count: 0, times: None });
-                }
-                Err(error) => {
-                    self.progress.finish_input();
-                    let (error, unreadable) = (Some(error.to_string()), true);
-                    self.reports.push((index, InputReport { error, unreadable, ..report }));
-                }
-            }
-        }
-        None
-    }
-
-    fn close(&mut self, mut open: OpenLog, reader: &mut LogReader) {
-        open.flush_times();
+        let (Some(open), Some(block)) = (&mut self.open, &self.block) else { return };
         reader.select_input(number(open.index));
+        #[cfg(test)]
+        super::super::defect::tests::panic_if_asked(&open.report.path, reader.counters().lines);
+        let OpenLog { parser, times, report, .. } = open;
+        reader.lines(parser, block.text(), &block.skim, &mut self.next, until, &mut |at| {
+            add_times(times, report, (at, at));
+        });
+        let last = self.next.checked_sub(1).and_then(|last| block.skim.written(last));
+        self.written = self.written.max(last.unwrap_or_default());
+    }
+
+    /// What became of each log, with its place in the list that is scanned.
+    pub fn into_reports(self) -> Vec<(usize, InputReport)> {
+        self.reports
+    }
+}
+
+impl OpenLog {
+    fn new(begun: Begun) -> Self {
+        let Begun { index, name, format, head, parser } = begun;
+        let report = InputReport { path: name, log: Some(unread(format)), ..InputReport::default() };
+        Self { index, parser, report, head, times: None }
+    }
+
+    /// Its report, with its place in the list that is scanned.
+    fn close(mut self, ended: Ended, reader: &mut LogReader) -> (usize, InputReport) {
+        if let Some(times) = self.times.take() {
+            flush(&mut self.report, times);
+        }
+        reader.select_input(number(self.index));
         let counters = reader.counters().clone();
-        let mut report = open.report;
-        report.bytes = open.lines.bytes();
+        let mut report = self.report;
+        let InputReport { path, .. } = &report;
+        let Ended { bytes, error, is_interrupted } = ended;
+        report.error = match error {
+            _ if is_interrupted => Some(format!("{path}: interrupted; what came before was read")),
+            Some(error) => {
+                Some(format!("{path}: cannot be read behind byte {bytes}: {error}; what came before was read"))
+            }
+            None => None,
+        };
+        report.unreadable = report.error.is_some() && !is_interrupted && bytes == 0;
+        report.bytes = bytes;
         if let Some(log) = &mut report.log {
             *log = LogReport {
                 format: log.format,
@@ -175,59 +140,38 @@ impl<'a> Stream<'a> {
             };
         }
         let mut digest = Sha256::new();
-        digest.update(&open.head);
+        digest.update(&self.head);
         digest.update(counters.lines.to_be_bytes());
         digest.update(report.bytes.to_be_bytes());
         report.digest = digest.finalize().into();
-        self.reports.push((open.index, report));
-        self.progress.finish_input();
+        (self.index, report)
     }
 
-    /// What became of each log, with its place in the list that is scanned.
-    pub fn into_reports(self) -> Vec<(usize, InputReport)> {
-        self.reports
+    fn add_times(&mut self, times: (Timestamp, Timestamp)) {
+        add_times(&mut self.times, &mut self.report, times);
     }
 }
 
-impl OpenLog {
-    /// Whether somebody asked for an early end; looks now and then.
-    fn is_interrupted(&mut self, progress: &Progress) -> bool {
-        self.count += 1;
-        if !self.count.is_multiple_of(LINES_BETWEEN_LOOKS) || !progress.is_stopped() {
-            return false;
+/// Adds times that are close together to those that wait, or has these added to the report first.
+fn add_times(
+    waiting: &mut Option<(Timestamp, Timestamp)>,
+    report: &mut InputReport,
+    (first, last): (Timestamp, Timestamp),
+) {
+    *waiting = Some(match *waiting {
+        None => (first, last),
+        Some((from, to)) if first.0.abs_diff(from.0) < FLUSH_NS && last.0.abs_diff(to.0) < FLUSH_NS => {
+            (first.min(from), last.max(to))
         }
-        let InputReport { path, .. } = &self.report;
-        self.report.error = Some(format!("{path}: interrupted; what came before was read"));
-        true
-    }
+        Some(times) => {
+            flush(report, times);
+            (first, last)
+        }
+    });
+}
 
-    fn fail(&mut self, error: &io::Error) {
-        let InputReport { path, .. } = &self.report;
-        let bytes = self.lines.bytes();
-        self.report.error =
-            Some(format!("{path}: cannot be read behind byte {bytes}: {error}; what came before was read"));
-        self.report.unreadable = bytes == 0;
-    }
-
-    fn add_time(&mut self, at: Option<Timestamp>) {
-        let Some(at) = at else { return };
-        self.times = Some(match self.times {
-            None => (at, at),
-            Some((first, last)) if at.0.abs_diff(first.0) < FLUSH_NS && at.0.abs_diff(last.0) < FLUSH_NS => {
-                (first.min(at), last.max(at))
-            }
-            Some(_) => {
-                self.flush_times();
-                (at, at)
-            }
-        });
-    }
-
-    fn flush_times(&mut self) {
-        let Some((first, last)) = self.times.take() else { return };
-        let report = &mut self.report;
-        report.first_packet = report.first_packet.into_iter().chain([first]).min();
-        report.last_packet = report.last_packet.into_iter().chain([last]).max();
-        report.covered.add_packets((first, last), [first, last].into_iter());
-    }
+fn flush(report: &mut InputReport, (first, last): (Timestamp, Timestamp)) {
+    report.first_packet = report.first_packet.into_iter().chain([first]).min();
+    report.last_packet = report.last_packet.into_iter().chain([last]).max();
+    report.covered.add_packets((first, last), [first, last].into_iter());
 }
