@@ -78,7 +78,7 @@ fn the_page_is_well_formed_and_asks_for_nothing() {
     let page = folder.path().join("page.html");
     let at = page.to_str().unwrap();
     for (arguments, code, says) in [
-        (vec!["pcaps", "--compare", &old], 0, vec!["known before", "Berlin"]),
+        (vec!["pcaps", "--compare", &old, "--compare", &old], 0, vec!["known before", "Berlin", "to inventory"]),
         (vec!["--state", &old], 0, vec!["1 endpoint in the inventory show", "inventory does not hold"]),
         (vec!["pcaps/lookalikes.pcap"], 0, vec!["None among", "inconclusive", "None."]),
         (vec![empty.to_str().unwrap()], 4, vec!["no capture was found"]),
@@ -108,7 +108,7 @@ fn the_page_fits_narrow_windows_and_paper() {
     let folder = tempfile::tempdir().unwrap();
     let old = state(folder.path(), "old.state", &["pcaps/dns-then-tls.pcap"]);
     let page = folder.path().join("page.html");
-    fs::write(&page, report("html", &["pcaps/derived", "--compare", &old])).unwrap();
+    fs::write(&page, report("html", &["pcaps/derived", "--compare", &old, "--compare", &old])).unwrap();
     browser.open(&format!("file://{}", page.display()));
     for scheme in ["light", "dark"] {
         for width in [320, 375, 1280] {
@@ -382,6 +382,43 @@ fn a_comparison_says_who_is_gone() {
     let of_captures = json_of(&["pcaps/dns-then-tls.pcap", "--compare", &old]);
     assert_eq!(of_captures["changes"]["silent"], 1);
     assert_eq!(of_captures["changes"]["has_later_evidence"], false);
+}
+
+#[test]
+fn several_inventories_show_whether_there_are_fewer() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = state(folder.path(), "first.state", &["pcaps/dns-then-tls.pcap"]);
+    let second = state(folder.path(), "second.state", &["pcaps/resolver-both-sides.pcap", "pcaps/dns-then-tls.pcap"]);
+    let third = state(folder.path(), "third.state", &["pcaps"]);
+    let all = ["--state", &third, "--compare", &first, "--compare", &second];
+    let report = json_of(&all);
+    let trend = report["trend"].as_array().unwrap();
+    let inventories: Vec<&str> = trend.iter().map(|stage| stage["inventory"].as_str().unwrap()).collect();
+    assert_eq!(inventories, [&first, &second, &third]);
+    assert_eq!(
+        (&trend[0]["heard"], &trend[0]["appeared"], &trend[0]["silent"]),
+        (&1.into(), &Value::Null, &Value::Null)
+    );
+    for (stage, before) in [(1, &first), (2, &second)] {
+        let alone = json_of(&["--state", [&second, &third][stage - 1], "--compare", before]);
+        for change in ["appeared", "silent"] {
+            assert_eq!(trend[stage][change], alone["changes"][change], "{change} in {stage}");
+        }
+        let number = |key: &str| trend[stage][key].as_u64().unwrap();
+        let kept = trend[stage - 1]["endpoints"].as_u64().unwrap() - number("silent");
+        assert_eq!(number("heard"), kept + number("appeared"));
+        assert_eq!(number("endpoints"), number("confirmed") + number("suspected") + number("browsing"));
+    }
+    // The changes are those from the latest.
+    assert_eq!(report["changes"]["compared_with"], second);
+    assert_eq!(report["figures"]["endpoints"]["endpoints"], trend[2]["endpoints"]);
+    assert_eq!(json_of(&["--state", &third])["trend"], serde_json::json!([]));
+    let page = text(&self::report("html", &all));
+    assert!(page.contains("Endpoints from inventory to inventory"));
+    let swapped = ["--state", &third, "--compare", &second, "--compare", &first];
+    let output = kaspector(&[&["report", "--format", "json"], &swapped[..]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("name the earlier inventory first"), "{}", text(&output.stderr));
 }
 
 #[test]

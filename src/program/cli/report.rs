@@ -21,9 +21,9 @@ pub struct ReportArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub state: Option<PathBuf>,
 
-    /// Say what is different from this earlier inventory: who appeared, and who is silent
+    /// Say what is different from this earlier inventory: who appeared, and who is silent; of several, the earliest first, from one to the next
     #[arg(long, value_name = "OLD", value_hint = ValueHint::FilePath)]
-    pub compare: Option<PathBuf>,
+    pub compare: Vec<PathBuf>,
 
     /// What is known of the site (TOML): names and owners, exceptions, what the rules ask of the organisation, states of findings
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -2,6 +2,7 @@
 
 mod community_ids;
 mod digests;
+mod history;
 
 use super::answer::AnswerPlace;
 use super::scan::interactive::{ScanError, scan_interactively};
@@ -14,15 +15,16 @@ use crate::scan::{Progress, Scan};
 use crate::state::{Form, State};
 use community_ids::CommunityIds;
 use digests::digests;
+use history::{History, without_evidence};
 use jiff::civil::Date;
 use kaspector::capture::display_path;
 use kaspector::matching::{Alert, HostFinding, SignatureSet};
 use kaspector_logs::FlowName;
 use kaspector_report::compliance::{
-    Basis, Changes, ComplianceReport, Endpoint, EvidenceInput, Material, ProductGroups, write_compliance_csv,
+    Basis, ComplianceReport, Endpoint, EvidenceInput, Material, ProductGroups, write_compliance_csv,
     write_compliance_html, write_compliance_json,
 };
-use kaspector_report::{HostsDiff, HostsReport, InputReport, ScanReport, Site};
+use kaspector_report::{HostsReport, InputReport, ScanReport, Site};
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -52,19 +54,16 @@ fn of_inventory(
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
     let groups = ProductGroups::new(signatures);
     let state = State::open_to_read(path).map_err(of_state)?;
-    if let Some(old) = &arguments.compare {
-        // What is wrong with it is said before the other is read, which may take long.
-        State::open_to_read(old).map_err(of_state)?;
-    }
+    let history = History::read(&arguments.compare, signatures)?;
     let called = state.called().map_err(of_state)?;
     let make = |finding: &HostFinding| Endpoint::of(finding, Some(&called), site, signatures, &groups);
-    let (inventory, endpoints, changes) = match &arguments.compare {
+    let (inventory, endpoints, compared) = match history {
         None => {
             let form = Form { make: &|finding: HostFinding| make(&finding), order: Endpoint::order };
             let (inventory, endpoints) = state.listing_as(signatures, form).map_err(of_state)?;
             (inventory, endpoints, None)
         }
-        Some(old) => {
+        Some(history) => {
             let form = Form {
                 make: &|finding: HostFinding| (make(&finding), without_evidence(finding)),
                 order: |(endpoint, _)| endpoint.order(),
@@ -72,8 +71,8 @@ fn of_inventory(
             let (mut inventory, both) = state.listing_as(signatures, form).map_err(of_state)?;
             let endpoints;
             (endpoints, inventory.hosts) = both.into_iter().unzip();
-            let changes = changes(old, (path, &inventory), signatures)?;
-            (inventory, endpoints, Some(changes))
+            let compared = history.until(&display_path(path), &inventory)?;
+            (inventory, endpoints, Some(compared))
         }
     };
     drop(state);
@@ -86,7 +85,8 @@ fn of_inventory(
         basis: Basis::Inventory(&inventory),
         inputs: &inputs,
         community_ids: &community_ids,
-        changes: changes.as_ref(),
+        changes: compared.as_ref().map(|(changes, _)| changes),
+        trend: compared.as_ref().map_or(&[], |(_, stages)| stages),
         site,
     });
     place.write(|out, _| write(out, &report, format))?;
@@ -104,7 +104,7 @@ fn of_captures(
     claims.add_inputs(&options.inputs);
     let place = AnswerPlace::new(arguments.output.as_deref(), &claims, arguments.force)?;
     // Before a packet is read: whether it can be read does not depend on them.
-    let old = arguments.compare.as_deref().map(|old| slim_inventory(old, signatures)).transpose()?;
+    let history = History::read(&arguments.compare, signatures)?;
     let community_ids = CommunityIds::default();
     let take = |_: &InputReport, alerts: &[Alert], _: &[FlowName]| community_ids.take(alerts);
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
@@ -119,14 +119,11 @@ fn of_captures(
     let groups = ProductGroups::new(signatures);
     let of_host = |finding: &HostFinding| Endpoint::of(finding, Some(&scan.report.machines), site, signatures, &groups);
     let endpoints: Vec<Endpoint> = scan.report.hosts.iter().map(of_host).collect();
-    let changes = match (&arguments.compare, old) {
-        (Some(path), Some(old)) => {
-            let hosts = scan.report.hosts.iter().cloned().map(without_evidence).collect();
-            let new = HostsReport { hosts, ..HostsReport::default() };
-            Some(changes_of((path, &old), (Path::new("the captures"), &new))?)
-        }
-        _ => None,
-    };
+    let compared = history.map(|history| {
+        let hosts = scan.report.hosts.iter().cloned().map(without_evidence).collect();
+        history.until("the captures", &HostsReport { hosts, ..HostsReport::default() })
+    });
+    let compared = compared.transpose()?;
     let inputs = scan.report.inputs.iter().zip(sums);
     let inputs: Vec<EvidenceInput> = inputs
         .map(|(input, sha256)| EvidenceInput {
@@ -144,7 +141,8 @@ fn of_captures(
         basis: Basis::Captures(&scan.report),
         inputs: &inputs,
         community_ids: &community_ids,
-        changes: changes.as_ref(),
+        changes: compared.as_ref().map(|(changes, _)| changes),
+        trend: compared.as_ref().map_or(&[], |(_, stages)| stages),
         site,
     });
     place.write(|out, _| write(out, &report, format))?;
@@ -181,7 +179,7 @@ fn claims(arguments: &ReportArguments) -> Claims {
     for folder in [&arguments.signatures.replace, &arguments.signatures.extra].into_iter().flatten() {
         claims.add_folder(folder, "toml", "a signature file, which is read");
     }
-    if let Some(old) = &arguments.compare {
+    for old in &arguments.compare {
         claims.add_database(old);
     }
     if let Some(site) = &arguments.site {
@@ -228,29 +226,4 @@ fn date_of(arguments: &ReportArguments) -> Result<Date, Usage> {
 
 fn named(name: &str) -> EvidenceInput {
     EvidenceInput { name: name.to_owned(), ..EvidenceInput::default() }
-}
-
-/// What a comparison needs of a host.
-fn without_evidence(mut finding: HostFinding) -> HostFinding {
-    finding.evidence = Vec::new();
-    finding
-}
-
-fn slim_inventory(path: &Path, signatures: &SignatureSet) -> anyhow::Result<HostsReport> {
-    let state = State::open_to_read(path).map_err(of_state)?;
-    let form = Form { make: &without_evidence, order: |finding: &HostFinding| (finding.verdict, finding.host) };
-    let (report, hosts) = state.listing_as(signatures, form).map_err(of_state)?;
-    Ok(HostsReport { hosts, ..report })
-}
-
-fn changes(old: &Path, new: (&Path, &HostsReport), signatures: &SignatureSet) -> anyhow::Result<Changes> {
-    let earlier = slim_inventory(old, signatures)?;
-    changes_of((old, &earlier), new)
-}
-
-fn changes_of(old: (&Path, &HostsReport), new: (&Path, &HostsReport)) -> anyhow::Result<Changes> {
-    let [old_name, new_name] = [old.0, new.0].map(display_path);
-    let diff = HostsDiff::of((&old_name, old.1), (&new_name, new.1));
-    super::hosts::check_order(&diff, &old_name, &new_name)?;
-    Ok(Changes::of(&diff))
 }

@@ -35,7 +35,7 @@ pub struct ByVerdict {
 }
 
 impl ByVerdict {
-    fn add(&mut self, verdict: Verdict) {
+    pub(super) fn add(&mut self, verdict: Verdict) {
         self.endpoints += 1;
         *match verdict {
             Verdict::Confirmed => &mut self.confirmed,

@@ -2,7 +2,7 @@
 
 use super::plots::{self, Bar};
 use super::rules::{Rule, rules};
-use super::{Changes, ComplianceReport, Embedding, Endpoint, Finding, Interval, ProductFigures, Reason, Row};
+use super::{Changes, ComplianceReport, Embedding, Endpoint, Finding, Interval, ProductFigures, Reason, Row, Stage};
 use crate::RunVerdict;
 use crate::escape::for_terminal;
 use crate::parallel::in_parallel;
@@ -396,6 +396,21 @@ impl Tail<'_> {
 fn plots_of(report: &ComplianceReport<'_>) -> Vec<Plot> {
     let figures = &report.figures;
     let mut plots = Vec::new();
+    if !report.trend.is_empty() {
+        let title = "Endpoints from inventory to inventory";
+        let about =
+            report.trend.iter().map(|stage| format!("{} heard, {} silent", stage.heard, stage.silent.unwrap_or(0)));
+        let bars: Vec<Bar> = report.trend.iter().map(stage).collect();
+        plots.push(Plot {
+            title: title.to_owned(),
+            picture: plots::bars("plot-trend", title, &about.collect::<Vec<_>>().join("; "), &bars, &plots::STAGES),
+            columns: &["Inventory, last evidence (UTC)", "Heard", "Silent", "Holds", "Confirmed", "Suspected", "Web pages"],
+            rows: report.trend.iter().map(numbers).collect(),
+            note: Some(
+                "Heard: with evidence that is later than all of the same endpoint in the inventory before. Silent: known there, and without.",
+            ),
+        });
+    }
     if !figures.over_time.is_empty() {
         let title = "Endpoints over time";
         let most = figures.over_time.iter().map(|one| one.present).max().unwrap_or(0);
@@ -447,6 +462,19 @@ fn plots_of(report: &ComplianceReport<'_>) -> Vec<Plot> {
         });
     }
     plots
+}
+
+/// When an inventory ends, and how many of the one before are heard and silent.
+fn stage(stage: &Stage) -> Bar {
+    let label = stage.last_seen.as_deref().map_or_else(|| "no evidence".to_owned(), minute);
+    Bar { label, parts: vec![stage.heard, stage.silent.unwrap_or(0)] }
+}
+
+fn numbers(stage: &Stage) -> (String, Vec<usize>) {
+    let last = stage.last_seen.as_deref().map_or_else(|| "none".to_owned(), minute);
+    let by = stage.endpoints;
+    let numbers = [stage.heard, stage.silent.unwrap_or(0), by.endpoints, by.confirmed, by.suspected, by.browsing];
+    (format!("{}, {last}", for_terminal(&stage.inventory)), numbers.into())
 }
 
 /// Intervals whose numbers are not those of the one before.

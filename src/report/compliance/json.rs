@@ -58,6 +58,7 @@ mod tests {
             inputs: &inputs,
             community_ids: &HashMap::new(),
             changes: None,
+            trend: &[],
             site: &scan.site,
         }));
     }

@@ -14,6 +14,7 @@ mod plots;
 mod product;
 mod regime;
 mod rules;
+mod trend;
 
 pub use self::csv::write_compliance_csv;
 pub use changes::{ChangedEndpoint, Changes};
@@ -24,6 +25,7 @@ pub use html::write_compliance_html;
 pub use json::write_compliance_json;
 pub use product::{Embedding, ProductBasis, ProductGroup, ProductGroups};
 pub use regime::{FindingKind, InScope, Reason, Regime};
+pub use trend::Stage;
 
 use crate::escape::for_terminal;
 use crate::spelling::{link_type, rfc3339};
@@ -51,6 +53,8 @@ pub struct Material<'a> {
     pub community_ids: &'a HashMap<EvidencePlace, String>,
     /// What is different from an earlier inventory.
     pub changes: Option<&'a Changes>,
+    /// The earlier inventories and this one, the earliest first; empty without an earlier one.
+    pub trend: &'a [Stage],
     /// What the people of the site say.
     pub site: &'a Site,
 }
@@ -97,8 +101,10 @@ pub struct ComplianceReport<'a> {
     pub machines: Option<MachinesOf>,
     /// What was found, added up.
     pub figures: Figures,
-    /// What is different from an earlier inventory; null without one.
+    /// What is different from an earlier inventory, the latest of several; null without one.
     pub changes: Option<&'a Changes>,
+    /// The earlier inventories and this one, the earliest first; empty without an earlier one.
+    pub trend: &'a [Stage],
     /// One for each endpoint and product.
     pub findings: Findings<'a>,
 }
@@ -218,7 +224,7 @@ impl<'a> ComplianceReport<'a> {
     /// Puts a report together.
     #[must_use]
     pub fn new(material: &Material<'a>) -> Self {
-        let &Material { date, signatures, endpoints, basis, inputs, community_ids, changes, site } = material;
+        let &Material { date, signatures, endpoints, basis, inputs, community_ids, changes, trend, site } = material;
         let of_evidence = || {
             let first = endpoints.iter().map(|endpoint| endpoint.first_seen).min();
             (first, endpoints.iter().map(|endpoint| endpoint.last_seen).max())
@@ -250,6 +256,7 @@ impl<'a> ComplianceReport<'a> {
             machines: machines_of(basis),
             figures,
             changes,
+            trend,
             findings: Findings { endpoints, inputs, community_ids, signatures, said: &site.for_report().findings },
         }
     }

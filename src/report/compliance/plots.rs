@@ -33,6 +33,8 @@ pub struct Bar {
 pub const VERDICTS: [(&str, RGBColor); 3] = [("confirmed", RED), ("suspected", AMBER), ("browsing", GREY)];
 /// The parts of the bar of machines.
 pub const MACHINES: [(&str, RGBColor); 1] = [("machines", BLUE)];
+/// The parts of the bars of inventories: endpoints with later evidence than the one before has, and those without.
+pub const STAGES: [(&str, RGBColor); 2] = [("heard", BLUE), ("silent", GREY)];
 /// The parts of the plot over time.
 const OVER_TIME: [(&str, RGBColor); 2] = [("present", BLUE), ("first seen", AMBER)];
 
