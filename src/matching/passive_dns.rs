@@ -8,8 +8,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Bindings of a client and an address that are remembered; then an eighth goes. So many their table holds before it grows to twice its size.
-pub const BINDINGS_MAX: usize = (1 << 18) / 8 * 7;
+/// Bindings of a client and an address that are remembered; then an eighth goes.
+pub const BINDINGS_MAX: usize = 1 << 18;
 /// Names that are remembered for one client and one address; the oldest goes first.
 pub const NAMES_PER_BINDING_MAX: usize = 4;
 /// Longest time to live that is believed (RFC 8767 section 4 suggests 7 days as a cap).

@@ -7,8 +7,8 @@ use super::{ConnectionOutcome, HostKey, IndicatorIndex, SignatureSet};
 use crate::capture::Timestamp;
 use std::net::IpAddr;
 
-/// Clients and names whose lookups are followed: as many as their table holds before it grows to twice its size.
-pub const LOOKUPS_MAX: usize = (1 << 16) / 8 * 7;
+/// Clients and names whose lookups are followed.
+pub const LOOKUPS_MAX: usize = 1 << 16;
 
 /// A name that a client's usual resolver was asked for, and what came after.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use kaspector::matching::{Alert, HostKey, IndicatorIndex, SeenAs, SignatureSet, 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// Pairs of host and indicator that are remembered: as many as their table holds before it grows to twice its size. Beyond, the quarter that says least is forgotten, of equals what was seen longest ago,
+/// Pairs of host and indicator that are remembered. Beyond, the quarter that says least is forgotten, of equals what was seen longest ago,
 /// and told anew when it is seen again. What is held back of it is told with the next summaries.
-const PAIRS_MAX: usize = (1 << 16) / 8 * 7;
+const PAIRS_MAX: usize = 1 << 16;
 
 /// What one interval holds back of a host and an indicator, seen as closely. A contact after a mere lookup is news.
 type Pair = (HostKey, IndicatorIndex, SeenAs);

@@ -6,8 +6,8 @@ use kaspector::capture::Timestamp;
 use kaspector::matching::{HostKey, SignatureSet, Verdict};
 use std::cmp::Reverse;
 
-/// Hosts that are kept: as many as their table holds before it grows to twice its size.
-pub const HOSTS_MAX: usize = (1 << 17) / 8 * 7;
+/// Hosts that are kept.
+pub const HOSTS_MAX: usize = 3 << 15;
 
 /// Lines of evidence of all hosts together, above which the weakest hosts keep only a few.
 const LINES_MAX: usize = 1 << 19;

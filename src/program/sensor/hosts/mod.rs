@@ -28,7 +28,8 @@ use std::sync::Arc;
 /// All hosts with evidence.
 #[derive(Debug, Default)]
 pub struct Hosts {
-    hosts: HashMap<HostKey, Known>,
+    /// Apart from what is known of each, so that the table is small when it grows.
+    hosts: HashMap<HostKey, Box<Known>>,
     /// Lines of evidence that they have.
     lines: usize,
     /// Hosts that changed since they were last saved, where there is a state file.
@@ -41,7 +42,7 @@ pub struct Hosts {
     /// What is to be noted in the file of silences that were told, and of those that ended.
     silences: BTreeMap<HostKey, Option<Timestamp>>,
     /// Hosts that had to leave, while ledgers still hold what they show.
-    leaving: HashMap<HostKey, Known>,
+    leaving: HashMap<HostKey, Box<Known>>,
     /// Of hosts that have left, what was not saved.
     left: Vec<Unsaved>,
     dropped: u64,
@@ -198,7 +199,7 @@ impl Hosts {
             Entry::Vacant(entry) => {
                 // One that has not quite left is there again, with all that was known.
                 let known = self.leaving.remove(&host).unwrap_or_else(|| {
-                    let mut known = Known::default();
+                    let mut known = Box::<Known>::default();
                     // As long as nobody had to leave, memory has all that the file has.
                     if self.has_file && self.dropped > 0 {
                         self.recalls += 1;

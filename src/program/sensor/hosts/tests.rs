@@ -96,7 +96,8 @@ fn the_weakest_and_oldest_make_room() {
     let (_, weak) = record(0, SeenAs::Lookup, 9, &signatures);
     hosts.update(host(0), strong, 0, &signatures);
     for number in 1..=u32::try_from(HOSTS_MAX).unwrap() {
-        hosts.hosts.insert(host(number), Known { verdict: Some(Verdict::Suspected), ..Known::default() });
+        let known = Known { verdict: Some(Verdict::Suspected), ..Known::default() };
+        hosts.hosts.insert(host(number), Box::new(known));
     }
     hosts.update(host(u32::MAX >> 8), weak, 0, &signatures);
     hosts.leave(&signatures);
