@@ -8,11 +8,13 @@
 pub(crate) mod line;
 
 use crate::format::LineParser;
-use crate::sieve::Sieve;
+use crate::sieve::{Escapes, Sieve};
 use kaspector::capture::Timestamp;
 use kaspector::matching::SignatureSet;
 use std::sync::Arc;
 
+/// Bytes of texts that are searched at once; they stay in the nearest cache.
+const TEXTS: usize = 16 << 10;
 /// Times closer together than this make one span.
 const SPAN_NS: u64 = 60_000_000_000;
 
@@ -106,8 +108,22 @@ pub struct Skimmer {
     sieve: Arc<Sieve>,
     parser: LineParser,
     /// Reused from block to block.
-    room: Vec<u8>,
-    places: Vec<usize>,
+    texts: Texts,
+}
+
+/// What of some lines may match, in lower case, one behind the other.
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where the text of which line begins, and where it stands in the block.
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    from: usize,
+    line: usize,
+    in_block: usize,
 }
 
 /// What a format says of a line in which no text may match.
@@ -116,11 +132,13 @@ pub(crate) struct Look {
     /// The time that it tells.
     pub at: Option<Timestamp>,
     pub written: Timestamp,
+    /// Where in the line what may match by a text begins.
+    pub text: usize,
 }
 
 impl Look {
-    pub const READ: Self = Self { what: What::Read, at: None, written: Timestamp(0) };
-    pub const OTHER: Self = Self { what: What::Other, at: None, written: Timestamp(0) };
+    pub const READ: Self = Self { what: What::Read, ..Self::OTHER };
+    pub const OTHER: Self = Self { what: What::Other, at: None, written: Timestamp(0), text: usize::MAX };
 }
 
 /// What a look at a line needs, and where it puts the keys.
@@ -137,7 +155,7 @@ impl Skimmer {
     }
 
     pub(crate) fn with(parser: &LineParser, sieve: Arc<Sieve>) -> Self {
-        Self { sieve, parser: parser.clone(), room: Vec::new(), places: Vec::new() }
+        Self { sieve, parser: parser.clone(), texts: Texts::default() }
     }
 
     /// The same for another input.
@@ -162,39 +180,69 @@ impl Skimmer {
     /// Looks at a block of whole lines; the last may lack its newline.
     pub fn skim(&mut self, block: &[u8], skim: &mut Skim) {
         skim.clear();
-        let Self { sieve, parser, room, places } = self;
-        sieve.find(block, parser.escapes(), room, places);
-        let mut places = places.iter().copied().peekable();
+        let Self { sieve, parser, texts } = self;
+        let escapes = parser.escapes();
         parser.begin_block();
         let mut from = 0;
         while from < block.len() {
             let rest = block.get(from..).unwrap_or_default();
             let end = memchr::memchr(b'\n', rest).map_or(block.len(), |at| from + at + 1);
             let line = block.get(from..end).unwrap_or_default().trim_ascii_end();
-            let keys_from = skim.keys.len();
             let mut look = if line.is_empty() {
                 Look { what: What::Empty, ..Look::OTHER }
+            } else if line.len() > crate::LINE_MAX {
+                Look::READ
             } else {
                 parser.look(line, &mut Looking { sieve, keys: &mut skim.keys })
             };
-            let may_match = places.next_if(|&at| at < end).is_some();
-            while places.next_if(|&at| at < end).is_some() {}
-            if (may_match || sieve.takes_all || line.len() > crate::LINE_MAX) && look.what != What::Empty {
+            if !matches!(look.what, What::Read | What::Empty | What::Other) && sieve.takes_all {
                 look.what = What::Read;
             }
-            if look.what == What::Read {
-                skim.keys.truncate(keys_from);
-            } else if let Some(at) = look.at {
+            if let Some(at) = look.at {
                 skim.add_time(at);
+            }
+            if look.what != What::Read
+                && let Some(text) = line.get(look.text..).filter(|text| !text.is_empty())
+            {
+                texts.add(text, skim.lines.len(), from + look.text);
             }
             let [end_of_line, keys_end] = [end, skim.keys.len()].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
             skim.lines.push(Seen { end: end_of_line, keys_end, written: look.written, what: look.what });
+            if texts.bytes.len() >= TEXTS {
+                texts.search(sieve, escapes, block, &mut skim.lines);
+            }
             from = end;
         }
+        texts.search(sieve, escapes, block, &mut skim.lines);
         // Where times are read now and then, the last one is.
         let ticks = skim.lines.iter().any(|seen| seen.what == What::PassedTick);
         if let Some(last) = skim.lines.iter_mut().rev().find(|seen| seen.what == What::PassedEnd).filter(|_| ticks) {
             last.what = What::PassedTick;
         }
+    }
+}
+
+impl Texts {
+    fn add(&mut self, text: &[u8], line: usize, in_block: usize) {
+        self.places.push(Place { from: self.bytes.len(), line, in_block });
+        self.bytes.extend(text.iter().map(u8::to_ascii_lowercase));
+        self.bytes.push(b'\n');
+    }
+
+    /// Has the lines read in which something may match, and begins anew.
+    fn search(&mut self, sieve: &Sieve, escapes: Escapes, block: &[u8], lines: &mut [Seen]) {
+        let Self { bytes, places } = self;
+        let place_of = |at: usize| places.get(places.partition_point(|place| place.from <= at).checked_sub(1)?);
+        let original = |at: usize| {
+            let place = place_of(at).map(|place| place.in_block + at - place.from);
+            place.and_then(|at| block.get(at..)).unwrap_or_default()
+        };
+        sieve.find(bytes, escapes, original, |at| {
+            if let Some(seen) = place_of(at).and_then(|place| lines.get_mut(place.line)) {
+                seen.what = What::Read;
+            }
+        });
+        bytes.clear();
+        places.clear();
     }
 }

@@ -6,7 +6,6 @@ use crate::reader::Malformed;
 use crate::skim::line::{address, is_target_of_interest, number, port, quoted};
 use crate::skim::{Key, Look, Looking, What};
 use crate::time::MinuteClock;
-use kaspector::capture::Timestamp;
 use kaspector::decode::FiveTuple;
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
@@ -93,9 +92,12 @@ fn glance(line: &[u8], clock: &mut MinuteClock, looking: &mut Looking<'_>) -> Op
         }
         _ => {}
     }
-    let at = clock.time(time)?;
-    let what = if kind == b"flow" { What::PassedEnd } else { What::Passed };
-    Some(Look { what, at: Some(at), written: Timestamp(0) })
+    let at = Some(clock.time(time)?);
+    // A flow record has no text of its own.
+    Some(match kind {
+        b"flow" => Look { what: What::PassedEnd, at, ..Look::OTHER },
+        _ => Look { what: What::Passed, at, text: line.len() - rest.len(), ..Look::OTHER },
+    })
 }
 
 /// A record of a protocol that has no ports.

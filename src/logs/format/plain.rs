@@ -1,7 +1,6 @@
 //! A first look at a line of plain text, whose lines have nothing to do with each other.
 
 use crate::skim::{Look, What};
-use kaspector::capture::Timestamp;
 use memchr::memmem::Finder;
 
 /// Longest beginning of a time that tells its minute.
@@ -32,7 +31,7 @@ impl PlainLook {
         }
         let is_news = minute != self.minute;
         self.minute = minute;
-        Look { what: if is_news { What::PassedTick } else { What::PassedEnd }, at: None, written: Timestamp(0) }
+        Look { what: if is_news { What::PassedTick } else { What::PassedEnd }, text: 0, ..Look::OTHER }
     }
 
     /// Forgets the line before.

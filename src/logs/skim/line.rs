@@ -108,10 +108,12 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     (dots == 3 && digits > 0).then(|| Ipv4Addr::from(number << 8 | part))
 }
 
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
 /// Seconds with a fraction of up to nine digits: since the epoch, or of an interval.
 pub fn seconds(text: &[u8]) -> Option<Timestamp> {
     let (whole, rest) = number(text)?;
-    let mut nanoseconds = 0;
+    let mut nanoseconds = 0_u64;
     if let Some(fraction) = rest.strip_prefix(b".") {
         if fraction.len() > 9 || fraction.is_empty() {
             return None;
@@ -121,11 +123,9 @@ pub fn seconds(text: &[u8]) -> Option<Timestamp> {
             if digit > 9 {
                 return None;
             }
-            nanoseconds = nanoseconds * 10 + u64::from(digit);
+            nanoseconds = u64::wrapping_mul(nanoseconds, 10).wrapping_add(u64::from(digit));
         }
-        for _ in fraction.len()..9 {
-            nanoseconds *= 10;
-        }
+        nanoseconds = nanoseconds.wrapping_mul(POWERS.get(9 - fraction.len()).copied().unwrap_or(1));
     } else if !rest.is_empty() {
         return None;
     }

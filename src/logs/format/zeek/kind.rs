@@ -2,14 +2,13 @@
 
 use super::cell::Cell;
 use super::context::{Certificate, Context};
+use super::look::flow_number;
 use super::{Column, Columns};
 use crate::format::Emit;
 use crate::reader::Malformed;
 use crate::record::{Answer, Dns, Flow, Ftp, Header, Http, Ja3, Quic, Record, Tcp, Text, Tls};
-use foldhash::fast::FixedState;
 use kaspector::capture::Timestamp;
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 
 /// How long before they are needed certificates, and the connections that are QUIC's, are read, by the log's own time.
 pub(super) const AHEAD_NS: u64 = 60_000_000_000;
@@ -122,7 +121,7 @@ impl<'a, R: Columns<'a>> Row<'_, R> {
         let uid = self.text(Column::Uid);
         Ok(Record {
             at: Some(at),
-            flow_id: uid.as_ref().map(|uid| FixedState::default().hash_one(uid.as_str())),
+            flow_id: uid.as_ref().map(|uid| flow_number(uid.as_str().as_bytes())),
             is_flow_id_made: true,
             vlan: [Column::Vlan, Column::InnerVlan].into_iter().filter_map(port).collect(),
             src_ip: Some(address(Column::OrigH).ok_or(Malformed::Addresses)?),

@@ -10,6 +10,19 @@ use kaspector::capture::Timestamp;
 use kaspector::decode::FiveTuple;
 use std::hash::BuildHasher;
 
+/// Columns of a log that a look asks for.
+pub(super) const fn asked(kind: Kind) -> &'static [Column] {
+    use Column::{Answers, ChainFps, ChainFuids, Duration, OrigH, OrigP, Proto, RespH, RespP, Rtt, Ts, Uid, Uri};
+    match kind {
+        Kind::Conn => &[Ts, Uid, OrigH, OrigP, RespH, RespP, Proto, Duration],
+        Kind::Dns => &[Ts, Uid, OrigH, OrigP, RespH, RespP, Proto, Rtt, Answers],
+        Kind::Ssl => &[Ts, Uid, OrigH, OrigP, RespH, RespP, ChainFps, ChainFuids],
+        Kind::X509 => &[Ts],
+        Kind::Http => &[Ts, Uid, OrigH, OrigP, RespH, RespP, Uri],
+        Kind::Quic | Kind::Ftp => &[Ts, Uid, OrigH, OrigP, RespH, RespP],
+    }
+}
+
 /// The columns of a row as they are written.
 pub(super) trait RawColumns {
     /// What stands there; `None` for nothing, or for what has to be read with more care.
@@ -31,7 +44,7 @@ pub(super) fn look(kind: Kind, row: &impl RawColumns, looking: &mut Looking<'_>)
     });
     let at = if kind == Kind::Quic { at } else { written };
     if kind == Kind::X509 {
-        return Some(Look { written, ..Look::OTHER });
+        return Some(Look { written, text: 0, ..Look::OTHER });
     }
     // Commands of one connection make sense together.
     let must_be_read = Some(Look { written, ..Look::READ });
@@ -43,8 +56,7 @@ pub(super) fn look(kind: Kind, row: &impl RawColumns, looking: &mut Looking<'_>)
         (_, None | Some(b"tcp")) => FiveTuple::TCP,
         _ => return Some(Look { written, ..Look::OTHER }),
     };
-    let uid = std::str::from_utf8(row.raw(Column::Uid)?).ok()?;
-    looking.keys.push(Key::connection(FixedState::default().hash_one(uid)));
+    looking.keys.push(Key::connection(flow_number(row.raw(Column::Uid)?)));
     let end = |host, port| {
         let (port, rest) = number(row.raw(port)?)?;
         rest.is_empty().then_some((address(row.raw(host)?)?, u16::try_from(port).ok()?))
@@ -67,8 +79,14 @@ pub(super) fn look(kind: Kind, row: &impl RawColumns, looking: &mut Looking<'_>)
         Kind::Http if row.raw(Column::Uri).is_some_and(is_target_of_interest) => return must_be_read,
         _ => {}
     }
-    let what = if kind == Kind::Conn { What::PassedEnd } else { What::Passed };
-    Some(Look { what, at: Some(at), written })
+    // The row of a connection has no text of its own.
+    let (what, text) = if kind == Kind::Conn { (What::PassedEnd, usize::MAX) } else { (What::Passed, 0) };
+    Some(Look { what, at: Some(at), written, text })
+}
+
+/// Stands for a connection in place of what Zeek calls it.
+pub(super) fn flow_number(uid: &[u8]) -> u64 {
+    FixedState::default().hash_one(uid)
 }
 
 /// Seconds since the epoch, or a time in ISO 8601.

@@ -33,6 +33,8 @@ struct Header {
     /// Where each column stands.
     places: [u8; Column::COUNT],
     has_fields: bool,
+    /// The last column that a look asks for.
+    asked: usize,
 }
 
 impl Default for Header {
@@ -45,6 +47,7 @@ impl Default for Header {
             kind: None,
             places: [ABSENT; Column::COUNT],
             has_fields: false,
+            asked: 0,
         }
     }
 }
@@ -75,6 +78,9 @@ impl Header {
             }
             _ => {}
         }
+        let asked = self.kind.map(look::asked).unwrap_or_default();
+        let places = asked.iter().filter_map(|&column| self.places.get(column as usize));
+        self.asked = places.filter(|&&place| place != ABSENT).max().map_or(0, |&place| usize::from(place));
     }
 }
 
@@ -94,11 +100,18 @@ impl<'a> Columns<'a> for Line<'a, '_> {
     }
 }
 
-impl RawColumns for Line<'_, '_> {
+/// The first columns of a line as they are written.
+struct RawLine<'a, 'h> {
+    line: &'a [u8],
+    ends: &'h [(usize, usize)],
+    header: &'h Header,
+}
+
+impl RawColumns for RawLine<'_, '_> {
     fn raw(&self, column: Column) -> Option<&[u8]> {
         let &place = self.header.places.get(column as usize)?;
         let &(from, to) = self.ends.get(usize::from(place))?;
-        let text = self.line.as_bytes().get(from..to)?;
+        let text = self.line.get(from..to)?;
         (text != self.header.unset.as_bytes() && text != self.header.empty.as_bytes()).then_some(text)
     }
 
@@ -156,17 +169,30 @@ impl TsvParser {
 
     /// Looks at a line.
     pub fn look(&mut self, line: &[u8], looking: &mut Looking<'_>) -> Look {
-        let Ok(line) = std::str::from_utf8(line) else { return Look::READ };
-        if line.starts_with('#') {
-            self.header.read(line);
+        if line.starts_with(b"#") {
+            self.take_headers(line);
             return Look::READ;
         }
-        let Some(kind) = self.header.kind.filter(|_| self.header.has_fields) else {
-            return if self.header.has_fields { Look::OTHER } else { Look::READ };
-        };
-        self.split(line);
-        let line = Line { line, ends: &self.ends, header: &self.header };
-        look::look(kind, &line, looking).unwrap_or(Look::READ)
+        let Self { header, ends } = self;
+        if !header.has_fields {
+            return Look::READ;
+        }
+        let Some(kind) = header.kind else { return Look::OTHER };
+        ends.clear();
+        let mut from = 0;
+        for (at, &byte) in line.iter().enumerate() {
+            if byte == header.separator {
+                ends.push((from, at));
+                from = at + 1;
+                if ends.len() > header.asked {
+                    break;
+                }
+            }
+        }
+        if ends.len() <= header.asked {
+            ends.push((from, line.len()));
+        }
+        look::look(kind, &RawLine { line, ends, header }, looking).unwrap_or(Look::READ)
     }
 
     /// Takes the headers of a block of lines.
