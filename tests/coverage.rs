@@ -43,6 +43,8 @@ struct Office {
     snaplen: usize,
     /// From here to there nothing is captured.
     gap: Option<(u64, u64)>,
+    /// What passes besides, one a second from the beginning.
+    besides: Vec<Vec<u8>>,
 }
 
 impl Default for Office {
@@ -57,6 +59,7 @@ impl Default for Office {
             visits: None,
             snaplen: 65_535,
             gap: None,
+            besides: Vec::new(),
         }
     }
 }
@@ -152,6 +155,8 @@ impl Office {
             let at = at / 1_000_000_000;
             self.gap.is_none_or(|(from, until)| at < from || at >= until)
         });
+        let besides = (0..).map(|second| second * 1_000_000_000 + 500_000_000).zip(self.besides.iter().cloned());
+        frames.extend(besides);
         frames.sort_by_key(|(at, _)| *at);
         frames
     }
@@ -390,6 +395,66 @@ fn what_a_filter_left_out_is_missing() {
     let place = Place::new();
     let answer = scan(&[&place.file("a.pcap", Office::default().pcap())], &["--filter", "not host 10.20.0.7"]);
     assert_eq!(verdict(&answer), ("inconclusive", vec!["filtered"]), "{}", answer["coverage"]);
+}
+
+/// A packet that says in its header that this protocol follows (RFC 791).
+fn ip(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let (from, to) = ([10, 20, 0, 5], [10, 20, 0, 7]);
+    let headers = PacketBuilder::ethernet2(mac(from), mac(to)).ipv4(from, to, 64);
+    headers.write(&mut frame, etherparse::IpNumber(protocol), payload).unwrap();
+    frame
+}
+
+#[test]
+fn what_nobody_can_open_or_decode_is_missing() {
+    // One in a hundred of 13,920 and these.
+    let (encrypted, cut_off) = (ip(50, &[7; 64]), ip(6, &[0, 80, 0, 80]));
+    for (kind, frame) in [("encrypted", &encrypted), ("undecoded", &cut_off)] {
+        let barely = of(&Office { besides: vec![frame.clone(); 140], ..Office::default() });
+        assert_eq!(verdict(&barely), ("none-found", vec![]), "{}", barely["coverage"]);
+        assert_eq!(barely["coverage"]["packets"][kind], 140);
+    }
+    let both = [vec![encrypted; 71], vec![cut_off; 70]].concat();
+    let what = "141 of 14061 packets encrypted below TCP and UDP or not decoded (1.1 %)";
+    lacks(&of(&Office { besides: both, ..Office::default() }), "unreadable", what);
+}
+
+#[test]
+fn what_was_dropped_at_a_bound_is_missing() {
+    // The first half of a datagram (flag 1 of RFC 791: more fragments), of which the other never comes.
+    let mut half = ip(17, &[3; 64]);
+    half[14 + 6] = 0x20;
+    let sum = half[14..34].chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum::<u32>();
+    let checksum = u32::from(half[24]) << 8 | u32::from(half[25]);
+    let sum = sum - checksum;
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    half[24..26].copy_from_slice(&checksum.to_be_bytes());
+    let answer = of(&Office { besides: vec![half], ..Office::default() });
+    assert_eq!(answer["counters"]["bounds"], serde_json::json!({"incomplete_datagrams": 1}));
+    lacks(&answer, "dropped", "1 dropped at bounds");
+}
+
+#[test]
+fn a_protocol_that_names_nobody_is_no_loss() {
+    let (client, server) = (([10, 20, 0, 5], 40_000), ([10, 20, 0, 7], 7777));
+    let mut besides = vec![tcp(client, server, (SYN, 1, 0), b""), tcp(server, client, (SYN | ACK, 1, 2), b"")];
+    for piece in 0..40 {
+        besides.push(tcp(client, server, (ACK, 2 + 8 * piece, 2 + 8 * piece), b"\x01\x02\x03\x04\x05\x06\x07\x08"));
+        besides.push(tcp(server, client, (ACK, 2 + 8 * piece, 10 + 8 * piece), b"\x01\x02\x03\x04\x05\x06\x07\x08"));
+    }
+    let answer = of(&Office { besides, ..Office::default() });
+    assert!(answer["counters"]["bounds"]["unknown_pieces"].as_u64() > Some(0), "{}", answer["counters"]);
+    assert_eq!(verdict(&answer), ("none-found", vec![]), "{}", answer["coverage"]);
+}
+
+#[test]
+fn traffic_of_strangers_says_nothing_of_the_machines_inside() {
+    let strangers = (SERVER, 4000, [198, 51, 100, 7], 4001);
+    let (from, port, to, to_port) = strangers;
+    let frame = udp((from, port), (to, to_port), b"\x01\x02\x03\x04\x05\x06\x07\x08");
+    let office = Office { machines: Vec::new(), besides: vec![frame; 86_402], ..Office::default() };
+    lacks(&of(&office), "machines", "no machine inside could be judged");
 }
 
 #[test]

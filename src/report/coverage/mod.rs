@@ -28,8 +28,12 @@ const ONE_SIDED_ONE_IN: u64 = 20;
 const NOT_JUDGED_ONE_IN: u64 = 10;
 /// Of so many packets, at most one may be unreadable.
 const UNREADABLE_ONE_IN: u64 = 100;
-/// Bounds at which nothing goes that a verdict rests on: statements of what machines are called.
-const HARMLESS_BOUND: &str = "identity_statements";
+/// Bounds at which nothing goes that a verdict rests on: what machines are called; bytes that contradict each other, of which one version is
+/// read; protocols that name nobody, whose machines count as not judged.
+const HARMLESS_BOUNDS: [&str; 4] =
+    ["identity_statements", "overlapping_segments", "overlapping_fragments", "unknown_pieces"];
+/// How the others of these begin: versions of QUIC that cannot be opened.
+const HARMLESS_PREFIX: &str = "quic_version_";
 /// Hosts, subnets and addresses that are named one by one in a sentence.
 const NAMED_MAX: usize = 4;
 /// Addresses behind which others stand that are listed.
@@ -219,7 +223,7 @@ impl ScanReport {
             dropped: self
                 .dropped
                 .iter()
-                .filter(|(bound, _)| **bound != HARMLESS_BOUND)
+                .filter(|(bound, _)| !HARMLESS_BOUNDS.contains(*bound) && !bound.starts_with(HARMLESS_PREFIX))
                 .fold(0, |sum, (_, count)| sum.saturating_add(*count)),
             connections: Connections {
                 ended: pipeline.ended,
