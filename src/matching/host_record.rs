@@ -276,8 +276,30 @@ impl HostRecord {
     /// What the evidence adds up to; `None` when there is none. `hops`: what all hosts together show of the routers on the way.
     #[must_use]
     pub fn finding_among(&self, host: HostKey, signatures: &SignatureSet, hops: &NextHops) -> Option<HostFinding> {
+        self.concluded(self.lines.clone(), host, signatures, hops)
+    }
+
+    /// The same of a record that is not needed any more.
+    #[must_use]
+    pub fn into_finding_among(
+        mut self,
+        host: HostKey,
+        signatures: &SignatureSet,
+        hops: &NextHops,
+    ) -> Option<HostFinding> {
+        let evidence = std::mem::take(&mut self.lines);
+        self.concluded(evidence, host, signatures, hops)
+    }
+
+    /// What these lines of the record add up to.
+    fn concluded(
+        &self,
+        mut evidence: Vec<EvidenceLine>,
+        host: HostKey,
+        signatures: &SignatureSet,
+        hops: &NextHops,
+    ) -> Option<HostFinding> {
         let strength_of = |indicator| signatures.get(indicator).strength;
-        let mut evidence = self.lines.clone();
         for line in &mut evidence {
             line.relayed |= self.is_relayed(line);
         }

@@ -5,6 +5,7 @@ use super::host_record::{ASKED_NAMES_MAX, AskedNames, HostRecord, LINES_MAX};
 use super::{ConnectionOutcome, EvidenceLine, Field, LinkAddress, Position, Role, SeenAs, SignatureSet};
 use crate::capture::Timestamp;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// All that a [`HostRecord`] holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +42,8 @@ pub struct StoredNames {
 /// An [`EvidenceLine`] with its indicator by id. All of it is there to be written out, so that nobody who stores it forgets a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredLine {
-    /// What matched.
-    pub indicator: Box<str>,
+    /// What matched. Lines that are read together share it.
+    pub indicator: Arc<str>,
     /// How close it is to the endpoint: contact, lookup or hint.
     pub seen_as: SeenAs,
     /// How far the connections came; of several, what says most.
@@ -175,7 +176,7 @@ impl HostRecord {
             asked
         };
         let mut record = Self {
-            lines: Vec::new(),
+            lines: Vec::with_capacity(stored.lines.len().min(LINES_MAX)),
             flows: stored.flows,
             bytes_sent: stored.bytes_sent,
             bytes_received: stored.bytes_received,

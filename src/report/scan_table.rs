@@ -173,10 +173,14 @@ impl Layout {
         let host = labels.max().unwrap_or(0).max("HOST".len());
         let (time, time_form) =
             if host + without(seconds) <= width { (seconds, "%Y-%m-%d %H:%M:%S") } else { (minutes, "%Y-%m-%d %H:%M") };
-        let services = hosts.iter().map(|host| columns(&services(host))).max().unwrap_or(0);
-        let services = services.clamp("SERVICES".len(), SERVICES_MAX);
-        let left = width.saturating_sub(host + without(time) + GAP + services + GAP);
-        let lists = (left >= PRODUCTS_MIN).then_some((services, left));
+        let left = |services: usize| width.saturating_sub(host + without(time) + GAP + services + GAP);
+        let widest = || {
+            let services = hosts.iter().map(|host| columns(&services(host))).max().unwrap_or(0);
+            services.clamp("SERVICES".len(), SERVICES_MAX)
+        };
+        // Nobody need look at all services where there is no room for them.
+        let services = (left("SERVICES".len()) >= PRODUCTS_MIN).then(widest);
+        let lists = services.map(|services| (services, left(services))).filter(|&(_, left)| left >= PRODUCTS_MIN);
         Self { host, time, time_form, lists, total: width }
     }
 

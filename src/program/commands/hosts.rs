@@ -40,6 +40,8 @@ fn list(arguments: &HostsArguments) -> anyhow::Result<Exit> {
         HostsFormat::Csv => write_hosts_csv(&mut out, &report, &signatures),
         HostsFormat::Table => write_hosts_table(&mut out, &report, &signatures, style),
     })?;
+    // The program ends, and the system takes the memory back at once.
+    std::mem::forget((report, signatures));
     Ok(Exit::Ran)
 }
 

@@ -20,11 +20,11 @@ const HOST: &str = "address, vlan, inner_vlan, vni";
 pub const CHOSEN: &str = "chosen JOIN record ON record.address = chosen.address AND record.vlan IS chosen.vlan
      AND record.inner_vlan IS chosen.inner_vlan AND record.vni IS chosen.vni";
 
-/// The query for the records of the hosts in `chosen`; those of a host stand together.
+/// The query for the records of the hosts in `chosen`; those of an address stand together.
 pub fn records_of_chosen() -> String {
     format!(
         "SELECT record.id FROM {CHOSEN}
-         ORDER BY record.address, record.vlan, record.inner_vlan, record.vni, record.source"
+         ORDER BY record.address"
     )
 }
 

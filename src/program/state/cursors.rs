@@ -11,7 +11,9 @@ use kaspector::matching::{
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Rows, Statement, params};
+use std::collections::HashSet;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The columns of a host, as [`read_host`] takes them.
 pub const HOST: &str = "record.address, record.vlan, record.inner_vlan, record.vni";
@@ -92,6 +94,8 @@ impl<'c> Cursors<'c> {
             links: Parts::begin(&mut self.links)?,
             asked: Parts::begin(&mut self.asked)?,
             inputs,
+            indicators: HashSet::new(),
+            numbered: Vec::new(),
         })
     }
 }
@@ -117,6 +121,10 @@ pub struct Records<'s> {
     links: Parts<'s>,
     asked: Parts<'s>,
     inputs: &'s Inputs,
+    /// Those of the lines so far.
+    indicators: HashSet<Arc<str>>,
+    /// Lines of one record; it is empty between two.
+    numbered: Vec<(i64, StoredLine)>,
 }
 
 impl Records<'_> {
@@ -130,12 +138,11 @@ impl Records<'_> {
         for ((part, column), bit) in hop_limits.iter_mut().zip(12..).zip([1, 2, 4]) {
             *part = (row.get::<_, Option<i64>>(column)?.map(|at| Timestamp(unsigned(at))), together & bit != 0);
         }
-        let mut lines = Vec::new();
         self.lines.take(place, |row| {
-            lines.extend(read_line(row, self.inputs)?);
+            self.numbered.extend(read_line(row, self.inputs, &mut self.indicators)?);
             Ok(())
         })?;
-        lines.sort_unstable_by_key(|&(id, _)| id);
+        self.numbered.sort_unstable_by_key(|&(id, _)| id);
         let mut links = Vec::new();
         self.links.take(place, |row| {
             links.push(read_link(row, 1)?);
@@ -155,7 +162,7 @@ impl Records<'_> {
         })?;
         let stored = StoredHost {
             links,
-            lines: lines.into_iter().map(|(_, line)| line).collect(),
+            lines: self.numbered.drain(..).map(|(_, line)| line).collect(),
             flows: number(row, 6)?,
             bytes_sent: number(row, 7)?,
             bytes_received: number(row, 8)?,
@@ -208,7 +215,11 @@ pub fn read_link(row: &Row<'_>, first: usize) -> rusqlite::Result<LinkAddress> {
 }
 
 /// A line of evidence and its number in the file, if this program can name it.
-fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<(i64, StoredLine)>> {
+fn read_line(
+    row: &Row<'_>,
+    inputs: &Inputs,
+    indicators: &mut HashSet<Arc<str>>,
+) -> rusqlite::Result<Option<(i64, StoredLine)>> {
     // Names are looked up where they stand: there are very many lines.
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
     let named = (
@@ -218,12 +229,21 @@ fn read_line(row: &Row<'_>, inputs: &Inputs) -> rusqlite::Result<Option<(i64, St
         Role::from_name(text(6)?),
     );
     let (Some(seen_as), Some(connection_outcome), Some(field), Some(role)) = named else { return Ok(None) };
+    let indicator = text(2)?;
+    let indicator = match indicators.get(indicator) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let new: Arc<str> = indicator.into();
+            indicators.insert(Arc::clone(&new));
+            new
+        }
+    };
     let line = StoredLine {
-        indicator: text(2)?.into(),
+        indicator,
         seen_as,
         connection_outcome,
         field,
-        observed: row.get(7)?,
+        observed: text(7)?.into(),
         count: number(row, 8)?,
         first_seen: Timestamp(number(row, 9)?),
         last_seen: Timestamp(number(row, 10)?),

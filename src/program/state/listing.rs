@@ -186,36 +186,34 @@ impl<T: Send> Reading<'_, T> {
         })
     }
 
-    /// The hosts whose records a query names, those of a host together.
+    /// The hosts whose records a query names, those of an address together.
     fn findings(&self, connection: &Connection, query: &str, values: &[Value]) -> rusqlite::Result<Vec<T>> {
         let Self { signatures, filter, inputs, ranks, hops, form } = self;
         let mut hosts = Vec::new();
         cursors::want(connection, query, params_from_iter(values))?;
         let mut cursors = Cursors::prepare(connection)?;
         let mut records = cursors.read(inputs)?;
-        let mut of_host: Vec<(usize, HostRecord)> = Vec::new();
-        let mut current: Option<HostKey> = None;
-        let mut conclude = |host: HostKey, records: &mut Vec<(usize, HostRecord)>| {
-            records.sort_by_key(|(rank, record)| (record.first_seen(), *rank));
-            let merged = records.drain(..).map(|(_, record)| record).reduce(|mut earlier, later| {
-                earlier.merge(later, signatures);
-                earlier
-            });
-            let finding = merged.and_then(|record| record.finding_among(host, signatures, hops));
-            hosts.extend(finding.filter(|finding| filter.accepts(finding)).map(form.make));
+        // Of one address: records of a host stand together there, if perhaps not next to each other.
+        let mut of_address: Vec<(HostKey, usize, HostRecord)> = Vec::new();
+        let mut conclude = |records: &mut Vec<(HostKey, usize, HostRecord)>| {
+            records.sort_by_key(|(host, rank, record)| (*host, record.first_seen(), *rank));
+            let mut records = records.drain(..).peekable();
+            while let Some((host, _, mut record)) = records.next() {
+                while let Some((_, _, later)) = records.next_if(|(other, ..)| *other == host) {
+                    record.merge(later, signatures);
+                }
+                let finding = record.into_finding_among(host, signatures, hops);
+                hosts.extend(finding.filter(|finding| filter.accepts(finding)).map(form.make));
+            }
         };
         while let Some(StoredRecord { source, host, stored, .. }) = records.next()? {
-            if let Some(earlier) = current.replace(host)
-                && earlier != host
-            {
-                conclude(earlier, &mut of_host);
+            if of_address.last().is_some_and(|(last, ..)| last.address != host.address) {
+                conclude(&mut of_address);
             }
             let rank = ranks.get(&source).copied().unwrap_or(usize::MAX);
-            of_host.push((rank, HostRecord::from_stored(stored, signatures)));
+            of_address.push((host, rank, HostRecord::from_stored(stored, signatures)));
         }
-        if let Some(last) = current {
-            conclude(last, &mut of_host);
-        }
+        conclude(&mut of_address);
         Ok(hosts)
     }
 }
@@ -224,7 +222,7 @@ impl<T: Send> Reading<'_, T> {
 /// part without a lower bound.
 const PART: &str = "SELECT id FROM record
      WHERE (?1 IS NULL AND address_key IS NULL) OR (address_key >= ifnull(?1, x'') AND (?2 IS NULL OR address_key < ?2))
-     ORDER BY address_key, vlan, inner_vlan, vni, source";
+     ORDER BY address_key";
 
 /// Keys of addresses that part all records into so many parts of about the same size.
 fn bounds(connection: &Connection, parts: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
