@@ -125,6 +125,39 @@ fn what_times_leave_out_has_to_be_said() {
     assert_eq!(found["counters"]["left_out"]["not_a_log"], 1);
 }
 
+#[test]
+fn a_log_of_any_rows_is_read_by_a_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    // That of the documentation.
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/logs.md")).unwrap();
+    let map = page.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    write("my.toml", map);
+    write("fw.log", &format!("day;hour;from;to;port;host\n2026-11-24;03:39:09;10.0.0.5;198.51.100.10;443;{UPDATE}\n"));
+    let found = answer(&["logs", "fw.log", "--map", "my.toml", "--timezone", "+01:00"], folder.path());
+    assert_eq!(evidence(&found), [format!("10.0.0.5 tls.sni {UPDATE} fw.log#2")]);
+    assert_eq!(found["hosts"][0]["first_seen"], "2026-11-24T02:39:09.000000Z");
+    assert_eq!(found["inputs"][0]["log"]["format"], "my-firewall");
+    let complaint = |arguments: &[&str], code: i32| {
+        let output = kaspector(arguments, folder.path());
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let zone = complaint(&["logs", "fw.log", "--map", "my.toml"], 4);
+    assert!(zone.contains("fw.log: its times have no time zone"), "{zone}");
+    write("other.log", "day;hour;source\n2026-11-24;03:39:09;10.0.0.5\n");
+    let unfit = complaint(&["logs", "other.log", "--map", "my.toml"], 4);
+    let why = "other.log: the map of my-firewall does not fit: a line has no column \"from\"; it has day, hour, source";
+    assert!(unfit.contains(why), "{unfit}");
+    write("bad.toml", &map.replace("client =", "clint ="));
+    let wrong = complaint(&["logs", "fw.log", "--map", "bad.toml"], 2);
+    assert!(wrong.contains("--map: bad.toml: the map has an unknown key \"clint\"; known are "), "{wrong}");
+    let missing = complaint(&["logs", "fw.log", "--map", "none.toml"], 2);
+    assert!(missing.contains("--map: none.toml: cannot be read"), "{missing}");
+    let input = complaint(&["logs", "fw.log", "--map", "my.toml", "--timezone", "UTC", "-o", "my.toml"], 2);
+    assert!(input.contains("my.toml"), "{input}");
+}
+
 /// A query for an address, as a client sends it (RFC 1035 section 4).
 fn query(name: &str) -> Vec<u8> {
     let mut query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();

@@ -5,6 +5,7 @@ mod clock;
 mod dnsmasq;
 mod eve;
 mod lookup;
+mod map;
 mod plain;
 mod squid;
 mod unbound;
@@ -17,6 +18,8 @@ use super::skim::{Look, Looking};
 use super::time::MinuteClock;
 pub use clock::{Clock, time_zone};
 use kaspector::capture::Timestamp;
+use map::MapReader;
+pub use map::{MapError, Mapped};
 use plain::PlainLook;
 pub(crate) use zeek::Context;
 
@@ -41,16 +44,21 @@ pub enum LogFormat {
     Dnsmasq,
     /// The access log of Squid, native or combined.
     Squid,
+    /// A log of rows, by a map of its columns.
+    Mapped(Mapped),
 }
 
 impl LogFormat {
-    /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Eve, Self::ZeekTsv, Self::ZeekJson, Self::Bind, Self::Unbound, Self::Dnsmasq, Self::Squid];
+    /// All of them, those by the maps that come with the program among them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let own = [Self::Eve, Self::ZeekTsv, Self::ZeekJson, Self::Bind, Self::Unbound, Self::Dnsmasq, Self::Squid];
+        own.into_iter().chain(Mapped::builtin().map(Self::Mapped)).collect()
+    }
 
     /// Its name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Eve => "eve",
             Self::ZeekTsv => "zeek-tsv",
@@ -59,6 +67,7 @@ impl LogFormat {
             Self::Unbound => "unbound",
             Self::Dnsmasq => "dnsmasq",
             Self::Squid => "squid",
+            Self::Mapped(map) => map.name(),
         }
     }
 
@@ -74,7 +83,8 @@ impl LogFormat {
     /// ```
     #[must_use]
     pub fn recognise(head: &[u8]) -> Option<Self> {
-        head.split(|&byte| byte == b'\n').find_map(Self::of_line)
+        let own = head.split(|&byte| byte == b'\n').find_map(Self::of_line);
+        own.or_else(|| Mapped::builtin().find(|map| map.is_of(head)).map(Self::Mapped))
     }
 
     fn of_line(line: &[u8]) -> Option<Self> {
@@ -116,6 +126,7 @@ impl LogFormat {
             Self::Bind => lines().find_map(bind::lacks).unwrap_or_default(),
             Self::Unbound => lines().find_map(unbound::lacks).unwrap_or_default(),
             Self::Squid => Lacks::default(),
+            Self::Mapped(map) => map.lacks(head),
         }
     }
 }
@@ -140,6 +151,7 @@ enum Parser {
     ZeekJson(zeek::JsonParser),
     /// A format whose lines have nothing to do with each other.
     Plain(Plain, Clock, Box<PlainLook>),
+    Mapped(Box<MapReader>),
 }
 
 /// Reads a line.
@@ -149,7 +161,7 @@ impl LineParser {
     /// For lines of a format; `clock` says what their times leave out.
     #[must_use]
     pub fn new(format: LogFormat, clock: Clock) -> Self {
-        let plain = |parse, mark| Parser::Plain(parse, clock, Box::new(PlainLook::new(mark)));
+        let plain = |parse, mark| Parser::Plain(parse, clock.clone(), Box::new(PlainLook::new(mark)));
         Self(match format {
             LogFormat::Eve => Parser::Eve(MinuteClock::default()),
             LogFormat::ZeekTsv => Parser::ZeekTsv(Box::default()),
@@ -158,6 +170,7 @@ impl LineParser {
             LogFormat::Unbound => plain(unbound::parse, Some(" IN")),
             LogFormat::Dnsmasq => plain(dnsmasq::parse, Some("query[")),
             LogFormat::Squid => plain(squid::parse, None),
+            LogFormat::Mapped(map) => Parser::Mapped(Box::new(MapReader::new(map, clock.clone()))),
         })
     }
 
@@ -177,6 +190,7 @@ impl LineParser {
             Parser::ZeekTsv(parser) => parser.parse(line, context, emit),
             Parser::ZeekJson(parser) => parser.parse(line, context, emit),
             Parser::Plain(parse, clock, _) => parse(text(line)?, clock, emit),
+            Parser::Mapped(reader) => reader.parse(text(line)?, emit),
         }
     }
 
@@ -187,28 +201,34 @@ impl LineParser {
             Parser::ZeekTsv(parser) => parser.look(line, looking),
             Parser::ZeekJson(_) => zeek::JsonParser::look(line, looking),
             Parser::Plain(.., look) => look.look(line),
+            Parser::Mapped(reader) => reader.look(line),
         }
     }
 
     /// Gets ready for the first line of a block.
     pub(crate) fn begin_block(&mut self) {
-        if let Parser::Plain(.., look) = &mut self.0 {
-            look.begin();
+        match &mut self.0 {
+            Parser::Plain(.., look) => look.begin(),
+            Parser::Mapped(reader) => reader.begin_block(),
+            _ => {}
         }
     }
 
     /// Takes note of what lines of a block say about those behind it.
     pub(crate) fn take_headers(&mut self, block: &[u8]) {
-        if let Parser::ZeekTsv(parser) = &mut self.0 {
-            parser.take_headers(block);
+        match &mut self.0 {
+            Parser::ZeekTsv(parser) => parser.take_headers(block),
+            Parser::Mapped(reader) => reader.take_headers(block),
+            _ => {}
         }
     }
 
-    pub(crate) const fn escapes(&self) -> Escapes {
+    pub(crate) fn escapes(&self) -> Escapes {
         match &self.0 {
             Parser::Eve(_) | Parser::ZeekJson(_) => Escapes::Json,
             Parser::ZeekTsv(_) => Escapes::Hexadecimal,
             Parser::Plain(..) => Escapes::None,
+            Parser::Mapped(reader) => reader.escapes(),
         }
     }
 

@@ -28,7 +28,7 @@ mod tls;
 mod transactions;
 mod watch;
 
-pub use format::{Clock, Lacks, LineParser, LogFormat, time_zone};
+pub use format::{Clock, Lacks, LineParser, LogFormat, MapError, Mapped, time_zone};
 pub use reader::{FlowName, LINE_MAX, LogCounters, LogReader, LoggedAlert, Malformed};
 pub use skim::{Skim, Skimmer};
 pub use time::timestamp;

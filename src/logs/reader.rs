@@ -135,6 +135,8 @@ pub struct LogReader {
     /// Looks at single lines; made when there is one.
     skimmer: Option<Box<(Skimmer, Skim)>>,
     flows_seen: u64,
+    /// Whether the line at hand told of a connection that no other line tells of.
+    tells_of_one: bool,
     flows_given_up: u64,
     pub(crate) queries_hurried: u64,
     /// Flows that the line at hand may raise alerts of.
@@ -203,6 +205,7 @@ impl LogReader {
             now: Timestamp(0),
             at: None,
             flows_seen: 0,
+            tells_of_one: false,
             flows_given_up: 0,
             queries_hurried: 0,
             names: Vec::new(),
@@ -302,7 +305,7 @@ impl LogReader {
         if line.is_empty() {
             return None;
         }
-        self.at = None;
+        (self.at, self.tells_of_one) = (None, false);
         let mut was = Was::Other;
         let result = if line.len() > LINE_MAX {
             Err(Malformed::Overlong)
@@ -448,6 +451,10 @@ impl LogReader {
                 let (outcome, opening_seen) = common.ends.outcome(record, &flow);
                 flow.reach(outcome);
                 self.over(name, flow, counts, opening_seen, at);
+                // A query and its answer in one line are one lookup.
+                if record.flow_id.is_none() && std::mem::replace(&mut self.tells_of_one, true) {
+                    self.flows_seen -= 1;
+                }
             }
         }
         Ok(Was::Read)

@@ -11,6 +11,16 @@ const OFFSET_MAX_S: i32 = 18 * 3600;
 const SLACK_NS: u64 = 86_400_000_000_000;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// Forms of times with the name of a month, and that of the common log format.
+const WORDED: [&str; 6] = [
+    "%b %d %Y %H:%M:%S",
+    "%b %d %Y %H:%M:%S %z",
+    "%d %b %Y %H:%M:%S",
+    "%a %b %d %H:%M:%S %Y",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%d/%b/%Y:%H:%M:%S",
+];
+
 /// What the times of a log leave out.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -116,6 +126,51 @@ impl Clock {
         let (clock, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let date = format!("{year}-{:02}-{day:0>2}T{clock}", month(name)?);
         Some((self.local(date.parse().ok()?)?, rest))
+    }
+
+    /// A time in a form that is said (`strftime`), or in one of those that say themselves what they are: ISO 8601 with or without a zone, with a
+    /// blank for its `T`, with slashes; `Nov 24 2026 03:39:09`; seconds since 1970, with a fraction, or as milli-, micro- or nanoseconds.
+    pub(super) fn free(&self, text: &str, form: Option<&str>) -> Option<Timestamp> {
+        let text = text.trim();
+        let universal =
+            [" GMT", " UTC"].iter().find_map(|zone| text.strip_suffix(zone)).map(|rest| format!("{rest} +0000"));
+        let text = universal.as_deref().unwrap_or(text);
+        let number = |at: jiff::Timestamp| u64::try_from(at.as_nanosecond()).ok().map(Timestamp);
+        if let Some(form) = form {
+            let parts = jiff::fmt::strtime::parse(form, text).ok()?;
+            return match parts.to_timestamp() {
+                Ok(at) => number(at),
+                Err(_) => self.local(parts.to_datetime().ok()?),
+            };
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() >= 12 {
+            // Thirteen digits are milliseconds until the year 2286.
+            let scale = match text.len() {
+                12..=14 => 1_000_000,
+                15..=17 => 1_000,
+                _ => 1,
+            };
+            return text.parse::<u64>().ok()?.checked_mul(scale).map(Timestamp);
+        }
+        if let Some(at) = epoch(text).or_else(|| timestamp(text)) {
+            return Some(at);
+        }
+        let iso = text.replacen(' ', "T", 1).replace('/', "-");
+        timestamp(&iso).or_else(|| self.local(iso.parse().ok()?)).or_else(|| {
+            WORDED.iter().find_map(|form| {
+                let parts = jiff::fmt::strtime::parse(form, text).ok()?;
+                parts.to_timestamp().ok().and_then(number).or_else(|| self.local(parts.to_datetime().ok()?))
+            })
+        })
+    }
+
+    /// Whether such a time says in which zone it is.
+    pub(super) fn has_zone(text: &str, form: Option<&str>) -> bool {
+        let [here, there] = [Offset::UTC, Offset::constant(5)].map(|offset| {
+            let clock = Self { zone: offset.to_time_zone(), ..Self::default() };
+            clock.free(text, form)
+        });
+        here == there
     }
 
     /// A time without a year.

@@ -10,6 +10,9 @@ const MINUTE_MAX: usize = 24;
 #[derive(Clone, Debug)]
 pub struct PlainLook {
     minute: [u8; MINUTE_MAX],
+    /// Lines between two whose times are read, where their places in lines differ.
+    every: Option<u32>,
+    count: u32,
     /// What stands in each line that is looked at.
     mark: Option<Finder<'static>>,
 }
@@ -17,12 +20,23 @@ pub struct PlainLook {
 impl PlainLook {
     /// For lines that are looked at where `mark` stands in them, or all.
     pub fn new(mark: Option<&'static str>) -> Self {
-        Self { minute: [0; MINUTE_MAX], mark: mark.map(|mark| Finder::new(mark.as_bytes())) }
+        let mark = mark.map(|mark| Finder::new(mark.as_bytes()));
+        Self { minute: [0; MINUTE_MAX], every: None, count: 0, mark }
+    }
+
+    /// For lines of which the time of one in so many is read.
+    pub fn every(lines: u32) -> Self {
+        Self { every: Some(lines), ..Self::new(None) }
     }
 
     pub fn look(&mut self, line: &[u8]) -> Look {
         if self.mark.as_ref().is_some_and(|mark| mark.find(line).is_none()) {
             return Look::OTHER;
+        }
+        if let Some(every) = self.every {
+            let what = if self.count.is_multiple_of(every) { What::PassedTick } else { What::PassedEnd };
+            self.count += 1;
+            return Look { what, text: 0, ..Look::OTHER };
         }
         let mut minute = [0; MINUTE_MAX];
         let text = minute_of(line);
@@ -37,6 +51,7 @@ impl PlainLook {
     /// Forgets the line before.
     pub fn begin(&mut self) {
         self.minute = [0; MINUTE_MAX];
+        self.count = 0;
     }
 }
 

@@ -72,4 +72,8 @@ pub struct LogTimesArguments {
     /// Year of the first line of logs whose times have none [default: by the date of the file]
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i16).range(1970..=9998), value_hint = ValueHint::Other)]
     pub year: Option<i16>,
+
+    /// Map of a log format of one's own (TOML): which columns, or paths in JSON, are time, client, server and name; see docs/logs.md
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub map: Option<PathBuf>,
 }

@@ -8,9 +8,11 @@ use std::sync::{Arc, LazyLock};
 
 static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
 
+static FORMATS: LazyLock<Vec<LogFormat>> = LazyLock::new(LogFormat::all);
+
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&which, data)) = data.split_first() else { return };
-    let format = LogFormat::ALL[usize::from(which) % LogFormat::ALL.len()];
+    let format = FORMATS[usize::from(which) % FORMATS.len()];
     let _ = LogFormat::recognise(data).map(|format| format.lacks(data));
     let read = |looks: bool| {
         let mut reader = LogReader::new(&SIGNATURES);

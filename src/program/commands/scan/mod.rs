@@ -20,7 +20,7 @@ use kaspector::capture::display_path;
 use kaspector::decode::{TunnelPort, TunnelPorts};
 use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
-use kaspector_logs::{FlowName, time_zone};
+use kaspector_logs::{FlowName, Mapped, time_zone};
 use kaspector_report::{
     InputReport, LogReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table,
 };
@@ -134,11 +134,13 @@ pub(super) fn options(
     })
 }
 
-/// What the times of logs leave out.
+/// What logs do not say of themselves.
 fn log_times(arguments: &LogTimesArguments) -> Result<LogTimes, Usage> {
     let zone = arguments.timezone.as_deref().map(time_zone).transpose();
     let zone = zone.map_err(|what| Usage(format!("--timezone: {what}")))?;
-    Ok(LogTimes { zone, year: arguments.year })
+    let map =
+        arguments.map.as_deref().map(Mapped::read).transpose().map_err(|error| Usage(format!("--map: {error}")))?;
+    Ok(LogTimes { zone, year: arguments.year, map })
 }
 
 fn cores() -> usize {

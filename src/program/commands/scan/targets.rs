@@ -46,6 +46,9 @@ impl<'a> Targets<'a> {
         if let Some(site) = &arguments.answer.site {
             claims.add(site, "the site file, which is read");
         }
+        if let Some(map) = &arguments.answer.log_times.map {
+            claims.add(map, "the map of a log format, which is read");
+        }
         claims.check_stdout().map_err(usage)?;
         claims.add_stream(io::stdout(), "standard output");
         if let Some(path) = &arguments.answer.state {

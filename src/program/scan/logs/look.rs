@@ -4,17 +4,19 @@ use super::blocks::Blocks;
 use crate::inputs::Input;
 use jiff::tz::TimeZone;
 use kaspector::capture::{CaptureError, Timestamp, Unpacked, display_path};
-use kaspector_logs::{Clock, Lacks, LineParser, LogFormat};
+use kaspector_logs::{Clock, Lacks, LineParser, LogFormat, Mapped};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// What the times of logs leave out, as far as somebody said it.
+/// What logs do not say of themselves, as far as somebody said it.
 #[derive(Clone, Debug, Default)]
 pub struct LogTimes {
     /// The zone of times without one.
     pub zone: Option<TimeZone>,
     /// The year of the first line of logs whose times have none.
     pub year: Option<i16>,
+    /// A map of a format of one's own.
+    pub map: Option<Mapped>,
 }
 
 /// A log among the inputs.
@@ -80,7 +82,16 @@ pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
         Ok(head) => head,
         Err(error) => return Found::Trouble(format!("{name}: cannot be read: {error}")),
     };
-    let Some(format) = LogFormat::recognise(head) else { return Found::Neither };
+    let format = match times.map.map(|map| (map, map.fits(head))) {
+        Some((map, Ok(()))) => LogFormat::Mapped(map),
+        unmapped => match (LogFormat::recognise(head), unmapped) {
+            (Some(format), _) => format,
+            (None, Some((map, Err(what)))) if !matches!(input, Input::Found(_)) => {
+                return Found::Trouble(format!("{name}: the map of {} does not fit: {what}", map.name()));
+            }
+            (None, _) => return Found::Neither,
+        },
+    };
     let clock = match clock(format.lacks(head), path, &name, times) {
         Ok(clock) => clock,
         Err(what) => return Found::Trouble(what),

@@ -22,7 +22,7 @@ pub struct Series {
 
 /// Puts logs into series.
 pub fn in_series(logs: Vec<LogInput>) -> Vec<Series> {
-    let mut series: BTreeMap<(LogFormat, PathBuf, String), Series> = BTreeMap::new();
+    let mut series: BTreeMap<(&str, PathBuf, String), Series> = BTreeMap::new();
     for log in logs {
         let folder = log.path.as_deref().and_then(Path::parent).map(undated).unwrap_or_default();
         let base = log.path.as_deref().map(base_name).unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn in_series(logs: Vec<LogInput>) -> Vec<Series> {
         let is_zeek = matches!(log.format, LogFormat::ZeekTsv | LogFormat::ZeekJson);
         let (of_series, of_stream) = if is_zeek { (String::new(), base) } else { (base, String::new()) };
         let series =
-            series.entry((log.format, folder, of_series)).or_insert_with(|| Series { streams: BTreeMap::new() });
+            series.entry((log.format.name(), folder, of_series)).or_insert_with(|| Series { streams: BTreeMap::new() });
         series.streams.entry(of_stream).or_default().push(log);
     }
     let mut all: Vec<_> = series.into_values().collect();

@@ -11,7 +11,7 @@ use kaspector::capture::Unpacked;
 use kaspector_logs::{LineParser, LogFormat, Skim, Skimmer};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Pieces that wait to be taken, or are made, at most.
@@ -131,14 +131,10 @@ impl<'a> Supply<'a> {
         lock(&self.made).spare.push(block);
     }
 
-    /// Makes one piece; false if there is no room, nothing left, or somebody else is at the source.
+    /// Makes one piece; false if there is no room or nothing left.
     fn make(&self) -> bool {
         let (number, mut piece, looks) = {
-            let mut source = match self.source.try_lock() {
-                Ok(source) => source,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return false,
-            };
+            let mut source = lock(&self.source);
             let spare = {
                 let mut made = lock(&self.made);
                 if made.count.is_some() || source.number >= made.next + AHEAD {
