@@ -9,6 +9,7 @@ mod map;
 mod plain;
 mod squid;
 mod unbound;
+mod windows_dns;
 mod zeek;
 
 use super::reader::Malformed;
@@ -44,6 +45,8 @@ pub enum LogFormat {
     Dnsmasq,
     /// The access log of Squid, native or combined.
     Squid,
+    /// The debug log of the DNS server of Windows.
+    WindowsDns,
     /// A log of rows, by a map of its columns.
     Mapped(Mapped),
 }
@@ -52,7 +55,16 @@ impl LogFormat {
     /// All of them, those by the maps that come with the program among them.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let own = [Self::Eve, Self::ZeekTsv, Self::ZeekJson, Self::Bind, Self::Unbound, Self::Dnsmasq, Self::Squid];
+        let own = [
+            Self::Eve,
+            Self::ZeekTsv,
+            Self::ZeekJson,
+            Self::Bind,
+            Self::Unbound,
+            Self::Dnsmasq,
+            Self::Squid,
+            Self::WindowsDns,
+        ];
         own.into_iter().chain(Mapped::builtin().map(Self::Mapped)).collect()
     }
 
@@ -67,6 +79,7 @@ impl LogFormat {
             Self::Unbound => "unbound",
             Self::Dnsmasq => "dnsmasq",
             Self::Squid => "squid",
+            Self::WindowsDns => "windows-dns",
             Self::Mapped(map) => map.name(),
         }
     }
@@ -111,6 +124,8 @@ impl LogFormat {
             Some(Self::Bind)
         } else if squid::is_line(text) {
             Some(Self::Squid)
+        } else if windows_dns::is_line(text) {
+            Some(Self::WindowsDns)
         } else {
             None
         }
@@ -126,6 +141,7 @@ impl LogFormat {
             Self::Bind => lines().find_map(bind::lacks).unwrap_or_default(),
             Self::Unbound => lines().find_map(unbound::lacks).unwrap_or_default(),
             Self::Squid => Lacks::default(),
+            Self::WindowsDns => Lacks { zone: true, year: false },
             Self::Mapped(map) => map.lacks(head),
         }
     }
@@ -170,6 +186,10 @@ impl LineParser {
             LogFormat::Unbound => plain(unbound::parse, Some(" IN")),
             LogFormat::Dnsmasq => plain(dnsmasq::parse, Some("query[")),
             LogFormat::Squid => plain(squid::parse, None),
+            // Its names are spelled in a way of its own.
+            LogFormat::WindowsDns => {
+                Parser::Plain(windows_dns::parse, clock.clone(), Box::new(PlainLook::reading(" Rcv ")))
+            }
             LogFormat::Mapped(map) => Parser::Mapped(Box::new(MapReader::new(map, clock.clone()))),
         })
     }

@@ -15,13 +15,20 @@ pub struct PlainLook {
     count: u32,
     /// What stands in each line that is looked at.
     mark: Option<Finder<'static>>,
+    /// Whether such a line has to be read, whatever it holds.
+    reads: bool,
 }
 
 impl PlainLook {
     /// For lines that are looked at where `mark` stands in them, or all.
     pub fn new(mark: Option<&'static str>) -> Self {
         let mark = mark.map(|mark| Finder::new(mark.as_bytes()));
-        Self { minute: [0; MINUTE_MAX], every: None, count: 0, mark }
+        Self { minute: [0; MINUTE_MAX], every: None, count: 0, mark, reads: false }
+    }
+
+    /// For lines that have to be read where `mark` stands in them.
+    pub fn reading(mark: &'static str) -> Self {
+        Self { reads: true, ..Self::new(Some(mark)) }
     }
 
     /// For lines of which the time of one in so many is read.
@@ -32,6 +39,9 @@ impl PlainLook {
     pub fn look(&mut self, line: &[u8]) -> Look {
         if self.mark.as_ref().is_some_and(|mark| mark.find(line).is_none()) {
             return Look::OTHER;
+        }
+        if self.reads {
+            return Look::READ;
         }
         if let Some(every) = self.every {
             let what = if self.count.is_multiple_of(every) { What::PassedTick } else { What::PassedEnd };

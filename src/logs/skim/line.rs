@@ -86,15 +86,15 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
 /// A whole text that is an address of version 4, in decimal without leading zeros.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut number = 0_u32;
-    let (mut part, mut digits, mut dots) = (0_u32, 0, 0);
+    let (mut part, mut digits, mut dots) = (0_u32, 0_u8, 0_u8);
     for &byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
             if digits > 0 && part == 0 {
                 return None;
             }
-            part = part * 10 + u32::from(digit);
-            digits += 1;
+            part = part.wrapping_mul(10).wrapping_add(u32::from(digit));
+            digits = 1;
             if part > 255 {
                 return None;
             }

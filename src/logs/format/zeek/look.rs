@@ -28,6 +28,11 @@ pub(super) trait RawColumns {
     /// What stands there; `None` for nothing, or for what has to be read with more care.
     fn raw(&self, column: Column) -> Option<&[u8]>;
 
+    /// Where in the row what may match by a text begins.
+    fn text_from(&self) -> usize {
+        0
+    }
+
     /// Each element of a list.
     fn each(&self, column: Column, take: &mut dyn FnMut(&[u8]));
 }
@@ -80,7 +85,7 @@ pub(super) fn look(kind: Kind, row: &impl RawColumns, looking: &mut Looking<'_>)
         _ => {}
     }
     // The row of a connection has no text of its own.
-    let (what, text) = if kind == Kind::Conn { (What::PassedEnd, usize::MAX) } else { (What::Passed, 0) };
+    let (what, text) = if kind == Kind::Conn { (What::PassedEnd, usize::MAX) } else { (What::Passed, row.text_from()) };
     Some(Look { what, at: Some(at), written, text })
 }
 

@@ -35,6 +35,8 @@ struct Header {
     has_fields: bool,
     /// The last column that a look asks for.
     asked: usize,
+    /// Columns at the beginning that hold no text which may match.
+    plain: usize,
 }
 
 impl Default for Header {
@@ -48,6 +50,7 @@ impl Default for Header {
             places: [ABSENT; Column::COUNT],
             has_fields: false,
             asked: 0,
+            plain: 0,
         }
     }
 }
@@ -80,6 +83,9 @@ impl Header {
         }
         let asked = self.kind.map(look::asked).unwrap_or_default();
         let places = asked.iter().filter_map(|&column| self.places.get(column as usize));
+        let plain = [Column::Ts, Column::Uid, Column::OrigH, Column::OrigP, Column::RespH, Column::RespP];
+        let is_plain = |at: &u8| plain.iter().any(|&column| self.places.get(column as usize) == Some(at));
+        self.plain = (0..ABSENT).take_while(is_plain).count();
         self.asked = places.filter(|&&place| place != ABSENT).max().map_or(0, |&place| usize::from(place));
     }
 }
@@ -115,16 +121,55 @@ impl RawColumns for RawLine<'_, '_> {
         (text != self.header.unset.as_bytes() && text != self.header.empty.as_bytes()).then_some(text)
     }
 
+    fn text_from(&self) -> usize {
+        self.ends.get(self.header.plain).map_or(0, |&(from, _)| from)
+    }
+
     fn each(&self, column: Column, take: &mut dyn FnMut(&[u8])) {
         let mut buffer = [0; 4];
         let separator = self.header.set_separator.encode_utf8(&mut buffer).as_bytes();
+        let find = |text: &[u8], separator: &[u8]| match separator {
+            &[one] => memchr::memchr(one, text),
+            all => memchr::memmem::find(text, all),
+        };
         let Some(mut rest) = self.raw(column) else { return };
-        while let Some(at) = memchr::memmem::find(rest, separator) {
+        while let Some(at) = find(rest, separator) {
             take(rest.get(..at).unwrap_or_default());
             rest = rest.get(at + separator.len()..).unwrap_or_default();
         }
         take(rest);
     }
+}
+
+/// Where the columns of a line begin and end, up to this one at least.
+fn split(line: &[u8], separator: u8, last: usize, ends: &mut Vec<(usize, usize)>) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    ends.clear();
+    let mut from = 0;
+    let (words, rest) = line.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        // The top bit of each byte that is the separator, and perhaps of such a byte's neighbour, which is no separator.
+        let other = u64::from_le_bytes(*word) ^ ONES.wrapping_mul(u64::from(separator));
+        let mut found = other.wrapping_sub(ONES) & !other & TOPS;
+        while found != 0 {
+            let at = number * 8 + (found.trailing_zeros() / 8) as usize;
+            if line.get(at) == Some(&separator) {
+                ends.push((from, at));
+                from = at + 1;
+            }
+            found &= found - 1;
+        }
+        if ends.len() > last {
+            return;
+        }
+    }
+    for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == separator) {
+        let at = words.len() * 8 + at;
+        ends.push((from, at));
+        from = at + 1;
+    }
+    ends.push((from, line.len()));
 }
 
 /// A text in which `\x2c` stands for a byte that separates columns or elements, or is none of a text.
@@ -178,20 +223,7 @@ impl TsvParser {
             return Look::READ;
         }
         let Some(kind) = header.kind else { return Look::OTHER };
-        ends.clear();
-        let mut from = 0;
-        for (at, &byte) in line.iter().enumerate() {
-            if byte == header.separator {
-                ends.push((from, at));
-                from = at + 1;
-                if ends.len() > header.asked {
-                    break;
-                }
-            }
-        }
-        if ends.len() <= header.asked {
-            ends.push((from, line.len()));
-        }
+        split(line, header.separator, header.asked, ends);
         look::look(kind, &RawLine { line, ends, header }, looking).unwrap_or(Look::READ)
     }
 
