@@ -6,7 +6,9 @@ use crate::process::whole_file::file_digest;
 use crate::scan::Progress;
 use kaspector::capture::{Block, Frame, LinkType, Timestamp};
 use kaspector::decode::{Decoder, TunnelPort, TunnelPorts};
-use kaspector::matching::HostFinding;
+use kaspector::flow::Capacities;
+use kaspector::matching::{HostFinding, SignatureSet};
+use kaspector::pipeline::{Bounds, LANES, Lanes, Numbering, OFFLINE_SEED};
 use kaspector_live::Filter;
 use kaspector_report::ScanReport;
 use std::borrow::Cow;
@@ -128,6 +130,18 @@ impl<'a> Captures<'a> {
         Ok(())
     }
 
+    /// Lanes for all of it.
+    pub(super) fn lanes(&self, signatures: &Arc<SignatureSet>) -> Lanes {
+        let lanes = match &self.source {
+            Source::Inputs { .. } => Lanes::new(signatures, OFFLINE_SEED, LANES, Numbering::ALONE),
+            Source::Held(frames) => {
+                let bounds = bounds_for(frames.values().map(Vec::len).sum());
+                Lanes::with_bounds(signatures, OFFLINE_SEED, 1, Numbering::ALONE, &bounds)
+            }
+        };
+        lanes.with_tunnels(&self.ports)
+    }
+
     /// A decoder as the scan had it.
     pub(super) fn decoder(&self) -> Decoder {
         Decoder::with_tunnels(&self.ports)
@@ -201,4 +215,14 @@ impl<'a> Captures<'a> {
         self.digests.borrow_mut().insert(input, digest.clone());
         Ok(Some(digest))
     }
+}
+
+/// Bounds that so many packets do not meet, and no wider: to make and unmake tables for all flows that there may be costs more than to read
+/// a few packets.
+pub(super) fn bounds_for(packets: usize) -> Bounds {
+    let mut bounds = Bounds::default();
+    let Capacities { kept, half_open, datagrams, lookups } = bounds.flows;
+    let [kept, half_open, datagrams, lookups] = [kept, half_open, datagrams, lookups].map(|most| most.min(packets));
+    bounds.flows = Capacities { kept, half_open, datagrams, lookups };
+    bounds
 }

@@ -24,6 +24,8 @@ pub struct EvidenceFolder {
     manifest: String,
     /// What was written so far.
     files: Vec<PathBuf>,
+    /// Bytes of them, without the manifest.
+    bytes: u64,
     is_new: bool,
     is_kept: bool,
     /// Holds the lock.
@@ -36,6 +38,19 @@ impl EvidenceFolder {
     /// # Errors
     /// [`OutputFileError`]; there are then no more files than before.
     pub fn open(folder: &Path, claims: &Claims, force: bool) -> Result<Self, OutputFileError> {
+        Self::begin(folder, claims, force, None)
+    }
+
+    /// The same for whoever added the run `last` to it: unless somebody began another since, the folder need not be searched, however much
+    /// is in it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_again(folder: &Path, last: Option<u64>) -> Result<Self, OutputFileError> {
+        Self::begin(folder, &Claims::default(), false, last)
+    }
+
+    fn begin(folder: &Path, claims: &Claims, force: bool, known: Option<u64>) -> Result<Self, OutputFileError> {
         claims.check(folder, OPTION)?;
         let closed = |cause| OutputFileError::closed(folder, cause);
         let is_new = match folder.metadata() {
@@ -52,9 +67,16 @@ impl EvidenceFolder {
             let (file, what) = (shown(folder), "where another scan keeps evidence right now".to_owned());
             return Err(OutputFileError::Claimed { file, what, option: OPTION });
         }
-        let last = last_run(folder).map_err(closed)?;
+        let has_manifest = |run: u64| folder.join(manifest_name(run)).exists();
+        let known = known.filter(|&run| has_manifest(run) && !has_manifest(run + 1));
+        let (last, earlier) = match known {
+            Some(run) => (run, Some(manifest_name(run))),
+            None => {
+                let last = last_run(folder).map_err(closed)?;
+                (last, last_manifest(folder, last).map_err(closed)?)
+            }
+        };
         let mut manifest = MARK.to_owned();
-        let earlier = last_manifest(folder, last).map_err(closed)?;
         if let Some(name) = earlier {
             let path = folder.join(&name);
             let bytes = read_manifest(&path).map_err(|error| OutputFileError::closed(&path, error))?;
@@ -72,10 +94,20 @@ impl EvidenceFolder {
         let path = folder.join(manifest_name(run));
         let mut file = File::create_new(&path).map_err(|error| OutputFileError::closed(&path, error))?;
         let (folder, files) = (folder.to_owned(), vec![path]);
-        let opened = Self { folder, run, manifest, files, is_new, is_kept: false, _lock: lock };
+        let opened = Self { folder, run, manifest, files, bytes: 0, is_new, is_kept: false, _lock: lock };
         let written = file.write_all(opened.manifest.as_bytes());
         written.map_err(|error| OutputFileError::closed(&opened.folder, error))?;
         Ok(opened)
+    }
+
+    /// The number of this run.
+    pub(super) const fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Bytes of all that it adds.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes + self.manifest.len() as u64
     }
 
     /// What the files of a host are called, but for their endings.
@@ -100,6 +132,7 @@ impl EvidenceFolder {
         let path = self.folder.join(name);
         write_whole(&path, |out| out.write_all(bytes)).map_err(|error| OutputFileError::closed(&path, error))?;
         self.files.push(path);
+        self.bytes += bytes.len() as u64;
         add_line(&mut self.manifest, name, bytes);
         Ok(())
     }
@@ -215,6 +248,28 @@ mod tests {
         let (path, _) = second.close().unwrap().unwrap();
         assert!(fs::read_to_string(path).unwrap().contains(&format!("{digest}  manifest-0001.sha256\n")));
         assert_eq!(names(&folder), ["0001-a.json", "0002-a.json", "manifest-0001.sha256", "manifest-0002.sha256"]);
+    }
+
+    #[test]
+    fn whoever_added_the_last_run_goes_on_from_there_unless_somebody_else_did() {
+        let house = tempfile::tempdir().unwrap();
+        let add = |last, name: &str| {
+            let mut folder = EvidenceFolder::open_again(house.path(), last).unwrap();
+            folder.add(name, b"1").unwrap();
+            let run = folder.run();
+            folder.close().unwrap();
+            run
+        };
+        assert_eq!((add(None, "0001-a.json"), add(Some(1), "0002-a.json")), (1, 2));
+        let manifest = |run| fs::read_to_string(house.path().join(manifest_name(run))).unwrap();
+        assert!(manifest(2).contains("  manifest-0001.sha256\n"));
+        // A scan into the same folder.
+        assert_eq!(add(None, "0003-b.json"), 3);
+        assert_eq!(add(Some(2), "0004-a.json"), 4);
+        assert!(manifest(4).contains("  manifest-0003.sha256\n"));
+        // Somebody moved it all away.
+        names(house.path()).iter().for_each(|name| fs::remove_file(house.path().join(name)).unwrap());
+        assert_eq!(add(Some(4), "0001-a.json"), 1);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// How long what is in the folder is taken for known: to count it takes a look at each file.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// Jobs that wait.
 const JOBS_MAX: usize = 512;
 /// How often is looked for packets: each time, all that are kept are gone through.
@@ -145,6 +147,9 @@ impl LiveEvidence {
             gathered: HashMap::new(),
             bytes: 0,
             has_failed: false,
+            last_run: None,
+            used: 0,
+            counted: None,
         };
         let builder = std::thread::Builder::new().name("evidence".to_owned());
         let thread = builder.spawn(move || keeper.run(&waiting))?;
@@ -190,6 +195,11 @@ struct Keeper {
     bytes: usize,
     /// Whether the last attempt to write failed; said once.
     has_failed: bool,
+    /// The last run that was added to the folder.
+    last_run: Option<u64>,
+    /// Bytes in the folder, and when they were counted.
+    used: u64,
+    counted: Option<Instant>,
 }
 
 impl Keeper {
@@ -293,6 +303,8 @@ impl Keeper {
                 EvidenceCounts::add(&self.counts.missed, 1);
             } else if most > room {
                 EvidenceCounts::add(&self.counts.no_room, 1);
+                // Perhaps somebody makes room.
+                self.counted = None;
             } else {
                 room -= most;
                 for ((interface, _), held) in packets.packets {
@@ -325,35 +337,41 @@ impl Keeper {
         let inputs = self.interfaces.iter().map(named).collect();
         let report = ScanReport { inputs, hosts, ..ScanReport::default() };
         let captures = Captures::held(&frames, self.options.filter.as_deref(), &self.ports);
-        let folder = &self.options.folder;
+        let (folder, last_run) = (&self.options.folder, self.last_run);
         let written = survive(|| {
-            let folder = EvidenceFolder::open(folder, &Claims::default(), false).map_err(EvidenceError::from)?;
+            let folder = EvidenceFolder::open_again(folder, last_run).map_err(EvidenceError::from)?;
             keep(folder, &self.options.each, &report, signatures, &captures)
         });
         match written {
             Ok(Ok(written)) => {
                 EvidenceCounts::add(&self.counts.kept, written.captures);
                 EvidenceCounts::add(&self.counts.partial, written.partial);
-                self.has_failed = false;
+                (self.has_failed, self.last_run) = (false, Some(written.run));
+                self.used = self.used.saturating_add(written.bytes);
+                self.counts.used_bytes.store(self.used, Ordering::Relaxed);
             }
             Ok(Err(error)) => self.fail(count, &error.to_string()),
             Err(panic) => self.fail(count, &panic.to_string()),
         }
-        self.room();
     }
 
     fn fail(&mut self, count: usize, why: &str) {
+        (self.last_run, self.counted) = (None, None);
         EvidenceCounts::add(&self.counts.failed, count);
         if !std::mem::replace(&mut self.has_failed, true) {
             tracing::warn!("{why}; the evidence of {count} hosts was not kept");
         }
     }
 
-    /// Bytes that may be added to the folder.
-    fn room(&self) -> u64 {
+    /// Bytes that may be added to the folder. Others may add to it, or take away, so it is counted now and then.
+    fn room(&mut self) -> u64 {
+        if self.counted.is_some_and(|at| at.elapsed() < COUNTED_FOR) {
+            return self.options.total_bytes.saturating_sub(self.used);
+        }
         let entries = self.options.folder.read_dir().into_iter().flatten().filter_map(Result::ok);
         let used = entries.filter_map(|entry| entry.metadata().ok()).filter(|file| file.is_file());
         let used = used.map(|file| file.len()).fold(0, u64::saturating_add);
+        (self.used, self.counted) = (used, Some(Instant::now()));
         self.counts.used_bytes.store(used, Ordering::Relaxed);
         self.options.total_bytes.saturating_sub(used)
     }

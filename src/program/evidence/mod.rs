@@ -72,6 +72,10 @@ pub struct Written {
     pub captures: usize,
     /// Those of them that, scanned by themselves, show less than the whole did.
     pub partial: usize,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// The number of the run.
+    pub run: u64,
     /// The manifest that lists them, and its SHA-256; `None` where there was nothing to keep.
     pub manifest: Option<(PathBuf, String)>,
 }
@@ -119,6 +123,7 @@ pub fn keep(
             }
         }
     }
+    (written.bytes, written.run) = (folder.bytes(), folder.run());
     written.manifest = folder.close()?;
     Ok(written)
 }

@@ -1,5 +1,6 @@
 //! What a capture shows when it is scanned by itself.
 
+use super::captures::bounds_for;
 use super::{Captures, Held};
 use kaspector::capture::Frame;
 use kaspector::matching::{HostFinding, Role, SignatureSet, Verdict};
@@ -44,7 +45,8 @@ pub(super) fn replay<'s>(
     signatures: &'s Arc<SignatureSet>,
     captures: &Captures<'_>,
 ) -> Replay<'s> {
-    let mut detector = Detector::builder().signatures(signatures).tunnels(captures.ports()).without_alerts().build();
+    let builder = Detector::builder().signatures(signatures).tunnels(captures.ports()).without_alerts();
+    let mut detector = builder.bounds(bounds_for(frames.len())).build();
     for (number, held) in (1..).zip(frames) {
         let &Held { at, link_type, wire_len, ref bytes } = held;
         detector.feed(&Frame { number, at, link_type, wire_len, bytes });

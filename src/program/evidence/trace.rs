@@ -7,7 +7,7 @@ use kaspector::decode::{Decoder, Dissected, FiveTuple, Segment, Transport, disse
 use kaspector::flow::FlowKey;
 use kaspector::inspect::{DnsMessage, HttpTarget, Observation};
 use kaspector::matching::{Event, EvidenceLine, Field, FlowSummary, HostKey, Place, SignatureSet};
-use kaspector::pipeline::{EventSink, LANES, Lanes, Numbering, OFFLINE_SEED, Opening};
+use kaspector::pipeline::{EventSink, Lanes, Opening};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -116,10 +116,9 @@ impl<'c, 'f> Tracer<'c, 'f> {
                 beacons.entry((server, server_port)).or_insert_with(Vec::new).push(number);
             }
         }
-        let lanes = Lanes::new(signatures, OFFLINE_SEED, LANES, Numbering::ALONE).with_tunnels(captures.ports());
         Self {
             decoder: captures.decoder(),
-            lanes,
+            lanes: captures.lanes(signatures),
             hosts: clues.iter().map(|clue| clue.host.address).collect(),
             examples,
             beacons,
