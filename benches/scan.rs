@@ -16,7 +16,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use kaspector::matching::SignatureSet;
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use tempfile::NamedTempFile;
 use traffic::{Generator, PcapWriter};
 
@@ -63,7 +63,7 @@ fn read_and_walk(file: &mut File, buffer: &mut [u8]) -> (u64, u64, u64) {
 
 fn scanned(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> usize {
     let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
-    let scan = scan(&options, signatures, &Progress::default(), None).expect("there is no filter");
+    let scan = scan(&options, signatures, &Progress::default(), Takers::default()).expect("there is no filter");
     scan.report.hosts.len()
 }
 

@@ -10,7 +10,7 @@ use kaspector::decode::Outcome;
 use kaspector::matching::{Alert, HostFinding, HostKey, SignatureSet};
 use kaspector::pipeline::{Detector, Findings};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +128,9 @@ fn by_scan(capture: &[u8], threads: usize) -> Answer {
         |_: &kaspector_report::InputReport, some: &[Alert], _: &[_]| alerts.lock().unwrap().extend_from_slice(some);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || writer.write_all(capture).unwrap());
-        scan(&options, &SIGNATURES, &Progress::default(), Some(&take)).unwrap().report
+        scan(&options, &SIGNATURES, &Progress::default(), Takers { alerts: Some(&take), ..Takers::default() })
+            .unwrap()
+            .report
     });
     assert_eq!(report.inputs.iter().find_map(|input| input.error.clone()), None);
     let alerts = alerts.into_inner().unwrap();

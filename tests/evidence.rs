@@ -7,7 +7,7 @@ use kaspector::matching::{HostFinding, SignatureSet, Verdict};
 use kaspector_cli::evidence::{Captures, EvidenceFolder, EvidenceOptions, Written, keep};
 use kaspector_cli::inputs::expand;
 use kaspector_cli::process::output_file::Claims;
-use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, Takers, scan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 
 fn scan_of(path: &Path, threads: usize, signatures: &Arc<SignatureSet>) -> (ScanOptions, Scan) {
     let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
-    let found = scan(&options, signatures, &Progress::default(), None).unwrap();
+    let found = scan(&options, signatures, &Progress::default(), Takers::default()).unwrap();
     (options, found)
 }
 

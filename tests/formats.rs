@@ -6,7 +6,7 @@
 use kaspector::capture::{Block, CaptureFile, read_all};
 use kaspector::matching::SignatureSet;
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, Takers, scan};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ fn captures() -> PathBuf {
 
 fn scanned(paths: &[PathBuf]) -> Scan {
     let options = ScanOptions { inputs: expand(paths), threads: 2, ..ScanOptions::default() };
-    scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
+    scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), Takers::default()).unwrap()
 }
 
 /// Packets of each input, and hosts with their evidence, without times.

@@ -7,7 +7,7 @@
 
 use kaspector::matching::{HostFinding, SignatureSet};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, Takers, scan};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn capture_of(expectation: &Path) -> PathBuf {
 
 fn scan_with(path: &Path, threads: usize) -> Scan {
     let options = ScanOptions { inputs: expand([path]), threads, ..ScanOptions::default() };
-    scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), None).unwrap()
+    scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), Takers::default()).unwrap()
 }
 
 fn differs(expected: &Value, found: &HostFinding, signatures: &SignatureSet) -> Option<String> {

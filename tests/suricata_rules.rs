@@ -8,7 +8,7 @@ mod name_fields;
 
 use kaspector::matching::{SignatureSet, Strength};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use name_fields::NAMES;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +87,7 @@ fn captures() -> Vec<PathBuf> {
 /// Hosts with evidence by a name that is looked for, and all hosts.
 fn hosts(capture: &Path, signatures: &Arc<SignatureSet>) -> (BTreeSet<IpAddr>, BTreeSet<IpAddr>) {
     let options = ScanOptions { inputs: expand([capture]), threads: 1, ..ScanOptions::default() };
-    let found = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
+    let found = scan(&options, signatures, &Progress::default(), Takers::default()).unwrap().report.hosts;
     let by_name = found.iter().filter(|host| {
         host.evidence
             .iter()

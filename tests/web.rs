@@ -12,7 +12,7 @@ use http::{Answer, connect, exchange, read};
 use kaspector::capture::Timestamp;
 use kaspector::matching::{Confidence, HostFinding, SignatureSet, Verdict};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use kaspector_cli::status::{InterfaceStatus, MessageCounts, Status};
 use kaspector_cli::web::{HostList, HostSnapshot, Limits, Token, Web, WebOptions, serve};
 use kaspector_delivery::{Loss, Lost, Message, OutputStatus, SpoolStatus, Weight};
@@ -105,7 +105,7 @@ fn status(packets: u64) -> Status {
 fn findings(signatures: &Arc<SignatureSet>) -> Vec<HostFinding> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let options = ScanOptions { inputs: expand([format!("{root}/pcaps")]), threads: 1, ..ScanOptions::default() };
-    let mut hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
+    let mut hosts = scan(&options, signatures, &Progress::default(), Takers::default()).unwrap().report.hosts;
     // All of it came over the one interface.
     hosts.iter_mut().flat_map(|host| &mut host.evidence).for_each(|line| line.example.input = 0);
     // A few that one can be sure of.

@@ -8,7 +8,7 @@ mod name_fields;
 
 use kaspector::matching::{SignatureSet, Strength};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use name_fields::NAMES;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn has_tshark() -> bool {
 /// What differs on one capture.
 fn differences(capture: &Path, table: &Path, signatures: &Arc<SignatureSet>) -> Vec<String> {
     let options = ScanOptions { inputs: expand([capture]), threads: 1, ..ScanOptions::default() };
-    let hosts = scan(&options, signatures, &Progress::default(), None).unwrap().report.hosts;
+    let hosts = scan(&options, signatures, &Progress::default(), Takers::default()).unwrap().report.hosts;
     let lines = hosts.iter().flat_map(|host| &host.evidence).filter(|line| {
         let one = signatures.get(line.indicator);
         let is_name = !one.names().is_empty();

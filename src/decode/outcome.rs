@@ -63,6 +63,12 @@ impl Outcome {
         Self::Filtered,
     ];
 
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
     /// The name used in JSON and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -110,6 +116,13 @@ impl OutcomeCounters {
     pub fn bump(&mut self, outcome: Outcome) {
         if let Some(counter) = self.0.get_mut(outcome as usize) {
             *counter += 1;
+        }
+    }
+
+    /// Counts so many packets.
+    pub fn bump_by(&mut self, outcome: Outcome, count: u64) {
+        if let Some(counter) = self.0.get_mut(outcome as usize) {
+            *counter = counter.saturating_add(count);
         }
     }
 

@@ -41,6 +41,16 @@ struct Further {
 }
 
 impl LinkAddresses {
+    /// Those, of which so many others were dropped.
+    pub fn of(links: impl IntoIterator<Item = LinkAddress>, dropped: u32) -> Self {
+        let mut all = Self::default();
+        links.into_iter().for_each(|link| all.note(link));
+        if dropped > 0 {
+            all.further.get_or_insert_default().dropped += dropped;
+        }
+        all
+    }
+
     /// Takes a sighting, or what was seen of the host elsewhere. At the bound the one that was seen for the shortest time goes, and of
     /// those the one that was seen longest ago: a flood of invented ones pushes out its own kind.
     pub fn note(&mut self, new: LinkAddress) {

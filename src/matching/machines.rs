@@ -10,12 +10,14 @@ mod joined;
 mod observed;
 mod rows;
 mod sighting;
+mod stored;
 
 pub use identity::{Label, Lease};
 pub use joined::{JoinedMachines, MachineTally};
 pub use observed::identify;
 pub use rows::{Machine, MachineAddress};
 pub use sighting::{Holder, Identified, LabelKind, MachineFlows, Sighting, Stated};
+pub use stored::{StoredAddress, StoredIdentity, StoredLink, StoredMachines};
 
 use super::HostKey;
 use super::bound::weakest_beyond;

@@ -47,7 +47,7 @@ pub use ledger::{FLOWS_MAX as LEDGER_FLOWS_MAX, Ledger};
 pub use link_addresses::{LINK_ADDRESSES_MAX, LinkAddress};
 pub use machines::{
     Holder, Identified, JoinedMachines, Label, LabelKind, Lease, Machine, MachineAddress, MachineFlows, MachineTally,
-    Machines, Sighting, Stated, identify,
+    Machines, Sighting, Stated, StoredAddress, StoredIdentity, StoredLink, StoredMachines, identify,
 };
 pub use management::ProtocolEvidence;
 pub use next_hops::NextHops;

@@ -3,6 +3,7 @@
 mod answer;
 mod help;
 mod logs;
+mod merge;
 mod report;
 mod top;
 #[cfg(target_os = "linux")]
@@ -10,6 +11,7 @@ mod watch;
 
 pub use answer::{AnswerArguments, LogTimesArguments};
 pub use logs::LogsArguments;
+pub use merge::MergeArguments;
 pub use report::{ReportArguments, ReportFormat};
 pub use top::TopArguments;
 #[cfg(target_os = "linux")]
@@ -45,6 +47,7 @@ pub struct Arguments {
 pub enum Command {
     Scan(Box<ScanArguments>),
     Logs(Box<LogsArguments>),
+    Merge(Box<MergeArguments>),
     #[cfg(target_os = "linux")]
     Watch(Box<WatchArguments>),
     Top(TopArguments),

@@ -4,7 +4,7 @@
 
 use kaspector::matching::{Alert, SignatureSet};
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, Scan, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, Scan, ScanOptions, Takers, scan};
 use kaspector_report::{EveCompat, EveOrigin, EveWriter, InputReport, host_json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,8 @@ fn scanned(path: &str, signatures: &Arc<SignatureSet>) -> (Scan, String) {
         let origin = EveOrigin::File { path, digest: &input.digest };
         alerts.iter().for_each(|alert| writer.write(alert, origin).unwrap());
     };
-    let scan = scan(&options, signatures, &Progress::default(), Some(&take)).unwrap();
+    let scan =
+        scan(&options, signatures, &Progress::default(), Takers { alerts: Some(&take), ..Takers::default() }).unwrap();
     (scan, String::from_utf8(lines.into_inner().unwrap()).unwrap())
 }
 

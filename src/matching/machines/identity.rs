@@ -59,6 +59,14 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
+impl Lease {
+    /// An address that was given between these times.
+    #[must_use]
+    pub const fn given(address: IpAddr, from: Timestamp, until: Timestamp) -> Self {
+        Self { address, from, until }
+    }
+}
+
 /// What is known of one machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {

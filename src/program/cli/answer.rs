@@ -11,6 +11,10 @@ pub struct AnswerArguments {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Format,
 
+    /// Write what can be merged with other scans by 'kaspector merge', in place of an answer to read
+    #[arg(long, requires = "output", conflicts_with = "format")]
+    pub partial: bool,
+
     /// Write it to FILE, whole or not at all [default: standard output]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,

@@ -47,6 +47,30 @@ Files:
   --site FILE   read, never changed; [[subnet]], [[machine]], [[resolver]],
                 [[proxy]], [[nat]] and [[exception]] tables";
 
+pub(super) const MERGE_EXAMPLES: &str = "\
+Examples:
+  kaspector scan /captures/a --partial -o a.kpart
+  kaspector scan /captures/b --partial -o b.kpart
+  kaspector merge a.kpart b.kpart
+  kaspector merge *.kpart --partial -o all.kpart
+  kaspector merge *.kpart --state hosts.state";
+
+pub(super) const MERGE_EXIT: &str = "\
+Exit status:
+  0  merged
+  1  an output could not be written, a file could not be read, or a defect
+  2  bad usage; an output that is an input, or that belongs to another program
+  3  --fail-on met
+  4  a scan could not read one of its inputs at all";
+
+pub(super) const MERGE_FILES: &str = "\
+Files:
+  FILE          Parquet, as docs/partial.md describes it; read, never changed
+  --output FILE replaced when it is an answer of this program, left alone else
+  --state FILE  an SQLite database; FILE-wal and FILE-shm stand beside it while
+                it is in use
+  --site FILE   read, never changed";
+
 pub(super) const TOP_EXAMPLES: &str = "\
 Examples:
   kaspector top -i eth1

@@ -33,6 +33,7 @@ const ANSWER: Kind = Kind {
         "No host is different.",
         "id,match,value,literal,also,ports,",
         "finding_id,state,address,vlan,",
+        "kaspector.partial/1",
     ],
 };
 
@@ -56,6 +57,18 @@ impl<'a> AnswerPlace<'a> {
     /// Whether it is standard output.
     pub const fn is_stdout(self) -> bool {
         self.0.is_none()
+    }
+
+    /// Writes an answer that is not to be read by people. What a file cannot take is an error: on a terminal it would be of no use.
+    ///
+    /// # Errors
+    /// When it cannot be written; a file is then as it was.
+    pub fn write_bytes(self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self.0 {
+            None => io::stdout().lock().write_all(bytes).map_err(of_stdout),
+            Some(path) => write_whole(path, |out| out.write_all(bytes))
+                .with_context(|| format!("{}: cannot be written", display_path(path))),
+        }
     }
 
     /// Writes the answer. In a file it is plain and has 80 columns. What a file cannot take goes to standard output, so that it is not lost.

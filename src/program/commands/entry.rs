@@ -55,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Scan(arguments) => super::scan(&arguments),
         Command::Logs(arguments) => super::scan(&(*arguments).into()),
+        Command::Merge(arguments) => super::merge(&arguments),
         #[cfg(target_os = "linux")]
         Command::Watch(arguments) => super::watch(&arguments),
         Command::Top(arguments) => super::top(&arguments),

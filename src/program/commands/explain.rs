@@ -6,7 +6,7 @@ use super::{Exit, Usage, complain, load, of_state, of_stdout, warn};
 use crate::cli::ExplainArguments;
 use crate::inputs::expand;
 use crate::process::output_file::Claims;
-use crate::scan::{Progress, ScanOptions, scan};
+use crate::scan::{Progress, ScanOptions, Takers, scan};
 use crate::state::{HostFilter, State};
 use anyhow::Context;
 use kaspector::matching::{HostFinding, SignatureSet};
@@ -103,7 +103,8 @@ fn scanned(arguments: &ExplainArguments, signatures: &Arc<SignatureSet>) -> anyh
         tunnels: arguments.tunnels.clone(),
         ..ScanOptions::default()
     };
-    let found = scan(&options, signatures, &Progress::default(), None).context("the captures cannot be scanned")?;
+    let found = scan(&options, signatures, &Progress::default(), Takers::default())
+        .context("the captures cannot be scanned")?;
     for input in &found.report.inputs {
         match &input.error {
             Some(error) if input.unreadable => complain(error),

@@ -11,7 +11,7 @@ use super::{Exit, Usage, load, load_site, of_state, warn};
 use crate::cli::{ReportArguments, ReportFormat};
 use crate::process::clock::now;
 use crate::process::output_file::Claims;
-use crate::scan::{Progress, Scan};
+use crate::scan::{Progress, Scan, Takers};
 use crate::state::{Form, State};
 use community_ids::CommunityIds;
 use digests::digests;
@@ -110,10 +110,11 @@ fn of_captures(
     let draws_bar = io::stderr().is_terminal() && !arguments.no_progress && !arguments.quiet;
     let then = |scan: &Scan, progress: &Progress| digests(&options, &scan.rows, progress);
     let (mut scan, _, sums) =
-        scan_interactively(&options, signatures, draws_bar, Some(&take), then).map_err(|error| match error {
-            ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
-            other => other.into(),
-        })?;
+        scan_interactively(&options, signatures, draws_bar, Takers { alerts: Some(&take), ..Takers::default() }, then)
+            .map_err(|error| match error {
+                ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
+                other => other.into(),
+            })?;
     complain_of(&scan.report);
     scan.report.set_site(Arc::clone(site));
     let groups = ProductGroups::new(signatures);

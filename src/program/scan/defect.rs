@@ -35,7 +35,7 @@ pub fn read_up_to_defect(job: &Job<'_>, failure: Failure, reading: &Reading<'_>)
 #[cfg(test)]
 pub(super) mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use super::super::{Progress, Scan, ScanOptions, lock, scan};
+    use super::super::{Progress, Scan, ScanOptions, Takers, lock, scan};
     use super::*;
     use crate::inputs::{Input, expand};
     use kaspector::decode::TunnelPorts;
@@ -72,7 +72,13 @@ pub(super) mod tests {
     fn scanned(paths: &[&Path], threads: usize) -> Scan {
         let options = ScanOptions { inputs: expand(paths), threads, ..ScanOptions::default() };
         let alerts = |_: &InputReport, _: &[Alert], _: &[FlowName]| ();
-        scan(&options, &Arc::new(SignatureSet::builtin()), &Progress::default(), Some(&alerts)).unwrap()
+        scan(
+            &options,
+            &Arc::new(SignatureSet::builtin()),
+            &Progress::default(),
+            Takers { alerts: Some(&alerts), ..Takers::default() },
+        )
+        .unwrap()
     }
 
     #[test]

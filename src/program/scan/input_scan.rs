@@ -54,7 +54,7 @@ impl InputScan {
     }
 
     /// A failure of the program ended the reading behind what is in the report.
-    pub fn cut_by(mut self, failure: &Failure, input: &Input) -> Self {
+    pub(super) fn cut_by(mut self, failure: &Failure, input: &Input) -> Self {
         let InputReport { packets, .. } = self.report;
         let (path, unreadable) = (name(input), packets == 0);
         let error = if unreadable {

@@ -14,10 +14,22 @@ use std::sync::{Mutex, PoisonError};
 /// each as soon as it and all before it are done.
 pub type TakeAlerts<'a> = dyn Fn(&InputReport, &[Alert], &[FlowName]) + Sync + 'a;
 
+/// Takes the result of each input, in the order given, before it is merged; its alerts were taken.
+pub type TakeResults<'a> = dyn Fn(&InputScan) + Sync + 'a;
+
+/// Who takes what is known of single inputs, which the answer does not tell any more.
+#[derive(Clone, Copy, Default)]
+pub struct Takers<'a> {
+    /// Takes alerts.
+    pub alerts: Option<&'a TakeAlerts<'a>>,
+    /// Takes results.
+    pub results: Option<&'a TakeResults<'a>>,
+}
+
 /// What was merged so far, and what waits for inputs before it.
 pub struct Merge<'a> {
     signatures: &'a SignatureSet,
-    take_alerts: Option<&'a TakeAlerts<'a>>,
+    takers: Takers<'a>,
     /// By the input's number. `None` until the input is done; then `None` inside if it was found in a folder and is no capture.
     scans: Vec<Mutex<Option<Option<InputScan>>>>,
     /// Inputs that were merged.
@@ -29,10 +41,10 @@ pub struct Merge<'a> {
 impl<'a> Merge<'a> {
     /// Expects so many inputs.
     #[must_use]
-    pub fn of_inputs(count: usize, signatures: &'a SignatureSet, take_alerts: Option<&'a TakeAlerts<'a>>) -> Self {
+    pub fn of_inputs(count: usize, signatures: &'a SignatureSet, takers: Takers<'a>) -> Self {
         Self {
             signatures,
-            take_alerts,
+            takers,
             scans: (0..count).map(|_| Mutex::default()).collect(),
             merged: Mutex::default(),
             inventory: Inventory::default(),
@@ -58,8 +70,12 @@ impl<'a> Merge<'a> {
 
     /// Hands on the alerts of an input, and deposits its hosts and machines: only its report stays.
     fn merge(&self, number: u32, scan: &mut InputScan) {
-        if let Some(take) = self.take_alerts {
-            take(&scan.report, &std::mem::take(&mut scan.findings.alerts), &std::mem::take(&mut scan.flow_names));
+        let (alerts, names) = (std::mem::take(&mut scan.findings.alerts), std::mem::take(&mut scan.flow_names));
+        if let Some(take) = self.takers.alerts {
+            take(&scan.report, &alerts, &names);
+        }
+        if let Some(take) = self.takers.results {
+            take(scan);
         }
         self.inventory.deposit(number, std::mem::take(&mut scan.findings.hosts), self.signatures);
         lock(&self.machines).merge(std::mem::take(&mut scan.findings.machines));

@@ -30,17 +30,17 @@ mod schedule;
 mod single;
 
 pub use answer::Scan;
+pub use input_scan::InputScan;
 pub use inventory::Inventory;
 pub use logs::LogTimes;
-pub use merge::TakeAlerts;
+pub use merge::{TakeAlerts, TakeResults, Takers};
 pub use progress::{Progress, Snapshot};
 
 use crate::inputs::Inputs;
 use crate::process::panics::Failure;
 use defect::read_up_to_defect;
-use input_scan::InputScan;
 use kaspector::decode::{TunnelPort, TunnelPorts};
-use kaspector::matching::SignatureSet;
+use kaspector::matching::{Position, SignatureSet};
 use kaspector_live::FilterError;
 use logs::{LogReading, LogScan};
 use merge::Merge;
@@ -75,13 +75,13 @@ pub fn scan(
     options: &ScanOptions,
     signatures: &Arc<SignatureSet>,
     progress: &Progress,
-    take_alerts: Option<&TakeAlerts<'_>>,
+    takers: Takers<'_>,
 ) -> Result<Scan, FilterError> {
     let threads = options.threads.max(1);
     let ports = TunnelPorts::with_own(&options.tunnels);
-    let reading = Reading::new(options, signatures, progress, ports, take_alerts.is_some())?;
+    let reading = Reading::new(options, signatures, progress, ports, takers.alerts.is_some())?;
     let inputs = &options.inputs.list;
-    let merge = Merge::of_inputs(inputs.len(), signatures, take_alerts);
+    let merge = Merge::of_inputs(inputs.len(), signatures, takers);
     progress.expect_inputs(inputs.iter().map(|input| input.as_ref().ok().and_then(size)));
     for (index, input) in inputs.iter().enumerate() {
         if let Err(error) = input {
@@ -102,7 +102,7 @@ pub fn scan(
     }
     let found_logs = reading.take_logs();
     if !found_logs.is_empty() {
-        let log_reading = LogReading::new(signatures, progress, take_alerts.is_some());
+        let log_reading = LogReading::new(signatures, progress, takers.alerts.is_some());
         for LogScan { index, report, findings, alerts, is_defective } in logs::read(found_logs, threads, &log_reading) {
             merge.add(index, Some(InputScan { is_defective, ..InputScan::of_log(report, findings, alerts) }));
         }
@@ -117,6 +117,19 @@ pub fn scan(
     scan.report.leave_out("dangling_link", options.inputs.dangling_links);
     scan.report.leave_out("special_file", options.inputs.special_files);
     Ok(scan)
+}
+
+/// Puts the results of inputs together as [`scan`] does, in this order.
+pub fn merge_inputs(inputs: impl ExactSizeIterator<Item = InputScan>, signatures: &SignatureSet) -> Scan {
+    let merge = Merge::of_inputs(inputs.len(), signatures, Takers::default());
+    for (index, mut scan) in inputs.enumerate() {
+        let input = schedule::number(index);
+        for record in scan.findings.hosts.values_mut() {
+            record.move_examples(|example| Position { input, ..example });
+        }
+        merge.add(index, Some(scan));
+    }
+    merge.into_answer()
 }
 
 /// Takes inputs beside each other, each on one thread. Gives back those that brought about a panic.

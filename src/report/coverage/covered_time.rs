@@ -34,6 +34,16 @@ impl CoveredTime {
         other.spans.iter().for_each(|(&first, &last)| self.add(first, last));
     }
 
+    /// Adds a time in which packets come without a gap that counts.
+    pub fn add_span(&mut self, first: Timestamp, last: Timestamp) {
+        self.add(first.0, last.0);
+    }
+
+    /// The times, by their beginnings: first and last packet of each.
+    pub fn spans(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> + '_ {
+        self.spans.iter().map(|(&first, &last)| (Timestamp(first), Timestamp(last)))
+    }
+
     /// How much is covered.
     #[must_use]
     pub fn total(&self) -> Duration {

@@ -4,7 +4,7 @@
 
 use kaspector::matching::SignatureSet;
 use kaspector_cli::inputs::expand;
-use kaspector_cli::scan::{Progress, ScanOptions, scan};
+use kaspector_cli::scan::{Progress, ScanOptions, Takers, scan};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, LazyLock};
@@ -20,7 +20,7 @@ fn scanned(data: &[u8], threads: usize) -> String {
     drop(writer);
     let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
     let options = ScanOptions { inputs: expand([&path]), threads, ..ScanOptions::default() };
-    let mut scan = scan(&options, &SIGNATURES, &Progress::default(), None).expect("there is no filter");
+    let mut scan = scan(&options, &SIGNATURES, &Progress::default(), Takers::default()).expect("there is no filter");
     for input in &mut scan.report.inputs {
         input.path.clear();
         input.error = input.error.take().map(|error| error.replace(&path, ""));

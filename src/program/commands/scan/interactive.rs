@@ -1,7 +1,7 @@
 //! Attends to terminal and signals while a scan runs: draws the bar, and turns the first Ctrl-C into an early end with an answer.
 
 use super::super::figures::rate;
-use crate::scan::{Progress, Scan, ScanOptions, Snapshot, TakeAlerts, scan};
+use crate::scan::{Progress, Scan, ScanOptions, Snapshot, Takers, scan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kaspector::matching::SignatureSet;
 use kaspector_live::FilterError;
@@ -34,7 +34,7 @@ pub fn scan_interactively<T: Send>(
     options: &ScanOptions,
     signatures: &Arc<SignatureSet>,
     draws_bar: bool,
-    take_alerts: Option<&TakeAlerts<'_>>,
+    takers: Takers<'_>,
     then: impl FnOnce(&Scan, &Progress) -> T + Send,
 ) -> Result<(Scan, Duration, T), ScanError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -44,7 +44,7 @@ pub fn scan_interactively<T: Send>(
         let (done, mut finished) = tokio::sync::oneshot::channel();
         let (options, signatures, shared) = (options, signatures, &progress);
         let worker = std::thread::Builder::new().name("scan".to_owned()).spawn_scoped(scope, move || {
-            let answer = scan(options, signatures, shared, take_alerts);
+            let answer = scan(options, signatures, shared, takers);
             let elapsed = started.elapsed();
             let answer = answer.map(|scan| {
                 let after = then(&scan, shared);

@@ -7,10 +7,11 @@ mod targets;
 
 use super::answer::AnswerPlace;
 use super::figures::{rate, scaled};
+use super::part_file::PartFile;
 use super::{Exit, Usage, complain, is_closed_pipe, load, load_site, say, warn};
 use crate::cli::{Format, LogTimesArguments, ScanArguments, ScanFailOn};
 use crate::inputs::expand;
-use crate::scan::{Inventory, LogTimes, Progress, Scan, ScanOptions, TakeAlerts};
+use crate::scan::{InputScan, Inventory, LogTimes, Progress, Scan, ScanOptions, TakeAlerts, TakeResults, Takers};
 use crate::state::{Origins, Source, State, StateError};
 use alert_writer::AlertWriter;
 use anyhow::Context;
@@ -30,6 +31,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use targets::Targets;
+
+pub(super) use targets::open_state;
 
 /// Scans, reports, and says how the program is to end.
 pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
@@ -55,13 +58,18 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
             file.write(input, alerts, names);
         }
     });
-    let take_alerts = take.as_ref().map(|take| take as &TakeAlerts<'_>);
+    let part = arguments.answer.partial.then(|| PartFile::new(arguments.filter.as_deref(), &signatures));
+    let take_results = part.as_ref().map(|part| |scan: &InputScan| part.take(scan));
+    let takers = Takers {
+        alerts: take.as_ref().map(|take| take as &TakeAlerts<'_>),
+        results: take_results.as_ref().map(|take| take as &TakeResults<'_>),
+    };
     let draws_bar = io::stderr().is_terminal() && !arguments.answer.no_progress && !arguments.answer.quiet;
     let then = |scan: &Scan, progress: &Progress| {
         evidence.map(|folder| keep_evidence(folder, arguments, &options, scan, &signatures, progress))
     };
     let (mut scan, elapsed, kept) =
-        scan_interactively(&options, &signatures, draws_bar, take_alerts, then).map_err(|error| match error {
+        scan_interactively(&options, &signatures, draws_bar, takers, then).map_err(|error| match error {
             ScanError::Filter(error) => anyhow::Error::new(Usage(error.to_string())),
             other => other.into(),
         })?;
@@ -84,7 +92,14 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         };
         note(file.finish().with_context(|| format!("{name}: not all alerts could be written")));
     }
-    if !(eve_on_stdout && place.is_stdout()) {
+    if let Some(part) = part {
+        if scan.interrupted {
+            warn("nothing was written, since the scan was interrupted");
+        } else {
+            let part = part.finish(report).context("what can be merged cannot be written");
+            note(part.and_then(|part| place.write_bytes(&part)));
+        }
+    } else if !(eve_on_stdout && place.is_stdout()) {
         note(print(place, report, arguments.answer.format, &signatures));
     }
     if let (Some(mut state), Some(path)) = (state, arguments.answer.state.as_deref()) {
@@ -92,7 +107,8 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
             // Half a capture is another capture, so the whole one would count besides it.
             warn(format_args!("{}: nothing was merged, since the scan was interrupted", display_path(path)));
         } else {
-            let merged = merge(&mut state, report, inventory, arguments, &signatures);
+            let filter_of = |_| arguments.filter.clone();
+            let merged = merge_into_state((&mut state, path), report, inventory, &filter_of, &signatures);
             if let (Ok(merged), false) = (&merged, arguments.answer.quiet) {
                 merged.iter().for_each(say);
             }
@@ -147,7 +163,12 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn print(place: AnswerPlace<'_>, report: &ScanReport, format: Format, signatures: &SignatureSet) -> anyhow::Result<()> {
+pub(super) fn print(
+    place: AnswerPlace<'_>,
+    report: &ScanReport,
+    format: Format,
+    signatures: &SignatureSet,
+) -> anyhow::Result<()> {
     place.write(|mut out, style| match format {
         Format::Json => write_json(&mut out, report, signatures),
         Format::Jsonl => write_jsonl(&mut out, report, signatures),
@@ -157,14 +178,14 @@ fn print(place: AnswerPlace<'_>, report: &ScanReport, format: Format, signatures
 }
 
 /// Merges what each input showed into an inventory, and says what became of which.
-fn merge(
-    state: &mut State,
+pub(super) fn merge_into_state(
+    (state, path): (&mut State, &Path),
     report: &ScanReport,
     inventory: Inventory,
-    arguments: &ScanArguments,
+    filter_of: &dyn Fn(usize) -> Option<String>,
     signatures: &SignatureSet,
 ) -> Result<Vec<String>, StateError> {
-    let file = arguments.answer.state.as_deref().map(display_path).unwrap_or_default();
+    let file = display_path(path);
     let origins: Origins = report.inputs.iter().map(|input| &input.path).collect();
     let mut inputs = inventory.into_inputs();
     let (mut said, mut merged) = (Vec::new(), 0_usize);
@@ -185,7 +206,7 @@ fn merge(
             digest: input.log.as_ref().map_or(input.digest, |log| log.series),
             bytes: input.bytes,
             path: input.path.clone(),
-            filter: arguments.filter.clone(),
+            filter: filter_of(number as usize),
         };
         if state.holds(&source, signatures)? {
             said.push(format!("{}: already in {file}.", input.path));
@@ -260,7 +281,7 @@ fn summarise(report: &ScanReport, elapsed: Duration, verbose: bool) {
     }
 }
 
-fn exit(scan: &Scan, fail_on: Option<ScanFailOn>) -> Exit {
+pub(super) fn exit(scan: &Scan, fail_on: Option<ScanFailOn>) -> Exit {
     let report = &scan.report;
     if scan.defects > 0 {
         Exit::Failure

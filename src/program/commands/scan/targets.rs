@@ -157,7 +157,7 @@ fn lies_in(folder: &Path, other: &Path) -> bool {
 }
 
 /// Opens the inventory; by force, in the place of what another program made. The inner error is one that costs nothing but the inventory.
-fn open_state(path: &Path, force: bool) -> anyhow::Result<Result<State, anyhow::Error>> {
+pub fn open_state(path: &Path, force: bool) -> anyhow::Result<Result<State, anyhow::Error>> {
     let opened = match State::open(path) {
         Err(StateError::Foreign { .. }) if force => std::fs::remove_file(path)
             .map_err(|error| StateError::Closed { path: path.to_owned(), error: error.to_string() })
