@@ -4,9 +4,10 @@
 
 use serde_json::{Value, json};
 use std::fs;
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kaspector");
@@ -249,5 +250,149 @@ fn real_resolvers_are_read() {
         resolver.wait().unwrap();
         let found = evidence(&answer(&["logs", "unbound.log"], folder.path()));
         assert!(found.iter().any(|line| line.starts_with(&format!("127.0.0.1 dns.query {UPDATE}"))), "{found:?}");
+    }
+}
+
+/// A program that is ended when the test is.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(program: &str, arguments: &[&str], folder: &Path, output: &str) -> Running {
+    let output = fs::File::create(folder.join(output)).unwrap();
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdout(output.try_clone().unwrap()).stderr(output);
+    Running(command.spawn().unwrap())
+}
+
+/// Sends bytes to a port once something listens there, and waits for the end of the connection.
+fn say(port: u16, bytes: &[u8]) {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        if let Ok(mut connection) = TcpStream::connect(("127.0.0.1", port)) {
+            connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            connection.write_all(bytes).unwrap();
+            let _ = connection.read_to_end(&mut Vec::new());
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nothing listens on port {port}");
+}
+
+/// A hello with that name and nothing else of interest (RFC 8446 section 4.1.2, RFC 6066 section 3).
+fn hello(name: &str) -> Vec<u8> {
+    let part = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    let names = part(&[&[0][..], &part(name.as_bytes())].concat());
+    let extensions = part(&[&[0, 0][..], &part(&names)].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0], &part(&[0x13, 0x01]), &[1, 0], &extensions].concat();
+    let message = [&[1, 0][..], &part(&body)].concat();
+    [&[0x16, 3, 1][..], &part(&message)].concat()
+}
+
+/// Waits until a log has a line, and gives what is found in it.
+fn found_in(log: &str, folder: &Path, arguments: &[&str]) -> Vec<String> {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        if fs::read_to_string(folder.join(log)).is_ok_and(|text| text.contains("kaspersky")) {
+            let all = evidence(&answer(&[&["logs", log], arguments].concat(), folder));
+            return all.iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nothing in {log}");
+}
+
+#[test]
+fn real_proxies_and_servers_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let contact = [format!("127.0.0.1 tls.sni {UPDATE}")];
+    let port = free_port();
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    if let Some(nginx) = there("nginx").filter(|_| Path::new(module).exists()) {
+        let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../logs/maps/nginx-ssl-preread.toml"))
+            .unwrap();
+        let format = map.lines().find_map(|line| line.strip_prefix("#   log_format ")).unwrap();
+        write(
+            "nginx.conf",
+            &format!(
+                "load_module {module};\ndaemon off;\npid {};\nerror_log {};\nevents {{}}\nstream {{\nlog_format {format}\nserver {{ listen 127.0.0.1:{port}; \
+             ssl_preread on; proxy_pass 127.0.0.1:9; access_log {} sni; }}\n}}\n",
+                at("nginx.pid"),
+                at("nginx.error"),
+                at("sni.log")
+            ),
+        );
+        let _nginx = run(&nginx, &["-p", &at(""), "-c", &at("nginx.conf")], folder, "nginx.out");
+        say(port, &hello(UPDATE));
+        assert_eq!(found_in("sni.log", folder, &[]), contact);
+    }
+    let port = free_port();
+    if let Some(haproxy) = there("haproxy") {
+        let map =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../logs/maps/haproxy-sni.toml")).unwrap();
+        let said: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+        write(
+            "haproxy.conf",
+            &format!(
+                "global\n log stdout format rfc5424 local0\ndefaults\n mode tcp\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+             frontend tls\n bind 127.0.0.1:{port}\n log global\n {}\n default_backend none\nbackend none\n retries 0\n server s1 127.0.0.1:9\n",
+                said.join("\n ")
+            ),
+        );
+        let _haproxy = run(&haproxy, &["-db", "-f", &at("haproxy.conf")], folder, "haproxy.log");
+        say(port, &hello(UPDATE));
+        assert_eq!(found_in("haproxy.log", folder, &["--timezone", "UTC"]), contact);
+    }
+    let port = free_port();
+    if let Some(squid) = there("squid") {
+        write(
+            "squid.conf",
+            &format!(
+                "http_port 127.0.0.1:{port}\npid_filename {}\ncache_log {}\naccess_log stdio:{} squid\naccess_log stdio:{} combined\ncache deny all\n\
+             pinger_enable off\nhttp_access allow all\ncoredump_dir {}\nshutdown_lifetime 0 seconds\n",
+                at("squid.pid"),
+                at("cache.log"),
+                at("access.log"),
+                at("combined.log"),
+                at("")
+            ),
+        );
+        // It gives up the rights of root.
+        #[cfg(unix)]
+        fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let _squid = run(&squid, &["-N", "-f", &at("squid.conf")], folder, "squid.out");
+        say(
+            port,
+            format!("CONNECT {UPDATE}:443 HTTP/1.1\r\nHost: {UPDATE}:443\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        let asked = [format!("127.0.0.1 http.connect {UPDATE}")];
+        assert_eq!(found_in("access.log", folder, &[]), asked);
+        assert_eq!(found_in("combined.log", folder, &[]), asked);
+    }
+    let port = free_port();
+    if let Some(named) = there("named") {
+        write(
+            "named.conf",
+            &format!(
+                "options {{ directory \"{}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; session-keyfile none; }};\n\
+             controls {{}};\nlogging {{ channel q {{ file \"query.log\"; print-time yes; print-category yes; print-severity yes; }}; category queries {{ q; }}; }};\n\
+             zone \"kaspersky.com\" {{ type primary; file \"zone\"; }};\n",
+                folder.display()
+            ),
+        );
+        write("zone", "$TTL 60\n@ SOA . . 1 1 1 1 1\n@ NS localhost.\ns07.upd A 198.51.100.10\n");
+        let _named = run(&named, &["-f", "-c", &at("named.conf")], folder, "named.out");
+        ask(port, UPDATE);
+        let found = found_in("query.log", folder, &["--timezone", "UTC"]);
+        assert_eq!(found.first(), Some(&format!("127.0.0.1 dns.query {UPDATE}")));
     }
 }
