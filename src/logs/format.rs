@@ -19,6 +19,7 @@ use super::skim::{Look, Looking};
 use super::time::MinuteClock;
 pub use clock::{Clock, time_zone};
 use kaspector::capture::Timestamp;
+pub(crate) use lookup::unspecified;
 use map::MapReader;
 pub use map::{MapError, Mapped};
 use plain::PlainLook;
@@ -47,6 +48,8 @@ pub enum LogFormat {
     Squid,
     /// The debug log of the DNS server of Windows.
     WindowsDns,
+    /// Messages that resolvers log as dnstap, put in lines by [`as_lines`](crate::as_lines).
+    Dnstap,
     /// A log of rows, by a map of its columns.
     Mapped(Mapped),
 }
@@ -64,6 +67,7 @@ impl LogFormat {
             Self::Dnsmasq,
             Self::Squid,
             Self::WindowsDns,
+            Self::Dnstap,
         ];
         own.into_iter().chain(Mapped::builtin().map(Self::Mapped)).collect()
     }
@@ -80,6 +84,7 @@ impl LogFormat {
             Self::Dnsmasq => "dnsmasq",
             Self::Squid => "squid",
             Self::WindowsDns => "windows-dns",
+            Self::Dnstap => "dnstap",
             Self::Mapped(map) => map.name(),
         }
     }
@@ -108,7 +113,7 @@ impl LogFormat {
         if line.starts_with(b"{") {
             let has = |key: &[u8]| memchr::memmem::find(line, key).is_some();
             return if has(br#""event_type":"#) && has(br#""timestamp":"#) {
-                Some(Self::Eve)
+                Some(if has(br#""in_iface":"dnstap""#) { Self::Dnstap } else { Self::Eve })
             } else if zeek::is_json(line) {
                 Some(Self::ZeekJson)
             } else {
@@ -136,7 +141,7 @@ impl LogFormat {
     pub fn lacks(self, head: &[u8]) -> Lacks {
         let lines = || head.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line.trim_ascii()).ok());
         match self {
-            Self::Eve | Self::ZeekTsv | Self::ZeekJson => Lacks::default(),
+            Self::Eve | Self::ZeekTsv | Self::ZeekJson | Self::Dnstap => Lacks::default(),
             Self::Dnsmasq => Lacks { zone: true, year: true },
             Self::Bind => lines().find_map(bind::lacks).unwrap_or_default(),
             Self::Unbound => lines().find_map(unbound::lacks).unwrap_or_default(),
@@ -179,7 +184,7 @@ impl LineParser {
     pub fn new(format: LogFormat, clock: Clock) -> Self {
         let plain = |parse, mark| Parser::Plain(parse, clock.clone(), Box::new(PlainLook::new(mark)));
         Self(match format {
-            LogFormat::Eve => Parser::Eve(MinuteClock::default()),
+            LogFormat::Eve | LogFormat::Dnstap => Parser::Eve(MinuteClock::default()),
             LogFormat::ZeekTsv => Parser::ZeekTsv(Box::default()),
             LogFormat::ZeekJson => Parser::ZeekJson(zeek::JsonParser),
             LogFormat::Bind => plain(bind::parse, Some(" query: ")),

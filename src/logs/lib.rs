@@ -14,6 +14,7 @@
 //! whatever it was written by; from there on all formats go the same way.
 
 mod dns;
+mod dnstap;
 mod flows;
 mod format;
 mod held;
@@ -28,6 +29,7 @@ mod tls;
 mod transactions;
 mod watch;
 
+pub use dnstap::as_lines;
 pub use format::{Clock, Lacks, LineParser, LogFormat, MapError, Mapped, time_zone};
 pub use reader::{FlowName, LINE_MAX, LogCounters, LogReader, LoggedAlert, Malformed};
 pub use skim::{Skim, Skimmer};

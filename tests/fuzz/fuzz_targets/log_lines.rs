@@ -3,7 +3,8 @@
 
 use kaspector::capture::Timestamp;
 use kaspector::matching::SignatureSet;
-use kaspector_logs::{Clock, LineParser, LogFormat, LogReader, Skim, Skimmer};
+use kaspector_logs::{Clock, LineParser, LogFormat, LogReader, Skim, Skimmer, as_lines};
+use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 static SIGNATURES: LazyLock<Arc<SignatureSet>> = LazyLock::new(|| Arc::new(SignatureSet::builtin()));
@@ -14,6 +15,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&which, data)) = data.split_first() else { return };
     let format = FORMATS[usize::from(which) % FORMATS.len()];
     let _ = LogFormat::recognise(data).map(|format| format.lacks(data));
+    // Frames of dnstap behind the beginning of their stream.
+    let stream = [&b"\0\0\0\0\0\0\0\x22\0\0\0\x02\0\0\0\x01\0\0\0\x16protobuf:dnstap.Dnstap"[..], data].concat();
+    let mut lines = Vec::new();
+    as_lines(std::io::Cursor::new(stream)).unwrap().read_to_end(&mut lines).unwrap();
+    assert!(lines.is_empty() || lines.ends_with(b"\n"));
     let read = |looks: bool| {
         let mut reader = LogReader::new(&SIGNATURES);
         let mut parser = LineParser::new(format, Clock::default());

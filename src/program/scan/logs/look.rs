@@ -4,7 +4,8 @@ use super::blocks::Blocks;
 use crate::inputs::Input;
 use jiff::tz::TimeZone;
 use kaspector::capture::{CaptureError, Timestamp, Unpacked, display_path};
-use kaspector_logs::{Clock, Lacks, LineParser, LogFormat, Mapped};
+use kaspector_logs::{Clock, Lacks, LineParser, LogFormat, Mapped, as_lines};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -18,6 +19,9 @@ pub struct LogTimes {
     /// A map of a format of one's own.
     pub map: Option<Mapped>,
 }
+
+/// The bytes of a log, in lines.
+pub type LogBytes = Box<dyn Read + Send>;
 
 /// A log among the inputs.
 #[derive(Debug)]
@@ -37,10 +41,10 @@ pub struct LogInput {
     /// The time of its first line with one.
     pub first: Option<Timestamp>,
     /// What was opened to look, where it cannot be opened again.
-    pub opened: Option<Box<Blocks<Unpacked>>>,
+    pub opened: Option<Box<Blocks<LogBytes>>>,
 }
 
-impl std::fmt::Debug for Blocks<Unpacked> {
+impl std::fmt::Debug for Blocks<LogBytes> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Blocks").finish_non_exhaustive()
     }
@@ -77,7 +81,10 @@ pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
         return Found::Capture;
     }
     let name = path.map_or_else(|| "-".to_owned(), display_path);
-    let mut blocks = Box::new(Blocks::new(opened));
+    let mut blocks = match as_lines(opened) {
+        Ok(lines) => Box::new(Blocks::new(lines)),
+        Err(error) => return Found::Trouble(format!("{name}: cannot be read: {error}")),
+    };
     let head = match blocks.head() {
         Ok(head) => head,
         Err(error) => return Found::Trouble(format!("{name}: cannot be read: {error}")),

@@ -5,10 +5,10 @@
 
 use super::super::progress::Progress;
 use super::blocks::{BLOCK, Blocks};
-use super::look::LogInput;
+use super::look::{LogBytes, LogInput};
 use crate::process::panics::{Failure, survive};
 use kaspector::capture::Unpacked;
-use kaspector_logs::{LineParser, LogFormat, Skim, Skimmer};
+use kaspector_logs::{LineParser, LogFormat, Skim, Skimmer, as_lines};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -83,7 +83,7 @@ struct Made {
 /// Where pieces come from.
 struct Source<'a> {
     waiting: VecDeque<LogInput>,
-    open: Option<(Box<Blocks<Unpacked>>, Skimmer)>,
+    open: Option<(Box<Blocks<LogBytes>>, Skimmer)>,
     /// Of no input.
     skimmer: Skimmer,
     /// The number of the next piece.
@@ -191,9 +191,10 @@ impl Source<'_> {
         let mut log = self.waiting.pop_front()?;
         let opened = match (log.opened.take(), &log.path) {
             (Some(blocks), _) => Ok(blocks),
-            (None, Some(path)) => Unpacked::open(path).map(|file| {
+            (None, Some(path)) => Unpacked::open(path).map_err(|error| error.to_string()).and_then(|file| {
                 self.progress.begin(file.position());
-                Box::new(Blocks::new(file))
+                let lines = as_lines(file).map_err(|error| format!("{}: cannot be read: {error}", log.name))?;
+                Ok(Box::new(Blocks::new(lines)))
             }),
             // Standard input is open already.
             (None, None) => return self.open_next(),
@@ -207,7 +208,7 @@ impl Source<'_> {
             }
             Err(error) => {
                 self.progress.finish_input();
-                Some(Piece::Unopened(Box::new(log), error.to_string()))
+                Some(Piece::Unopened(Box::new(log), error))
             }
         }
     }
