@@ -443,6 +443,29 @@ fn no_output_is_written_over_an_input() {
 
 #[cfg(unix)]
 #[test]
+fn machines_without_findings_are_listed_with_their_names() {
+    let names = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pcaps/names.pcap");
+    let folder = folder_of(&[("a.pcap", UPDATE)]);
+    fs::copy(names, folder.path().join("names.pcap")).unwrap();
+    let line = "kaspector scan a.pcap names.pcap --format machines";
+    let (code, out, err) = shell(folder.path(), line);
+    assert_eq!(code, 0, "{err}");
+    let row = |address: &str| out.lines().find(|row| row.starts_with(&format!("{address},"))).unwrap_or_default();
+    let client = row("10.20.0.100");
+    for part in ["DESK-7 (dhcp)", "DESK-7 (ntlm)", "CORP.EXAMPLE (kerberos)", ",judged,"] {
+        assert!(client.contains(part), "{part}: {out}");
+    }
+    assert!(client.ends_with(','), "it shows nothing: {client}");
+    assert!(row("10.20.0.5").ends_with(",confirmed"), "{out}");
+    // It is known for an answer of this program.
+    for _ in 0..2 {
+        assert_eq!(shell(folder.path(), &format!("{line} -o machines.csv")).0, 0);
+    }
+    assert_eq!(fs::read_to_string(folder.path().join("machines.csv")).unwrap(), out);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_file_of_somebody_else_is_written_over_only_by_force() {
     let folder = folder_of(&[("a.pcap", UPDATE)]);
     let at = |name: &str| folder.path().join(name);

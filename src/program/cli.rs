@@ -391,6 +391,8 @@ pub enum Format {
     Csv,
     /// One JSON object on a line per host, schema kaspector.host/1.
     Jsonl,
+    /// As CSV, one line per machine inside that was seen, whether or not it shows anything.
+    Machines,
 }
 
 /// Forms of an inventory.

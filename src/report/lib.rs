@@ -15,6 +15,7 @@ mod eve;
 mod explanation;
 mod hosts;
 mod machines;
+mod machines_csv;
 mod makers;
 mod parallel;
 mod report;
@@ -38,6 +39,7 @@ pub use eve::{EveCompat, EveKnown, EveLog, EveOrigin, EveSilence, EveStats, EveW
 pub use explanation::{ExplainedInput, write_explanation};
 pub use hosts::{write_hosts_csv, write_hosts_json, write_hosts_table};
 pub use machines::{MachineCounts, SeenMachines, SubnetMachines};
+pub use machines_csv::write_machines_csv;
 pub use makers::CardMaker;
 pub use report::{HostsReport, InputReport, LogReport, OnSite, ScanReport, SourceReport};
 pub use scan_csv::{write_csv, write_csv_on_site};

@@ -2,7 +2,7 @@
 
 use super::{AddressRange, Site, SiteSubnet};
 use kaspector::capture::Timestamp;
-use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress, MachineFlows};
+use kaspector::matching::{HostFinding, Label, LabelKind, Machine, MachineAddress, MachineFlows, Verdict};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -54,17 +54,26 @@ impl MachineCounts {
 
     /// Counts a machine in its class.
     pub fn add(&mut self, flows: MachineFlows) {
-        let class = if flows.named > 0 {
-            &mut self.judged
-        } else if flows.one_sided > 0 {
-            &mut self.one_sided
-        } else if flows.total() > 0 {
-            &mut self.unnamed
-        } else {
-            &mut self.silent
-        };
-        *class += 1;
+        *self.class_mut(flows).1 += 1;
         self.seen += 1;
+    }
+
+    /// The class of a machine that began these flows.
+    #[must_use]
+    pub fn class_of(flows: MachineFlows) -> &'static str {
+        Self::default().class_mut(flows).0
+    }
+
+    fn class_mut(&mut self, flows: MachineFlows) -> (&'static str, &mut usize) {
+        if flows.named > 0 {
+            ("judged", &mut self.judged)
+        } else if flows.one_sided > 0 {
+            ("one_sided", &mut self.one_sided)
+        } else if flows.total() > 0 {
+            ("unnamed", &mut self.unnamed)
+        } else {
+            ("silent", &mut self.silent)
+        }
     }
 }
 
@@ -127,6 +136,19 @@ impl SeenMachines {
     #[must_use]
     pub fn among<'f>(&self, findings: impl Iterator<Item = &'f HostFinding>) -> usize {
         findings.flat_map(|finding| self.numbers_of(finding)).collect::<HashSet<_>>().len()
+    }
+
+    /// The strongest verdict of the findings that may be about each of them, by its place in [`Self::rows`].
+    #[must_use]
+    pub fn verdicts(&self, findings: &[HostFinding]) -> BTreeMap<usize, Verdict> {
+        let mut verdicts = BTreeMap::new();
+        for finding in findings {
+            for number in self.numbers_of(finding) {
+                let known = verdicts.entry(number).or_insert(finding.verdict);
+                *known = finding.verdict.min(*known);
+            }
+        }
+        verdicts
     }
 
     /// The machines that a finding may be about: several, if its address changed hands while the evidence was seen.

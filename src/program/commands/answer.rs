@@ -28,6 +28,7 @@ const ANSWER: Kind = Kind {
         ", kaspector.report/1\">",
         "\"kaspector.signatures/1\"",
         "address,vlan,inner_vlan,vni,mac,verdict,",
+        "machine,addresses,vlan,inner_vlan,vni,mac,",
         "change,address,vlan,inner_vlan,vni,differs,",
         "CHANGE    HOST",
         "No host is different.",

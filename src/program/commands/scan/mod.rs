@@ -23,7 +23,7 @@ use kaspector::matching::{Alert, SignatureSet, Verdict};
 use kaspector_live::Filter;
 use kaspector_logs::{FlowName, Mapped, time_zone};
 use kaspector_report::{
-    InputReport, LogReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_table,
+    InputReport, LogReport, RunVerdict, ScanReport, write_csv, write_json, write_jsonl, write_machines_csv, write_table,
 };
 use std::collections::HashSet;
 use std::io::{self, IsTerminal};
@@ -173,6 +173,7 @@ pub(super) fn print(
         Format::Json => write_json(&mut out, report, signatures),
         Format::Jsonl => write_jsonl(&mut out, report, signatures),
         Format::Csv => write_csv(&mut out, report, signatures),
+        Format::Machines => write_machines_csv(&mut out, report),
         Format::Table => write_table(&mut out, report, signatures, style),
     })
 }
