@@ -473,7 +473,8 @@ fn a_file_of_somebody_else_is_written_over_only_by_force() {
     assert_eq!(code, 0, "{err}");
     let alerts = fs::read_to_string(at("eve.json")).unwrap();
     assert!(!alerts.is_empty());
-    // The same again, also where the answer lies among the captures.
+    // The same again, also where the answer, or an earlier one, lies among the captures.
+    fs::write(at("earlier.json"), &alerts).unwrap();
     for line in ["kaspector scan a.pcap --eve eve.json", "kaspector scan . --eve eve.json"] {
         assert_eq!(shell(folder.path(), line).0, 0, "{line}");
         assert_eq!(fs::read_to_string(at("eve.json")).unwrap().lines().count(), alerts.lines().count());

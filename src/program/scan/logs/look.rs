@@ -5,6 +5,7 @@ use crate::inputs::Input;
 use jiff::tz::TimeZone;
 use kaspector::capture::{CaptureError, Timestamp, Unpacked, display_path};
 use kaspector_logs::{Clock, Lacks, LineParser, LogFormat, Mapped, as_lines};
+use memchr::memmem;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -66,6 +67,9 @@ pub enum Found {
 /// Bytes of the beginning that are kept to say which lines a log begins with.
 const HEAD_KEPT: usize = 4 << 10;
 
+/// What only alerts of this program have.
+const OWN_ALERT: &[u8] = b"\"kaspector_uid\"";
+
 /// Looks at an input.
 pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
     let (path, opened) = match input {
@@ -99,6 +103,10 @@ pub fn look(index: usize, input: &Input, times: &LogTimes) -> Found {
             (None, _) => return Found::Neither,
         },
     };
+    // What this program said of other inputs is none itself, unless somebody names it.
+    if matches!(input, Input::Found(_)) && memmem::find(head, OWN_ALERT).is_some() {
+        return Found::Neither;
+    }
     let clock = match clock(format.lacks(head), path, &name, times) {
         Ok(clock) => clock,
         Err(what) => return Found::Trouble(what),
