@@ -176,7 +176,7 @@ fn ask(port: u16, name: &str) {
     client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let started = Instant::now();
     let mut room = [0; 512];
-    while started.elapsed() < Duration::from_secs(20) {
+    while started.elapsed() < Duration::from_secs(60) {
         let _ = client.send_to(&query(name), ("127.0.0.1", port));
         if client.recv(&mut room).is_ok() {
             return;
@@ -273,7 +273,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path, output: &str) -> Runnin
 /// Sends bytes to a port once something listens there, and waits for the end of the connection.
 fn say(port: u16, bytes: &[u8]) {
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(20) {
+    while started.elapsed() < Duration::from_secs(60) {
         if let Ok(mut connection) = TcpStream::connect(("127.0.0.1", port)) {
             connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             connection.write_all(bytes).unwrap();
@@ -298,7 +298,7 @@ fn hello(name: &str) -> Vec<u8> {
 /// Waits until a log has a line, and gives what is found in it.
 fn found_in(log: &str, folder: &Path, arguments: &[&str]) -> Vec<String> {
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(20) {
+    while started.elapsed() < Duration::from_secs(60) {
         if fs::read(folder.join(log)).is_ok_and(|text| text.windows(9).any(|part| part == b"kaspersky")) {
             let all = evidence(&answer(&[&["logs", log], arguments].concat(), folder));
             return all.iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect();

@@ -98,7 +98,7 @@ pub struct ScanReport {
     pub connections: Coverage,
     /// What was dropped at a bound, under the bound's name; bounds that were not met are absent.
     pub dropped: BTreeMap<&'static str, u64>,
-    /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `special_file` (sockets, pipes,
+    /// What was found in folders and left out, by kind: `not_a_capture` (by its content), `dangling_link`, `own_output`, `special_file` (sockets, pipes,
     /// devices); kinds that were not met are absent.
     pub left_out: BTreeMap<&'static str, u64>,
     /// Strongest verdict first, then by address, then by tenant.

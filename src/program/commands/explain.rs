@@ -56,8 +56,7 @@ fn of_host(
             let range = arguments.what.parse().map_err(|error| Usage(format!("{}: {error}", arguments.what)))?;
             let filter = HostFilter { addresses: vec![range], ..HostFilter::default() };
             let listing = state.listing(signatures, &filter).map_err(of_state)?;
-            // What an inventory keeps of an input does not say whether it is a log.
-            let inputs = listing.inputs.into_iter().map(|name| ExplainedInput { name, counts: "packet or line" });
+            let inputs = listing.inputs.into_iter().map(|name| ExplainedInput { counts: counted_in(&name), name });
             (listing.hosts, inputs.collect(), true)
         }
         None => {
@@ -93,6 +92,15 @@ fn of_host(
         Ok(())
     })?;
     Ok(if is_complete { Exit::Ran } else { Exit::Unreadable })
+}
+
+/// What is counted in an input of an inventory, which does not keep whether that was a log: interfaces have names without a dot, and captures are
+/// called so.
+fn counted_in(name: &str) -> &'static str {
+    let of_captures = [".pcap", ".pcapng", ".cap", ".erf", ".snoop", ".trc"];
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let is_capture = !file.contains('.') || of_captures.iter().any(|ending| file.to_ascii_lowercase().contains(ending));
+    if is_capture { "packet" } else { "packet or line" }
 }
 
 /// What the captures show.

@@ -56,6 +56,23 @@ pub struct Inputs {
     pub dangling_links: u64,
     /// Sockets, pipes and devices, found in folders.
     pub special_files: u64,
+    /// Files found in folders that are written to: what they hold by the time they are read would depend on when that is.
+    pub own_outputs: u64,
+}
+
+impl Inputs {
+    /// Leaves out what was found in folders and is one of these files.
+    pub fn leave_out_outputs<'a>(&mut self, outputs: impl Iterator<Item = &'a Path>) {
+        let outputs: Vec<PathBuf> = outputs.filter_map(|path| path.canonicalize().ok()).collect();
+        let before = self.list.len();
+        self.list.retain(|input| match input {
+            Ok(Input::Found(path)) if !outputs.is_empty() => {
+                path.canonicalize().map_or(true, |path| !outputs.contains(&path))
+            }
+            _ => true,
+        });
+        self.own_outputs += (before - self.list.len()) as u64;
+    }
 }
 
 impl IntoIterator for Inputs {

@@ -116,6 +116,7 @@ pub fn scan(
     }
     scan.report.leave_out("dangling_link", options.inputs.dangling_links);
     scan.report.leave_out("special_file", options.inputs.special_files);
+    scan.report.leave_out("own_output", options.inputs.own_outputs);
     Ok(scan)
 }
 

@@ -45,11 +45,13 @@ pub fn scan(arguments: &ScanArguments) -> anyhow::Result<Exit> {
         let wish = "--eve - and --format both want standard output; give --eve a file".to_owned();
         return Err(Usage(wish).into());
     }
-    let options = ScanOptions {
+    let mut options = ScanOptions {
         logs_only: arguments.logs_only,
         log_times: log_times(&arguments.answer.log_times)?,
         ..options(&arguments.paths, arguments.answer.threads, arguments.filter.as_deref(), &arguments.tunnels)?
     };
+    let outputs = [&arguments.answer.eve, &arguments.answer.output].into_iter().flatten();
+    options.inputs.leave_out_outputs(outputs.map(PathBuf::as_path));
     // Before a packet is read: an output that cannot be written is said now, and costs neither the table nor the other outputs.
     let Targets { alerts, state, place, evidence, mut failure } = Targets::open(arguments, &options)?;
     let alerts = alerts.map(|out| AlertWriter::new(out, &signatures, arguments.answer.eve_compat.into()));
