@@ -224,7 +224,9 @@ fn what_one_worker_sees_told_another_knows() {
     let contacts = alerts.filter_map(|alert| {
         let metadata = &alert["alert"]["metadata"];
         let count = metadata["kaspector_count"][0].as_str().map_or(1, |count| count.parse().unwrap());
-        (metadata["kaspector_field"][0] == "dns.resolved_address").then_some(count)
+        // On a slow machine the lookup is a while before the contact, and that the verdict rose is told by an alert that was told before.
+        let is_rise = !metadata["kaspector_verdict_before"].is_null();
+        (metadata["kaspector_field"][0] == "dns.resolved_address" && !is_rise).then_some(count)
     });
     assert_eq!(contacts.sum::<u64>(), u64::from(connections), "{text}");
 }
