@@ -260,7 +260,8 @@ Files:
   --state FILE  an SQLite database; FILE-wal and FILE-shm stand beside it while
                 it is in use
   --site FILE   read, never changed; [[subnet]], [[machine]], [[resolver]],
-                [[proxy]], [[nat]] and [[exception]] tables";
+                [[proxy]], [[nat]] and [[exception]] tables
+  --map FILE    read, never changed";
 
 pub(super) const LOGS_EXAMPLES: &str = "\
 Examples:
@@ -269,6 +270,7 @@ Examples:
   kaspector logs query.log --timezone Europe/Berlin BIND's times have no zone
   kaspector logs dnsmasq.log --timezone +02:00 --year 2026
   kaspector logs access.log --state hosts.state     add to an inventory
+  kaspector logs fw.log --map my.toml               a format of one's own
   zcat eve.json.7.gz | kaspector logs -             standard input";
 
 pub(super) const EXPLAIN_EXAMPLES: &str = "\

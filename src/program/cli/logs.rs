@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 /// Read logs that other programs wrote and list the hosts that show Kaspersky traffic.
 ///
-/// Reads logs of Suricata (EVE), Zeek (tab-separated and JSON), BIND, Unbound, dnsmasq, Pi-hole and Squid, plain or compressed with gzip, zstd, xz,
-/// bzip2 or lz4; what a file is shows from its content. Files that were rotated, and all logs of one Zeek, are read as one. The answer is the same
+/// Reads logs of Suricata (EVE), Zeek (tab-separated and JSON), BIND, Unbound, dnsmasq, Pi-hole, Squid, and of two dozen other resolvers, proxies and
+/// firewalls (docs/logs.md), plain or compressed with gzip, zstd, xz, bzip2 or lz4; what a file is shows from its content. Any other log of rows is read by
+/// a map of its columns. Files that were rotated, and all logs of one Zeek, are read as one. The answer is the same
 /// with any number of threads.
 #[derive(Debug, Args)]
 #[command(after_help = LOGS_EXAMPLES, after_long_help = long(LOGS_EXAMPLES, &[SCAN_EXIT, LOGS_FILES, ENVIRONMENT]))]
