@@ -1,7 +1,7 @@
 //! Answers that can be merged: what a scan knows of each of its inputs, written to a file and read back without loss.
 //!
 //! In:    the result of each input: its report and its findings.
-//! Out:   a Parquet file ([`PartWriter`]), and the same results out of it ([`read`]).
+//! Out:   a Parquet file ([`PartWriter`]), and the same results out of it ([`read()`]).
 //! Never: adds up what several inputs showed: a sum cannot be told from its parts any more, and bounds would be met in another order.
 //!
 //! Since results stay apart by input, to merge files is to put their inputs together. Whatever way the inputs were split, and in whatever
