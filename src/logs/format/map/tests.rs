@@ -86,8 +86,8 @@ const SAMPLES: [(&str, &str, &[Field]); 16] = [
     ),
     (
         "fortinet",
-        "date=2026-11-24 time=03:39:09 devname=\"fw\" eventtime=1795491549123456789 tz=\"+0000\" logid=\"1501054802\" type=\"utm\" subtype=\"dns\" srcip=10.0.0.5 srcport=50000 dstip=10.0.0.53 dstport=53 proto=17 qname=\"s07.upd.kaspersky.com\" qtype=\"A\" ipaddr=\"198.51.100.10\"\ndate=2026-11-24 time=03:39:09 eventtime=1795491549123456789 tz=\"+0000\" logid=\"0316013056\" type=\"utm\" subtype=\"webfilter\" srcip=10.0.0.5 srcport=50001 dstip=198.51.100.10 dstport=443 proto=6 hostname=\"s07.upd.kaspersky.com\" url=\"https://s07.upd.kaspersky.com/\"",
-        &[Field::DnsQuery, Field::TlsSni],
+        "date=2026-11-24 time=03:39:09 devname=\"fw\" eventtime=1795491549123456789 tz=\"+0000\" logid=\"1501054802\" type=\"utm\" subtype=\"dns\" srcip=10.0.0.5 srcport=50000 dstip=10.0.0.53 dstport=53 proto=17 qname=\"s07.upd.kaspersky.com\" qtype=\"A\" ipaddr=\"198.51.100.10\"\ndate=2026-11-24 time=03:39:09 eventtime=1795491549123456789 tz=\"+0000\" logid=\"0316013056\" type=\"utm\" subtype=\"webfilter\" srcip=10.0.0.5 srcport=50001 dstip=198.51.100.10 dstport=443 proto=6 hostname=\"s07.upd.kaspersky.com\" url=\"https://s07.upd.kaspersky.com/\"\n<189>date=2019-05-13 time=16:29:45 logid=\"0316013056\" type=\"utm\" subtype=\"webfilter\" eventtime=1795491549 srcip=10.0.0.5 srcport=50002 dstip=198.51.100.10 dstport=80 proto=6 service=\"HTTP\" hostname=\"dnl-05.geo.kaspersky.com\" url=\"/\"\n<190>date=2019-05-15 time=18:03:36 logid=\"1059028704\" type=\"utm\" subtype=\"app-ctrl\" eventtime=1795491549 srcip=10.0.0.5 dstip=198.51.100.10 srcport=50003 dstport=443 proto=6 service=\"SSL\" hostname=\"s08.upd.kaspersky.com\" url=\"/\"",
+        &[Field::DnsQuery, Field::TlsSni, Field::HttpHost, Field::TlsSni],
     ),
     (
         "cef",
