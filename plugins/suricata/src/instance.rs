@@ -15,6 +15,10 @@ use std::time::Duration;
 const QUEUE_MAX: usize = 1 << 15;
 /// Bytes of records that wait: some are long.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Buffers that go back to be filled again. What one thread takes from the allocator and another gives back would have both wait for it.
+const SPARES_MAX: usize = 4096;
+/// A longer buffer is given back to the allocator.
+const SPARE_BYTES_MAX: usize = 8 << 10;
 /// How long Suricata's end waits for what is still in the queue.
 const STOP_MAX: Duration = Duration::from_secs(60);
 
@@ -30,10 +34,33 @@ pub struct Shared {
     pub stopping: AtomicBool,
 }
 
+/// The worker's end of the queue.
+#[derive(Debug)]
+pub struct Records {
+    queue: Receiver<Vec<u8>>,
+    give_back: SyncSender<Vec<u8>>,
+}
+
+impl Records {
+    /// Gives `read` the next record, if one waits. Says whether one did.
+    pub fn next(&self, read: impl FnOnce(&[u8])) -> bool {
+        let Ok(mut record) = self.queue.try_recv() else { return false };
+        read(&record);
+        if record.capacity() <= SPARE_BYTES_MAX {
+            record.clear();
+            // Where there are enough of them, one is given back to the allocator.
+            let _ = self.give_back.try_send(record);
+        }
+        true
+    }
+}
+
 /// An output of Suricata's configuration.
 #[derive(Debug)]
 pub struct Instance {
-    queue: SyncSender<Box<[u8]>>,
+    queue: SyncSender<Vec<u8>>,
+    /// Buffers that were read.
+    spares: Mutex<Receiver<Vec<u8>>>,
     shared: Arc<Shared>,
     /// Says when the worker is done.
     done: Mutex<Receiver<()>>,
@@ -56,6 +83,8 @@ impl Instance {
         }
         let shared = Arc::new(Shared::default());
         let (queue, records) = sync_channel(QUEUE_MAX);
+        let (give_back, spares) = sync_channel(SPARES_MAX);
+        let records = Records { queue: records, give_back };
         let (finished, done) = channel();
         let worker = Worker::new(signatures, output, Arc::clone(&shared))?;
         let started = std::thread::Builder::new().name("kaspector".to_owned()).spawn(move || {
@@ -70,7 +99,7 @@ impl Instance {
             settings.target
         );
         Engine::running().log(Level::Notice, &text);
-        Ok(Self { queue, shared, done: Mutex::new(done) })
+        Ok(Self { queue, spares: Mutex::new(spares), shared, done: Mutex::new(done) })
     }
 
     /// Takes a copy of a record, unless the queue is full. Never waits, and makes no system call but for memory.
@@ -84,10 +113,18 @@ impl Instance {
         }
         shared.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         // Nobody sleeps on the other end of the channel, so this wakes nobody.
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(record.into()) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(self.copy(record)) {
             shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// In a buffer that was used before, if one is at hand.
+    fn copy(&self, record: &[u8]) -> Vec<u8> {
+        let spare = self.spares.try_lock().ok().and_then(|spares| spares.try_recv().ok());
+        let mut copy = spare.unwrap_or_default();
+        copy.extend_from_slice(record);
+        copy
     }
 
     pub fn is_quiet(&self) -> bool {

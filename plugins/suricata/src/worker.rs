@@ -1,7 +1,7 @@
 //! The thread that reads records: from the queue into the detector, alerts into the output.
 
 use super::engine::{Engine, Level};
-use super::instance::Shared;
+use super::instance::{Records, Shared};
 use super::output::Output;
 use kaspector::capture::Timestamp;
 use kaspector::matching::SignatureSet;
@@ -11,7 +11,6 @@ use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// Records that are read before alerts are written.
@@ -46,26 +45,29 @@ impl Worker {
     }
 
     /// Reads until the output is stopped and nothing waits. After a defect the output is quiet, and Suricata goes on.
-    pub fn run(mut self, records: &Receiver<Box<[u8]>>) {
+    pub fn run(mut self, records: &Records) {
         let shared = Arc::clone(&self.shared);
         if catch_unwind(AssertUnwindSafe(|| self.read(records))).is_err() {
             shared.quiet.store(true, Ordering::Relaxed);
             Engine::running().log(Level::Error, "a defect in the plugin; this output is quiet from now on");
             while !shared.stopping.load(Ordering::Acquire) {
-                while records.try_recv().is_ok() {}
+                while records.next(|_| {}) {}
                 std::thread::sleep(PAUSE);
             }
         }
     }
 
-    fn read(&mut self, records: &Receiver<Box<[u8]>>) {
+    fn read(&mut self, records: &Records) {
         loop {
             // Before the look at the queue, so that what came before it is read.
             let is_last = self.shared.stopping.load(Ordering::Acquire);
             let mut count = 0;
-            for record in records.try_iter().take(BATCH) {
-                self.shared.waiting_bytes.fetch_sub(record.len() as u64, Ordering::Relaxed);
-                self.reader.line(&mut LineParser::eve(), &record);
+            while count < BATCH
+                && records.next(|record| {
+                    self.shared.waiting_bytes.fetch_sub(record.len() as u64, Ordering::Relaxed);
+                    self.reader.line(&mut LineParser::eve(), record);
+                })
+            {
                 count += 1;
             }
             self.write_alerts();
