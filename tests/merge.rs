@@ -197,6 +197,9 @@ fn what_cannot_be_merged_says_why() {
     let (code, error) = said(&["merge", &at("none.kpart")]);
     assert_eq!(code, Some(4), "{error}");
     assert!(error.contains("none.kpart: No such file"), "{error}");
+    let (code, error) = said(&["merge", &at("")]);
+    assert_eq!(code, Some(4), "{error}");
+    assert!(error.contains("Is a directory") && !error.contains("damaged"), "{error}");
     let (code, error) = said(&["merge", &capture]);
     assert_eq!(code, Some(4), "{error}");
     assert!(error.contains("no Parquet file"), "{error}");

@@ -1,5 +1,6 @@
 //! Why a file could not be read or written.
 
+use parquet::errors::ParquetError;
 use std::fmt;
 use std::io;
 
@@ -51,6 +52,19 @@ impl fmt::Display for PartialError {
 impl std::error::Error for PartialError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         if let Self::Io(error) = self { Some(error) } else { None }
+    }
+}
+
+/// What the system said is told as the system's word, however deep the library has put it.
+impl From<ParquetError> for PartialError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(error) => match error.downcast::<io::Error>() {
+                Ok(error) => Self::Io(*error),
+                Err(error) => Self::Damaged(error.to_string()),
+            },
+            other => Self::Damaged(other.to_string()),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn read(file: File, signatures: &SignatureSet) -> Result<Part, PartialError>
 
 fn read_rows(file: File, signatures: &SignatureSet) -> Result<Part, PartialError> {
     let damaged = |error: &dyn std::fmt::Display| PartialError::Damaged(error.to_string());
-    let file = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
+    let file = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let metadata = file.metadata().file_metadata().key_value_metadata();
     let version =
         metadata.into_iter().flatten().find(|pair| pair.key == VERSION_KEY).and_then(|pair| pair.value.clone());
@@ -46,7 +46,7 @@ fn read_rows(file: File, signatures: &SignatureSet) -> Result<Part, PartialError
     }
     let mut rows = RowReader { part: Part::default(), machines: StoredMachines::default(), signatures };
     let mut number = 0;
-    for batch in file.build().map_err(|error| damaged(&error))? {
+    for batch in file.build()? {
         let batch = batch.map_err(|error| damaged(&error))?;
         let mut lines = LineDelimitedWriter::new(Vec::new());
         lines.write(&batch).map_err(|error| damaged(&error))?;

@@ -10,7 +10,6 @@ use kaspector::pipeline::Findings;
 use kaspector_report::InputReport;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
@@ -41,7 +40,7 @@ impl<W: Write + Send> PartWriter<W> {
             .set_created_by("kaspector".to_owned())
             .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())]))
             .build();
-        let file = ArrowWriter::try_new(out, schema(), Some(properties)).map_err(failed)?;
+        let file = ArrowWriter::try_new(out, schema(), Some(properties))?;
         let decoder = ReaderBuilder::new(schema()).with_batch_size(ROWS).build_decoder();
         let decoder = decoder.map_err(|error| PartialError::Damaged(error.to_string()))?;
         Ok(Self { file, decoder, rows: Vec::new() })
@@ -79,7 +78,7 @@ impl<W: Write + Send> PartWriter<W> {
     /// When it cannot be written.
     pub fn finish(mut self) -> Result<W, PartialError> {
         self.flush()?;
-        self.file.into_inner().map_err(failed)
+        Ok(self.file.into_inner()?)
     }
 
     fn push(&mut self, row: Row) -> Result<(), PartialError> {
@@ -92,18 +91,8 @@ impl<W: Write + Send> PartWriter<W> {
         self.decoder.serialize(&self.rows).map_err(broken)?;
         self.rows.clear();
         if let Some(batch) = self.decoder.flush().map_err(broken)? {
-            self.file.write(&batch).map_err(failed)?;
+            self.file.write(&batch)?;
         }
         Ok(())
-    }
-}
-
-fn failed(error: ParquetError) -> PartialError {
-    match error {
-        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-            Ok(error) => PartialError::Io(*error),
-            Err(error) => PartialError::Damaged(error.to_string()),
-        },
-        other => PartialError::Damaged(other.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::answer::AnswerPlace;
 use super::scan::{complain_of, exit, merge_into_state, open_state, print};
-use super::{Exit, Usage, complain, load, load_site, say, warn};
+use super::{Exit, Usage, complain, is_closed_pipe, load, load_site, say, warn};
 use crate::cli::MergeArguments;
 use crate::process::output_file::{Claims, OutputFileError};
 use crate::scan::{InputScan, Scan, merge_inputs};
@@ -35,14 +35,16 @@ pub fn merge(arguments: &MergeArguments) -> anyhow::Result<Exit> {
     scan.report.set_site(site);
     complain_of(&scan.report);
     let mut note = |outcome: anyhow::Result<()>| {
-        if let Err(error) = outcome {
+        if let Err(error) = outcome
+            && !is_closed_pipe(&error)
+        {
             complain(format_args!("{error:#}"));
             failure.get_or_insert(Exit::Failure);
         }
     };
     match part {
         Some(part) => note(place.write_bytes(&part)),
-        None => print(place, &scan.report, arguments.format, &signatures)?,
+        None => note(print(place, &scan.report, arguments.format, &signatures)),
     }
     if let Some((mut state, path)) = state {
         let filter_of = |number: usize| filters.get(number).cloned().flatten();
